@@ -1,0 +1,89 @@
+"""One request and its answer: the facts that filters, the access log, metrics and `rescue` read.
+
+It holds facts only; the two connections move bytes and write down here what happened. Times are `time.monotonic()` seconds
+unless they say otherwise; byte counts are bodies, `*_wire_bytes` count heads too.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .headers import RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from ..observe.peers import Peer
+    from ..route.table import Route
+    from ..tls.peer import PeerCertificate
+    from ..upstream.cluster import Cluster, Endpoint
+
+
+@dataclass(slots=True, kw_only=True)
+class Downstream:
+    """What is known of a client's connection; one object per connection, shared by its exchanges."""
+
+    remote_address: str
+    """`ip:port` of the TCP peer (or the PROXY protocol's source)."""
+    local_address: str
+    """`ip:port` that the client meant to reach: the original destination when it was recovered."""
+    connection_id: int = 0
+    listener: str = ""
+    filter_chain: str = ""
+    direction: str = ""
+    """`INBOUND`, `OUTBOUND` or empty, the listener's traffic_direction."""
+    tls_version: str = ""
+    sni: str = ""
+    peer: "PeerCertificate | None" = None
+    """The client's verified certificate."""
+    original_destination: tuple[str, int] | None = None
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "protocol",
+        "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started", "response_wire_bytes",
+        "route", "source_peer", "started", "started_wall", "status", "termination_details", "timed_out", "upstream_failure",
+        "upstream_local_address",
+    )  # fmt: skip
+
+    def __init__(self, downstream: Downstream, head: RequestHead, started: float, started_wall: float) -> None:
+        self.downstream = downstream
+        self.head = head
+        self.protocol = "HTTP/1.1"
+        self.started = started
+        self.started_wall = started_wall
+        """Seconds since the epoch, for log lines."""
+        self.remote_address = downstream.remote_address
+        """The trusted client address, after x-forwarded-for rules."""
+        self.route: Route | None = None
+        self.cluster_name = ""
+        self.cluster: Cluster | None = None
+        self.endpoint: Endpoint | None = None
+        self.upstream_local_address = ""
+        self.upstream_failure = ""
+        """Why the upstream connection failed, for UPSTREAM_TRANSPORT_FAILURE_REASON."""
+        self.attempt = 1
+        self.response: ResponseHead | None = None
+        self.response_started = 0.0
+        """When the first upstream byte of the answer came; 0 if none did."""
+        self.status = 0
+        """The status sent downstream; 0 if the client left first."""
+        self.flags = ""
+        """Response flags, comma-joined (`UH`, `URX,UF`); empty means none."""
+        self.details = ""
+        """Envoy's response code details, `via_upstream` for a proxied answer."""
+        self.termination_details = ""
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.request_wire_bytes = 0
+        self.response_wire_bytes = 0
+        self.timed_out = False
+        self.source_peer: Peer | None = None
+        """The workload that sent the request, as its metadata exchange header tells (inbound)."""
+        self.destination_peer: Peer | None = None
+        """The workload that answered, as its metadata exchange header tells (outbound)."""
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self.head!r} -> {self.cluster_name or '-'} {self.status or '...'} {self.flags or '-'}>"
+
+

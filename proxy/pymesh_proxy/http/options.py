@@ -1,0 +1,133 @@
+"""What an HttpConnectionManager says, compiled: one frozen object that the connection reads its limits and rules from.
+
+Field names and defaults are Envoy's (HttpConnectionManager v3); times are seconds, 0 means off, sizes are bytes.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..filters import HttpFilter
+    from ..route.table import RouteTable
+    from .exchange import Exchange
+
+
+class ServerHeader(enum.Enum):
+    OVERWRITE = 0
+    APPEND_IF_ABSENT = 1
+    PASS_THROUGH = 2
+
+
+class EscapedSlashes(enum.Enum):
+    KEEP_UNCHANGED = 1
+    REJECT_REQUEST = 2
+    UNESCAPE_AND_REDIRECT = 3
+    UNESCAPE_AND_FORWARD = 4
+
+
+class ClientCert(enum.Enum):
+    """forward_client_cert_details: what becomes of x-forwarded-client-cert."""
+
+    SANITIZE = 0
+    FORWARD_ONLY = 1
+    APPEND_FORWARD = 2
+    SANITIZE_SET = 3
+    ALWAYS_FORWARD_ONLY = 4
+
+
+class Underscores(enum.Enum):
+    ALLOW = 0
+    REJECT_REQUEST = 1
+    DROP_HEADER = 2
+
+
+class Codec(enum.Enum):
+    AUTO = 0
+    HTTP1 = 1
+    HTTP2 = 2
+
+
+@dataclass(slots=True)
+class RouteSlot:
+    """Where a manager finds its routes: swapped by one assignment when RDS brings a new table; None until the first."""
+
+    name: str
+    table: "RouteTable | None" = None
+
+
+@dataclass(slots=True, kw_only=True)
+class HttpStats:
+    """Counters of one stat prefix (`http.<prefix>.*`), plain ints that the admin turns into text."""
+
+    prefix: str
+    downstream_cx_total: int = 0
+    downstream_cx_active: int = 0
+    downstream_rq_total: int = 0
+    downstream_rq_active: int = 0
+    downstream_rq_1xx: int = 0
+    downstream_rq_2xx: int = 0
+    downstream_rq_3xx: int = 0
+    downstream_rq_4xx: int = 0
+    downstream_rq_5xx: int = 0
+    downstream_cx_protocol_error: int = 0
+    downstream_cx_drain_close: int = 0
+    downstream_cx_rx_bytes_total: int = 0
+    downstream_cx_tx_bytes_total: int = 0
+    downstream_rq_timeout: int = 0
+    downstream_rq_rx_reset: int = 0
+    no_route: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """One HttpConnectionManager."""
+
+    stat_prefix: str
+    route: RouteSlot
+    stats: HttpStats
+    filters: "tuple[HttpFilter, ...]" = ()
+    """The filters before the router, in order."""
+    observers: "tuple[Callable[[Exchange], Any], ...]" = ()
+    """Called once when an exchange has ended: access logs and metrics."""
+    codec: Codec = Codec.AUTO
+    server_name: bytes = b"envoy"
+    server_header: ServerHeader = ServerHeader.OVERWRITE
+    use_remote_address: bool = False
+    xff_num_trusted_hops: int = 0
+    skip_xff_append: bool = False
+    via: bytes = b""
+    generate_request_id: bool = True
+    preserve_external_request_id: bool = False
+    always_set_request_id_in_response: bool = False
+    forward_client_cert: ClientCert = ClientCert.SANITIZE
+    client_cert_subject: bool = False
+    client_cert_uri: bool = False
+    client_cert_dns: bool = False
+    client_cert_cert: bool = False
+    client_cert_chain: bool = False
+    normalize_path: bool = False
+    merge_slashes: bool = False
+    escaped_slashes: EscapedSlashes = EscapedSlashes.KEEP_UNCHANGED
+    strip_matching_host_port: bool = False
+    strip_any_host_port: bool = False
+    strip_trailing_host_dot: bool = False
+    accept_http_10: bool = False
+    default_host_for_http_10: bytes = b""
+    underscores: Underscores = Underscores.ALLOW
+    max_request_headers: int = 60 * 1024
+    max_headers_count: int = 100
+    max_requests_per_connection: int = 0
+    idle_timeout: float = 3600.0
+    stream_idle_timeout: float = 300.0
+    request_timeout: float = 0.0
+    request_headers_timeout: float = 0.0
+    max_connection_duration: float = 0.0
+    max_stream_duration: float = 0.0
+    drain_timeout: float = 5.0
+    delayed_close_timeout: float = 1.0
+    upgrades: frozenset[bytes] = field(default_factory=frozenset)
+    """Upgrade tokens in lower case that are passed through (`websocket`)."""
+    suppress_envoy_headers: bool = False
+    """The router filter's switch: no x-envoy-* headers of its own."""

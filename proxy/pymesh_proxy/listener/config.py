@@ -1,0 +1,77 @@
+"""A Listener resource, compiled and immutable."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..http.options import HttpOptions
+from ..tcp.config import TcpOptions
+from ..tls.config import DownstreamTls
+
+if TYPE_CHECKING:
+    from .match import ChainMatcher
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainMatch:
+    """A FilterChainMatch; an empty member matches anything."""
+
+    destination_port: int = 0
+    prefix_ranges: tuple[Network, ...] = ()
+    server_names: tuple[str, ...] = ()
+    transport_protocol: str = ""
+    application_protocols: tuple[str, ...] = ()
+    direct_source_prefix_ranges: tuple[Network, ...] = ()
+    source_type: str = "ANY"
+    source_prefix_ranges: tuple[Network, ...] = ()
+    source_ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilterChain:
+    """One way to treat a connection: TLS or not, then HTTP or TCP."""
+
+    name: str
+    terminal: HttpOptions | TcpOptions
+    match: ChainMatch = field(default_factory=ChainMatch)
+    tls: DownstreamTls | None = None
+    tls_handshake_timeout: float = 0.0
+    """transport_socket_connect_timeout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerConfig:
+    """One listener."""
+
+    name: str
+    host: str
+    port: int
+    chains: tuple[FilterChain, ...] = ()
+    default_chain: FilterChain | None = None
+    matcher: "ChainMatcher"
+    bind_to_port: bool = True
+    use_original_dst: bool = False
+    """Hand a connection to the listener of its original destination, if there is one."""
+    original_dst: bool = False
+    """The original_dst listener filter: recover the destination an iptables REDIRECT replaced."""
+    tls_inspector: bool = False
+    http_inspector: bool = False
+    proxy_protocol: bool = False
+    filters_timeout: float = 15.0
+    continue_on_timeout: bool = False
+    direction: str = ""
+    buffer_limit: int = 1024 * 1024
+    reuse_port: bool = True
+    backlog: int = 4096
+    observers: tuple[Callable[[Any], Any], ...] = ()
+    """Listener-level access logs, written for connections that no filter chain took."""
+    added_via_api: bool = False
+    source: Any = field(default=None, repr=False, compare=False)
+    """The protobuf it was compiled from, for /config_dump."""
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"

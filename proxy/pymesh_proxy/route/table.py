@@ -1,0 +1,113 @@
+"""A RouteConfiguration, compiled: virtual hosts by domain, routes in order, each with what to do when it matches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..http.headers import RequestHead
+
+if TYPE_CHECKING:
+    from ..http.exchange import Exchange
+
+Edit = Callable[["Exchange"], None]
+"""Header mutations of one or several levels, composed in Envoy's order; reads the exchange for format strings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When a request is sent again. Conditions are Envoy's retry_on tokens."""
+
+    conditions: frozenset[str]
+    num_retries: int = 1
+    per_try_timeout: float = 0.0
+    status_codes: frozenset[int] = frozenset()
+    base_interval: float = 0.025
+    max_interval: float = 0.25
+    host_selection_attempts: int = 1
+    avoid_previous_hosts: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A cluster to go to, with the header edits of its weighted entry."""
+
+    cluster: str
+    edit_request: Edit | None = None
+    edit_response: Edit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Proxy the request. `targets` hold cumulative upper bounds; one entry when there is no weighting."""
+
+    targets: tuple[tuple[int, Target], ...]
+    total_weight: int
+    cluster_header: bytes = b""
+    """Take the cluster's name from this header instead (lower case)."""
+    cluster_missing_status: int = 503
+    timeout: float = 15.0
+    idle_timeout: float | None = None
+    max_stream_duration: float | None = None
+    retry: RetryPolicy | None = None
+    rewrite: "Callable[[Exchange], None] | None" = None
+    """Path and host rewriting, with x-envoy-original-path."""
+    upgrades: frozenset[bytes] | None = None
+    """Overrides the manager's list when not None."""
+
+    def choose(self, random: int) -> Target:
+        """The target whose cumulative interval holds `random % total_weight` (Envoy walks them in order)."""
+        if len(self.targets) == 1:
+            return self.targets[0][1]
+        value = random % self.total_weight
+        for upper, target in self.targets:
+            if value < upper:
+                return target
+        raise AssertionError("the last upper bound is the total weight")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Answer with a Location; `location` builds it from the request."""
+
+    status: int
+    location: "Callable[[Exchange], bytes]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectReply:
+    """Answer from configuration."""
+
+    status: int
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One route: its test was compiled into the table; this is what follows a match."""
+
+    name: str
+    action: Forward | Redirect | DirectReply
+    edit_request: Edit | None = None
+    edit_response: Edit | None = None
+    metadata: Any = None
+
+
+Match = Callable[[RequestHead, int], bool]
+
+
+class RouteTable:
+    """Finds a request's route. Immutable; RDS swaps whole tables."""
+
+    __slots__ = ("_find_host", "name", "source", "version")
+
+    def __init__(self, name: str, find_host: Callable[[bytes], "tuple[tuple[Match, Route], ...] | None"], source: Any = None) -> None:
+        self.name = name
+        self._find_host = find_host
+        self.source = source
+
+    def match(self, head: RequestHead, random: int) -> Route | None:
+        """The first route of the request's virtual host that matches; None is Envoy's 404 NR. `random` serves runtime fractions."""
+        for matches, route in self._find_host(head.authority) or ():
+            if matches(head, random):
+                return route
+        return None

@@ -1,0 +1,1 @@
+"""TCP: bytes both ways with backpressure and half-close, nothing looked at."""

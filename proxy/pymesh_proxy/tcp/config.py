@@ -1,0 +1,30 @@
+"""A TcpProxy filter, compiled. Times are seconds, 0 means off."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpOptions:
+    """Where a TCP connection goes: weights are cumulative in `choose`, as for HTTP routes."""
+
+    stat_prefix: str
+    clusters: tuple[tuple[str, int], ...]
+    """(cluster name, weight); one entry for a plain `cluster`."""
+    idle_timeout: float = 3600.0
+    max_connect_attempts: int = 1
+    max_duration: float = 0.0
+    observers: tuple[Callable[[Any], Any], ...] = ()
+    """Called with the tcp.session.Session when it opens (phase OPEN) and when it has ended."""
+
+    def choose(self, random: int) -> str:
+        """The cluster for one connection: cumulative intervals over the weights, as Envoy walks them."""
+        if len(self.clusters) == 1:
+            return self.clusters[0][0]
+        value = random % sum(weight for _, weight in self.clusters)
+        for name, weight in self.clusters:
+            if value < weight:
+                return name
+            value -= weight
+        raise AssertionError("weights sum to more than the walk found")

@@ -1,0 +1,40 @@
+"""The facts of one proxied TCP connection, for the access log and metrics."""
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..http.exchange import Downstream
+
+if TYPE_CHECKING:
+    from ..observe.peers import Peer
+    from ..upstream.cluster import Cluster, Endpoint
+
+
+class Phase(enum.Enum):
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One TCP connection through the proxy. Times are `time.monotonic()` seconds unless they say otherwise."""
+
+    downstream: Downstream
+    started: float
+    started_wall: float
+    phase: Phase = Phase.OPEN
+    ended: float = 0.0
+    cluster_name: str = ""
+    cluster: "Cluster | None" = None
+    endpoint: "Endpoint | None" = None
+    upstream_local_address: str = ""
+    upstream_failure: str = ""
+    bytes_received: int = 0
+    """From the client."""
+    bytes_sent: int = 0
+    """To the client."""
+    flags: str = ""
+    details: str = ""
+    source_peer: "Peer | None" = None
+    destination_peer: "Peer | None" = None

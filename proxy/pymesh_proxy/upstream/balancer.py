@@ -1,0 +1,1 @@
+"""Choosing one endpoint of a cluster: one small class an algorithm, pure decisions over counters."""

@@ -1,0 +1,1 @@
+"""Circuit breakers: how much may be in flight towards one cluster."""

@@ -1,0 +1,134 @@
+"""A cluster and its endpoints as configuration says them, compiled and immutable. Times are seconds, 0 means off."""
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..tls.config import UpstreamTls
+
+UNLIMITED = 2**32 - 1
+
+
+class Discovery(enum.Enum):
+    """How a cluster learns its endpoints (Envoy's DiscoveryType)."""
+
+    STATIC = 0
+    STRICT_DNS = 1
+    LOGICAL_DNS = 2
+    EDS = 3
+    ORIGINAL_DST = 4
+
+
+class Balancing(enum.Enum):
+    ROUND_ROBIN = "round_robin"
+    LEAST_REQUEST = "least_request"
+    RANDOM = "random"
+    CLUSTER_PROVIDED = "cluster_provided"
+
+
+class UpstreamProtocol(enum.Enum):
+    HTTP1 = "http1"
+    HTTP2 = "http2"
+    DOWNSTREAM = "downstream"
+    """Whatever the client spoke (use_downstream_protocol_config)."""
+
+
+class Health(enum.Enum):
+    UNKNOWN = 0
+    HEALTHY = 1
+    UNHEALTHY = 2
+    DRAINING = 3
+    TIMEOUT = 4
+    DEGRADED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointConfig:
+    """One address that can serve a cluster."""
+
+    host: str
+    """An IP, a name to resolve (DNS clusters), or a path beginning with `/` for a Unix socket."""
+    port: int
+    weight: int = 1
+    health: Health = Health.UNKNOWN
+    priority: int = 0
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+    hostname: str = ""
+    transport_match: tuple[tuple[str, str], ...] = ()
+    """Metadata `envoy.transport_socket_match`, what chooses the TLS settings (`tlsMode: istio`)."""
+    workload: str = ""
+    """Metadata `istio`.`workload`: `<workload>;<namespace>;<canonical name>;<canonical revision>;<cluster>`."""
+
+    @property
+    def address(self) -> str:
+        return self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A ClusterLoadAssignment: every endpoint of a cluster."""
+
+    cluster: str
+    endpoints: tuple[EndpointConfig, ...]
+    overprovisioning_factor: int = 140
+    drop_percent: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportMatch:
+    """An entry of transport_socket_matches: the first whose labels an endpoint carries decides its TLS (None: plaintext)."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    tls: UpstreamTls | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Circuit-breaker thresholds of the default priority, Envoy's defaults."""
+
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+    max_requests: int = 1024
+    max_retries: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterConfig:
+    """One Cluster resource."""
+
+    name: str
+    discovery: Discovery
+    assignment: Assignment | None = None
+    """The inline load_assignment of STATIC and DNS clusters."""
+    eds_name: str = ""
+    balancing: Balancing = Balancing.ROUND_ROBIN
+    choice_count: int = 2
+    connect_timeout: float = 5.0
+    limits: Limits = field(default_factory=Limits)
+    protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    max_requests_per_connection: int = 0
+    idle_timeout: float = 3600.0
+    max_connection_duration: float = 0.0
+    max_response_headers: int = 80 * 1024
+    max_response_headers_count: int = 100
+    buffer_limit: int = 1024 * 1024
+    """per_connection_buffer_limit_bytes: the high-water mark; half of it is the low one."""
+    tls: UpstreamTls | None = None
+    transport_matches: tuple[TransportMatch, ...] = ()
+    panic_threshold: float = 50.0
+    dns_refresh: float = 5.0
+    respect_dns_ttl: bool = False
+    dns_family: str = "AUTO"
+    bind_address: str = ""
+    """upstream_bind_config: the source IP (`127.0.0.6` for inbound passthrough)."""
+    keepalive: tuple[int, int, int] | None = None
+    """TCP keepalive: probes, time and interval in seconds; None leaves the system's."""
+    alt_stat_name: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """filter_metadata as plain values (`istio`: services, subset, config, ...)."""
+    added_via_api: bool = False
+    source: Any = field(default=None, repr=False, compare=False)
+    """The protobuf it was compiled from, for /config_dump."""

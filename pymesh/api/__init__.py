@@ -1,0 +1,1 @@
+"""Istio resources: models, YAML with positions, validation, host names."""

@@ -1,0 +1,17 @@
+"""`pymesh`, the command people type. The planes plug their commands in by entry point, so that nothing here imports a plane."""
+
+from importlib.metadata import entry_points
+
+import click
+
+from pymesh import __version__
+
+
+@click.group()
+@click.version_option(__version__, prog_name="pymesh")
+def main() -> None:
+    """A service mesh in pure-asyncio Python."""
+
+
+for _entry in entry_points(group="pymesh.commands"):
+    main.add_command(_entry.load(), _entry.name)

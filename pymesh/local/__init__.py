@@ -1,0 +1,1 @@
+"""The laptop mesh: process supervisor and demo application."""

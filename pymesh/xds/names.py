@@ -1,0 +1,46 @@
+"""Istio's names for xDS resources; dashboards, `istioctl` and people read them, so they are spelled exactly."""
+
+from dataclasses import dataclass
+
+BLACKHOLE_CLUSTER = "BlackHoleCluster"
+PASSTHROUGH_CLUSTER = "PassthroughCluster"
+INBOUND_PASSTHROUGH_CLUSTER = "InboundPassthroughCluster"
+VIRTUAL_OUTBOUND = "virtualOutbound"
+VIRTUAL_INBOUND = "virtualInbound"
+HTTP_PROXY_ROUTE = "http_proxy"
+WORKLOAD_SECRET = "default"  # noqa: S105  the name of a secret, not one
+ROOT_SECRET = "ROOTCA"  # noqa: S105  the name of a secret, not one
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterName:
+    """The parts of `outbound|<port>|<subset>|<host>` and `inbound|<port>||`."""
+
+    direction: str
+    port: int
+    subset: str
+    host: str
+
+    def __str__(self) -> str:
+        return f"{self.direction}|{self.port}|{self.subset}|{self.host}"
+
+
+def outbound_cluster(host: str, port: int, subset: str = "") -> str:
+    return f"outbound|{port}|{subset}|{host}"
+
+
+def inbound_cluster(port: int) -> str:
+    return f"inbound|{port}||"
+
+
+def parse_cluster(name: str) -> ClusterName | None:
+    """The parts of a cluster's name, or None when it has not Istio's form."""
+    parts = name.split("|")
+    if len(parts) != 4 or parts[0] not in ("outbound", "inbound") or not parts[1].isdigit():
+        return None
+    return ClusterName(parts[0], int(parts[1]), parts[2], parts[3])
+
+
+def sni(host: str, port: int, subset: str = "") -> str:
+    """The server name that Istio's mutual TLS sends: `outbound_.<port>_.<subset>_.<host>`."""
+    return f"outbound_.{port}_.{subset}_.{host}"

@@ -1,0 +1,106 @@
+"""Envoy's protobuf messages under one roof, and `Any` packing that knows every type by its URL.
+
+The modules keep Envoy's own names (`proto.listener.Listener`, `proto.hcm.HttpConnectionManager`). xds-protos carries no
+type information, so the messages are `Any` to the type checker.
+"""
+
+from typing import Any
+
+from envoy.admin.v3 import clusters_pb2 as admin_clusters
+from envoy.admin.v3 import config_dump_pb2 as config_dump
+from envoy.admin.v3 import config_dump_shared_pb2 as config_dump_shared
+from envoy.admin.v3 import listeners_pb2 as admin_listeners
+from envoy.admin.v3 import server_info_pb2 as server_info
+from envoy.config.accesslog.v3 import accesslog_pb2 as accesslog
+from envoy.config.bootstrap.v3 import bootstrap_pb2 as bootstrap
+from envoy.config.cluster.v3 import circuit_breaker_pb2 as circuit_breaker
+from envoy.config.cluster.v3 import cluster_pb2 as cluster
+from envoy.config.cluster.v3 import outlier_detection_pb2 as outlier
+from envoy.config.core.v3 import address_pb2 as address
+from envoy.config.core.v3 import base_pb2 as base
+from envoy.config.core.v3 import config_source_pb2 as config_source
+from envoy.config.core.v3 import extension_pb2 as extension
+from envoy.config.core.v3 import grpc_service_pb2 as grpc_service
+from envoy.config.core.v3 import protocol_pb2 as protocol
+from envoy.config.core.v3 import substitution_format_string_pb2 as format_string
+from envoy.config.endpoint.v3 import endpoint_components_pb2 as endpoint_components
+from envoy.config.endpoint.v3 import endpoint_pb2 as endpoint
+from envoy.config.listener.v3 import listener_components_pb2 as listener_components
+from envoy.config.listener.v3 import listener_pb2 as listener
+from envoy.config.rbac.v3 import rbac_pb2 as rbac
+from envoy.config.route.v3 import route_components_pb2 as route_components
+from envoy.config.route.v3 import route_pb2 as route
+from envoy.extensions.access_loggers.file.v3 import file_pb2 as file_log
+from envoy.extensions.access_loggers.stream.v3 import stream_pb2 as stream_log
+from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
+from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
+from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
+from envoy.extensions.filters.http.router.v3 import router_pb2 as router
+from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2 as http_inspector
+from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2 as original_dst
+from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2 as proxy_protocol
+from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2 as tls_inspector
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
+from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp_proxy
+from envoy.extensions.load_balancing_policies.common.v3 import common_pb2 as lb_common
+from envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2 as lb_least_request
+from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_random
+from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as lb_round_robin
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as previous_hosts
+from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as raw_buffer
+from envoy.extensions.transport_sockets.tls.v3 import cert_pb2 as _cert  # noqa: F401  registers types the next ones refer to
+from envoy.extensions.transport_sockets.tls.v3 import common_pb2 as tls_common
+from envoy.extensions.transport_sockets.tls.v3 import secret_pb2 as secret
+from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as tls
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http_options
+from envoy.service.discovery.v3 import ads_pb2_grpc as ads_grpc
+from envoy.service.discovery.v3 import discovery_pb2 as discovery
+from envoy.service.secret.v3 import sds_pb2_grpc as sds_grpc
+from envoy.type.matcher.v3 import regex_pb2 as regex
+from envoy.type.matcher.v3 import string_pb2 as string_matcher
+from envoy.type.v3 import percent_pb2 as percent
+from envoy.type.v3 import range_pb2 as range_type
+from google.protobuf import any_pb2, duration_pb2, struct_pb2, symbol_database, wrappers_pb2
+from google.rpc import status_pb2 as status
+from udpa.type.v1 import typed_struct_pb2 as udpa_typed_struct
+from xds.type.v3 import typed_struct_pb2 as typed_struct
+
+__all__ = [
+    "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "circuit_breaker", "cluster",
+    "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
+    "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
+    "http_rbac", "lb_common", "lb_least_request", "lb_random", "lb_round_robin", "listener", "listener_components", "network_rbac",
+    "original_dst", "outlier", "pack", "percent", "previous_hosts", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
+    "regex", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher",
+    "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "wrappers_pb2",
+]  # fmt: skip
+
+
+class UnknownType(LookupError):
+    """An `Any` carries a type URL that this build has no message for."""
+
+
+def pack(message: Any) -> Any:
+    """Wrap a message in `Any`, serialized deterministically so that equal content is equal bytes."""
+    packed = any_pb2.Any()
+    packed.Pack(message, deterministic=True)
+    return packed
+
+
+def unpack(packed: Any) -> Any:
+    """The message inside an `Any`; raises UnknownType for an unregistered URL, DecodeError for bytes that do not parse."""
+    name = packed.type_url.rpartition("/")[2]
+    try:
+        message = symbol_database.Default().GetSymbol(name)()
+    except KeyError:
+        raise UnknownType(packed.type_url) from None
+    message.MergeFromString(packed.value)
+    return message
+
+
+def duration(seconds: float) -> Any:
+    """A protobuf Duration from seconds."""
+    whole = int(seconds)
+    return duration_pb2.Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
