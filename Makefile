@@ -17,7 +17,7 @@ check: $(STAMP)  ## style, types, layers
 	$(BIN)/lint-imports
 
 unit: $(STAMP)  ## tests that need nothing but Python
-	$(BIN)/pytest -q -n 2 tests/unit tests/integration
+	$(BIN)/pytest -q -n 2 tests/unit
 
 interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
 	$(BIN)/pytest -q -n 2 tests/interop
