@@ -51,10 +51,18 @@ def access_logs(mesh: Mesh) -> list[Any]:
     return [_log(mesh)] if mesh.access_log_file else []
 
 
+def refusal_logs(mesh: Mesh) -> list[Any]:
+    """The access logs of a listener: for connections that no filter chain took, of which nobody else could tell."""
+    return [_log(mesh, flag="NR")] if mesh.access_log_file else []
+
+
 @functools.lru_cache(maxsize=8)
-def _log(mesh: Mesh) -> Any:
+def _log(mesh: Mesh, flag: str = "") -> Any:
     log = proto.file_log.FileAccessLog(path=mesh.access_log_file, log_format=_format(mesh))
-    return proto.accesslog.AccessLog(**extension("envoy.access_loggers.file", log))
+    entry = proto.accesslog.AccessLog(**extension("envoy.access_loggers.file", log))
+    if flag:
+        entry.filter.response_flag_filter.flags.append(flag)
+    return entry
 
 
 def _format(mesh: Mesh) -> Any:

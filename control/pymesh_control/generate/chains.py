@@ -6,6 +6,7 @@ from typing import Any
 from pymesh.xds import proto
 
 from ..model.mesh import Mesh
+from .accesslog import refusal_logs
 from .common import cidr, extension, socket
 
 _LISTENER = proto.listener.Listener
@@ -22,6 +23,7 @@ def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool, 
         address=socket(address, port),
         traffic_direction=proto.base.TrafficDirection.OUTBOUND if outbound else proto.base.TrafficDirection.INBOUND,
         bind_to_port=proto.wrappers_pb2.BoolValue(value=False),
+        access_log=refusal_logs(mesh),
     )
     if inspect:
         message.listener_filters.extend(inspectors())

@@ -41,7 +41,7 @@ def _outbound(scope: Scope) -> dict[str, Built]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
-    key = ("cluster", service.namespace, service.host, port.number, subset, id(rule))
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule))
     return scope.snapshot.cached(key, lambda: (_service_cluster(scope, service, port, subset, rule),))[0]
 
 
@@ -100,7 +100,8 @@ def _metadata(service: Service, port: Port, subset: str, rule: Rule | None) -> A
 
 
 def _blackhole() -> Any:
-    return _CLUSTER(name=names.BLACKHOLE_CLUSTER, type=_CLUSTER.STATIC, connect_timeout=proto.duration(10))
+    nowhere = proto.endpoint.ClusterLoadAssignment(cluster_name=names.BLACKHOLE_CLUSTER)
+    return _CLUSTER(name=nowhere.cluster_name, type=_CLUSTER.STATIC, connect_timeout=proto.duration(10), load_assignment=nowhere)
 
 
 def _passthrough(snapshot: Snapshot) -> Any:

@@ -138,9 +138,16 @@ def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
         routes = [route for server, rule in pairs for route in virtual_routes(_place(scope, server, rule))]
         routes.sort(key=lambda route: is_catch_all(route.match))
         host = _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], routes=routes, include_request_attempt_count=True)
-        if any(server.tls and server.tls.https_redirect for server, _ in pairs):
+        if any(_redirects(server) for server, _ in pairs):
             host.require_tls = _ROUTE.VirtualHost.ALL
         yield host
+    for name in (name for server in group if _redirects(server) for _, name in server.hosts if name not in bound):
+        yield _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], require_tls=_ROUTE.VirtualHost.ALL)
+
+
+def _redirects(server: Server) -> bool:
+    """Whether plain HTTP is answered by sending the client to HTTPS."""
+    return bool(server.tls and server.tls.https_redirect)
 
 
 def _bindings(rule: VirtualService, group: Group) -> Iterator[tuple[str, Server]]:

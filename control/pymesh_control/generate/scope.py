@@ -1,14 +1,15 @@
 """The mesh as one kind of client sees it. Proxies of equal scope share every outbound resource that is made for one of them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from ..model import hosts
 from ..model.destination import Rule
+from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
-from ..model.view import ProxyView
+from ..model.view import PYMESH, ProxyView
 from ..model.virtual import MeshRules
 
 T = TypeVar("T")
@@ -30,7 +31,10 @@ class Scope:
 
     @property
     def services(self) -> Mapping[str, Service]:
-        return self.snapshot.visible(self.namespace)
+        """The services in sight, by host, their ports as this flavor of proxy can carry them."""
+        return self.cached(
+            ("services",), lambda: {host: carried(one, self.flavor) for host, one in self.snapshot.visible(self.namespace).items()}
+        )
 
     @property
     def routes(self) -> MeshRules:
@@ -57,6 +61,14 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     labels = tuple(sorted((key, value) for key, value in view.labels.items() if key in snapshot.label_keys))
     return Scope(snapshot, view.namespace, labels, view.type, view.flavor)
+
+
+def carried(service: Service, flavor: str) -> Service:
+    """The service as a proxy can carry it: our own does not speak HTTP/2 yet, so it takes what needs it as opaque connections."""
+    if flavor != PYMESH or not any(port.protocol.is_http2 for port in service.ports):
+        return service
+    ports = tuple(replace(port, protocol=Protocol.TCP) if port.protocol.is_http2 else port for port in service.ports)
+    return replace(service, ports=ports)
 
 
 def alternative_names(service: Service, namespace: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pymesh.api import Problem, Resource
 
 from . import hosts
 from .destination import from_resource
+from .protocol import Protocol, of_port
 from .support import Path, problem_at, walk
 from .virtual import MESH, gateway_name
 from .workload import selects
@@ -70,5 +71,10 @@ def _of_subsets(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
 
 def _of_ports(resource: Resource) -> Iterator[Problem]:
     for path, port in walk(resource.spec, "ports[]"):
-        if (port.protocol or "").upper() == "UDP":
+        protocol = of_port(port.number, port.name, port.protocol or "")
+        if protocol is Protocol.UDP:
             yield _warning(resource, path, f"port {port.number}: UDP is not carried by the mesh")
+        elif protocol.is_http2:
+            yield _warning(
+                resource, path, f"port {port.number}: pymesh-proxy does not speak HTTP/2 yet and carries {protocol.value} as TCP"
+            )
