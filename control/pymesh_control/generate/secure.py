@@ -1,5 +1,6 @@
 """TLS settings on both sides: the mesh's own mutual TLS with certificates from SDS, and what DestinationRules and Gateways ask for."""
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ MESH_ALPN = ("istio", "istio-peer-exchange", *HTTP_ALPN)
 """The protocol names by which a server tells the mesh's mutual TLS from an application's own TLS."""
 
 
+@functools.lru_cache(maxsize=8)
 def server_socket(mesh: Mesh) -> Any:
     """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains.
 

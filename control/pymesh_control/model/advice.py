@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pymesh.api import Problem, Resource
+from pymesh.api import Problem, Resource, hosts
 
-from . import hosts
 from .destination import from_resource
 from .protocol import Protocol, of_port
 from .support import Path, problem_at, walk
-from .virtual import MESH, gateway_name
+from .virtual import MESH
 from .workload import selects
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def _warning(resource: Resource, path: Path, message: str) -> Problem:
 def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
     for field in _ROUTES:
         for path, destination in walk(resource.spec, field):
-            host = hosts.fqdn(destination.host, resource.namespace)
+            host = hosts.expand(destination.host, resource.namespace)
             service = snapshot.service(host, resource.namespace)
             if service is None:
                 yield _warning(resource, path, f"no service has the host {host}: requests sent there are answered with 503 (NC)")
@@ -54,7 +53,7 @@ def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Probl
 
 def _of_gateways(resource: Resource, gateways: set[str]) -> Iterator[Problem]:
     for index, name in enumerate(resource.spec.gateways):
-        if gateway_name(name, resource.namespace) not in gateways | {MESH}:
+        if hosts.expand_gateway(name, resource.namespace) not in gateways | {MESH}:
             yield _warning(resource, ("gateways", index), f"there is no Gateway {name}")
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import hosts
+from pymesh.api import hosts
+
 from .protocol import Protocol, declared
 from .virtual import VirtualService
 from .workload import selects
@@ -45,7 +46,7 @@ class Server:
         if self.gateway not in service.gateways or not service.visibility.reaches(self.gateway.partition("/")[0]):
             return None
         allowed = (pattern for place, pattern in self.hosts if place in ("*", service.namespace))
-        found = (hosts.overlap(pattern, host) for pattern in allowed)
+        found = (_overlap(pattern, host) for pattern in allowed)
         return max((name for name in found if name), key=len, default=None)
 
 
@@ -73,6 +74,13 @@ def merged(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> dict[tuple
             if not group or _kind(group[0]) == _kind(server):
                 group.append(server)
     return found
+
+
+def _overlap(one: str, other: str) -> str | None:
+    """The narrower of two host patterns of which one covers the other, or None."""
+    if hosts.subset_of(other, one):
+        return other
+    return one if hosts.subset_of(one, other) else None
 
 
 def _kind(server: Server) -> str:
