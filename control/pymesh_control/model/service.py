@@ -113,10 +113,23 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
 def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
     """The service with its instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
     chosen = (*service.inline, *selected)
+    if service.resolution == "STATIC":
+        chosen = tuple(workload for workload in chosen if is_address(workload.ip))
     if not chosen and service.resolution.startswith("DNS") and not service.host.startswith("*"):
         chosen = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
     endpoints = {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
     return replace(service, endpoints=endpoints)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be connected to without asking DNS: an IP address or a Unix socket."""
+    if text.startswith("unix://"):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def port_of(port: Port, workload: Workload) -> int:

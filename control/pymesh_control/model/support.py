@@ -11,7 +11,8 @@ from pymesh.api import Problem, Resource
 
 Path = tuple[str | int, ...]
 
-_POLICIES = ("trafficPolicy", "trafficPolicy.portLevelSettings[]", "subsets[].trafficPolicy", "subsets[].trafficPolicy.portLevelSettings[]")
+_WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
+_POLICIES = (*_WHOLE, *(f"{policy}.portLevelSettings[]" for policy in _WHOLE))
 _POLICY_FIELDS = (
     "outlierDetection",
     "loadBalancer.consistentHash",
@@ -22,11 +23,9 @@ _POLICY_FIELDS = (
     "connectionPool.http.useClientProtocol",
     "connectionPool.http.maxConcurrentStreams",
     "connectionPool.http.http2KeepAlive",
-    "tunnel",
-    "proxyProtocol",
-    "retryBudget",
     "tls.credentialName",
 )
+_WHOLE_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "VirtualService": (
@@ -41,7 +40,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "http[].match[].statPrefix",
         "tcp[].match[].sourceSubnet",
     ),
-    "DestinationRule": tuple(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
+    "DestinationRule": (
+        *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
+        *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
+    ),
     "Gateway": (
         "servers[].defaultEndpoint",
         "servers[].tls.credentialName",
@@ -73,6 +75,8 @@ VALUES: dict[str, dict[str, str]] = {
 def refusals(resource: Resource) -> list[Problem]:
     """Every field and value of a resource that cannot be honoured, each at its place in the file."""
     found = [problem_at(resource, path, sentence) for path, sentence in _refused(resource.spec, _tree(resource.kind), ())]
+    if resource.kind == "VirtualService" and not resource.spec.hosts:
+        found.append(problem_at(resource, ("hosts",), "a VirtualService without hosts is a delegate, which is not supported"))
     if resource.kind == "ConfigMap" and not _log_format_is_usable(resource.spec):
         found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
     return found
