@@ -62,8 +62,9 @@ class ServerConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_overhead", "_parser", "_queue", "_reading", "_receiving",
-        "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope", "transport", "wake",
+        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_overhead", "_parser", "_queue", "_reading",
+        "_receiving", "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope",
+        "transport", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -140,9 +141,8 @@ class ServerConnection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if self._reading is not Reading.STOPPED:  # bytes behind a last request are ignored, not judged
                 self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
-        if self._reading is Reading.HEAD and self._head_bytes > self.options.max_request_headers:
-            self._refuse(_refusal(_too_large()))
-        elif self._reading is Reading.BODY and self._overhead > self.options.max_request_headers:
+        unparsed = self._head_bytes if self._reading is Reading.HEAD else self._overhead
+        if unparsed > self.options.max_request_headers:
             self._refuse(_refusal(_too_large()))
 
     def eof_received(self) -> bool:
