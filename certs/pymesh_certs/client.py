@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 import grpc
@@ -57,6 +58,7 @@ class CaClient:
 
     async def sign(self, csr_pem: bytes, ttl: timedelta, current: KeyPair | None) -> tuple[str, ...]:
         """See `Ca.sign`. With `current`, the certificate is shown in the handshake; the token goes along in either case."""
+        metadata = self._metadata()
         request = CertificateRequest(csr_pem.decode(), round(ttl.total_seconds()))
         async with grpc.aio.secure_channel(self._address, self._credentials(current), options=self._options) as channel:
             call = channel.unary_unary(
@@ -65,9 +67,9 @@ class CaClient:
                 response_deserializer=CertificateResponse.from_bytes,
             )
             try:
-                response = await call(request, timeout=self._deadline, metadata=self._metadata())
+                response = await call(request, timeout=self._deadline, metadata=metadata)
             except grpc.aio.AioRpcError as error:
-                raise _mapped(error, self._address) from error
+                raise _mapped(error, self._address, bool(metadata)) from None
         if len(response.chain) < 2:
             raise CaRefused(f"the CA at {self._address} sent {len(response.chain)} certificates, not a leaf and its root")
         return response.chain
@@ -82,6 +84,34 @@ class CaClient:
         return (("authorization", f"Bearer {token}"),) if token else ()
 
 
-def _mapped(error: grpc.aio.AioRpcError, address: str) -> CaRefused | CaUnavailable:
+def _mapped(error: grpc.aio.AioRpcError, address: str, has_token: bool) -> CaRefused | CaUnavailable:
     sentence = f"the CA at {address} answered {error.code().name}: {error.details()}"
+    if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+        sentence += " (has the join token expired?)" if has_token else " (there is no join token)"
     return CaRefused(sentence) if error.code() in _REFUSALS else CaUnavailable(sentence)
+
+
+def file_token(path: Path) -> Callable[[], str]:
+    """Reads the join token anew at each call; empty when there is no file, which is right for a renewal."""
+
+    def read() -> str:
+        try:
+            return path.read_text().strip()
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise CaUnavailable(f"the join token cannot be read: {error}") from None
+
+    return read
+
+
+def file_roots(path: Path) -> Callable[[], bytes]:
+    """Reads the roots anew at each call, because whoever mounts them replaces them when the root rotates."""
+
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise CaUnavailable(f"the CA's root cannot be read: {error}") from None
+
+    return read
