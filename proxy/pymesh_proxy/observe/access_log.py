@@ -10,12 +10,13 @@ import os
 import queue
 import select
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from ..errors import ConfigError, Problem
 from ..http.exchange import Exchange
 from ..tcp.session import Phase, Session
-from .format import Layout, compile_http, compile_tcp
+from .format import ENVOY_DEFAULT, compile_http, compile_tcp
 
 _log = logging.getLogger("pymesh.access_log")
 
@@ -28,6 +29,19 @@ CLOSE_TIMEOUT = 2.0
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 Lines = list[str]
+
+
+class LogFormat(Protocol):
+    """What an access logger's configuration says of its lines; neither `text` nor `json` means Envoy's default."""
+
+    @property
+    def text(self) -> str | None: ...
+
+    @property
+    def json(self) -> Mapping[str, Any] | None: ...
+
+    @property
+    def omit_empty_values(self) -> bool: ...
 
 
 class Sinks:
@@ -46,20 +60,9 @@ class Sinks:
             writer = self._writers[path] = Writer(path, self._flush_interval)
         return writer
 
-    def http(self, path: str, layout: Layout, *, omit_empty: bool = False) -> Callable[[Exchange], None]:
-        """An observer that logs each exchange to `path`."""
-        line, write = compile_http(layout, omit_empty=omit_empty), self.file(path).write
-        return lambda exchange: write(line(exchange))
-
-    def tcp(self, path: str, layout: Layout, *, omit_empty: bool = False) -> Callable[[Session], None]:
-        """An observer that logs each TCP connection to `path` when it has ended."""
-        line, write = compile_tcp(layout, omit_empty=omit_empty), self.file(path).write
-
-        def observe(session: Session) -> None:
-            if session.phase is Phase.CLOSED:
-                write(line(session))
-
-        return observe
+    def log(self, path: str, layout: LogFormat) -> "FileLog":
+        """The observers of one configured log; raises ConfigError for a format or a path that cannot be honoured."""
+        return FileLog(self.file, path, layout)
 
     def reopen(self) -> None:
         """Close and open every file again, after what is waiting was written (SIGUSR1, after a rotation)."""
@@ -73,6 +76,25 @@ class Sinks:
             writer.finish()
         for writer in writers:
             await asyncio.to_thread(writer.join, CLOSE_TIMEOUT)
+
+
+class FileLog:
+    """One access logger: `http` and `tcp` write a line when what they are given has ended."""
+
+    __slots__ = ("_http", "_tcp", "_write")
+
+    def __init__(self, file: "Callable[[str], Writer]", path: str, layout: LogFormat) -> None:
+        chosen = layout.json if layout.json is not None else layout.text or ENVOY_DEFAULT
+        self._http = compile_http(chosen, omit_empty=layout.omit_empty_values)
+        self._tcp = compile_tcp(chosen, omit_empty=layout.omit_empty_values)
+        self._write = file(path).write
+
+    def http(self, exchange: Exchange) -> None:
+        self._write(self._http(exchange))
+
+    def tcp(self, session: Session) -> None:
+        if session.phase is Phase.CLOSED:
+            self._write(self._tcp(session))
 
 
 class Writer:

@@ -34,14 +34,21 @@ def session(**facts: Any) -> Session:
     return Session(**{"downstream": downstream(), "started": 100.0, "started_wall": WALL, "ended": 101.5} | facts)
 
 
+class Thing:
+    """A run-time object with a configuration and counters, compared by identity as those are."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.__dict__.update(facts)
+
+
 def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
     """A run-time endpoint, as far as observers look at one."""
-    return SimpleNamespace(config=EndpointConfig(host=host, port=port, **config))
+    return Thing(config=EndpointConfig(host=host, port=port, **config))
 
 
 def cluster(name: str, **config: Any) -> Any:
     """A run-time cluster, as far as observers look at one."""
-    return SimpleNamespace(config=ClusterConfig(name=name, discovery=Discovery.STATIC, **config), endpoints=())
+    return Thing(config=ClusterConfig(name=name, discovery=Discovery.STATIC, **config), endpoints=())
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,14 +15,27 @@ from pymesh_proxy.observe.access_log import FLUSH_SIZE, Sinks
 from pymesh_proxy.tcp.session import Phase
 
 
+def layout(text: str | None = None, json: Any = None) -> Any:
+    return SimpleNamespace(text=text, json=json, omit_empty_values=False)
+
+
 async def test_lines_reach_the_file_when_the_sinks_close(tmp_path: Path, make: Any) -> None:
     sinks = Sinks()
-    observe = sinks.http(str(tmp_path / "log"), "%PATH%\n")
-    observe(make.exchange(b"/a"))
-    observe(make.exchange(b"/b"))
+    observe = sinks.log(str(tmp_path / "log"), layout("%PATH%\n"))
+    observe.http(make.exchange(b"/a"))
+    observe.http(make.exchange(b"/b"))
     assert (tmp_path / "log").read_text() == ""
     await sinks.close()
     assert (tmp_path / "log").read_text() == "/a\n/b\n"
+
+
+async def test_a_log_without_a_format_has_envoys_default(tmp_path: Path, make: Any) -> None:
+    sinks = Sinks()
+    sinks.log(str(tmp_path / "text"), layout()).http(make.exchange())
+    sinks.log(str(tmp_path / "json"), layout(json={"path": "%PATH%"})).http(make.exchange())
+    await sinks.close()
+    assert (tmp_path / "text").read_text().startswith('[2023-11-14T22:13:20.123Z] "GET /items?x=1 HTTP/1.1" 200 - ')
+    assert (tmp_path / "json").read_text() == '{"path":"/items?x=1"}\n'
 
 
 async def test_two_loggers_of_one_path_share_a_writer(tmp_path: Path) -> None:
@@ -54,7 +68,7 @@ async def test_the_timer_writes_what_is_not_full(tmp_path: Path) -> None:
 
 async def test_a_tcp_connection_is_logged_once_when_it_has_ended(tmp_path: Path, make: Any) -> None:
     sinks = Sinks()
-    observe = sinks.tcp(str(tmp_path / "log"), "%BYTES_SENT%\n")
+    observe = sinks.log(str(tmp_path / "log"), layout("%BYTES_SENT%\n")).tcp
     session = make.session(bytes_sent=5)
     observe(session)
     session.phase = Phase.CLOSED
