@@ -10,13 +10,13 @@ from google.protobuf import json_format
 from pymesh.xds import types
 
 from .bootstrap.plan import Plan
-from .compile.bootstrap import compile_static  # type: ignore[import-not-found]
-from .compile.clusters import compile_cluster  # type: ignore[import-not-found]
-from .compile.context import Context  # type: ignore[import-not-found]
-from .compile.endpoints import compile_assignment  # type: ignore[import-not-found]
-from .compile.listeners import compile_listener  # type: ignore[import-not-found]
-from .compile.routes import compile_routes  # type: ignore[import-not-found]
-from .compile.secrets import compile_secret  # type: ignore[import-not-found]
+from .compile.bootstrap import compile_static
+from .compile.clusters import compile_cluster
+from .compile.context import Context
+from .compile.endpoints import compile_assignment
+from .compile.listeners import compile_listener
+from .compile.routes import compile_routes
+from .compile.secrets import compile_secret
 from .discovery.references import references_of
 from .discovery.roster import Held
 from .discovery.target import Compilers
