@@ -98,6 +98,11 @@ class IstioStats:
     def __repr__(self) -> str:
         return f"<IstioStats {self._reporter.name} live={len(self._live)}>"
 
+    @property
+    def reporter(self) -> str:
+        """`source` or `destination`."""
+        return self._reporter.name
+
     def http(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
         series = self._shortcuts.get(self._reporter.key(exchange)) or self._find(exchange)

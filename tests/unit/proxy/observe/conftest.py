@@ -7,6 +7,8 @@ import pytest
 
 from pymesh_proxy.http.exchange import Downstream, Exchange
 from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
+from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
+from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.tcp.session import Session
 from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
 
@@ -46,12 +48,36 @@ def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
     return Thing(config=EndpointConfig(host=host, port=port, **config))
 
 
-def cluster(name: str, **config: Any) -> Any:
+def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = (), **config: Any) -> Any:
     """A run-time cluster, as far as observers look at one."""
-    return Thing(config=ClusterConfig(name=name, discovery=Discovery.STATIC, **config), endpoints=())
+    return Thing(config=ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), endpoints=endpoints, **counters or {})
+
+
+def listener(
+    name: str, host: str = "127.0.0.1", port: int = 8080, *, stat_prefix: str = "p", counters: dict[str, int] | None = None, **config: Any
+) -> Any:
+    """A run-time listener with one HTTP filter chain."""
+    http = HttpOptions(stat_prefix=stat_prefix, route=RouteSlot(f"{name}-routes"), stats=HttpStats(prefix=stat_prefix))
+    chain = FilterChain(name="c", terminal=http)
+    made = ListenerConfig(name=name, host=host, port=port, **{"chains": (chain,), "matcher": NoChain()} | config)
+    return Thing(config=made, **counters or {})
+
+
+class NoChain:
+    """A matcher that is never asked."""
+
+    def find(self, traits: Any) -> None:
+        raise AssertionError("no connection is matched here")
+
+
+def runtime(clusters: Any = (), listeners: Any = (), secrets: Any = None, **facts: Any) -> Any:
+    """A runtime that serves nothing."""
+    return Thing(clusters=clusters, listeners=listeners, secrets=secrets or {}, **{"concurrency": 1} | facts)
 
 
 @pytest.fixture
 def make() -> SimpleNamespace:
     """The makers of subjects: `make.exchange(...)`, `make.session(...)` and their parts."""
-    return SimpleNamespace(cluster=cluster, downstream=downstream, endpoint=endpoint, exchange=exchange, session=session)
+    return SimpleNamespace(
+        cluster=cluster, downstream=downstream, endpoint=endpoint, exchange=exchange, listener=listener, runtime=runtime, session=session
+    )
