@@ -1,0 +1,83 @@
+"""Exchanges and sessions as the connections leave them behind, for the tests of what observes them."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pymesh_proxy.http.exchange import Downstream, Exchange
+from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
+from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
+from pymesh_proxy.listener.config import FilterChain, ListenerConfig
+from pymesh_proxy.tcp.session import Session
+from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
+
+WALL = 1_700_000_000.123456
+"""2023-11-14T22:13:20.123456Z."""
+
+
+def downstream(**facts: Any) -> Downstream:
+    return Downstream(**{"remote_address": "10.0.0.1:40000", "local_address": "10.0.0.2:8080"} | facts)
+
+
+def exchange(
+    path: bytes = b"/items?x=1", fields: Fields | None = None, *, response: Fields | None = None, status: int = 200, **facts: Any
+) -> Exchange:
+    """A GET that was answered with `status`; `facts` are attributes of the exchange, `downstream` among them."""
+    made = Exchange(facts.pop("downstream", downstream()), RequestHead(b"GET", path, b"shop.example", fields or []), 100.0, WALL)
+    made.status = status
+    made.response = ResponseHead(status, response or [])
+    for name, value in facts.items():
+        setattr(made, name, value)
+    return made
+
+
+def session(**facts: Any) -> Session:
+    return Session(**{"downstream": downstream(), "started": 100.0, "started_wall": WALL, "ended": 101.5} | facts)
+
+
+class Thing:
+    """A run-time object with a configuration and counters, compared by identity as those are."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.__dict__.update(facts)
+
+
+def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
+    """A run-time endpoint, as far as observers look at one."""
+    return Thing(config=EndpointConfig(host=host, port=port, **config))
+
+
+def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = (), **config: Any) -> Any:
+    """A run-time cluster, as far as observers look at one."""
+    return Thing(config=ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), endpoints=endpoints, **counters or {})
+
+
+def listener(
+    name: str, host: str = "127.0.0.1", port: int = 8080, *, stat_prefix: str = "p", counters: dict[str, int] | None = None, **config: Any
+) -> Any:
+    """A run-time listener with one HTTP filter chain."""
+    http = HttpOptions(stat_prefix=stat_prefix, route=RouteSlot(f"{name}-routes"), stats=HttpStats(prefix=stat_prefix))
+    chain = FilterChain(name="c", terminal=http)
+    made = ListenerConfig(name=name, host=host, port=port, **{"chains": (chain,), "matcher": NoChain()} | config)
+    return Thing(config=made, **counters or {})
+
+
+class NoChain:
+    """A matcher that is never asked."""
+
+    def find(self, traits: Any) -> None:
+        raise AssertionError("no connection is matched here")
+
+
+def runtime(clusters: Any = (), listeners: Any = (), secrets: Any = None, **facts: Any) -> Any:
+    """A runtime that serves nothing."""
+    return Thing(clusters=clusters, listeners=listeners, secrets=secrets or {}, **{"concurrency": 1} | facts)
+
+
+@pytest.fixture
+def make() -> SimpleNamespace:
+    """The makers of subjects: `make.exchange(...)`, `make.session(...)` and their parts."""
+    return SimpleNamespace(
+        cluster=cluster, downstream=downstream, endpoint=endpoint, exchange=exchange, listener=listener, runtime=runtime, session=session
+    )
