@@ -19,6 +19,7 @@ MAX_ALIASED = 100_000  # nodes that aliases may repeat in one document: the boun
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
+_INDENTATION = re.compile(" *")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # a JSON number that YAML 1.1's grammar takes for a string
 
 
@@ -152,20 +153,20 @@ class _Builder:
 
     def _block(self, node: yaml.ScalarNode) -> Mark | None:
         """Where the text of a literal block begins, so that places inside embedded YAML can be told."""
-        if node.style != "|":
+        header_end = self._text.find("\n", node.start_mark.index) if node.style == "|" else -1
+        if header_end < 0:
             return None
-        header = node.start_mark.line
-        for offset, line in enumerate(self._text.splitlines()[header + 1 :]):
-            if line.strip():
-                return Mark(header + 2, len(line) - len(line.lstrip(" ")) + 1) if offset == 0 else None
-        return None
+        first_character = _INDENTATION.match(self._text, header_end + 1).end()  # type: ignore[union-attr]  # it always matches
+        if self._text[first_character : first_character + 1] in ("", "\r", "\n"):
+            return None  # the indentation shows on a later line only
+        return Mark(node.start_mark.line + 2, first_character - header_end)
 
 
 def _convert(node: yaml.ScalarNode) -> Plain:
     """The value of a scalar; ValueError for a number that is none, KeyError for a tag we do not know."""
     text: str = node.value
     if node.tag in _TEXT_TAGS:
-        return float(text) if node.style is None and _EXPONENT.fullmatch(text) else text
+        return float(text) if not node.style and _EXPONENT.fullmatch(text) else text
     if node.tag in (_TAG + "int", _TAG + "float") and ":" in text:
         return text  # base 60, which only YAML 1.1 readers other than Kubernetes' understand
     return _READERS[node.tag](text)

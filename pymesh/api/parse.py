@@ -54,13 +54,12 @@ def parse_text(text: str, filename: str) -> Parsed:
 def parse_paths(paths: Iterable[str | Path]) -> Parsed:
     """Read files and folders (every .yaml, .yml and .json below them); what cannot be read becomes a problem."""
     parsed = Parsed()
-    for path in paths:
+    for file in (file for path in paths for file in sources.files(Path(path))):
         try:
-            texts = list(sources.texts(path))
+            source = sources.read(file)
         except sources.Unreadable as unreadable:
-            parsed.problems.append(Problem(str(path), 1, 1, "error", str(unreadable)))
-            continue
-        for source in texts:
+            parsed.problems.append(Problem(str(file), 1, 1, "error", str(unreadable)))
+        else:
             parsed.add(parse_text(source.text, source.name))
     return parsed
 

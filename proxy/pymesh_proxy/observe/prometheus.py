@@ -1,6 +1,7 @@
 """Prometheus' text format (0.0.4) of Envoy's statistics and Istio's metrics."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pymesh
 
@@ -8,7 +9,9 @@ from .istio import IstioStats
 from .labels import HTTP_LABELS, TCP_LABELS
 from .series import BOUNDS, Histogram, HttpSeries, TcpSeries
 from .stats import Selection, Subject, is_gauge, metric_of, subjects
-from .views import RuntimeView
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -34,7 +37,7 @@ class Exposition:
 
 
 def render(
-    runtime: RuntimeView, istio: Iterable[IstioStats] = (), others: Iterable[Subject] = (), selection: Selection | None = None
+    runtime: "Runtime", istio: Iterable[IstioStats] = (), others: Iterable[Subject] = (), selection: Selection | None = None
 ) -> bytes:
     """The whole exposition at once; `others` are statistics that the runtime does not know (server, control plane)."""
     exposition = Exposition()
@@ -45,7 +48,7 @@ def render(
 
 def fill(
     exposition: Exposition,
-    runtime: RuntimeView,
+    runtime: "Runtime",
     istio: Iterable[IstioStats] = (),
     others: Iterable[Subject] = (),
     selection: Selection | None = None,

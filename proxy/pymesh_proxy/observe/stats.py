@@ -9,12 +9,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..http.options import HttpOptions, HttpStats
-from ..listener.config import FilterChain, ListenerConfig
+from ..http.options import HttpStats
 from ..upstream.config import ClusterConfig, Health
-from .views import ClusterView, DiscoveryView, RuntimeView
+from .views import DiscoveryView
+
+if TYPE_CHECKING:
+    from ..listener.manager import Listener
+    from ..runtime import Runtime
+    from ..upstream.cluster import Cluster
 
 Value = int | str
 
@@ -66,13 +70,16 @@ _CLUSTER_NAMES = (
     "upstream_rq_retry", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
     "upstream_rq_retry_success", "upstream_rq_rx_reset", "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
 )  # fmt: skip
-_LISTENER_NAMES = (
-    "downstream_cx_active", "downstream_cx_destroy", "downstream_cx_overflow", "downstream_cx_overload_reject", "downstream_cx_total",
-    "downstream_cx_transport_socket_connect_timeout", "downstream_global_cx_overflow", "downstream_listener_filter_error",
-    "downstream_listener_filter_remote_close", "downstream_pre_cx_active", "downstream_pre_cx_timeout", "no_filter_chain_match",
-)  # fmt: skip
 _HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
-_UPDATE_NAMES = ("init_fetch_timeout", "update_attempt", "update_failure", "update_rejected", "update_success", "version_text")
+_UPDATE_NAMES = (
+    "init_fetch_timeout",
+    "update_attempt",
+    "update_failure",
+    "update_rejected",
+    "update_success",
+    "version_text",
+    "last_error",
+)
 
 _GAUGES = re.compile(
     r"(?:.*_active|.*_open|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
@@ -95,22 +102,23 @@ def metric_of(group: Group, stat: str) -> tuple[str, str]:
     return f"envoy_{group.prefix}_{name}".replace(".", "_").replace("-", "_"), tag
 
 
-def subjects(runtime: RuntimeView) -> Iterator[Subject]:
+def subjects(runtime: "Runtime") -> Iterator[Subject]:
     """Everything that the runtime counts, one subject at a time so that a caller may let others run in between."""
     clusters, listeners = list(runtime.clusters), list(runtime.listeners)
     for cluster in clusters:
         yield _cluster(cluster)
-    for stats in http_stats(listener.config for listener in listeners):
+    for stats in runtime.all_http_stats:
         yield Subject(HTTP, stats.prefix, _ints(stats, _HTTP_NAMES))
     for listener in listeners:
-        yield Subject(LISTENER, listener.config.address.replace(":", "_"), _ints(listener, _LISTENER_NAMES))
+        yield _listener(listener)
     yield Subject(CLUSTER_MANAGER, "", (("active_clusters", len(clusters)),))
     yield Subject(LISTENER_MANAGER, "", (("total_listeners_active", len(listeners)),))
 
 
 def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
     """The streams to the control plane; eds, rds and sds are counted over all their resources."""
-    yield Subject(CONTROL_PLANE, "", (("connected_state", discovery.connected_state), ("identifier", discovery.identifier)))
+    stream = discovery.control_plane
+    yield Subject(CONTROL_PLANE, "", (("connected_state", stream.connected_state), ("identifier", stream.identifier)))
     yield Subject(CLUSTER_MANAGER, "", (("warming_clusters", discovery.warming_clusters),))
     yield Subject(LISTENER_MANAGER, "", (("total_listeners_warming", discovery.warming_listeners),))
     for short, status in discovery.types.items():
@@ -118,32 +126,29 @@ def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
         yield Subject(Group(f"{owner}.{short}"), "", _values(status, _UPDATE_NAMES))
 
 
-def http_stats(listeners: Iterable[ListenerConfig]) -> list[HttpStats]:
-    """The counters of every HTTP connection manager, each stat prefix once."""
-    found: dict[str, HttpStats] = {}
-    for config in listeners:
-        for terminal in (chain.terminal for chain in chains_of(config)):
-            if isinstance(terminal, HttpOptions):
-                found.setdefault(terminal.stat_prefix, terminal.stats)
-    return list(found.values())
-
-
-def chains_of(config: ListenerConfig) -> list[FilterChain]:
-    """A listener's filter chains, the default chain last."""
-    return [*config.chains, *filter(None, [config.default_chain])]
-
-
 def stat_label(config: ClusterConfig) -> str:
     """The name of a cluster in statistics."""
     return (config.alt_stat_name or config.name).replace(":", "_")
 
 
-def _cluster(cluster: ClusterView) -> Subject:
+def _cluster(cluster: "Cluster") -> Subject:
     endpoints = list(cluster.endpoints)
     healthy = sum(endpoint.config.health in (Health.UNKNOWN, Health.HEALTHY) for endpoint in endpoints)
     degraded = sum(endpoint.config.health is Health.DEGRADED for endpoint in endpoints)
     membership = (("membership_total", len(endpoints)), ("membership_healthy", healthy), ("membership_degraded", degraded))
     return Subject(CLUSTER, stat_label(cluster.config), membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES))
+
+
+def _listener(listener: "Listener") -> Subject:
+    """Counters of the connections accepted under the listener's present configuration."""
+    scope = listener.scope
+    values: tuple[tuple[str, Value], ...] = (
+        ("downstream_cx_total", scope.total),
+        ("downstream_cx_active", len(scope)),
+        ("no_filter_chain_match", scope.no_filter_chain_match),
+        ("ssl.connection_error", sum(scope.ssl_errors.values())),
+    )
+    return Subject(LISTENER, listener.config.address.replace(":", "_"), values)
 
 
 def _breakers(cluster: Any) -> tuple[tuple[str, Value], ...]:
@@ -190,10 +195,7 @@ def _kind(stat: str, value: Value) -> str:
 def select(found: Iterable[Subject], selection: Selection) -> list[tuple[str, Value]]:
     """Names and values as `/stats` lists them: text first, then numbers, each sorted by name."""
     chosen = [
-        (name, value)
-        for subject in found
-        for stat, value in subject.values
-        if selection.takes(name := subject.name(stat), stat, value)
+        (name, value) for subject in found for stat, value in subject.values if selection.takes(name := subject.name(stat), stat, value)
     ]
     return sorted(chosen, key=lambda pair: (not isinstance(pair[1], str), pair[0]))
 

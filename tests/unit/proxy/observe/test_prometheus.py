@@ -1,17 +1,18 @@
 """Prometheus' text format, read back by prometheus-client's own parser."""
 
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.observe.istio import IstioStats
 from pymesh_proxy.observe.peers import Peer
 from pymesh_proxy.observe.prometheus import render
 from pymesh_proxy.observe.stats import Selection
 from pymesh_proxy.tcp.session import Phase
+from pymesh_proxy.upstream.config import Health
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -49,15 +50,11 @@ def test_a_clusters_counters_carry_its_name_as_a_tag(make: Any) -> None:
 
 
 def test_code_classes_become_a_tag_as_in_envoy(make: Any) -> None:
-    listener = make.listener("in", stat_prefix="ingress")
-    listener.config.chains[0].terminal.stats.downstream_rq_2xx = 5
-    text = render(make.runtime(listeners=[listener]))
+    text = render(make.runtime(all_http_stats=[HttpStats(prefix="ingress", downstream_rq_2xx=5)]))
     assert b'envoy_http_downstream_rq_xx{envoy_response_code_class="2",envoy_http_conn_manager_prefix="ingress"} 5\n' in text
 
 
 def test_members_are_counted_by_health(make: Any) -> None:
-    from pymesh_proxy.upstream.config import Health
-
     cluster = make.cluster("c", endpoints=[make.endpoint(), make.endpoint(health=Health.UNHEALTHY), make.endpoint(health=Health.DEGRADED)])
     text = render(make.runtime(clusters=[cluster]))
     assert [named(text, f"envoy_cluster_membership_{name}")[0][1] for name in ("total", "healthy", "degraded")] == [3, 1, 1]
@@ -140,8 +137,3 @@ def test_an_overflow_of_label_combinations_is_told(make: Any) -> None:
         stats.http(make.exchange(status=status))
     found = {labels["kind"]: value for labels, value in named(render(make.runtime(), [stats]), "pymesh_istio_series_overflow_total")}
     assert found == {"http": 1, "tcp": 0}
-
-
-def test_a_runtime_object_without_counters_shows_none() -> None:
-    runtime = SimpleNamespace(clusters=[], listeners=[])
-    assert b"upstream" not in render(runtime)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.observe.stats import Selection, discovery_subjects, select, subjects, to_json, to_text
 
 
@@ -14,12 +15,15 @@ def everything(runtime: Any) -> dict[str, Any]:
 def test_names_are_envoys(make: Any) -> None:
     runtime = make.runtime(
         clusters=[make.cluster("outbound|80||shop", counters={"upstream_rq_2xx": 4})],
-        listeners=[make.listener("in", host="10.0.0.1", port=80, stat_prefix="ingress", counters={"downstream_cx_total": 2})],
+        listeners=[make.listener("in", host="10.0.0.1", port=80)],
+        all_http_stats=[HttpStats(prefix="ingress")],
     )
+    runtime.listeners[0].scope.add(make.endpoint())
     found = everything(runtime)
     assert found["cluster.outbound|80||shop.upstream_rq_2xx"] == 4
     assert found["http.ingress.downstream_rq_total"] == 0
-    assert found["listener.10.0.0.1_80.downstream_cx_total"] == 2
+    assert found["listener.10.0.0.1_80.downstream_cx_total"] == 1
+    assert found["listener.10.0.0.1_80.downstream_cx_active"] == 1
     assert found["cluster_manager.active_clusters"] == 1
     assert found["listener_manager.total_listeners_active"] == 1
 
@@ -28,22 +32,22 @@ def test_an_alternative_stat_name_replaces_the_clusters(make: Any) -> None:
     assert "cluster.short.membership_total" in everything(make.runtime(clusters=[make.cluster("long", alt_stat_name="short")]))
 
 
-def test_managers_of_one_prefix_are_counted_once(make: Any) -> None:
-    runtime = make.runtime(listeners=[make.listener("a", stat_prefix="p"), make.listener("b", stat_prefix="p")])
-    assert len([name for name, _ in select(subjects(runtime), Selection()) if name == "http.p.downstream_rq_total"]) == 1
-
-
 def test_discovery_is_counted_under_envoys_names() -> None:
-    status = SimpleNamespace(update_success=2, update_rejected=1, version_text="v7", last_error="ignored")
+    status = SimpleNamespace(update_success=2, update_rejected=1, version_text="v7", last_error="why")
     discovery: Any = SimpleNamespace(
-        connected_state=1, identifier="istiod-1", types={"cds": status, "lds": status}, warming_clusters=0, warming_listeners=3
+        control_plane=SimpleNamespace(connected_state=1, identifier="istiod-1"),
+        types={"cds": status, "lds": status},
+        warming_clusters=0,
+        warming_listeners=3,
     )
     found = dict(select(discovery_subjects(discovery), Selection()))
     assert found == {
-        "control_plane.connected_state": 1, "control_plane.identifier": "istiod-1", "cluster_manager.warming_clusters": 0,
-        "listener_manager.total_listeners_warming": 3, "cluster_manager.cds.update_success": 2, "cluster_manager.cds.update_rejected": 1,
-        "cluster_manager.cds.version_text": "v7", "listener_manager.lds.update_success": 2, "listener_manager.lds.update_rejected": 1,
-        "listener_manager.lds.version_text": "v7",
+        "control_plane.connected_state": 1, "control_plane.identifier": "istiod-1",
+        "cluster_manager.warming_clusters": 0, "listener_manager.total_listeners_warming": 3,
+        "cluster_manager.cds.update_success": 2, "cluster_manager.cds.update_rejected": 1,
+        "cluster_manager.cds.version_text": "v7", "cluster_manager.cds.last_error": "why",
+        "listener_manager.lds.update_success": 2, "listener_manager.lds.update_rejected": 1,
+        "listener_manager.lds.version_text": "v7", "listener_manager.lds.last_error": "why",
     }  # fmt: skip
 
 
