@@ -46,7 +46,7 @@ class NotReady(LocalError):
     """A process runs but did not become ready in time."""
 
     def __init__(self, name: str, seconds: float, url: str, log: Path) -> None:
-        super().__init__(f"{name} did not answer {url} with 200 within {seconds:g} s; its log {log} ends with:\n{_tail(log)}")
+        super().__init__(f"{name} was not ready ({url}) within {seconds:g} s; its log {log} ends with:\n{_tail(log)}")
 
 
 class InvalidMeshFile(LocalError):

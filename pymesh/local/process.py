@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from .errors import ChildFailed, ProgramMissing
 
@@ -41,15 +42,8 @@ class Child:
     @classmethod
     async def start(cls, command: Command, log: Path) -> "Child":
         """Start the process with its output appended to `log`; raises ProgramMissing."""
-        program = locate(command.argv[0])
         with log.open("ab") as sink:
-            process = await asyncio.create_subprocess_exec(
-                program, *command.argv[1:],
-                env={**os.environ, **command.env}, cwd=command.cwd,
-                stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink,
-                start_new_session=True, preexec_fn=_die_with_parent(),
-            )
-        return cls(command, log, process)
+            return cls(command, log, await _spawn(command, stdout=sink, stderr=sink))
 
     def __repr__(self) -> str:
         state = "running" if self.running else f"exited {self._process.returncode}"
@@ -98,6 +92,30 @@ class Child:
         finally:
             self.signal(signal.SIGKILL)
         await self.exit()
+
+
+async def output(command: Command, log: Path) -> str:
+    """Run a command to its end: what it wrote to its standard output; raises ChildFailed unless it exits 0."""
+    with log.open("ab") as sink:
+        process = await _spawn(command, stdout=asyncio.subprocess.PIPE, stderr=sink)
+    try:
+        written, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        raise ChildFailed(command.name, process.returncode, log)
+    return written.decode()
+
+
+async def _spawn(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        locate(command.argv[0]), *command.argv[1:],
+        env={**os.environ, **command.env}, cwd=command.cwd,
+        stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        start_new_session=True, preexec_fn=_die_with_parent(),
+    )
 
 
 def locate(program: str) -> str:

@@ -9,12 +9,13 @@ import asyncio
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
 from ..tasks import spawn
 from .errors import ChildFailed, NotReady
-from .process import Child, Command
+from .process import Child, Command, output
 
 READY_WITHIN = 30.0  # seconds; a Python process on a busy two-core machine needs up to 3
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL
@@ -59,14 +60,15 @@ class Supervisor:
         self._children[command.name] = child
         return child
 
-    async def run(self, command: Command) -> None:
-        """Run a command to its end; raises ChildFailed unless it exits 0."""
-        child = await self.start(command)
-        if (exit_code := await child.exit()) != 0:
-            raise ChildFailed(child.name, exit_code, child.log)
+    async def output(self, command: Command) -> str:
+        """Run a command to its end and return its standard output; raises ChildFailed unless it exits 0."""
+        return await output(command, self._logs / f"{command.name}.log")
 
     async def ready(self, child: Child, url: str, within: float = READY_WITHIN) -> None:
-        """Wait until `url` answers 200; raises ChildFailed when the process ends first, NotReady after `within` seconds."""
+        """Wait until `url` answers 200 (`tcp://host:port`: accepts a connection).
+
+        Raises ChildFailed when the process ends first, NotReady after `within` seconds.
+        """
         try:
             async with asyncio.timeout(within):
                 while not await self._answers(url):
@@ -88,12 +90,21 @@ class Supervisor:
     async def _answers(self, url: str) -> bool:
         assert self._session is not None, "used outside its block"
         try:
+            if url.startswith("tcp://"):
+                return await _accepts(url)
             async with self._session.get(url) as response:
                 return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
+        except (OSError, aiohttp.ClientError, TimeoutError):
             return False
 
     async def _stop_all(self) -> None:
         await asyncio.gather(*(child.stop(GRACE) for child in self._children.values()))
         if self._session is not None:
             await self._session.close()
+
+
+async def _accepts(url: str) -> bool:
+    address = urlsplit(url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.close()
+    return True

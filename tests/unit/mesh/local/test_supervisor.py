@@ -170,7 +170,7 @@ async def test_a_child_that_ends_before_it_is_ready_is_told_with_its_last_words(
 async def test_a_child_that_never_gets_ready_is_told_after_the_time_allowed(tmp_path: Path) -> None:
     async with Supervisor(tmp_path) as supervisor:
         child = await supervisor.start(python(FOREVER, "slow"))
-        with pytest.raises(errors.NotReady, match="slow did not answer"):
+        with pytest.raises(errors.NotReady, match="slow was not ready"):
             await supervisor.ready(child, "http://127.0.0.1:1/ready", within=0.05)
 
 
@@ -183,11 +183,24 @@ async def test_watch_tells_which_process_ended(tmp_path: Path) -> None:
             await supervisor.watch()
 
 
-async def test_a_failed_command_raises_and_a_good_one_does_not(tmp_path: Path) -> None:
+async def test_a_commands_output_is_returned_and_its_errors_are_logged(tmp_path: Path) -> None:
     async with Supervisor(tmp_path) as supervisor:
-        await supervisor.run(python("pass", "good"))
+        code = "import sys; print('token'); print('warning', file=sys.stderr)"
+        assert await supervisor.output(python(code, "good")) == "token\n"
+    assert (tmp_path / "good.log").read_text() == "warning\n"
+
+
+async def test_a_failed_command_raises(tmp_path: Path) -> None:
+    async with Supervisor(tmp_path) as supervisor:
         with pytest.raises(errors.ChildFailed, match="bad ended with exit code 3"):
-            await supervisor.run(python("raise SystemExit(3)", "bad"))
+            await supervisor.output(python("raise SystemExit(3)", "bad"))
+
+
+async def test_a_child_without_health_address_is_ready_when_it_accepts_connections(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server, Supervisor(tmp_path) as supervisor:
+        port = server.sockets[0].getsockname()[1]
+        await supervisor.ready(await supervisor.start(python(FOREVER)), f"tcp://127.0.0.1:{port}")
 
 
 def test_a_missing_program_is_named() -> None:
