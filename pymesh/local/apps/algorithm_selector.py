@@ -140,7 +140,7 @@ def make_app() -> web.Application:
 
 def main() -> None:
     """Run the service."""
-    serve(make_app, arguments("chooses a model for a machine and asks it how long the machine will last").parse_args().port)
+    serve(make_app, arguments("chooses a model for a machine and asks it how long the machine will last").parse_args())
 
 
 if __name__ == "__main__":

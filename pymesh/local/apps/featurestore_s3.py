@@ -156,7 +156,7 @@ def _xml(status: int, root: ElementTree.Element) -> web.Response:
 
 def main() -> None:
     """Run the service."""
-    serve(make_app, arguments("an S3-compatible feature store in memory").parse_args().port)
+    serve(make_app, arguments("an S3-compatible feature store in memory").parse_args())
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def main() -> None:
     parser = arguments("TensorFlow-Serving-style predictions of a bearing's remaining life")
     parser.add_argument("--version", choices=sorted(DEGREES), required=True, help="which generation of the models to serve")
     options = parser.parse_args()
-    serve(partial(make_app, options.version), options.port)
+    serve(partial(make_app, options.version), options)
 
 
 if __name__ == "__main__":

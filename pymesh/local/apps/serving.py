@@ -15,20 +15,21 @@ TRACE_HEADERS = (
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """A parser that knows `--port`."""
+    """A parser that knows `--host` and `--port`."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1 to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True, help="port to listen on")
     return parser
 
 
-def serve(make_app: Callable[[], web.Application], port: int) -> None:
-    """Serve until SIGTERM or SIGINT on loopback, with `/healthz`; a port that cannot be had is a sentence and exit 1."""
+def serve(make_app: Callable[[], web.Application], options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT, with `/healthz`; a port that cannot be had is a sentence and exit 1."""
     app = make_app()
     app.router.add_get("/healthz", _healthz)
     try:
-        web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, shutdown_timeout=1)
+        web.run_app(app, host=options.host, port=options.port, access_log=None, print=None, shutdown_timeout=1)
     except OSError as error:  # asyncio's own sentence repeats the address
-        sys.exit(f"cannot listen on 127.0.0.1:{port}: {os.strerror(error.errno or 0)}")
+        sys.exit(f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}")
 
 
 def traced(request: web.Request) -> dict[str, str]:
