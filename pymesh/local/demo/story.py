@@ -113,7 +113,7 @@ class Story:
         declared = await through_proxy(self._session, port, _DECLARED)
         blocked = await through_proxy(self._session, port, _UNDECLARED)
         faults = []
-        if declared.status != 200 or "machines/" not in declared.text:
+        if declared.status != 200 or "<ListBucketResult" not in declared.text:
             faults.append(f"the declared host answered {declared.status}: {declared.text}")
         if blocked.status != 502:
             faults.append(f"the undeclared host answered {blocked.status} instead of 502: {blocked.text}")
