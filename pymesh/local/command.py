@@ -1,4 +1,7 @@
-"""`pymesh demo` and `pymesh up`: exit 0 when all went as promised, 1 with a sentence when not, 130 after Ctrl-C."""
+"""`pymesh demo` and `pymesh up`: exit 0 when all went as promised, 1 with a sentence when not, 130 after Ctrl-C.
+
+What they run is imported when they are run: other commands of `pymesh` should not wait for it.
+"""
 
 import asyncio
 import shutil
@@ -12,9 +15,6 @@ import click
 from rich.console import Console
 
 from .errors import LocalError
-from .mesh import LocalMesh, Plan
-from .screen import addresses, progress
-from .supervisor import Supervisor
 
 _INTERRUPTED = 130  # as shells report a process ended by SIGINT
 
@@ -44,6 +44,10 @@ def up(folder: Path, keep_dir: bool) -> None:
 
 
 async def _run_folder(console: Console, folder: Path, state: Path) -> bool:
+    from .mesh import LocalMesh, Plan
+    from .screen import addresses, progress
+    from .supervisor import Supervisor
+
     plan = Plan.make(folder, state)
     async with Supervisor(plan.logs) as supervisor:
         with progress(console) as say:

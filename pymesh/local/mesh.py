@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ class LocalMesh:
         await self._start(Command(name=CONTROL, argv=[
             "pymesh-control", "--config", str(self.plan.config), "--ca-dir", str(control.ca_dir),
             "--xds", f"{HOST}:{control.xds}", "--secure-xds", f"{HOST}:{control.secure_xds}",
-            "--monitoring", f"{HOST}:{control.monitoring}",
+            "--monitoring", f"{HOST}:{control.monitoring}", "--state-dir", str(self.plan.state / CONTROL),
         ]), control.ready_url)
 
     async def start_instance(self, instance: Instance) -> None:
@@ -109,6 +109,10 @@ class LocalMesh:
         await self._start_application(instance)
         if instance.sidecar is not None:
             await self._start_proxy(instance.sidecar)
+
+    def process(self, name: str) -> Child:
+        """A process by its name."""
+        return self._children[name]
 
     async def kill(self, *names: str) -> None:
         """SIGKILL processes, as a crash would, and wait for their ends."""
@@ -118,8 +122,14 @@ class LocalMesh:
             await self._children[name].exit()
 
     async def _start(self, command: Command, ready_url: str) -> None:
-        child = self._children[command.name] = await self._supervisor.start(command)
+        child = self._children[command.name] = await self._supervisor.start(self._tidy(command))
         await self._supervisor.ready(child, ready_url)
+
+    def _tidy(self, command: Command) -> Command:
+        """What a killed process leaves among temporary files must go with the rest of the run."""
+        folder = self.plan.state / "tmp"
+        folder.mkdir(exist_ok=True)
+        return replace(command, env={"TMPDIR": str(folder), **command.env})
 
     async def _start_application(self, instance: Instance) -> None:
         command = Command(name=instance.pod, argv=instance.command(), env=instance.environment(), cwd=self.plan.folder)

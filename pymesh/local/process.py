@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import IO
 from .errors import ChildFailed, ProgramMissing
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LOG_INTERVAL = 0.05  # seconds between two looks at a log; proxies write theirs in batches, so a line is late anyway
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,17 @@ class Child:
         except TimeoutError:
             return
         raise ChildFailed(self.name, exit_code, self.log)
+
+    async def says(self, text: str, within: float) -> str | None:
+        """Wait for a line with `text` in the log; None when it does not come within that many seconds. Raises ChildFailed."""
+        deadline = time.monotonic() + within
+        while True:
+            for line in self.log.read_text(errors="replace").splitlines():
+                if text in line:
+                    return line
+            if time.monotonic() > deadline:
+                return None
+            await self.stays_up(_LOG_INTERVAL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and its descendants; nothing happens when all have ended."""
