@@ -23,3 +23,7 @@ class PermissionDenied(RefusedClient):
 
 class InvalidClient(RefusedClient):
     """The client's first request does not say what it is."""
+
+
+class SlowClient(RefusedClient):
+    """The client does not take what it subscribed to."""

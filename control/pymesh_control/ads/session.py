@@ -28,7 +28,6 @@ class Session(abc.ABC):
     metrics: Metrics
     clock: Callable[[], float] = time.time
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
-    last_error: str | None = None
     _nonces: int = 0
 
     @abc.abstractmethod
@@ -48,7 +47,6 @@ class Session(abc.ABC):
         error = request.error_detail.message or "no reason given" if request.HasField("error_detail") else None
         heard = subscription.hear(request.response_nonce, error, self.clock())
         if heard is Heard.NACK:
-            self.last_error = f"{types.SHORT[subscription.type_url]}: {error}"
             self.metrics.rejected(subscription.type_url)
         elif heard is Heard.STALE:
             self.metrics.expired_nonce(subscription.type_url)
