@@ -1,11 +1,11 @@
 """One Kubernetes object of a file: `apiVersion`, `kind`, `metadata`, and the spec of its kind."""
 
-import datetime
-from typing import Any
+from collections.abc import Iterable
 
 from . import configmap, validate
 from .kinds import KINDS, Kind, explain_unknown
 from .models.meshconfig import MeshConfig
+from .models.metadata import Metadata
 from .problem import Position, Problem, Severity, has_errors
 from .resource import DEFAULT_NAMESPACE, Resource
 from .shape import did_you_mean, fit
@@ -14,26 +14,6 @@ from .types import Model
 from .values import build
 
 _TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
-
-
-class Metadata(Model):
-    """Kubernetes' ObjectMeta; what only the API server writes is accepted and ignored."""
-
-    name: str
-    namespace: str | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    creation_timestamp: datetime.datetime | None = None
-    deletion_grace_period_seconds: Any = None
-    deletion_timestamp: Any = None
-    finalizers: Any = None
-    generate_name: Any = None
-    generation: Any = None
-    managed_fields: Any = None
-    owner_references: Any = None
-    resource_version: Any = None
-    self_link: Any = None
-    uid: Any = None
 
 
 class Envelope:
@@ -93,7 +73,10 @@ class Envelope:
             self.report((), self.document.mark, 'the required field "metadata" is missing')
             return None
         data = fit(entry.node, Metadata, self.report, ("metadata",))
-        return build(Metadata, data, self.document, self.report, ("metadata",))
+        metadata = build(Metadata, data, self.document, self.report, ("metadata",))
+        if metadata is not None:
+            self._note(("metadata",), validate.check_metadata(metadata))
+        return metadata
 
     def _check_keys(self, path: Path, known: tuple[str, ...]) -> None:
         spot = find(self.document, path)
@@ -107,8 +90,7 @@ class Envelope:
         metadata = self._metadata()
         spec = self._spec(kind.model, ("spec",))
         if spec is not None and metadata is not None:
-            for finding in validate.check(spec, metadata.namespace or DEFAULT_NAMESPACE):
-                self.report_at(("spec",) + finding.path, finding.message, finding.severity)
+            self._note(("spec",), validate.check(kind.name, spec, metadata.namespace or DEFAULT_NAMESPACE))
         return self._finish(kind.name, api_version, metadata, spec)
 
     def _spec(self, model: type[Model], path: Path) -> Model | None:
@@ -126,6 +108,10 @@ class Envelope:
         self.document, problems = configmap.expand(self.document, self.filename)
         self.problems += problems
         return self._finish("ConfigMap", "v1", self._metadata(), self._spec(MeshConfig, ("data", configmap.KEY)))
+
+    def _note(self, path: Path, findings: Iterable[validate.Finding]) -> None:
+        for finding in findings:
+            self.report_at(path + finding.path, finding.message, finding.severity)
 
     def _finish(self, kind: str, api_version: str, metadata: Metadata | None, spec: Model | None) -> Resource | None:
         if metadata is None or spec is None or has_errors(self.problems):

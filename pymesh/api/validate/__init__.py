@@ -1,11 +1,25 @@
 """What a schema cannot say: Istio's own checks of each kind, as pure functions over the models."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..types import Model
-from .finding import Finding
+from . import destinationrule, gateway, peerauthentication, serviceentry, virtualservice, workloadentry
+from .finding import Finding, Findings
+from .metadata import check as check_metadata
+
+__all__ = ["Finding", "check", "check_metadata"]
+
+_CHECKS: dict[str, Callable[[Any, str], Findings]] = {
+    "DestinationRule": destinationrule.check,
+    "Gateway": gateway.check,
+    "PeerAuthentication": peerauthentication.check,
+    "ServiceEntry": serviceentry.check,
+    "VirtualService": virtualservice.check,
+    "WorkloadEntry": workloadentry.check,
+}
 
 
-def check(_spec: Model, _namespace: str) -> Iterable[Finding]:
+def check(kind: str, spec: Model, namespace: str) -> Iterable[Finding]:
     """Everything wrong with one resource's spec."""
-    return ()
+    return _CHECKS[kind](spec, namespace)
