@@ -66,12 +66,9 @@ class TlsFront:
         """The identity of a connection by its `context.peer()`; None when it showed no certificate, or none with a SPIFFE id."""
         return self._identities.get(peer)
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port. Raises OSError."""
-        self._server = await asyncio.start_server(
-            self._serve, host, port, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
-        )  # fmt: skip
-        return int(self._server.sockets[0].getsockname()[1])
+    async def start(self, listening: socket.socket) -> None:
+        """Accept connections on a socket that is bound already."""
+        self._server = await asyncio.start_server(self._serve, sock=listening, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT)
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""

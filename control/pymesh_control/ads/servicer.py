@@ -24,7 +24,8 @@ _STATUS = {
     SlowClient: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 
-KEEPALIVE = (
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a port that another process serves is taken, also if that is gRPC too
     ("grpc.keepalive_time_ms", 30_000),  # Istio's keepaliveInterval; finds clients that vanished without a word
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 15_000),  # Envoy's and Istio's clients ping too; more often is abuse
@@ -74,6 +75,6 @@ class AdsServicer:
 
 def server(clients: Clients, admit: Admit, metrics: Metrics) -> grpc.aio.Server:
     """A gRPC server that offers ADS; ports are still to be added."""
-    made = grpc.aio.server(options=KEEPALIVE)
+    made = grpc.aio.server(options=OPTIONS)
     proto.ads_grpc.add_AggregatedDiscoveryServiceServicer_to_server(AdsServicer(clients, admit, metrics), made)
     return made

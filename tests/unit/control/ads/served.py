@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 
 import grpc.aio
@@ -88,7 +89,9 @@ async def secure(root, **content):
     )
     server.add_insecure_port(served.front.address)
     await server.start()
-    served.address = f"127.0.0.1:{await served.front.start('127.0.0.1', 0)}"
+    listening = socket.create_server(("127.0.0.1", 0))
+    await served.front.start(listening)
+    served.address = f"127.0.0.1:{listening.getsockname()[1]}"
     served.pusher.start()
     try:
         yield served

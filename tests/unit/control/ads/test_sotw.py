@@ -34,7 +34,7 @@ def test_a_rejected_response_is_recorded_and_sent_again_only_when_its_content_ch
     assert session.request(ask(LDS, nonce=response.nonce, error="l: no such filter")) == []
     assert session.subscriptions[LDS].status is Status.NACKED
     assert session.subscriptions[LDS].error == "l: no such filter"
-    assert session.metrics.registry.get_sample_value("pilot_total_xds_rejects_total", {"type": "lds"}) == 1
+    assert session.metrics.registry.get_sample_value("pilot_total_xds_rejects", {"type": "lds"}) == 1
     assert session.push(world(lds={"l": "bad"})) == []
     [again] = session.push(world(lds={"l": "good"}))
     session.request(ask(LDS, nonce=again.nonce))
@@ -46,7 +46,7 @@ def test_a_request_with_a_superseded_nonce_is_ignored_and_counted():
     [old] = session.request(ask(EDS, "a"))
     session.push(world(eds={"a": "2", "b": "1"}))
     assert session.request(ask(EDS, "a", "b", nonce=old.nonce)) == []
-    assert session.metrics.registry.get_sample_value("pilot_xds_expired_nonce_total", {"type": "eds"}) == 1
+    assert session.metrics.registry.get_sample_value("pilot_xds_expired_nonce", {"type": "eds"}) == 1
 
 
 def test_names_that_a_stale_request_added_are_served_when_the_client_repeats_them():

@@ -117,4 +117,4 @@ async def test_an_error_of_ours_ends_one_stream_and_is_counted():
         call = stub(channel).StreamAggregatedResources()
         await call.write(first(ask(CDS)))
         assert (await refusal(call))[0] is grpc.StatusCode.INTERNAL
-        assert served.metrics.registry.get_sample_value("pilot_total_xds_internal_errors_total") == 1
+        assert served.metrics.registry.get_sample_value("pilot_total_xds_internal_errors") == 1
