@@ -180,8 +180,8 @@ class ControlPlane:
         for reason in batch.reasons:
             self.metrics.triggers.labels(reason).inc()
         self.metrics.debounce_time.observe(SystemClock().now() - batch.since)
+        await self._keep_registrations()  # strictly before the push: what others were told of outlives even a kill
         self.clients.push(batch.since)
-        await self._keep_registrations()
 
     def _rebuild(self) -> None:
         try:
