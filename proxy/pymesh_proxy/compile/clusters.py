@@ -106,17 +106,18 @@ def _assignment(reader: Reader, discovery: Discovery) -> Assignment | None:
         if inline is not None:
             reader.refuse("load_assignment", f"a cluster of type {discovery.name} gets its endpoints elsewhere")
         return None
-    if inline is None:
-        reader.refuse("load_assignment", f"a cluster of type {discovery.name} needs its endpoints here")
-        return None
-    made = assignment(inline)
+    made = assignment(inline) if inline is not None else Assignment(cluster=reader.message.name, endpoints=())
     if discovery is Discovery.STATIC:
-        for endpoint in made.endpoints:
-            if not (endpoint.host.startswith("/") or is_ip(endpoint.host)):
-                inline.refuse("endpoints", f"{endpoint.host!r} is no IP address; use type STRICT_DNS or LOGICAL_DNS for names")
+        _require_ips(reader, made)
     if discovery is Discovery.LOGICAL_DNS and len(made.endpoints) != 1:
-        inline.refuse("endpoints", f"a LOGICAL_DNS cluster has exactly one endpoint, not {len(made.endpoints)}")
+        reader.refuse("load_assignment", f"a LOGICAL_DNS cluster has exactly one endpoint, not {len(made.endpoints)}")
     return made
+
+
+def _require_ips(reader: Reader, made: Assignment) -> None:
+    for endpoint in made.endpoints:
+        if not (endpoint.host.startswith("/") or is_ip(endpoint.host)):
+            reader.refuse("load_assignment", f"{endpoint.host!r} is no IP address; use type STRICT_DNS or LOGICAL_DNS for names")
 
 
 def _eds_name(reader: Reader, discovery: Discovery) -> str:

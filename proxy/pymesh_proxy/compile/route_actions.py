@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from ..route import rewrite
+from ..route import edits, rewrite
 from ..route.rewrite import HostRewrite, PathRewrite
-from ..route.table import DirectReply, Forward, Redirect, RetryPolicy, Target
+from ..route.table import DirectReply, Edit, Forward, Redirect, RetryPolicy, Target
 from .fields import Reader
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels
@@ -72,23 +72,37 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     if weighted.wrapped("total_weight", total) != total:
         weighted.refuse("total_weight", f"the weights sum to {total}")
     composed = levels if brings_edits(weighted.message) else None
-    targets = [_target(entry, composed) for entry in entries]
+    targets = [_target(entry, reader, composed) for entry in entries]
     return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)
 
 
 def brings_edits(weighted: Any) -> bool:
-    """Whether an entry of a WeightedCluster has header mutations; then every target's edit holds those of all levels."""
-    return any(len(getattr(entry, name)) for entry in weighted.clusters for name in HEADER_FIELDS)
+    """Whether an entry of a WeightedCluster changes the request or answer; then every target's edit holds those of all levels."""
+    return any(entry.host_rewrite_literal or any(len(getattr(entry, name)) for name in HEADER_FIELDS) for entry in weighted.clusters)
 
 
-def _target(entry: Reader, composed: Levels | None) -> Target:
-    entry.only("name", "weight", *HEADER_FIELDS)
+def _target(entry: Reader, route: Reader, composed: Levels | None) -> Target:
+    entry.only("name", "weight", "host_rewrite_literal", *HEADER_FIELDS)
     if not entry.message.name:
         entry.refuse("name", "this field is required")
     if composed is None:
         return Target(cluster=entry.message.name)
     levels = composed.within(entry)
-    return Target(cluster=entry.message.name, edit_request=levels.request_edit(), edit_response=levels.response_edit())
+    rewrite_host = _entry_host(entry, route)
+    return Target(
+        cluster=entry.message.name,
+        edit_request=edits.chain(levels.request_edit(), rewrite_host),
+        edit_response=levels.response_edit(),
+    )
+
+
+def _entry_host(entry: Reader, route: Reader) -> Edit | None:
+    host = entry.message.host_rewrite_literal.encode()
+    if not host:
+        return None
+    if route.which("host_rewrite_specifier"):
+        entry.refuse("host_rewrite_literal", "the route rewrites the host already; give it in one of the two places")
+    return rewrite.forward_rewrite(None, lambda head: host, route.message.append_x_forwarded_host)
 
 
 def _max_stream_duration(reader: Reader) -> float | None:
@@ -173,7 +187,7 @@ def redirect(reader: Reader, matched: int | None) -> Redirect:
     )
     message = reader.message
     location = rewrite.Location(
-        scheme=b"https" if message.https_redirect else message.scheme_redirect.lower().encode(),
+        scheme=b"https" if message.https_redirect else message.scheme_redirect.encode(),
         host=message.host_redirect.encode(),
         port=message.port_redirect,
         path=_redirect_path(reader, matched),

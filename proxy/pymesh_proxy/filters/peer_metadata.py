@@ -90,8 +90,7 @@ class OutboundFilter:
 
 def in_mesh(exchange: Exchange) -> bool:
     """Whether the exchange's cluster leads to workloads of the mesh: not a special cluster, nor marked `external`."""
-    cluster: Any = exchange.cluster
-    if cluster is None or exchange.cluster_name in _OUT_OF_MESH:
+    if exchange.cluster is None or exchange.cluster_name in _OUT_OF_MESH:
         return False
-    istio = cluster.config.metadata.get("istio")
+    istio = exchange.cluster.config.metadata.get("istio")
     return isinstance(istio, Mapping) and bool(istio.get("services")) and not istio.get("external")

@@ -199,7 +199,7 @@ class ClientConnection(asyncio.Protocol):
         self._fields = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
+        self._fields.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         router = self.router
@@ -221,9 +221,11 @@ class ClientConnection(asyncio.Protocol):
     def _begin(self, router: "Router", status: int) -> None:
         response = ResponseHead(status, self._fields)
         config = self.pool.cluster.config
-        if status > _MAX_STATUS or len(self._fields) > config.max_response_headers_count:
+        fields = self._fields
+        size = sum(len(name) + len(value) + 4 for name, value in fields) if self._head_bytes > config.max_response_headers else 0
+        if status > _MAX_STATUS or len(fields) > config.max_response_headers_count or size > config.max_response_headers:
             self._in_head = True
-            raise ValueError("unusable status or too many headers")
+            raise ValueError("unusable status, or too many or too large headers")
         self._framing = _framing(response, status)
         if status in BODILESS and status != 304 and self._framing in (Framing.LENGTH, Framing.CHUNKED):
             self._in_head = True

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .h1_client import ClientConnection
 
 
+_MAX_LENGTH_DIGITS = 19
+"""No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
+
+
 class Reading(enum.Enum):
     """What the next bytes from the client are."""
 
@@ -58,8 +62,9 @@ class ServerConnection(asyncio.Protocol):
     """One client's connection."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_parser", "_queue", "_reading", "_receiving",
-        "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope", "transport", "wake",
+        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_overhead", "_parser", "_queue", "_reading",
+        "_receiving", "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope",
+        "transport", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -73,6 +78,8 @@ class ServerConnection(asyncio.Protocol):
         self._url = b""
         self._fields: Fields = []
         self._head_bytes = 0
+        self._overhead = 0
+        """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._queue: deque[_Parsed] = deque()
         self._router: Router | None = None
         self._receiving: Router | _Parsed | None = None
@@ -110,6 +117,8 @@ class ServerConnection(asyncio.Protocol):
             if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
                 self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
             self._head_bytes += len(data)
+        elif reading is Reading.BODY:
+            self._overhead += len(data)
         elif reading is Reading.UPGRADE:
             self._hold(data)
             return
@@ -126,15 +135,15 @@ class ServerConnection(asyncio.Protocol):
             self._after_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, TargetRejected):
-                rejected = error.__context__
-                self._refuse(rescue.reply(Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence))
+                self._refuse(_refusal(error.__context__))
             else:
                 raise
         except httptools.HttpParserError as error:
             if self._reading is not Reading.STOPPED:  # bytes behind a last request are ignored, not judged
                 self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
-        if self._reading is Reading.HEAD and self._head_bytes > self.options.max_request_headers:
-            self._too_large()
+        unparsed = self._head_bytes if self._reading is Reading.HEAD else self._overhead
+        if unparsed > self.options.max_request_headers:
+            self._refuse(_refusal(_too_large()))
 
     def eof_received(self) -> bool:
         """The client sends no more. An answer under way still goes out; a half-sent request gets none."""
@@ -199,18 +208,22 @@ class ServerConnection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name, value))
+        self._fields.append((name, value.rstrip(b" \t")))  # llhttp trims only in front (RFC 9112 5.1; CVE-2019-18802)
 
     def on_headers_complete(self) -> None:
         if self._reading is Reading.RESUMED:
             return
         parser = self._parser
+        self._overhead = 0
+        if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
+            raise _too_large()
         if parser.get_http_version() != "1.1":
             self._old_version(parser.get_http_version())
         if len(self._fields) > self.options.max_headers_count:
             raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
         self._head_bytes = 0
         head = self._head(parser.get_method())
+        self._fields = []  # from here on they are trailers
         self._reading = Reading.BODY
         index = head.index
         chunked = b"transfer-encoding" in index
@@ -229,6 +242,9 @@ class ServerConnection(asyncio.Protocol):
             self._queue.append(parsed)
             self._receiving = parsed
 
+    def _head_size(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._fields)
+
     def _old_version(self, version: str) -> None:
         if version == "1.0" and self.options.accept_http_10:
             return
@@ -246,6 +262,8 @@ class ServerConnection(asyncio.Protocol):
             hosts = [options.default_host_for_http_10]
             fields = [*fields, (b"Host", hosts[0])]
         target = read(method, self._url, fields, hosts)
+        if any(len(value) > _MAX_LENGTH_DIGITS for name, value in fields if len(name) == 14 and name.lower() == b"content-length"):
+            raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
         head = RequestHead(method, target.path, target.authority, fields, b"https" if self.facts.tls_version else b"http", version)
         if head.index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
             raise TargetRejected(501, "http1.invalid_transfer_encoding", b"only the chunked transfer encoding is implemented")
@@ -282,6 +300,7 @@ class ServerConnection(asyncio.Protocol):
         head.set(b"host", head.authority)
 
     def on_body(self, data: bytes) -> None:
+        self._overhead = 0
         receiving = self._receiving
         if isinstance(receiving, Router):
             receiving.body(data)
@@ -291,6 +310,8 @@ class ServerConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # the parser skips the body of a request that asks for an upgrade; `_after_upgrade` says what comes next
+        if self._fields and self._head_size() > self.options.max_request_headers:
+            raise _too_large()
         receiving, self._receiving = self._receiving, None
         last = not self._parser.should_keep_alive()
         self._reading = Reading.STOPPED if last else Reading.HEAD
@@ -374,9 +395,6 @@ class ServerConnection(asyncio.Protocol):
         else:
             self._queue.append(parsed)
 
-    def _too_large(self) -> None:
-        self._refuse(rescue.reply(Cause.BAD_REQUEST, status=431, details="http1.headers_too_large", body=b"request headers too large"))
-
     # --- upgrades -----------------------------------------------------------------------------------------------------
 
     def _after_upgrade(self, rest: bytes) -> None:
@@ -389,25 +407,21 @@ class ServerConnection(asyncio.Protocol):
             self._held_bytes = rest
         elif self._close_after:
             self._reading = Reading.STOPPED
-        else:
-            self._resume_plain(rest)
+        elif asking is not None:
+            self._resume_plain(asking, rest)
 
-    def _resume_plain(self, rest: bytes) -> None:
+    def _resume_plain(self, asking: "Router | _Parsed", rest: bytes) -> None:
         """The upgrade is ignored (h2c): parse on as if it had not been asked for, with the body's framing that the head gave."""
-        framing = self._framing_line()
+        length = asking.head.index.get(b"content-length", b"0")
+        framing = b"transfer-encoding: chunked" if asking.chunked else b"content-length: " + length
         self._parser = httptools.HttpRequestParser(self)
         self._reading = Reading.RESUMED
-        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n")
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n\r\n")
+        self._fields = []
         if self._reading is Reading.RESUMED:
             self._reading = Reading.BODY
         if rest:
             self._feed(rest)
-
-    def _framing_line(self) -> bytes:
-        for name, value in self._fields:
-            if name.lower() in (b"content-length", b"transfer-encoding"):
-                return name + b": " + value + b"\r\n"
-        return b"content-length: 0\r\n"
 
     def _hold(self, data: bytes) -> None:
         """Bytes sent before the 101 wait for it (envoy-behaviour 1.11)."""
@@ -532,3 +546,11 @@ class ServerConnection(asyncio.Protocol):
         """The listener is going away: an idle connection closes now, a busy one after its answer."""
         if self._router is None and not self._queue and self._head_bytes == 0:
             self.transport.close()
+
+
+def _refusal(rejected: TargetRejected) -> LocalReply:
+    return rescue.reply(Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence)
+
+
+def _too_large() -> TargetRejected:
+    return TargetRejected(431, "http1.headers_too_large", b"request headers too large")

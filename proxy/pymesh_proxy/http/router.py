@@ -21,7 +21,7 @@ from ..upstream.config import Discovery
 from ..wheel import NEVER
 from . import forwarding, retry, wire
 from .exchange import Exchange
-from .headers import ResponseHead
+from .headers import RequestHead, ResponseHead
 from .options import HttpOptions
 
 if TYPE_CHECKING:
@@ -82,9 +82,9 @@ class Router:
     """Drives one exchange; created when its head has been read, done when it has been observed."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_chunked", "_complete", "_connection", "_downstream", "_endpoint", "_expires", "_forward",
+        "_active", "_body", "_body_size", "_complete", "_connection", "_downstream", "_endpoint", "_expires", "_forward",
         "_held", "_options", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_upgrade", "_wire_head",
-        "exchange", "phase",
+        "chunked", "exchange", "phase",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +95,7 @@ class Router:
         self._downstream = downstream
         self.exchange = exchange
         self.phase = Phase.ROUTING
-        self._chunked = chunked
+        self.chunked = chunked
         """The request's body came in chunks and goes on in chunks."""
         self._upgrade = upgrade
         """The upgrade token to pass on, empty for an ordinary request."""
@@ -224,7 +224,7 @@ class Router:
         for http_filter in self._options.filters:
             http_filter.on_route(exchange)
         fields = head.fields
-        if self._chunked:
+        if self.chunked:
             fields = [*fields, (b"transfer-encoding", b"chunked")]
         elif self._complete and head.method in (b"POST", b"PUT", b"PATCH") and b"content-length" not in head.index:
             fields = [*fields, (b"content-length", b"0")]
@@ -264,7 +264,7 @@ class Router:
         if self._body is not None or self._connection is None:
             self._keep(data)
         if self._connection is not None:
-            self._connection.write(wire.chunk(data) if self._chunked else data)
+            self._connection.write(wire.chunk(data) if self.chunked else data)
 
     def _keep(self, data: bytes) -> None:
         """Hold a piece back for a connection that is not there yet, or for a retry, within the buffer limit."""
@@ -287,7 +287,7 @@ class Router:
         self._complete = True
         if self.phase is Phase.DONE:
             return
-        if self._connection is not None and self._chunked:
+        if self._connection is not None and self.chunked:
             self._connection.write(wire.LAST_CHUNK)
         if self._forward is not None:
             self._start_clock(self._runtime.loop.time())
@@ -338,8 +338,8 @@ class Router:
             self._downstream.resume_request()
 
     def _request_bytes(self) -> bytes:
-        body = b"".join(map(wire.chunk, self._body) if self._chunked else self._body) if self._body else b""
-        if self._complete and self._chunked:
+        body = b"".join(map(wire.chunk, self._body) if self.chunked else self._body) if self._body else b""
+        if self._complete and self.chunked:
             body += wire.LAST_CHUNK
         if self._body is not None and self._forward is not None and self._forward.retry is None:
             self._body = None
@@ -355,6 +355,10 @@ class Router:
     def expects_body(self) -> bool:
         """Whether the answer may carry one."""
         return self.exchange.head.method != b"HEAD"
+
+    @property
+    def head(self) -> RequestHead:
+        return self.exchange.head
 
     @property
     def upgrade(self) -> bytes:

@@ -23,8 +23,9 @@ class Source:
 
     name = "source"
 
-    def __init__(self, own: Peer, *, host_fallback: bool) -> None:
-        self._own = labels.Party(peer=own, namespace=own.namespace)
+    def __init__(self, own: Peer, *, principal: str, host_fallback: bool) -> None:
+        self._own = own
+        self._principal = principal
         self._host_fallback = host_fallback
         self._hostless: set[Hashable] = set()
         """Targets whose cluster names no service, so that the Host header becomes a label."""
@@ -40,14 +41,18 @@ class Source:
         if self._host_fallback and labels.declared_service(exchange) is None:
             self._hostless.add(exchange.cluster_name or ("route", labels.route_name(exchange)))
         service = labels.service_of(exchange, exchange.head.authority if self._host_fallback else None)
-        return labels.http_labels(self.name, self._own, labels.destination_of(exchange), service, exchange, "unknown")
+        return labels.http_labels(self.name, self._party(exchange), labels.destination_of(exchange), service, exchange, "unknown")
 
     def tcp(self, session: Session) -> Labels:
         service = labels.service_of(session, None)
-        return labels.tcp_labels(self.name, self._own, labels.destination_of(session), service, session, "unknown")
+        return labels.tcp_labels(self.name, self._party(session), labels.destination_of(session), service, session, "unknown")
 
     def forget(self) -> None:
         self._hostless.clear()
+
+    def _party(self, subject: Exchange | Session) -> labels.Party:
+        """Ourselves; our principal counts only where our certificate is shown."""
+        return labels.party(self._own, self._principal if labels.shows_certificate(subject) else "")
 
 
 class Destination:
@@ -55,9 +60,8 @@ class Destination:
 
     name = "destination"
 
-    def __init__(self, own: Peer, principal: str) -> None:
-        self._plain = labels.Party(peer=own, namespace=own.namespace)
-        self._mutual = labels.Party(peer=own, namespace=own.namespace, principal=principal or "unknown")
+    def __init__(self, own: Peer) -> None:
+        self._own = own
 
     def key(self, exchange: Exchange) -> Hashable:
         certificate = exchange.downstream.peer
@@ -78,8 +82,11 @@ class Destination:
         """Nothing is remembered here."""
 
     def _connection(self, subject: Exchange | Session) -> tuple[str, labels.Party]:
-        policy = labels.security_policy(subject.downstream)
-        return policy, self._mutual if policy == "mutual_tls" else self._plain
+        """A verified client certificate means mutual TLS; only then do we have a principal, too."""
+        downstream = subject.downstream
+        if downstream.peer is None:
+            return "none", labels.party(self._own)
+        return "mutual_tls", labels.party(self._own, downstream.local_uri_san)
 
 
 class IstioStats:
@@ -88,8 +95,9 @@ class IstioStats:
     def __init__(
         self, own: Peer, direction: str, *, principal: str = "", host_fallback: bool = True, series_limit: int = SERIES_LIMIT
     ) -> None:
-        """`principal` is our SPIFFE id; `host_fallback` (sidecars, not gateways) lets the Host header name an unknown service."""
-        self._reporter = Destination(own, principal) if direction == INBOUND else Source(own, host_fallback=host_fallback)
+        """`principal` is our SPIFFE id as a client; `host_fallback` (sidecars, not gateways) lets the Host header name a service."""
+        source = direction != INBOUND
+        self._reporter = Source(own, principal=principal, host_fallback=host_fallback) if source else Destination(own)
         self._shortcuts: dict[Hashable, HttpSeries] = {}
         self._live: dict[int, LiveSession] = {}
         self.requests: Table[HttpSeries] = Table(HttpSeries, series_limit)
@@ -97,6 +105,11 @@ class IstioStats:
 
     def __repr__(self) -> str:
         return f"<IstioStats {self._reporter.name} live={len(self._live)}>"
+
+    @property
+    def reporter(self) -> str:
+        """`source` or `destination`."""
+        return self._reporter.name
 
     def http(self, exchange: Exchange) -> None:
         """Count a request that has ended."""
@@ -108,23 +121,30 @@ class IstioStats:
 
     def tcp(self, session: Session) -> None:
         """Count a TCP connection: called when it opens, and when it has ended."""
-        series = self.connections.of(self._reporter.tcp(session))
-        live = self._live.get(id(session))
-        if live is None:
-            live = self._live[id(session)] = LiveSession(session, series)
-            series.opened += 1
+        live = self._live.setdefault(id(session), LiveSession(session))
         if session.phase is Phase.CLOSED:
-            live.series = series  # flags and the server are known only now
-            live.settle()
-            series.closed += 1
+            self._settle(live)
+            self.connections.of(self._reporter.tcp(session)).closed += 1
             del self._live[id(session)]
 
     def settle(self) -> None:
         """Before a scrape: count what open connections have moved, and forget the shortcuts."""
         for live in self._live.values():
-            live.settle()
+            self._settle(live)
         self._shortcuts.clear()
         self._reporter.forget()
+
+    def _settle(self, live: LiveSession) -> None:
+        """Count what has moved. Like Istio, a connection counts as opened when its server is known, or when it ends without one."""
+        session = live.session
+        if session.endpoint is None and session.phase is Phase.OPEN:
+            return
+        series = self.connections.of(self._reporter.tcp(session))
+        series.opened += not live.opened
+        live.opened = True
+        series.sent += session.bytes_sent - live.sent
+        series.received += session.bytes_received - live.received
+        live.sent, live.received = session.bytes_sent, session.bytes_received
 
     def _find(self, exchange: Exchange) -> HttpSeries:
         series = self.requests.of(self._reporter.http(exchange))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from pymesh.identity import InvalidSpiffeId, parse
 from pymesh.xds import names
 
-from ..http.exchange import Downstream, Exchange
+from ..http.exchange import Exchange
 from ..tcp.session import Session
 from .operators import grpc_status
 from .peers import UNKNOWN, Peer, peer_of_endpoint
@@ -61,8 +61,7 @@ def grpc_code(exchange: Exchange) -> int:
 
 def declared_service(subject: Subject) -> Service | None:
     """The service named by the cluster's metadata `istio.services[0]`; None when it names none."""
-    cluster: Any = subject.cluster
-    istio = cluster.config.metadata.get("istio") if cluster is not None else None
+    istio = subject.cluster.config.metadata.get("istio") if subject.cluster is not None else None
     services = istio.get("services") if isinstance(istio, Mapping) else None
     if not services:
         return None
@@ -93,15 +92,21 @@ def source_of(subject: Subject) -> Party:
 
 def destination_of(subject: Subject) -> Party:
     """The server of an outbound conversation, as it told itself, or as its endpoint's metadata tell."""
-    peer, endpoint = subject.destination_peer, cast("Any", subject.endpoint)
+    peer = subject.destination_peer
     if peer is None:
-        peer = peer_of_endpoint(endpoint.config.workload) if endpoint is not None else UNKNOWN
+        peer = peer_of_endpoint(subject.endpoint.config.workload) if subject.endpoint is not None else UNKNOWN
     return Party(peer=peer, namespace=peer.namespace)
 
 
-def security_policy(downstream: Downstream) -> str:
-    """What a server knows of the connection: a verified client certificate means mutual TLS."""
-    return "mutual_tls" if downstream.peer is not None else "none"
+def party(peer: Peer, principal: str = "") -> Party:
+    """Ourselves, with our principal where it was shown."""
+    return Party(peer=peer, principal=principal or "unknown", namespace=peer.namespace)
+
+
+def shows_certificate(subject: Subject) -> bool:
+    """Whether the connection upstream carries a certificate of ours."""
+    endpoint = subject.endpoint
+    return endpoint is not None and endpoint.tls is not None and bool(endpoint.tls.config.certificates)
 
 
 def http_labels(reporter: str, source: Party, destination: Party, service: Service, exchange: Exchange, policy: str) -> Labels:

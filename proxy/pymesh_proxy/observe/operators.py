@@ -278,6 +278,7 @@ _SHARED: dict[str, Make] = {
     "LISTENER_NAME": bare(Kind.TEXT, attrgetter("downstream.listener")),
     "FILTER_CHAIN_NAME": bare(Kind.TEXT, attrgetter("downstream.filter_chain")),
     "DOWNSTREAM_TLS_VERSION": bare(Kind.TEXT, attrgetter("downstream.tls_version")),
+    "DOWNSTREAM_LOCAL_URI_SAN": bare(Kind.TEXT, attrgetter("downstream.local_uri_san")),
     "DOWNSTREAM_PEER_URI_SAN": _certificate("uri_sans"),
     "DOWNSTREAM_PEER_DNS_SAN": _certificate("dns_sans"),
     "DOWNSTREAM_PEER_SUBJECT": _certificate("subject"),

@@ -60,21 +60,15 @@ class TcpSeries:
 
 
 class LiveSession:
-    """An open TCP connection and how many of its bytes have been counted."""
+    """An open TCP connection and what has been counted of it."""
 
-    __slots__ = ("received", "sent", "series", "session")
+    __slots__ = ("opened", "received", "sent", "session")
 
-    def __init__(self, session: Session, series: TcpSeries) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
-        self.series = series
+        self.opened = False
         self.sent = 0
         self.received = 0
-
-    def settle(self) -> None:
-        """Count the bytes that moved since the last time."""
-        self.series.sent += self.session.bytes_sent - self.sent
-        self.series.received += self.session.bytes_received - self.received
-        self.sent, self.received = self.session.bytes_sent, self.session.bytes_received
 
 
 S = TypeVar("S", HttpSeries, TcpSeries)

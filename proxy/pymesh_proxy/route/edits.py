@@ -73,6 +73,18 @@ def response_edit(levels: Sequence[Level]) -> Edit | None:
     return edit
 
 
+def chain(first: Edit | None, second: Edit | None) -> Edit | None:
+    """One edit after another; either may be missing."""
+    if first is None or second is None:
+        return first or second
+
+    def edit(exchange: "Exchange") -> None:
+        first(exchange)
+        second(exchange)
+
+    return edit
+
+
 def _apply(level: Level, headers: Headers, exchange: "Exchange") -> None:
     """One level: every value is made before the first header of the level is added, as Envoy does."""
     for name in level.remove:

@@ -48,22 +48,24 @@ def forward_rewrite(path: PathRewrite | None, host: HostRewrite | None, append_f
 
     def rewrite(exchange: "Exchange") -> None:
         head = exchange.head
-        if path is not None and (new_path := path(head.path)) != head.path:
-            head.set(b"x-envoy-original-path", head.path)
-            head.path = new_path
         if host is not None and (new_host := host(head)):
             if append_forwarded_host:
                 _append(head, b"x-forwarded-host", head.authority)
             head.set(b"x-envoy-original-host", head.authority)
             set_host(head, new_host)
+        if path is not None and (new_path := path(head.path)) != head.path:
+            head.set(b"x-envoy-original-path", head.path)
+            head.path = new_path
 
     return rewrite
 
 
 def set_host(head: RequestHead, host: bytes) -> None:
-    """Change the authority, and the Host line where there is one, in its place."""
+    """Change the authority and the Host line, which keeps its place."""
     head.authority = host
-    if head.get(b"host") is not None:
+    if head.get(b"host") is None:
+        head.add(b"host", host)
+    else:
         head.fields = [(name, host) if name.lower() == b"host" else (name, value) for name, value in head.fields]
         head.index[b"host"] = host
 

@@ -7,6 +7,9 @@ import pytest
 
 from pymesh_proxy.http.exchange import Downstream, Exchange
 from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
+from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
+from pymesh_proxy.listener.config import FilterChain, ListenerConfig
+from pymesh_proxy.listener.scope import Scope
 from pymesh_proxy.tcp.session import Session
 from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
 
@@ -41,17 +44,45 @@ class Thing:
         self.__dict__.update(facts)
 
 
+COUNTERS = (
+    "cx_active", "cx_connect_fail", "cx_total", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
+)  # fmt: skip
+
+
 def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
     """A run-time endpoint, as far as observers look at one."""
-    return Thing(config=EndpointConfig(host=host, port=port, **config))
+    return Thing(config=EndpointConfig(host=host, port=port, **config), tls=None, **dict.fromkeys(COUNTERS, 0))
 
 
-def cluster(name: str, **config: Any) -> Any:
+def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = (), **config: Any) -> Any:
     """A run-time cluster, as far as observers look at one."""
-    return Thing(config=ClusterConfig(name=name, discovery=Discovery.STATIC, **config), endpoints=())
+    return Thing(config=ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), endpoints=endpoints, **counters or {})
+
+
+def listener(name: str, host: str = "127.0.0.1", port: int = 8080, *, stats: HttpStats | None = None, **config: Any) -> Any:
+    """A run-time listener with one HTTP filter chain."""
+    http = HttpOptions(stat_prefix="p", route=RouteSlot(f"{name}-routes"), stats=stats or HttpStats(prefix="p"))
+    chain = FilterChain(name="c", terminal=http)
+    made = ListenerConfig(name=name, host=host, port=port, **{"chains": (chain,), "matcher": NoChain()} | config)
+    return Thing(config=made, scope=Scope(name, made.direction, 0), bound=None)
+
+
+class NoChain:
+    """A matcher that is never asked."""
+
+    def find(self, traits: Any) -> None:
+        raise AssertionError("no connection is matched here")
+
+
+def runtime(clusters: Any = (), listeners: Any = (), **facts: Any) -> Any:
+    """A runtime that serves nothing."""
+    nothing = {"all_http_stats": [], "concurrency": 1, "node": None, "routes": [], "secrets": [], "started_wall": WALL}
+    return Thing(clusters=clusters, listeners=listeners, **nothing | facts)
 
 
 @pytest.fixture
 def make() -> SimpleNamespace:
     """The makers of subjects: `make.exchange(...)`, `make.session(...)` and their parts."""
-    return SimpleNamespace(cluster=cluster, downstream=downstream, endpoint=endpoint, exchange=exchange, session=session)
+    return SimpleNamespace(
+        cluster=cluster, downstream=downstream, endpoint=endpoint, exchange=exchange, listener=listener, runtime=runtime, session=session
+    )

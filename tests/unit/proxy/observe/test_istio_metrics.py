@@ -1,6 +1,7 @@
 """Istio's standard metrics: labels as Istio spells them, numbers that add up, and a bound on how many there are."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from pymesh_proxy.observe.peers import Peer
 from pymesh_proxy.observe.series import BOUNDS
 from pymesh_proxy.route.table import DirectReply, Route
 from pymesh_proxy.tcp.session import Phase
+from pymesh_proxy.tls.config import CertificateSource, UpstreamTls
 from pymesh_proxy.tls.peer import PeerCertificate
 
 ME = Peer(
@@ -47,9 +49,10 @@ def test_the_client_reports_all_25_labels(make: Any) -> None:
 
 
 def test_the_server_reports_the_certificates_principal_and_namespace(make: Any) -> None:
-    stats = IstioStats(ME, "INBOUND", principal="spiffe://cluster.local/ns/prod/sa/me")
+    stats = IstioStats(ME, "INBOUND")
     certificate = PeerCertificate(uri_sans=("spiffe://cluster.local/ns/certified/sa/them",))
-    stats.http(make.exchange(source_peer=THEM, downstream=make.downstream(peer=certificate), cluster_name="inbound|80||"))
+    downstream = make.downstream(peer=certificate, local_uri_san="spiffe://cluster.local/ns/prod/sa/me")
+    stats.http(make.exchange(source_peer=THEM, downstream=downstream, cluster_name="inbound|80||"))
     labels = only(stats)
     assert labels["reporter"] == "destination"
     assert labels["connection_security_policy"] == "mutual_tls"
@@ -61,8 +64,8 @@ def test_the_server_reports_the_certificates_principal_and_namespace(make: Any) 
 
 
 def test_a_plaintext_client_has_no_principal(make: Any) -> None:
-    stats = IstioStats(ME, "INBOUND", principal="spiffe://cluster.local/ns/prod/sa/me")
-    stats.http(make.exchange())
+    stats = IstioStats(ME, "INBOUND")
+    stats.http(make.exchange(downstream=make.downstream(local_uri_san="spiffe://cluster.local/ns/prod/sa/me")))
     labels = only(stats)
     assert (labels["connection_security_policy"], labels["source_principal"], labels["destination_principal"]) == (
         "none",
@@ -154,23 +157,35 @@ def test_the_number_of_series_is_bounded_and_nothing_is_lost(make: Any) -> None:
     assert stats.requests.overflowed == 2
 
 
-def test_a_tcp_connection_is_counted_when_it_opens_while_it_lives_and_when_it_ends(make: Any) -> None:
+def test_a_client_has_a_principal_where_it_shows_its_certificate(make: Any) -> None:
+    stats = IstioStats(ME, "OUTBOUND", principal="spiffe://cluster.local/ns/prod/sa/me")
+    shown, hidden = make.endpoint(), make.endpoint()
+    shown.tls = SimpleNamespace(config=UpstreamTls(certificates=(CertificateSource(secret="default"),)))
+    for endpoint in (shown, hidden):
+        stats.http(make.exchange(endpoint=endpoint))
+    place = HTTP_LABELS.index("source_principal")
+    assert [series.labels[place] for series in stats.requests] == ["spiffe://cluster.local/ns/prod/sa/me", "unknown"]
+
+
+def test_a_tcp_connection_is_counted_when_its_server_is_known_while_it_lives_and_when_it_ends(make: Any) -> None:
     stats = IstioStats(ME, "OUTBOUND")
-    session = make.session(cluster_name="BlackHoleCluster")
+    session = make.session(ended=0.0)
     stats.tcp(session)
-    (series,) = stats.connections
-    assert (series.opened, series.closed, series.sent) == (1, 0, 0)
+    stats.settle()
+    assert list(stats.connections) == []
+    session.cluster_name, session.endpoint = "PassthroughCluster", make.endpoint()
     session.bytes_sent, session.bytes_received = 7, 3
     stats.settle()
-    assert (series.sent, series.received) == (7, 3)
+    (series,) = stats.connections
+    assert (series.opened, series.closed, series.sent, series.received) == (1, 0, 7, 3)
     session.bytes_sent, session.phase = 10, Phase.CLOSED
     stats.tcp(session)
     assert (series.opened, series.closed, series.sent, series.received) == (1, 1, 10, 3)
     labels = dict(zip(TCP_LABELS, series.labels, strict=True))
-    assert (labels["request_protocol"], labels["destination_service_name"]) == ("tcp", "BlackHoleCluster")
+    assert (labels["request_protocol"], labels["destination_service_name"]) == ("tcp", "PassthroughCluster")
 
 
-def test_a_tcp_connection_that_never_opened_is_counted_as_both(make: Any) -> None:
+def test_a_tcp_connection_that_found_no_server_is_counted_as_both(make: Any) -> None:
     stats = IstioStats(ME, "INBOUND")
     stats.tcp(make.session(phase=Phase.CLOSED, flags="UF", bytes_received=1))
     (series,) = stats.connections

@@ -1,0 +1,130 @@
+"""One Kubernetes object of a file: `apiVersion`, `kind`, `metadata`, and the spec of its kind."""
+
+from collections.abc import Iterable
+
+from . import configmap, validate
+from .kinds import KINDS, Kind, explain_unknown
+from .models.meshconfig import MeshConfig
+from .models.metadata import Metadata
+from .problem import Position, Problem, Severity, has_errors
+from .resource import DEFAULT_NAMESPACE, Resource
+from .shape import did_you_mean, fit
+from .tree import Mapping, Mark, Node, Path, Scalar, find, show
+from .types import Model
+from .values import build
+
+_TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
+
+
+class Envelope:
+    """Reads one object and gathers its problems, each with the object's name in front."""
+
+    def __init__(self, document: Mapping, filename: str) -> None:
+        self.document, self.filename = document, filename
+        self.problems: list[Problem] = []
+        self._subject = " ".join(filter(None, (self._text("kind"), self._text("metadata", "name"))))
+
+    def report(self, path: Path, mark: Mark, message: str, severity: Severity = "error") -> None:
+        """A problem of this object; `path` is as the file spells it."""
+        field = f"{show(path)}: " if path else ""
+        self.problems.append(Problem(self.filename, *mark, severity, f"{self._subject or 'object'}: {field}{message}"))
+
+    def report_at(self, path: Path, message: str, severity: Severity = "error") -> None:
+        """A problem of the field that a path of attributes names, at its token."""
+        spot = find(self.document, path)
+        self.report(spot.shown, spot.token, message, severity)
+
+    def read(self) -> Resource | None:
+        """The resource, or None when anything in it is wrong or its kind is not ours."""
+        name, api_version = self._text("kind"), self._text("apiVersion")
+        if name is None or api_version is None:
+            self._report_missing_type()
+            return None
+        if name == "ConfigMap" and api_version == "v1":
+            return self._mesh_config()
+        kind = self._kind(name, api_version)
+        return self._resource(kind, api_version) if kind else None
+
+    def _text(self, *path: str) -> str | None:
+        spot = find(self.document, path)
+        value = spot.node.value if len(spot.shown) == len(path) and isinstance(spot.node, Scalar) else None
+        return value if isinstance(value, str) else None
+
+    def _report_missing_type(self) -> None:
+        for key in ("apiVersion", "kind"):
+            if key not in self.document.entries:
+                self.report((), self.document.mark, f'the required field "{key}" is missing')
+            elif self._text(key) is None:
+                self.report_at((key,), "expected a string")
+
+    def _kind(self, name: str, api_version: str) -> Kind | None:
+        kind = KINDS.get(name)
+        if kind is None or api_version.rpartition("/")[0] != kind.group:
+            self.report_at(("kind",), explain_unknown(name, api_version))
+            return None
+        if api_version not in kind.api_versions:
+            self.report_at(("apiVersion",), f"{api_version} is not served; use one of {', '.join(kind.api_versions)}")
+            return None
+        return kind
+
+    def _metadata(self) -> Metadata | None:
+        entry = self.document.entries.get("metadata")
+        if entry is None:
+            self.report((), self.document.mark, 'the required field "metadata" is missing')
+            return None
+        data = fit(entry.node, Metadata, self.report, ("metadata",))
+        metadata = build(Metadata, data, self.document, self.report, ("metadata",))
+        if metadata is not None:
+            self._note(("metadata",), validate.check_metadata(metadata))
+        return metadata
+
+    def _check_keys(self, path: Path, known: tuple[str, ...]) -> None:
+        spot = find(self.document, path)
+        if len(spot.shown) == len(path) and isinstance(spot.node, Mapping):
+            for key, entry in spot.node.entries.items():
+                if key not in known:
+                    self.report(path + (key,), entry.mark, f"unknown field{did_you_mean(key, known)}")
+
+    def _resource(self, kind: Kind, api_version: str) -> Resource | None:
+        self._check_keys((), _TOP_LEVEL)
+        metadata = self._metadata()
+        spec = self._spec(kind.model, ("spec",))
+        if spec is not None and metadata is not None:
+            self._note(("spec",), validate.check(kind.name, spec, metadata.namespace or DEFAULT_NAMESPACE))
+        return self._finish(kind.name, api_version, metadata, spec)
+
+    def _spec(self, model: type[Model], path: Path) -> Model | None:
+        spot = find(self.document, path)
+        found = len(spot.shown) == len(path) and not (isinstance(spot.node, Scalar) and spot.node.value is None)
+        node: Node = spot.node if found else Mapping(spot.mark)
+        return build(model, fit(node, model, self.report, path), self.document, self.report, path)
+
+    def _mesh_config(self) -> Resource | None:
+        if self._text("metadata", "name") != configmap.NAME:
+            self.report_at(("metadata", "name"), f'the only ConfigMap read as mesh configuration is "{configmap.NAME}"')
+            return None
+        self._check_keys((), ("apiVersion", "kind", "metadata", "data"))
+        self._check_keys(("data",), (configmap.KEY,))
+        self.document, problems = configmap.expand(self.document, self.filename)
+        self.problems += problems
+        return self._finish("ConfigMap", "v1", self._metadata(), self._spec(MeshConfig, ("data", configmap.KEY)))
+
+    def _note(self, path: Path, findings: Iterable[validate.Finding]) -> None:
+        for finding in findings:
+            self.report_at(path + finding.path, finding.message, finding.severity)
+
+    def _finish(self, kind: str, api_version: str, metadata: Metadata | None, spec: Model | None) -> Resource | None:
+        if metadata is None or spec is None or has_errors(self.problems):
+            return None
+        return Resource(
+            kind=kind,
+            api_version=api_version,
+            name=metadata.name,
+            namespace=metadata.namespace or DEFAULT_NAMESPACE,
+            labels=metadata.labels,
+            annotations=metadata.annotations,
+            spec=spec,
+            where=Position(self.filename, *self.document.mark),
+            document=self.document,
+            created=metadata.creation_timestamp,
+        )

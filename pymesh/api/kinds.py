@@ -1,0 +1,70 @@
+"""The kinds that configuration may hold: their API groups, served versions and models."""
+
+from dataclasses import dataclass
+
+from .models.destinationrule import DestinationRule
+from .models.gateway import Gateway
+from .models.peerauthentication import PeerAuthentication
+from .models.serviceentry import ServiceEntry
+from .models.virtualservice import VirtualService
+from .models.workloadentry import WorkloadEntry
+from .shape import did_you_mean
+from .types import Model
+
+_NETWORKING = ("v1", "v1beta1", "v1alpha3")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of resource; `versions` are the served ones, the current one first."""
+
+    name: str
+    group: str
+    versions: tuple[str, ...]
+    model: type[Model]
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """What may stand in `apiVersion`."""
+        return tuple(f"{self.group}/{version}" for version in self.versions)
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("VirtualService", "networking.istio.io", _NETWORKING, VirtualService),
+        Kind("DestinationRule", "networking.istio.io", _NETWORKING, DestinationRule),
+        Kind("Gateway", "networking.istio.io", _NETWORKING, Gateway),
+        Kind("ServiceEntry", "networking.istio.io", _NETWORKING, ServiceEntry),
+        Kind("WorkloadEntry", "networking.istio.io", _NETWORKING, WorkloadEntry),
+        Kind("PeerAuthentication", "security.istio.io", ("v1", "v1beta1"), PeerAuthentication),
+    )
+}
+
+# Istio's other kinds, which are refused by name rather than as unknown.
+UNSUPPORTED = frozenset(
+    {
+        "AuthorizationPolicy",
+        "EnvoyFilter",
+        "ProxyConfig",
+        "RequestAuthentication",
+        "Sidecar",
+        "Telemetry",
+        "TrafficExtension",
+        "WasmPlugin",
+        "WorkloadGroup",
+    }
+)
+
+
+def explain_unknown(name: str, api_version: str) -> str:
+    """Why an object of this kind cannot be read."""
+    group = api_version.rpartition("/")[0]
+    kind = KINDS.get(name)
+    if kind and group.endswith("istio.io"):
+        return f"{name} belongs to {kind.group}, not to {group}"
+    if name in UNSUPPORTED and group.endswith("istio.io"):
+        return f"the Istio kind {name} is not supported"
+    if group.endswith("istio.io"):
+        return f"{name} is not a kind of {group}{did_you_mean(name, KINDS)}"
+    return f"{name} of {api_version} is not mesh configuration; the kinds read are {', '.join(KINDS)} and the ConfigMap istio"

@@ -1,0 +1,1 @@
+"""Istio's messages, one file a kind."""

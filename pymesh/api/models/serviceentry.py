@@ -1,0 +1,52 @@
+"""ServiceEntry: a service that no Kubernetes Service stands for."""
+
+import enum
+
+from ..types import U32, Model
+from .workloadentry import WorkloadEntry
+
+
+class Location(enum.Enum):
+    """Whether the endpoints have sidecars; MESH_EXTERNAL when absent."""
+
+    MESH_EXTERNAL = "MESH_EXTERNAL"
+    MESH_INTERNAL = "MESH_INTERNAL"
+
+
+class Resolution(enum.Enum):
+    """How addresses are found; NONE when absent."""
+
+    NONE = "NONE"
+    STATIC = "STATIC"
+    DNS = "DNS"
+    DNS_ROUND_ROBIN = "DNS_ROUND_ROBIN"
+    DYNAMIC_DNS = "DYNAMIC_DNS"
+
+
+class ServicePort(Model):
+    """A port of the service; without a protocol it is detected."""
+
+    number: U32
+    protocol: str | None = None
+    name: str
+    target_port: U32 | None = None
+
+
+class WorkloadSelector(Model):
+    """Workloads by label (`networking.WorkloadSelector`)."""
+
+    labels: dict[str, str] = {}
+
+
+class ServiceEntry(Model):
+    """The `spec` of a ServiceEntry."""
+
+    hosts: list[str]
+    addresses: list[str] = []
+    ports: list[ServicePort] = []
+    location: Location | None = None
+    resolution: Resolution | None = None
+    endpoints: list[WorkloadEntry] = []
+    workload_selector: WorkloadSelector | None = None
+    export_to: list[str] = []
+    subject_alt_names: list[str] = []

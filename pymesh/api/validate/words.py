@@ -1,0 +1,119 @@
+"""Whether single words are well formed: names, addresses, labels, headers. Each says what is wrong, or None."""
+
+import ipaddress
+import re
+
+import re2
+
+_LABEL = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
+_WILDCARD_LABEL = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SUBSTITUTION = re.compile(r"%%|%[A-Z0-9_.]+(\([^)]*\))?(:[0-9]+)?%")  # Envoy's command operators
+
+_REGEX_OPTIONS = re2.Options()
+_REGEX_OPTIONS.log_errors = False
+
+
+def dns_label(text: str) -> str | None:
+    """RFC 1123: letters, digits and inner hyphens, at most 63."""
+    if len(text) <= 63 and _LABEL.fullmatch(text):
+        return None
+    return f'"{text}" is not a DNS label (letters, digits and inner hyphens, at most 63)'
+
+
+def object_name(text: str) -> str | None:
+    """The name of a Kubernetes object: a DNS subdomain in lower case."""
+    if len(text) <= 253 and _OBJECT_NAME.fullmatch(text):
+        return None
+    return f'"{text}" is not a valid name (lower-case letters, digits, "-" and ".", at most 253)'
+
+
+def fqdn(text: str) -> str | None:
+    """A host name, short or full, without wildcard."""
+    if "*" in text:
+        return f'the host "{text}" must not hold a wildcard'
+    return _domain(text, _LABEL)
+
+
+def wildcard_domain(text: str) -> str | None:
+    """A host name whose first label may begin with `*`."""
+    return _domain(text, _WILDCARD_LABEL)
+
+
+def _domain(text: str, first: re.Pattern[str]) -> str | None:
+    labels = text.removesuffix(".").split(".")
+    if not text or len(text) > 255:
+        return f'"{text}" is not a host name: it must have 1 to 255 characters'
+    if labels[-1].isdigit():
+        return f'"{text}" is not a host name: its last label "{labels[-1]}" is all digits'
+    for index, label in enumerate(labels):
+        if len(label) > 63 or not (_LABEL if index else first).fullmatch(label):
+            return f'"{text}" is not a host name: the label "{label}" is malformed'
+    return None
+
+
+def is_ip(text: str) -> bool:
+    """Whether the text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def subnet(text: str) -> str | None:
+    """An IP address or a CIDR block; host bits may be set, as Go allows."""
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return f'"{text}" is not an IP address or a CIDR block'
+    return None
+
+
+def port(number: int) -> str | None:
+    """1 to 65535."""
+    return None if 1 <= number <= 65535 else f"the port {number} is not between 1 and 65535"
+
+
+def label_key(text: str) -> str | None:
+    """A Kubernetes label key: an optional DNS prefix, a slash, and a name of at most 63."""
+    prefix, slash, name = text.rpartition("/")
+    if len(name) <= 63 and _LABEL_NAME.fullmatch(name) and (not slash or not object_name(prefix)):
+        return None
+    return f'"{text}" is not a valid label key'
+
+
+def label_value(text: str) -> str | None:
+    """A Kubernetes label value: at most 63 characters, or none."""
+    if not text or (len(text) <= 63 and _LABEL_NAME.fullmatch(text)):
+        return None
+    return f'"{text}" is not a valid label value'
+
+
+def header_name(text: str) -> str | None:
+    """A field name of HTTP."""
+    return None if _TOKEN.fullmatch(text) else f'"{text}" is not a header name'
+
+
+def header_value(text: str) -> str | None:
+    """A value that Envoy can format: no control characters, every `%` part of an operator or doubled."""
+    if _CONTROL.search(text):
+        return "a header value must not hold control characters"
+    if "%" in _SUBSTITUTION.sub("", text):
+        return f'"{text}" holds an unbalanced "%" (write "%%" for a literal one)'
+    return None
+
+
+def regex(text: str) -> str | None:
+    """A regular expression of RE2, whose syntax has no back references and no look-around."""
+    if len(text) > 1024:
+        return "a regular expression may have at most 1024 characters"
+    try:
+        re2.compile(text, options=_REGEX_OPTIONS)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        return f'"{text}" is not a regular expression of RE2: {reason}'
+    return None
