@@ -81,8 +81,6 @@ class Configuration:
     def _listeners(self) -> Roster:
         return self._rosters[types.LISTENER]
 
-    # What to ask for
-
     def wanted(self, type_url: str) -> frozenset[str] | None:
         """The names to subscribe to over ADS (none means all, for CDS and LDS), or None when it is not time to ask."""
         if type_url in types.WILDCARD:
@@ -105,8 +103,6 @@ class Configuration:
     def _is_local(self, reference: Reference) -> bool:
         service = reference.fetch.service
         return service.cluster in self._local_services if service is not None else not reference.fetch.ads
-
-    # What has come
 
     async def start(self, clusters: Iterable[Held], listeners: Iterable[Held]) -> None:
         """Take the static resources and begin to wait for the dynamic ones; raises ConfigError, and StartupError for a taken port."""
@@ -139,28 +135,36 @@ class Configuration:
         """Put a prepared response into use; listeners that are ready wait for `settle`."""
         match update.type_url:
             case types.CLUSTER | types.LISTENER:
-                for held in prepared.values():
-                    self._stage(update.type_url, held)
-                for name in update.removed:
-                    self._remove(update.type_url, name)
-                self._arrived(Need(update.type_url, ""))
+                self._replace(update, prepared)
             case types.ENDPOINT:
-                for name, assignment in prepared.items():
-                    self._assignments[name] = assignment
-                    self._runtime.clusters.assign(assignment)
+                self._assign(prepared)
             case types.ROUTE:
                 for table in prepared.values():
                     self._runtime.routes.put(table)
             case types.SECRET:
                 for secret in prepared.values():
                     self._runtime.secrets.put(secret)
-        if update.type_url not in types.WILDCARD:
+        if update.type_url not in self._rosters:
             # A removed name that is in use keeps its last value; one that is waited for will not come.
             for need in [Need(update.type_url, name) for name in {*prepared, *update.removed}]:
                 self._present.add(need)
                 self._arrived(need)
         self._promote_clusters()
         self._advance()
+
+    def _replace(self, update: Update, prepared: Mapping[str, Held]) -> None:
+        for held in prepared.values():
+            self._stage(update.type_url, held)
+        for name in update.removed:
+            self._remove(update.type_url, name)
+        self._arrived(Need(update.type_url, ""))
+
+    def _assign(self, assignments: Mapping[str, Any]) -> None:
+        self._assignments |= assignments
+        served = self._clusters.served()
+        for name, assignment in assignments.items():
+            if Need(types.ENDPOINT, name) in served:
+                self._runtime.clusters.assign(assignment)
 
     def secret_changed(self, name: str) -> None:
         """The process itself has put a secret into the runtime."""
@@ -188,8 +192,6 @@ class Configuration:
             return compiled
         config = dataclasses.replace(compiled, added_via_api=True)
         return Held(name=name, message=message, config=config, references=references_of(message))
-
-    # Warming
 
     def _stage(self, type_url: str, held: Held) -> None:
         missing = [one for one in held.references if not self._has(one)]

@@ -59,12 +59,12 @@ class Roster:
             self.serving[held.name] = held
         return ready
 
+    def served(self) -> set[Need]:
+        """What the serving versions refer to."""
+        return {one.need for held in self.serving.values() for one in held.references}
+
     def references(self) -> Iterator[Reference]:
         """What all versions refer to; the old one's until it is replaced."""
         for versions in (self.serving, self.warming):
             for held in versions.values():
                 yield from held.references
-
-    def missing(self) -> set[Need]:
-        """What is being waited for."""
-        return set().union(*self._missing.values())

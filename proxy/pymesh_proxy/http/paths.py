@@ -69,9 +69,9 @@ def _dot_segments(path: bytes) -> bytes:
             kept.append(segment)
             continue
         if name == b"..":
-            if not kept:
+            if not kept and segment == b"..":
                 raise PathRejected("the path climbs above its root")
-            kept.pop()
+            del kept[-1:]  # at the root a `..;x` goes nowhere, as measured on Envoy 1.40
         if position == len(segments) - 1:
             kept.append(b"")
     return b"/" + b"/".join(kept)
