@@ -1,0 +1,377 @@
+"""One exchange on its way: filters, route, cluster, and the answer back. Envoy's router filter.
+
+Everything here is a callback from one of the two connections; no task exists unless a filter has to wait.
+"""
+
+import random
+from collections.abc import Awaitable
+
+from pymesh.tasks import spawn
+
+from .. import rescue
+from ..errors import Cause
+from ..filters import LocalReply
+from ..route.table import DirectReply, Edit, Forward, Redirect, Route
+from ..wheel import NEVER
+from . import forwarding, retry, wire
+from .attempts import Attempts
+from .headers import ResponseHead
+from .stream import Framing, Phase
+
+
+class Router(Attempts):
+    """Drives one exchange; created when its head has been read, done when it has been observed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Router {self.phase.name} {self.exchange!r}>"
+
+    # --- the request's side -------------------------------------------------------------------------------------------
+
+    def start(self, complete: bool) -> None:
+        """The head is here; `complete` says that no body follows."""
+        self._complete = complete
+        exchange = self.exchange
+        try:
+            forwarding.prepare_request(self._options, exchange)
+        except forwarding.HeaderRejected as rejected:
+            self.reply(rescue.reply(Cause.BAD_REQUEST, body=b"a header may not be named in Connection", details=str(rejected)))
+            return
+        for http_filter in self._options.filters:
+            verdict = http_filter.on_request(exchange)
+            if verdict is None:
+                continue
+            if isinstance(verdict, LocalReply):
+                self.reply(verdict)
+            else:
+                spawn(self._wait_for(verdict), name="http filter")
+            return
+        self._route()
+
+    async def _wait_for(self, verdict: "Awaitable[LocalReply | None]") -> None:
+        answer = await verdict
+        if self.phase is Phase.DONE:
+            return
+        if answer is None:
+            self._route()
+        else:
+            self.reply(answer)
+
+    def _route(self) -> None:
+        exchange = self.exchange
+        table = self._options.route.table
+        draw = random.getrandbits(32)
+        route = table.match(exchange.head, draw) if table is not None else None
+        if route is None:
+            self._options.stats.no_route += 1
+            self.reply(rescue.reply(Cause.NO_ROUTE))
+            return
+        exchange.route = route
+        action = route.action
+        if isinstance(action, Forward):
+            self._proxy(route, action, draw)
+        else:
+            self._answer(action)
+
+    def _answer(self, action: Redirect | DirectReply) -> None:
+        if isinstance(action, Redirect):
+            headers = ((b"location", action.location(self.exchange)),)
+            self.reply(LocalReply(status=action.status, headers=headers, details="direct_response"))
+        else:
+            self.reply(LocalReply(status=action.status, body=action.body, details="direct_response"))
+
+    def _proxy(self, route: Route, forward: Forward, draw: int) -> None:
+        exchange = self.exchange
+        self._forward = forward
+        if self._upgrade and not self._may_upgrade(forward):
+            self.reply(rescue.reply(Cause.UPGRADE_REFUSED))
+            return
+        target = forward.choose(draw)
+        name = target.cluster
+        if forward.cluster_header:
+            name = (exchange.head.index.get(forward.cluster_header) or b"").decode("latin-1")
+        exchange.cluster_name = name
+        cluster = self._runtime.clusters.get(name)
+        if cluster is None:
+            self.reply(rescue.reply(Cause.NO_CLUSTER, status=forward.cluster_missing_status))
+            return
+        exchange.cluster = cluster
+        if cluster.drops():
+            self.reply(LocalReply(status=503, body=b"drop overload", flags="DO", details="drop_overload"))
+            return
+        self._prepare(route, forward, target.edit_request)
+        self._target_edit = target.edit_response
+        if not cluster.breaker.admits_request():
+            cluster.upstream_rq_pending_overflow += 1
+            self.reply(rescue.reply(Cause.OVERFLOW))
+            return
+        cluster.breaker.requests += 1
+        self.phase = Phase.CONNECTING
+        self.attempt()
+
+    def _may_upgrade(self, forward: Forward) -> bool:
+        allowed = self._options.upgrades if forward.upgrades is None else forward.upgrades
+        return self._upgrade in allowed
+
+    def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
+        """The head as it goes up: rewrite, header edits from the most specific level outward, our own headers."""
+        exchange = self.exchange
+        head = exchange.head
+        if not self._options.suppress_envoy_headers:
+            timeout = forward.timeout
+            if forward.retry is not None and 0 < forward.retry.per_try_timeout < (timeout or NEVER):
+                timeout = forward.retry.per_try_timeout
+            if timeout:
+                head.set(b"x-envoy-expected-rq-timeout-ms", b"%d" % (timeout * 1000))
+        if target_edit is not None:
+            target_edit(exchange)
+        if route.edit_request is not None:
+            route.edit_request(exchange)
+        if forward.rewrite is not None:
+            forward.rewrite(exchange)
+        for http_filter in self._options.filters:
+            http_filter.on_route(exchange)
+        fields = head.fields
+        if self.chunked:
+            fields = [*fields, (b"transfer-encoding", b"chunked")]
+        elif self._complete and head.method in (b"POST", b"PUT", b"PATCH") and b"content-length" not in head.index:
+            fields = [*fields, (b"content-length", b"0")]
+        if self._upgrade:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._upgrade)]
+        self._wire_head = wire.request_head(head.method, head.path, fields)
+        now = self._runtime.loop.time()
+        self._active = now
+        if self._complete:
+            self._start_clock(now)
+
+    def give_up(self, cause: Cause, reason: str) -> None:
+        policy = self._forward.retry if self._forward else None
+        exhausted = policy is not None and 0 < policy.num_retries <= self._retries
+        self.reply(rescue.reply(cause, reason=reason, retried=exhausted))
+
+    # --- the answer's side --------------------------------------------------------------------------------------------
+
+    def on_head(self, response: ResponseHead, framing: Framing) -> None:
+        """The upstream's answer begins."""
+        exchange = self.exchange
+        cluster = exchange.cluster
+        endpoint = self._endpoint
+        assert cluster is not None
+        assert endpoint is not None
+        policy = self._forward.retry if self._forward else None
+        status = response.status
+        cluster.count_status(status)
+        if status >= 500:
+            endpoint.rq_error += 1
+        else:
+            endpoint.rq_success += 1
+        if policy is not None and self._retries < policy.num_retries and self._replayable() and retry.on_response(policy, response):
+            connection = self.release()
+            if connection is not None:
+                connection.discard()
+            self._again()
+            return
+        self._relay_head(response, framing)
+
+    def _relay_head(self, response: ResponseHead, framing: Framing) -> None:
+        exchange = self.exchange
+        now = self._runtime.loop.time()
+        self.phase = Phase.ANSWERING
+        self._active = exchange.response_started = now
+        self._try_expires = NEVER
+        self._body = None
+        exchange.response = response
+        exchange.details = "via_upstream"
+        if self._retries and exchange.cluster is not None and response.status < 500:
+            exchange.cluster.upstream_rq_retry_success += 1
+        options = self._options
+        forwarding.prepare_response(options, response, self._runtime.date())
+        if not options.suppress_envoy_headers:
+            response.set(b"x-envoy-upstream-service-time", b"%d" % ((now - self._sent_at) * 1000))
+        self._finish_head(response)
+        exchange.status = response.status
+        self._downstream.send_head(response, framing)
+
+    def _finish_head(self, response: ResponseHead) -> None:
+        """What every answer gets, local ones too: filters, and the route's header edits."""
+        exchange = self.exchange
+        for http_filter in self._options.filters:
+            http_filter.on_response(exchange)
+        if self._target_edit is not None:
+            self._target_edit(exchange)
+        route = exchange.route
+        if route is not None and route.edit_response is not None:
+            route.edit_response(exchange)
+        if self._options.always_set_request_id_in_response:
+            request_id = exchange.head.index.get(b"x-request-id")
+            if request_id is not None:
+                response.set(b"x-request-id", request_id)
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+        self.exchange.response_bytes += len(data)
+        self._active = self._runtime.loop.time()
+        self._downstream.send_body(data)
+
+    def on_end(self) -> None:
+        """The answer is complete; the connection looks after itself."""
+        self.release()
+        self._done()
+        self._downstream.finish()
+
+    def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
+        """101 Switching Protocols: the route's timeout ends here, the connections are joined."""
+        connection = self._connection
+        assert connection is not None
+        exchange = self.exchange
+        exchange.response = response
+        exchange.details = "via_upstream"
+        exchange.status = response.status
+        self.phase = Phase.ANSWERING
+        self._expires = NEVER
+        self._downstream.arm(NEVER)
+        self._finish_head(response)
+        self._connection = None
+        self._downstream.send_head(response, Framing.NONE)
+        self._downstream.tunnel(connection, early)
+
+    def on_tunnel_end(self, flags: str) -> None:
+        """The relay that replaced this exchange's connections has closed both."""
+        self.exchange.flags = flags
+        if self._endpoint is not None:
+            self._endpoint.rq_active -= 1
+        self._done()
+
+    def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:
+        """The relay moved bytes."""
+        self.exchange.request_bytes += received
+        self.exchange.response_bytes += sent
+
+    def refuse(self, refusal: LocalReply) -> None:
+        """The request's body went wrong before an answer began."""
+        self.cancel_wait()
+        connection = self.release()
+        if connection is not None:
+            connection.discard()
+        self.reply(refusal)
+
+    def on_broken(self, reason: str) -> None:
+        """The upstream died in the middle of its answer: nothing can be repaired, and the client must not take it for whole."""
+        connection = self.release()
+        if connection is not None:
+            connection.discard()
+        exchange = self.exchange
+        exchange.flags = "UPE" if reason == "protocol_error" else "UC"
+        exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
+        self._done()
+        self._downstream.abort()
+
+    def pause_answer(self) -> None:
+        """The client reads slowly."""
+        if self._connection is not None:
+            self._connection.pause_reading()
+
+    def resume_answer(self) -> None:
+        """The client has caught up."""
+        if self._connection is not None:
+            self._connection.resume_reading()
+
+    def pause_upload(self) -> None:
+        """The upstream reads slowly."""
+        self._downstream.pause_request()
+
+    def resume_upload(self) -> None:
+        """The upstream has caught up."""
+        self._downstream.resume_request()
+
+    def flush(self) -> None:
+        """The upstream's read is over; nothing more comes in this turn."""
+        self._downstream.flush()
+
+    # --- endings ------------------------------------------------------------------------------------------------------
+
+    def on_deadline(self, now: float) -> None:
+        """The earliest of the timeouts, or activity has moved it."""
+        if self.phase is Phase.DONE:
+            return
+        if self._expires <= now:
+            self._timed_out(Cause.ROUTE_TIMEOUT)
+        elif self._try_expires <= now:
+            self._try_expires = NEVER
+            self._count_timeout()
+            self.cancel_wait()
+            self.on_failed(Cause.PER_TRY_TIMEOUT)
+        elif (idle := self._idle_timeout()) and self._active + idle <= now:
+            self._timed_out(Cause.STREAM_IDLE)
+        else:
+            self._arm(self._active)
+
+    def _timed_out(self, cause: Cause) -> None:
+        self._count_timeout()
+        answering = self.phase is Phase.ANSWERING
+        self.cancel_wait()
+        connection = self.release()
+        if connection is not None:
+            connection.discard()
+        answer = rescue.reply(cause, status=0 if self._complete else 408)
+        if not answering:
+            self.reply(answer)
+            return
+        self.exchange.flags = answer.flags
+        self.exchange.details = answer.details
+        self._done()
+        self._downstream.abort()
+
+    def client_left(self, details: str = "downstream_remote_disconnect") -> None:
+        """The client's connection is gone."""
+        if self.phase is Phase.DONE:
+            return
+        self.cancel_wait()
+        connection = self.release()
+        if connection is not None:
+            connection.discard()
+            if self.exchange.cluster is not None:
+                self.exchange.cluster.upstream_rq_cancelled += 1
+        self.exchange.flags = "DC"
+        self.exchange.details = details
+        self._done()
+
+    def reply(self, answer: LocalReply) -> None:
+        """Answer from here, through the same filters and header edits as an upstream's answer."""
+        exchange = self.exchange
+        if exchange.head.index.get(b"content-type", b"").startswith(b"application/grpc"):
+            answer = rescue.grpc_form(answer)
+        fields = list(answer.headers)
+        if answer.body:
+            fields += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"text/plain")]
+        elif answer.status not in wire.BODILESS:
+            fields.append((b"content-length", b"0"))
+        fields += [(b"date", self._runtime.date()), (b"server", self._options.server_name)]
+        response = ResponseHead(answer.status, fields)
+        exchange.response = response
+        exchange.flags = answer.flags
+        exchange.details = answer.details
+        exchange.status = answer.status
+        self._finish_head(response)
+        self._done_with(response, answer.body)
+
+    def _done_with(self, response: ResponseHead, body: bytes) -> None:
+        downstream = self._downstream
+        downstream.send_head(response, Framing.LENGTH)
+        if body and self.exchange.head.method != b"HEAD":
+            self.exchange.response_bytes = len(body)
+            downstream.send_body(body)
+        self._done()
+        downstream.finish()
+
+    def _done(self) -> None:
+        """Observe the exchange, once."""
+        if self.phase is Phase.DONE:
+            return
+        if self.phase is not Phase.ROUTING and self.exchange.cluster is not None:
+            self.exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
+        self.phase = Phase.DONE
+        self._body = None
+        for observe in self._options.observers:
+            observe(self.exchange)

@@ -1,0 +1,221 @@
+"""Istio's environment variables read into one frozen value, with all mistakes told at once.
+
+The names are those that Istio's injector writes into a sidecar container, so that its templates fit our proxy.
+Nothing is opened or resolved here: paths stay paths, addresses stay names.
+"""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import identity
+from ..xds import node
+from . import duration
+from .proxy_config import AuthPolicy, ProxyConfig
+from .proxy_config import parse as parse_proxy_config
+
+PLAINTEXT_XDS_PORT = 15010
+DEFAULT_ROOT = "./var/run/secrets/istio/root-cert.pem"
+DEFAULT_TOKEN = "./var/run/secrets/tokens/istio-token"  # noqa: S105  a path, not a token
+_META = "ISTIO_META_"
+_META_JSON = "ISTIO_METAJSON_"
+
+
+class InvalidEnvironment(ValueError):
+    """The variables cannot make a sidecar; `problems` has one sentence for each mistake."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host (name or IP) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_ip(self) -> bool:
+        return _is_ip(self.host)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that a sidecar needs to know before it talks to anybody. Durations are seconds."""
+
+    node_id: node.NodeId
+    service_cluster: str
+    metadata: dict[str, Any]
+    identity: identity.SpiffeId
+    discovery: Address
+    discovery_tls: bool
+    discovery_root: Path
+    ca: Address
+    ca_root: Path
+    token_file: Path
+    proxy: ProxyConfig
+    prometheus_port: int
+    secret_ttl: float
+    rotation_ratio: float
+    """The part of a certificate's life after which it is replaced is `1 - rotation_ratio` (SECRET_GRACE_PERIOD_RATIO)."""
+    rsa_bits: int | None
+    """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], node_type: str | None = None) -> "Settings":
+        """Read the variables; `node_type` (`sidecar` or `router`) wins over PYMESH_NODE_TYPE. Raises InvalidEnvironment."""
+        proxy, problems = parse_proxy_config(environ.get("PROXY_CONFIG", ""))
+        reader = _Reader({**proxy.proxy_metadata, **environ}, problems)
+        settings = _settings(reader, proxy, node_type)
+        if reader.problems:
+            raise InvalidEnvironment(reader.problems)
+        return settings
+
+
+class _Reader:
+    """Typed access to the variables. A mistake is noted and a stand-in returned, so that reading goes on to the next one."""
+
+    def __init__(self, variables: Mapping[str, str], problems: list[str]) -> None:
+        self.variables = variables
+        self.problems = problems
+
+    def text(self, name: str, default: str) -> str:
+        return self.variables.get(name) or default
+
+    def required(self, name: str, stand_in: str) -> str:
+        if not (value := self.variables.get(name)):
+            self.problems.append(f"{name} is not set")
+        return value or stand_in
+
+    def seconds(self, name: str, default: float) -> float:
+        try:
+            return duration.parse(self.text(name, f"{default}s"))
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return default
+
+    def integer(self, name: str, default: int, low: int, high: int) -> int:
+        text = self.text(name, str(default))
+        if text.isascii() and text.isdigit() and low <= int(text) <= high:
+            return int(text)
+        self.problems.append(f"{name}: {text!r} is not a number from {low} to {high}")
+        return default
+
+    def ratio(self, name: str, default: float) -> float:
+        try:
+            value = float(self.text(name, str(default)))
+        except ValueError:
+            value = -1.0
+        if 0 < value < 1:
+            return value
+        self.problems.append(f"{name}: {self.variables[name]!r} is not a number between 0 and 1")
+        return default
+
+    def address(self, source: str, text: str) -> Address:
+        host, colon, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if colon and host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535:
+            return Address(host, int(port))
+        self.problems.append(f"{source}: {text!r} is not <host>:<port>")
+        return Address("invalid", 1)
+
+    def ip(self, name: str) -> str:
+        text = self.required(name, "127.0.0.1")
+        if not _is_ip(text):
+            self.problems.append(f"{name}: {text!r} is not an IP address")
+        return text
+
+
+def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Settings:
+    namespace = reader.required("POD_NAMESPACE", "default")
+    account = reader.text("SERVICE_ACCOUNT", "default")
+    metadata = _metadata(reader, proxy, namespace, account)
+    discovery = reader.address("PROXY_CONFIG.discoveryAddress", proxy.discovery_address)
+    root = reader.text("CA_ROOT_CA", DEFAULT_ROOT)
+    return Settings(
+        node_id=_node_id(reader, namespace, node_type),
+        service_cluster=proxy.service_cluster or _service_cluster(metadata, namespace),
+        metadata=metadata,
+        identity=_identity(reader, namespace, account),
+        discovery=discovery,
+        discovery_tls=proxy.control_plane_auth_policy is AuthPolicy.MUTUAL_TLS and discovery.port != PLAINTEXT_XDS_PORT,
+        discovery_root=Path(reader.text("XDS_ROOT_CA", root)),
+        ca=reader.address("CA_ADDR", ca) if (ca := reader.text("CA_ADDR", "")) else discovery,
+        ca_root=Path(root),
+        token_file=Path(reader.text("PYMESH_TOKEN_FILE", DEFAULT_TOKEN)),
+        proxy=proxy,
+        prometheus_port=reader.integer(_META + "ENVOY_PROMETHEUS_PORT", 15090, 1, 65535),
+        secret_ttl=reader.seconds("SECRET_TTL", 86400.0),
+        rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
+        rsa_bits=reader.integer("WORKLOAD_RSA_KEY_SIZE", 2048, 2048, 8192) if reader.text("WORKLOAD_RSA_KEY_SIZE", "") else None,
+    )
+
+
+def _node_id(reader: _Reader, namespace: str, node_type: str | None) -> node.NodeId:
+    kind = node_type or reader.text("PYMESH_NODE_TYPE", node.SIDECAR)
+    if kind not in node.TYPES:
+        reader.problems.append(f"PYMESH_NODE_TYPE: {kind!r} is none of {', '.join(sorted(node.TYPES))}")
+    pod = reader.required("POD_NAME", "pod")
+    return node.NodeId(kind, reader.ip("INSTANCE_IP"), f"{pod}.{namespace}", f"{namespace}.svc.cluster.local")
+
+
+def _identity(reader: _Reader, namespace: str, account: str) -> identity.SpiffeId:
+    trust_domain = reader.text("TRUST_DOMAIN", identity.DEFAULT_TRUST_DOMAIN)
+    try:
+        return identity.workload_id(namespace, account, trust_domain)
+    except identity.InvalidSpiffeId as error:
+        reader.problems.append(f"TRUST_DOMAIN, POD_NAMESPACE and SERVICE_ACCOUNT make no SPIFFE id: {error}")
+        return identity.workload_id("default", "default")
+
+
+def _metadata(reader: _Reader, proxy: ProxyConfig, namespace: str, account: str) -> dict[str, Any]:
+    """Node metadata: what the pod is, what ProxyConfig adds, then ISTIO_META_* and ISTIO_METAJSON_*, later ones winning."""
+    metadata: dict[str, Any] = {
+        "NAME": reader.text("POD_NAME", "pod"),
+        "NAMESPACE": namespace,
+        "SERVICE_ACCOUNT": account,
+        "INSTANCE_IPS": reader.text("INSTANCE_IPS", reader.text("INSTANCE_IP", "127.0.0.1")),
+    }
+    if proxy.interception_mode:
+        metadata["INTERCEPTION_MODE"] = proxy.interception_mode.value
+    if proxy.mesh_id:
+        metadata["MESH_ID"] = proxy.mesh_id
+    for name, value in sorted(reader.variables.items()):
+        if name.startswith(_META):
+            metadata[name.removeprefix(_META)] = value
+        elif name.startswith(_META_JSON):
+            metadata[name.removeprefix(_META_JSON)] = _json(reader, name, value)
+    if not isinstance(metadata.get("LABELS", {}), dict):
+        reader.problems.append(f"{_META_JSON}LABELS: not a JSON object of label to value")
+    return metadata
+
+
+def _json(reader: _Reader, name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        reader.problems.append(f"{name}: not JSON: {error}")
+        return {}
+
+
+def _service_cluster(metadata: dict[str, Any], namespace: str) -> str:
+    """Istio's APP_LABEL_AND_NAMESPACE: the name under which traces and Envoy's own stats know the workload."""
+    labels = metadata.get("LABELS")
+    app = labels.get("app") if isinstance(labels, dict) else None
+    return f"{app or 'istio-proxy'}.{namespace}"
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

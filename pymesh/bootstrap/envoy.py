@@ -1,0 +1,162 @@
+"""Envoy's Bootstrap for a sidecar: who it is, where the control plane is, and the few static clusters and listeners.
+
+Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`) are Istio's, because generated configuration refers to them.
+"""
+
+from typing import Any
+
+from ..xds import names, proto
+from .environment import Address, Settings
+
+XDS_CLUSTER = "xds-grpc"
+SDS_CLUSTER = "sds-grpc"
+STATS_CLUSTER = "prometheus_stats"
+STATS_PATH = "/stats/prometheus"
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_TLS_SOCKET = "envoy.transport_sockets.tls"
+
+
+def build(settings: Settings, *, sds_path: str | None) -> Any:
+    """The Bootstrap message.
+
+    `sds_path` is the Unix socket that serves the secrets `default` and `ROOTCA`. None is for a proxy that holds its
+    identity itself: the secrets are then named without a source.
+    """
+    clusters = [_stats_cluster(settings), _xds_cluster(settings, sds_path)]
+    if sds_path is not None:
+        clusters.append(_sds_cluster(sds_path))
+    return proto.bootstrap.Bootstrap(
+        node=node_of(settings),
+        static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=[_stats_listener(settings)]),
+        dynamic_resources=_dynamic_resources(),
+        admin=proto.bootstrap.Admin(address=_address(Address("127.0.0.1", settings.proxy.proxy_admin_port))),
+    )
+
+
+def node_of(settings: Settings) -> Any:
+    """The Node message that the sidecar introduces itself with."""
+    node = proto.base.Node(id=str(settings.node_id), cluster=settings.service_cluster)
+    node.metadata.update(settings.metadata)
+    labels = settings.metadata.get("LABELS", {})
+    if locality := labels.get("istio-locality"):
+        # Label values cannot hold "/", so Istio's label spells region/zone/subzone with dots.
+        node.locality.region, node.locality.zone, node.locality.sub_zone = (*str(locality).split("."), "", "", "")[:3]
+    return node
+
+
+def sds_config() -> Any:
+    """Where Envoy fetches a workload secret: the `sds-grpc` cluster."""
+    return proto.config_source.ConfigSource(
+        resource_api_version="V3",
+        initial_fetch_timeout=proto.duration(0),
+        api_config_source=proto.config_source.ApiConfigSource(
+            api_type="GRPC", transport_api_version="V3", set_node_on_first_message_only=True, grpc_services=[_grpc(SDS_CLUSTER)]
+        ),
+    )
+
+
+def _dynamic_resources() -> Any:
+    ads = proto.config_source.ConfigSource(resource_api_version="V3", ads=proto.config_source.AggregatedConfigSource())
+    return proto.bootstrap.Bootstrap.DynamicResources(
+        lds_config=ads,
+        cds_config=ads,
+        ads_config=proto.config_source.ApiConfigSource(
+            api_type="DELTA_GRPC", transport_api_version="V3", set_node_on_first_message_only=True, grpc_services=[_grpc(XDS_CLUSTER)]
+        ),
+    )
+
+
+def _grpc(cluster: str) -> Any:
+    return proto.grpc_service.GrpcService(envoy_grpc=proto.grpc_service.GrpcService.EnvoyGrpc(cluster_name=cluster))
+
+
+def _xds_cluster(settings: Settings, sds_path: str | None) -> Any:
+    cluster = _cluster(XDS_CLUSTER, _address(settings.discovery), static=settings.discovery.is_ip)
+    # A control plane whose machine vanished sends no FIN; without pings Envoy would wait for TCP to notice (minutes).
+    keepalive = proto.protocol.KeepaliveSettings(interval=proto.duration(30), timeout=proto.duration(10))
+    _speak_http2(cluster, proto.protocol.Http2ProtocolOptions(connection_keepalive=keepalive))
+    if settings.discovery_tls:
+        cluster.transport_socket.name = _TLS_SOCKET
+        cluster.transport_socket.typed_config.CopyFrom(proto.pack(_xds_tls(settings, sds_path)))
+    return cluster
+
+
+def _xds_tls(settings: Settings, sds_path: str | None) -> Any:
+    """Mutual TLS to the control plane: our workload certificate, and its name or address among the server's SANs."""
+    host = settings.discovery.host
+    client = proto.secret.SdsSecretConfig(name=names.WORKLOAD_SECRET, sds_config=sds_config() if sds_path is not None else None)
+    san = proto.tls_common.SubjectAltNameMatcher(
+        san_type="IP_ADDRESS" if settings.discovery.is_ip else "DNS", matcher=proto.string_matcher.StringMatcher(exact=host)
+    )
+    return proto.tls.UpstreamTlsContext(
+        sni="" if settings.discovery.is_ip else host,
+        common_tls_context=proto.tls.CommonTlsContext(
+            alpn_protocols=["h2"],
+            tls_certificate_sds_secret_configs=[client],
+            validation_context=proto.tls_common.CertificateValidationContext(
+                trusted_ca=proto.base.DataSource(filename=str(settings.discovery_root)), match_typed_subject_alt_names=[san]
+            ),
+        ),
+    )
+
+
+def _sds_cluster(path: str) -> Any:
+    cluster = _cluster(SDS_CLUSTER, proto.address.Address(pipe=proto.address.Pipe(path=path)), static=True)
+    _speak_http2(cluster, proto.protocol.Http2ProtocolOptions())
+    return cluster
+
+
+def _stats_cluster(settings: Settings) -> Any:
+    return _cluster(STATS_CLUSTER, _address(Address("127.0.0.1", settings.proxy.proxy_admin_port)), static=True)
+
+
+def _cluster(name: str, address: Any, *, static: bool) -> Any:
+    endpoint = proto.endpoint_components.LbEndpoint(endpoint=proto.endpoint_components.Endpoint(address=address))
+    locality = proto.endpoint_components.LocalityLbEndpoints(lb_endpoints=[endpoint])
+    return proto.cluster.Cluster(
+        name=name,
+        type="STATIC" if static else "STRICT_DNS",
+        connect_timeout=proto.duration(1),
+        load_assignment=proto.endpoint.ClusterLoadAssignment(cluster_name=name, endpoints=[locality]),
+    )
+
+
+def _speak_http2(cluster: Any, options: Any) -> None:
+    explicit = proto.http_options.HttpProtocolOptions.ExplicitHttpConfig(http2_protocol_options=options)
+    packed = proto.pack(proto.http_options.HttpProtocolOptions(explicit_http_config=explicit))
+    cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(packed)
+
+
+def _stats_listener(settings: Settings) -> Any:
+    """Port 15090: Prometheus may read the metrics, and nothing else of the admin interface."""
+    route = proto.route_components.Route(
+        match=proto.route_components.RouteMatch(path=STATS_PATH), route=proto.route_components.RouteAction(cluster=STATS_CLUSTER)
+    )
+    host = proto.route_components.VirtualHost(name="backend", domains=["*"], routes=[route])
+    router = proto.hcm.HttpFilter(name="envoy.filters.http.router", typed_config=proto.pack(proto.router.Router()))
+    manager = proto.hcm.HttpConnectionManager(
+        codec_type="AUTO",
+        stat_prefix="stats",
+        route_config=proto.route.RouteConfiguration(virtual_hosts=[host]),
+        http_filters=[router],
+    )
+    connection_manager = proto.listener_components.Filter(
+        name="envoy.filters.network.http_connection_manager", typed_config=proto.pack(manager)
+    )
+    return proto.listener.Listener(
+        name="prometheus",
+        address=_address(Address(_stats_bind(settings.node_id.ip), settings.prometheus_port)),
+        filter_chains=[proto.listener_components.FilterChain(filters=[connection_manager])],
+    )
+
+
+def _stats_bind(ip: str) -> str:
+    """A mesh on loopback stays there; a pod is scraped on whatever address it has."""
+    if ip == "::1" or ip.startswith("127."):
+        return ip
+    return "::" if ":" in ip else "0.0.0.0"
+
+
+def _address(address: Address) -> Any:
+    socket = proto.address.SocketAddress(address=address.host, port_value=address.port)
+    return proto.address.Address(socket_address=socket)

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+
+from pymesh.bootstrap.environment import Address, InvalidEnvironment, Settings
+
+MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "10.1.2.3"}
+
+
+def problems_of(**variables):
+    with pytest.raises(InvalidEnvironment) as caught:
+        Settings.from_environ({**MINIMAL, **variables})
+    return caught.value.problems
+
+
+def test_a_pod_with_only_its_own_facts_gets_istios_defaults():
+    settings = Settings.from_environ(MINIMAL)
+    assert str(settings.node_id) == "sidecar~10.1.2.3~model-0.ml~ml.svc.cluster.local"
+    assert str(settings.identity) == "spiffe://cluster.local/ns/ml/sa/default"
+    assert settings.discovery == settings.ca == Address("istiod.istio-system.svc", 15012)
+    assert settings.discovery_tls
+    assert (settings.prometheus_port, settings.proxy.proxy_admin_port, settings.secret_ttl) == (15090, 15000, 86400)
+    assert settings.ca_root == Path("./var/run/secrets/istio/root-cert.pem")
+
+
+def test_proxy_config_is_read_as_yaml_and_as_json():
+    for text in (
+        '{"discoveryAddress": "127.0.0.1:15010", "drainDuration": "1m30s"}',
+        "discovery_address: 127.0.0.1:15010\ndrainDuration: 90s\n",
+    ):
+        settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": text})
+        assert settings.discovery == Address("127.0.0.1", 15010)
+        assert settings.proxy.drain_duration == 90
+        assert not settings.discovery_tls, "15010 is the port without TLS"
+
+
+def test_a_control_plane_on_any_port_is_plaintext_when_asked():
+    settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": "{discoveryAddress: 'a:1', controlPlaneAuthPolicy: NONE}"})
+    assert not settings.discovery_tls
+
+
+def test_metadata_comes_from_both_families_of_variables():
+    settings = Settings.from_environ(
+        {
+            **MINIMAL,
+            "ISTIO_META_INTERCEPTION_MODE": "NONE",
+            "ISTIO_METAJSON_LABELS": '{"app": "model-serving", "version": "v2"}',
+            "ISTIO_METAJSON_INBOUND_PORTS": '{"http": {"bind": 21001, "app": 21002}}',
+        }
+    )
+    assert settings.metadata["INTERCEPTION_MODE"] == "NONE"
+    assert settings.metadata["INBOUND_PORTS"] == {"http": {"bind": 21001, "app": 21002}}
+    assert settings.metadata["INSTANCE_IPS"] == "10.1.2.3"
+    assert settings.service_cluster == "model-serving.ml"
+
+
+def test_proxy_metadata_acts_like_variables_and_yields_to_them():
+    config = "proxyMetadata: {ISTIO_META_CLUSTER_ID: from-config, SECRET_TTL: 1h}"
+    settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": config, "ISTIO_META_CLUSTER_ID": "from-environment"})
+    assert settings.metadata["CLUSTER_ID"] == "from-environment"
+    assert settings.secret_ttl == 3600
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(InvalidEnvironment) as caught:
+        Settings.from_environ({"INSTANCE_IP": "ten", "SECRET_TTL": "soon", "PROXY_CONFIG": "{proxyAdminPort: 0, tracing: {}}"})
+    told = "\n".join(caught.value.problems)
+    for name in ("POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SECRET_TTL", "PROXY_CONFIG.proxyAdminPort", "PROXY_CONFIG.tracing"):
+        assert name in told
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PROXY_CONFIG", "{unclosed"),
+        ("PROXY_CONFIG", "[a, list]"),
+        ("PROXY_CONFIG", "discoveryAddress: no-port"),
+        ("CA_ADDR", "host:70000"),
+        ("ISTIO_METAJSON_LABELS", "{not json"),
+        ("ISTIO_METAJSON_LABELS", '["a"]'),
+        ("ISTIO_META_ENVOY_PROMETHEUS_PORT", "0"),
+        ("SECRET_GRACE_PERIOD_RATIO", "1.5"),
+        ("TRUST_DOMAIN", "Upper.Case"),
+        ("PYMESH_NODE_TYPE", "ztunnel"),
+        ("WORKLOAD_RSA_KEY_SIZE", "1024"),
+    ],
+)
+def test_a_value_that_cannot_be_honoured_is_refused_by_name(variable, value):
+    (problem,) = problems_of(**{variable: value})
+    assert variable in problem

@@ -1,0 +1,67 @@
+from pymesh.bootstrap import envoy
+from pymesh.bootstrap.environment import Settings
+from pymesh.xds import proto
+
+MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "10.1.2.3"}
+
+
+def bootstrap(sds_path="/run/sds", **variables):
+    return envoy.build(Settings.from_environ({**MINIMAL, **variables}), sds_path=sds_path)
+
+
+def clusters(message):
+    return {cluster.name: cluster for cluster in message.static_resources.clusters}
+
+
+def xds_tls(message):
+    return proto.unpack(clusters(message)["xds-grpc"].transport_socket.typed_config)
+
+
+def test_a_sidecar_asks_for_everything_over_delta_ads():
+    message = bootstrap()
+    assert message.dynamic_resources.ads_config.api_type == proto.config_source.ApiConfigSource.DELTA_GRPC
+    assert message.dynamic_resources.cds_config.HasField("ads")
+    assert message.dynamic_resources.lds_config.HasField("ads")
+    assert message.admin.address.socket_address.address == "127.0.0.1"
+
+
+def test_the_control_plane_is_verified_by_its_name():
+    context = xds_tls(bootstrap(XDS_ROOT_CA="/etc/root.pem")).common_tls_context
+    (san,) = context.validation_context.match_typed_subject_alt_names
+    assert san.matcher.exact == "istiod.istio-system.svc"
+    assert context.validation_context.trusted_ca.filename == "/etc/root.pem"
+    assert context.tls_certificate_sds_secret_configs[0].name == "default"
+    assert context.tls_certificate_sds_secret_configs[0].HasField("sds_config")
+
+
+def test_a_control_plane_by_address_is_static_and_verified_by_that_address():
+    message = bootstrap(PROXY_CONFIG="discoveryAddress: 127.0.0.1:15012")
+    assert clusters(message)["xds-grpc"].type == proto.cluster.Cluster.STATIC
+    context = xds_tls(message)
+    assert context.sni == ""
+    (san,) = context.common_tls_context.validation_context.match_typed_subject_alt_names
+    assert san.san_type == proto.tls_common.SubjectAltNameMatcher.IP_ADDRESS
+
+
+def test_a_plaintext_control_plane_has_no_transport_socket():
+    assert not clusters(bootstrap(PROXY_CONFIG="discoveryAddress: 127.0.0.1:15010"))["xds-grpc"].HasField("transport_socket")
+
+
+def test_a_proxy_that_holds_its_identity_gets_no_sds_cluster():
+    message = bootstrap(sds_path=None)
+    assert set(clusters(message)) == {"prometheus_stats", "xds-grpc"}
+    (secret,) = xds_tls(message).common_tls_context.tls_certificate_sds_secret_configs
+    assert not secret.HasField("sds_config")
+
+
+def test_metrics_are_open_to_the_network_only_where_the_pod_is():
+    def bound(ip):
+        return bootstrap(INSTANCE_IP=ip).static_resources.listeners[0].address.socket_address.address
+
+    assert [bound(ip) for ip in ("10.1.2.3", "127.0.0.1", "fd00::1", "::1")] == ["0.0.0.0", "127.0.0.1", "::", "::1"]
+
+
+def test_locality_is_read_from_istios_label():
+    message = bootstrap(ISTIO_METAJSON_LABELS='{"istio-locality": "eu.eu-1.rack-7"}')
+    locality = message.node.locality
+    assert (locality.region, locality.zone, locality.sub_zone) == ("eu", "eu-1", "rack-7")
