@@ -70,7 +70,7 @@ def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
 
 def _server_chains(scope: Scope, server: Server) -> Iterator[Any]:
     mesh = scope.snapshot.mesh
-    secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
+    secured = secure.gateway_socket(server.tls, mesh, scope.flavor, http=server.serves_http) if server.terminates else None
     if server.serves_http:
         http = manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))
         yield _terminating(chain([http], server_names=server.server_names, secured=secured))

@@ -12,11 +12,11 @@ from . import manager, tcp
 from .built import Built, pack
 from .chains import chain, listener
 from .connections import Connections, connection_routes
+from .dialect import plaintext_http
 from .scope import Scope
 
 _ANY = "0.0.0.0"
 _LOOPBACK = "127.0.0.1"
-_HTTP_PROTOCOLS = ("http/1.1", "h2c")
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
-        matched.append(chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+        matched.append(chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and address == _ANY:
         rest = _unknown(scope)
@@ -157,7 +157,7 @@ def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Ite
         return [chain([http])]
     found = [_connection_chain(scope, route) for route in connection_routes(scope, service, port, "", wildcard=False)]
     if port.protocol.may_be_http:
-        found.insert(0, chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+        found.insert(0, chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
     return found
 
 

@@ -44,12 +44,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
+    "ConfigMap": ("defaultHttpRetryPolicy.retryRemoteLocalities",),
     "Gateway": (
         "servers[].defaultEndpoint",
         "servers[].tls.credentialName",
         "servers[].tls.credentialNames",
         "servers[].tls.caCertCredentialName",
         "servers[].tls.tlsCertificates",
+        "servers[].tls.insecureSkipVerify",
         "servers[].port.targetPort",
     ),
 }

@@ -54,7 +54,7 @@ TCP = "{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}"
 
 @pytest.fixture
 def edge(view):
-    return view("router", LABELS={"istio": "ingressgateway"})
+    return view("router", agent="envoy", LABELS={"istio": "ingressgateway"})
 
 
 def config(chain):

@@ -63,7 +63,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("name", "mode", "expected"), TABLE)
 def test_a_port_has_the_chains_of_its_protocol_and_mode(mesh, view, name, mode, expected):
-    listener = mesh(ENTRY % name + PEERS % mode).listeners(view())["virtualInbound"]
+    listener = mesh(ENTRY % name + PEERS % mode).listeners(view(agent="envoy"))["virtualInbound"]
     chains = [chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 8080]
     assert told(chains) == expected
     assert {chain.name for chain in chains} == {"0.0.0.0_8080"}
@@ -90,6 +90,16 @@ def test_the_listener_takes_captured_connections_and_refuses_its_own_port(mesh, 
     first = listener.filter_chains[0]
     assert (first.name, first.filter_chain_match.destination_port.value) == ("virtualInbound-blackhole", 15006)
     assert not listener.HasField("bind_to_port")
+
+
+def test_our_own_proxy_is_never_offered_http2(mesh, view):
+    listener = mesh(ENTRY % "any").listeners(view())["virtualInbound"]
+    rows = told([chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 8080])
+    assert rows[0] == ("tls", {"istio-http/1.0", "istio-http/1.1"}, True, True)
+    assert rows[1] == ("raw_buffer", {"http/1.1"}, False, True)
+    assert rows[2] == ("tls", {"istio", "istio-peer-exchange", "istio-h2"}, True, False)
+    mutual = [proto.unpack(chain.transport_socket.typed_config) for chain in listener.filter_chains if chain.HasField("transport_socket")]
+    assert {tuple(context.common_tls_context.alpn_protocols) for context in mutual} == {("http/1.1",)}
 
 
 def manager_of(chain):
@@ -119,7 +129,7 @@ def test_a_grpc_port_is_not_retried(mesh, view):
 
 
 def test_the_server_asks_for_a_certificate_of_its_trust_domain(mesh, view):
-    listener = mesh(ENTRY % "http" + PEERS % "STRICT").listeners(view())["virtualInbound"]
+    listener = mesh(ENTRY % "http" + PEERS % "STRICT").listeners(view(agent="envoy"))["virtualInbound"]
     context = proto.unpack(listener.filter_chains[-1].transport_socket.typed_config)
     assert context.require_client_certificate.value
     common = context.common_tls_context

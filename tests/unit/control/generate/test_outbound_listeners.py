@@ -47,7 +47,7 @@ def test_captured_connections_arrive_at_one_listener(mesh, view, more, cluster):
 
 def test_http_services_share_the_listener_of_their_port(mesh, view):
     text = entry("a", "[{number: 80, name: http}]", "addresses: [10.96.0.1]") + entry("b", "[{number: 80, name: http}]")
-    listeners = mesh(text).listeners(view())
+    listeners = mesh(text).listeners(view(agent="envoy"))
     assert set(listeners) == {"0.0.0.0_80", "virtualInbound", "virtualOutbound"}
     listener = listeners["0.0.0.0_80"]
     assert not listener.bind_to_port.value

@@ -95,7 +95,11 @@ def test_a_service_without_rules_is_called_with_istios_default_retries(mesh, vie
 
 
 def test_the_meshs_own_retry_defaults_come_before_istios(mesh, view):
-    settings = REGISTRY_ONLY.replace('"outboundTrafficPolicy: {mode: REGISTRY_ONLY}"', '"defaultHttpRetryPolicy: {attempts: 0}"')
+    settings = REGISTRY_ONLY.replace("outboundTrafficPolicy: {mode: REGISTRY_ONLY}", "defaultHttpRetryPolicy: {%s}")
+    own = settings % "attempts: 5, retryOn: reset, retryIgnorePreviousHosts: false"
+    policy = mesh(own + REVIEWS).hosts(view(), "80")[f"{HOST}:80"].routes[0].route.retry_policy
+    assert (policy.num_retries.value, policy.retry_on, len(policy.retry_host_predicate)) == (5, "reset", 0)
+    settings = settings % "attempts: 0"
     assert not mesh(settings + REVIEWS).hosts(view(), "80")[f"{HOST}:80"].routes[0].route.HasField("retry_policy")
 
 
