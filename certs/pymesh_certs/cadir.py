@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import files, keys, template
-from .errors import AuthorityError
+from .errors import FileUnusable
 
 ROOT_LIFE = timedelta(days=3650)
 KEY, CERTIFICATE, ROOT, CHAIN = "ca-key.pem", "ca-cert.pem", "root-cert.pem", "cert-chain.pem"
@@ -31,7 +31,7 @@ def prepare(directory: Path, trust_domain: str, now: datetime) -> None:
         if (directory / CERTIFICATE).exists():
             return  # another process was faster
         if not (directory / KEY).exists() and any((directory / name).exists() for name in (ROOT, CHAIN)):
-            raise AuthorityError(
+            raise FileUnusable(
                 f"{directory} holds {ROOT} or {CHAIN} but neither {KEY} nor {CERTIFICATE}; a plug-in CA needs all four files"
             )
         key = _key(directory) if (directory / KEY).exists() else keys.generate()
@@ -43,7 +43,7 @@ def prepare(directory: Path, trust_domain: str, now: datetime) -> None:
 
 
 def load(directory: Path, now: datetime) -> tuple[template.Signer, list[x509.Certificate], list[x509.Certificate]]:
-    """The signer, the intermediates that clients need (its own certificate first), and the roots. Raises AuthorityError."""
+    """The signer, the intermediates that clients need (its own certificate first), and the roots. Raises FileUnusable."""
     certificate = _certificates(directory / CERTIFICATE)[0]
     signer = template.Signer(certificate, _key(directory))
     roots = _certificates(directory / ROOT)
@@ -62,32 +62,32 @@ def _certificates(path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(files.read(path))
     except ValueError:
-        raise AuthorityError(f"{path} holds no PEM certificate") from None
+        raise FileUnusable(f"{path} holds no PEM certificate") from None
 
 
 def _check_signer(directory: Path, signer: template.Signer, now: datetime) -> None:
     certificate = signer.certificate
     if certificate.public_key() != signer.key.public_key():
-        raise AuthorityError(f"{directory / KEY} is not the key of {CERTIFICATE}")
+        raise FileUnusable(f"{directory / KEY} is not the key of {CERTIFICATE}")
     try:
         may_sign = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
         may_sign = may_sign and certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound:
         may_sign = False
     if not may_sign:
-        raise AuthorityError(f"{directory / CERTIFICATE} is no CA certificate (CA:TRUE and keyCertSign)")
+        raise FileUnusable(f"{directory / CERTIFICATE} is no CA certificate (CA:TRUE and keyCertSign)")
     if certificate.not_valid_after_utc <= now:
-        raise AuthorityError(f"{directory / CERTIFICATE} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        raise FileUnusable(f"{directory / CERTIFICATE} expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
 
 
 def _check_path(directory: Path, path: list[x509.Certificate], roots: list[x509.Certificate]) -> None:
     """Each certificate must be issued by the next, and the last by (or be) a root."""
     for lower, upper in itertools.pairwise(path):
         if lower not in roots and not _issued(upper, lower):
-            raise AuthorityError(f"{directory / CHAIN}: {lower.subject.rfc4514_string()!r} is not issued by the certificate after it")
+            raise FileUnusable(f"{directory / CHAIN}: {lower.subject.rfc4514_string()!r} is not issued by the certificate after it")
     top = path[-1]
     if top not in roots and not any(_issued(anchor, top) for anchor in roots):
-        raise AuthorityError(f"{directory / CHAIN} does not lead to {ROOT}")
+        raise FileUnusable(f"{directory / CHAIN} does not lead to {ROOT}")
 
 
 def _issued(upper: x509.Certificate, lower: x509.Certificate) -> bool:

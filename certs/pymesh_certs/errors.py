@@ -5,8 +5,8 @@ class CertsError(Exception):
     """Base of everything this plane raises on purpose; the message is one sentence."""
 
 
-class AuthorityError(CertsError):
-    """The operator's fault: the files of the CA directory cannot be used as they are."""
+class FileUnusable(CertsError):
+    """The operator's fault: a file of the CA directory, or of the agent, cannot be used as it is."""
 
 
 class CsrRefused(CertsError):

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import AuthorityError
+from .errors import FileUnusable
 
 _PRIVATE = 0o600
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -48,11 +48,11 @@ def read(path: Path) -> bytes:
 
 
 def read_private(path: Path) -> bytes:
-    """The content of a key file; raises AuthorityError if group or others may read or write it."""
+    """The content of a key file; raises FileUnusable if group or others may read or write it."""
     with _as_sentences(), path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & _OTHERS:
-            raise AuthorityError(f"{path} has mode {mode:04o}, so other users may have read the key; make a new one, or `chmod 600` it")
+            raise FileUnusable(f"{path} has mode {mode:04o}, so other users may have read the key; make a new one, or `chmod 600` it")
         return file.read()
 
 
@@ -61,4 +61,4 @@ def _as_sentences() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise AuthorityError(f"{error.filename}: {error.strerror}") from error
+        raise FileUnusable(f"{error.filename}: {error.strerror}") from error

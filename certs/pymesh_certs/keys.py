@@ -3,7 +3,7 @@
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from .errors import AuthorityError
+from .errors import FileUnusable
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -22,11 +22,11 @@ def to_pem(key: PrivateKey) -> bytes:
 
 
 def from_pem(pem: bytes, source: str) -> PrivateKey:
-    """The key in `pem`; raises AuthorityError naming `source`, and never quoting the content."""
+    """The key in `pem`; raises FileUnusable naming `source`, and never quoting the content."""
     try:
         key = load_pem_private_key(pem, password=None)
     except (ValueError, TypeError):
-        raise AuthorityError(f"{source} holds no unencrypted PEM private key") from None
+        raise FileUnusable(f"{source} holds no unencrypted PEM private key") from None
     if not isinstance(key, PrivateKey):
-        raise AuthorityError(f"{source} holds a {type(key).__name__}, not an EC or RSA key")
+        raise FileUnusable(f"{source} holds a {type(key).__name__}, not an EC or RSA key")
     return key

@@ -14,7 +14,7 @@ from pymesh.identity import DEFAULT_TRUST_DOMAIN
 
 from . import token
 from .authority import Authority
-from .errors import AuthorityError
+from .errors import FileUnusable
 
 GOOD, NO, UNUSABLE = 0, 1, 64
 
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(arguments.run(arguments))
     except token.TokenRefused as refusal:
         return _fail(refusal, NO)
-    except AuthorityError as error:
+    except FileUnusable as error:
         return _fail(error, UNUSABLE)
     return GOOD
 
@@ -44,7 +44,7 @@ def _init(arguments: argparse.Namespace) -> str:
 
 def _token(arguments: argparse.Namespace) -> str:
     if not arguments.ca_dir.is_dir():
-        raise AuthorityError(f"{arguments.ca_dir} is no directory; `pymesh-ca init --ca-dir {arguments.ca_dir}` makes one")
+        raise FileUnusable(f"{arguments.ca_dir} is no directory; `pymesh-ca init --ca-dir {arguments.ca_dir}` makes one")
     return token.mint(arguments.ca_dir, arguments.namespace, arguments.service_account, timedelta(seconds=arguments.ttl))
 
 

@@ -37,7 +37,7 @@ class TokenRefused(CertsError):
 
 
 def mint(directory: Path, namespace: str, service_account: str, ttl: timedelta, clock: Clock = time.time) -> str:
-    """A token that lets its bearer become that service account until it expires. Raises TokenRefused, AuthorityError."""
+    """A token that lets its bearer become that service account until it expires. Raises TokenRefused, FileUnusable."""
     if not timedelta(seconds=1) <= ttl <= MAX_TTL:
         raise TokenRefused(f"a token lives from one second to {MAX_TTL.days} days, not {ttl}")
     try:
@@ -58,7 +58,7 @@ def mint(directory: Path, namespace: str, service_account: str, ttl: timedelta, 
 
 
 def load_or_create_key(directory: Path) -> ECKey:
-    """The signing key, made at first use; raises AuthorityError when its file was readable by others."""
+    """The signing key, made at first use; raises FileUnusable when its file was readable by others."""
     path = directory / KEY_FILE
     if not path.exists():
         with files.locked(directory):

@@ -48,3 +48,32 @@ class ConfigError(ProxyError):
 
 class StartupError(ProxyError):
     """The process cannot start as asked (a taken port, an unreadable file); the message is for the person at the terminal."""
+
+
+class Cause(enum.Enum):
+    """Why an exchange or a connection could not be finished: whose fault, and whether another attempt is safe.
+
+    `rescue` maps each to an answer, a response flag and a sentence.
+    """
+
+    BAD_REQUEST = ("bad_request", Fault.DOWNSTREAM, Retry.NO)
+    NO_ROUTE = ("no_route", Fault.DOWNSTREAM, Retry.NO)
+    NO_CLUSTER = ("no_cluster", Fault.OURS, Retry.NO)
+    NO_HEALTHY_UPSTREAM = ("no_healthy_upstream", Fault.UPSTREAM, Retry.NO)
+    OVERFLOW = ("overflow", Fault.UPSTREAM, Retry.NO)
+    CONNECT_FAILED = ("connect_failed", Fault.UPSTREAM, Retry.YES)
+    CONNECT_TIMEOUT = ("connect_timeout", Fault.UPSTREAM, Retry.YES)
+    UPSTREAM_CLOSED = ("upstream_closed", Fault.UPSTREAM, Retry.UNSENT)
+    UPSTREAM_PROTOCOL = ("upstream_protocol", Fault.UPSTREAM, Retry.NO)
+    ROUTE_TIMEOUT = ("route_timeout", Fault.UPSTREAM, Retry.NO)
+    PER_TRY_TIMEOUT = ("per_try_timeout", Fault.UPSTREAM, Retry.NO)
+    STREAM_IDLE = ("stream_idle", Fault.UPSTREAM, Retry.NO)
+    STREAM_DURATION = ("stream_duration", Fault.UPSTREAM, Retry.NO)
+    REQUEST_TIMEOUT = ("request_timeout", Fault.DOWNSTREAM, Retry.NO)
+    UPGRADE_REFUSED = ("upgrade_refused", Fault.DOWNSTREAM, Retry.NO)
+    CLIENT_LEFT = ("client_left", Fault.DOWNSTREAM, Retry.NO)
+
+    def __init__(self, label: str, fault: Fault, retry: Retry) -> None:
+        self.label = label
+        self.fault = fault
+        self.retry = retry

@@ -6,6 +6,10 @@ import click
 
 from pymesh import __version__
 
+from ..local.command import demo, up
+from .validate import validate
+from .version import version
+
 
 @click.group()
 @click.version_option(__version__, prog_name="pymesh")
@@ -13,5 +17,9 @@ def main() -> None:
     """A service mesh in pure-asyncio Python."""
 
 
+main.add_command(demo)
+main.add_command(up)
+main.add_command(validate)
+main.add_command(version)
 for _entry in entry_points(group="pymesh.commands"):
     main.add_command(_entry.load(), _entry.name)

@@ -65,6 +65,7 @@ from envoy.type.v3 import range_pb2 as range_type
 from google.protobuf import any_pb2, duration_pb2, struct_pb2, symbol_database, wrappers_pb2
 from google.rpc import status_pb2 as status
 from udpa.type.v1 import typed_struct_pb2 as udpa_typed_struct
+from validate import validate_pb2 as validate
 from xds.type.v3 import typed_struct_pb2 as typed_struct
 
 __all__ = [
@@ -74,7 +75,8 @@ __all__ = [
     "http_rbac", "lb_common", "lb_least_request", "lb_random", "lb_round_robin", "listener", "listener_components", "network_rbac",
     "original_dst", "outlier", "pack", "percent", "previous_hosts", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
     "regex", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher",
-    "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "wrappers_pb2",
+    "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "validate",
+    "wrappers_pb2",
 ]  # fmt: skip
 
 

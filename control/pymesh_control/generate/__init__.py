@@ -3,8 +3,8 @@
 from pymesh.xds import types
 
 from ..model.snapshot import Snapshot
-from ..model.view import ProxyView
-from . import clusters, endpoints, gateways, sidecar_routes
+from ..model.view import GRPC, ProxyView
+from . import clusters, endpoints, gateways, proxyless, sidecar_routes
 from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
@@ -20,6 +20,8 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     Secrets are not made here: certificates come from the proxy's own agent, or are files.
     """
     scope = scope_of(snapshot, view)
+    if view.flavor == GRPC:
+        return _for_grpc(scope, type_url, names or frozenset())
     if type_url == types.ENDPOINT:
         return endpoints.assignments(scope, names)
     if type_url == types.ROUTE:
@@ -29,6 +31,17 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     if type_url == types.LISTENER:
         return _only(_listeners(scope, view), names)
     return {}
+
+
+def _for_grpc(scope: Scope, type_url: str, names: frozenset[str]) -> dict[str, Built]:
+    """Proxyless clients name everything that they want, listeners and clusters too."""
+    makers = {
+        types.LISTENER: proxyless.listeners,
+        types.ROUTE: proxyless.route_configurations,
+        types.CLUSTER: proxyless.clusters,
+        types.ENDPOINT: endpoints.assignments,
+    }
+    return makers[type_url](scope, names) if type_url in makers else {}
 
 
 def _listeners(scope: Scope, view: ProxyView) -> dict[str, Built]:

@@ -1,6 +1,5 @@
 """CDS: a cluster for every port of every visible service and for each of its subsets, and Istio's special ones."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from pymesh.xds import names, proto
@@ -23,8 +22,14 @@ _PASSTHROUGH_SOURCE = proto.address.SocketAddress(address="127.0.0.6", port_valu
 def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
     """Every cluster of a proxy, by name."""
     found = dict(scope.cached(("clusters",), lambda: _outbound(scope)))
-    if not view.is_router:
-        found.update((name, pack(message)) for name, message in _inbound(scope.snapshot, view))
+    if view.is_router:
+        return found
+    if view.captures:
+        found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.snapshot.cached(
+            ("inbound passthrough",), lambda: pack(_inbound_passthrough(scope.snapshot))
+        )
+    for server in inbound.servers(scope.snapshot, view):
+        found[names.inbound_cluster(server.app)] = pack(_application(scope.snapshot, view, server))
     return found
 
 
@@ -120,15 +125,11 @@ def _original(name: str, snapshot: Snapshot) -> Any:
     return message
 
 
-def _inbound(snapshot: Snapshot, view: ProxyView) -> Iterator[tuple[str, Any]]:
-    if view.captures:
-        message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, snapshot)
-        message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
-        policy.speak(message, Protocol.AUTO)
-        yield message.name, message
-    for server in inbound.servers(snapshot, view):
-        message = _application(snapshot, view, server)
-        yield message.name, message
+def _inbound_passthrough(snapshot: Snapshot) -> Any:
+    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, snapshot)
+    message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
+    policy.speak(message, Protocol.AUTO)
+    return message
 
 
 def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundServer) -> Any:

@@ -18,10 +18,7 @@ _POINT = proto.endpoint_components
 
 def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]:
     """The assignments of a scope by cluster name; all of them when `wanted` is None."""
-    if wanted is None:
-        wanted = scope.cached(("eds names",), lambda: frozenset(_names(scope)))
-    found = ((name, _shared(scope, name)) for name in wanted)
-    return {name: built for name, built in found if built}
+    return scope.cached(("endpoints", wanted), lambda: _assignments(scope, _names(scope) if wanted is None else wanted))
 
 
 def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
@@ -38,6 +35,11 @@ def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Ru
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(places[place])]
         assigned.endpoints.append(_group(place, instances))
     return assigned
+
+
+def _assignments(scope: Scope, wanted: Iterable[str]) -> dict[str, Built]:
+    found = ((name, _shared(scope, name)) for name in wanted)
+    return {name: built for name, built in found if built}
 
 
 def _names(scope: Scope) -> Iterable[str]:

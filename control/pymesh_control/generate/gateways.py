@@ -1,6 +1,6 @@
 """LDS and RDS for gateways: the servers of every Gateway that selects the proxy, and the VirtualServices bound to them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pymesh.xds import proto
@@ -91,7 +91,7 @@ def _terminating(made: Any) -> Any:
 def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
     """The rules for connections at a server: `tls` rules where TLS passes through, else `tcp` rules."""
     for rule in scope.snapshot.virtual_services:
-        if not any(server.admits(rule, host) for host in rule.hosts):
+        if not server.names_of(rule):
             continue
         place = Place(scope, rule, frozenset({server.gateway}), server.port)
         yield from tls_routes(place, rule) if server.protocol.is_tls and not server.terminates else tcp_routes(place)
@@ -150,15 +150,13 @@ def _redirects(server: Server) -> bool:
     return bool(server.tls and server.tls.https_redirect)
 
 
-def _bindings(rule: VirtualService, group: Group) -> Iterator[tuple[str, Server]]:
-    """The names under which a rule is served at a port, each once with the first server that admits it."""
+def _bindings(rule: VirtualService, group: Group) -> Iterable[tuple[str, Server]]:
+    """The names under which a rule is served at a port, each with the first server that has it."""
     found: dict[str, Server] = {}
     for server in group:
-        for host in rule.hosts:
-            name = server.admits(rule, host)
-            if name:
-                found.setdefault(name, server)
-    yield from found.items()
+        for name in server.names_of(rule):
+            found.setdefault(name, server)
+    return found.items()
 
 
 def _place(scope: Scope, server: Server, rule: VirtualService) -> Place:

@@ -9,7 +9,6 @@ from ..model.protocol import Protocol, of_port
 from ..model.service import Service
 from ..model.snapshot import Snapshot
 from ..model.view import PYMESH, ProxyView
-from ..model.workload import selects
 from .scope import carried
 
 
@@ -74,12 +73,4 @@ def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
 
 
 def _own(snapshot: Snapshot, view: ProxyView) -> list[Service]:
-    return [carried(service, view.flavor) for service in snapshot.services if _serves(service, view)]
-
-
-def _serves(service: Service, view: ProxyView) -> bool:
-    if service.namespace != view.namespace or service.external:
-        return False
-    if service.selector is not None:
-        return bool(service.selector) and selects(service.selector, view.labels)
-    return any(workload.ip == view.ip and selects(workload.labels, view.labels) for workload in service.inline)
+    return [carried(service, view.flavor) for service in snapshot.memberships.of(view.namespace, view.labels, view.ip)]

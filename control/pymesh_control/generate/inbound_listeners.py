@@ -62,7 +62,9 @@ def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
     message.listener_filters.insert(0, original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=15006))
-    message.filter_chains.extend(_passthrough(snapshot, view))
+    found = mode(snapshot, view, 0)
+    shared = snapshot.cached(("inbound passthrough", view.flavor, found), lambda: list(_passthrough(snapshot, view.flavor, found)))
+    message.filter_chains.extend(shared)
     for server in servers(snapshot, view):
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
     return message
@@ -76,13 +78,13 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     return message
 
 
-def _passthrough(snapshot: Snapshot, view: ProxyView) -> Iterator[Any]:
+def _passthrough(snapshot: Snapshot, flavor: str, found: Mode) -> Iterator[Any]:
     """Chains for ports that no service names: passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0", retry=False)
-    for row in _TABLE["AUTO", mode(snapshot, view, 0)]:
-        http = manager.inbound(snapshot.mesh, view.flavor, cluster, routes)
-        filters = [http] if row.http else tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)])
+    for row in _TABLE["AUTO", found]:
+        http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
+        filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
         yield _chain(snapshot, row, filters, name, 0)
 

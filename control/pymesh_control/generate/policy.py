@@ -99,18 +99,28 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
     elif mode in ("SIMPLE", "MUTUAL"):
         message.transport_socket.CopyFrom(secure.originate(policy.tls, service))
     elif not mode and _may_detect(scope, service):
-        _detect(message, secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service)))
+        mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
+        if message.type != _CLUSTER.ORIGINAL_DST:
+            _detect(message, mutual)
+        elif _all_mutual(service, port):
+            message.transport_socket.CopyFrom(mutual)
 
 
 def _may_detect(scope: Scope, service: Service) -> bool:
     """Auto mTLS: not outside the mesh, and not where the service's namespace switches it off.
 
-    Workload policies do not count here: they act on each endpoint's tlsMode.
+    Workload policies do not count here: they act on each endpoint's tlsMode. A cluster without endpoints of its own
+    (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can.
     """
     snapshot = scope.snapshot
     if service.external or not snapshot.mesh.auto_mtls or service.resolution == "NONE":
         return False
     return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
+
+
+def _all_mutual(service: Service, port: Port) -> bool:
+    instances = service.endpoints.get(port.number, ())
+    return bool(instances) and all(endpoint.speaks_mutual_tls for endpoint in instances)
 
 
 def _detect(message: Any, mutual: Any) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ..model import hosts
+from pymesh.api import hosts
+
 from ..model.destination import Rule
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
@@ -73,7 +74,7 @@ def carried(service: Service, flavor: str) -> Service:
 
 def alternative_names(service: Service, namespace: str) -> tuple[str, ...]:
     """The short names by which clients of a namespace may call a service of the cluster's domain."""
-    suffix = f".svc.{hosts.CLUSTER_DOMAIN}"
+    suffix = f".svc.{hosts.DEFAULT_DOMAIN}"
     name, dot, place = service.host.removesuffix(suffix).partition(".")
     if not service.host.endswith(suffix) or not dot or "." in place:
         return ()

@@ -1,5 +1,6 @@
 """TLS settings on both sides: the mesh's own mutual TLS with certificates from SDS, and what DestinationRules and Gateways ask for."""
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ MESH_ALPN = ("istio", "istio-peer-exchange", *HTTP_ALPN)
 """The protocol names by which a server tells the mesh's mutual TLS from an application's own TLS."""
 
 
+@functools.lru_cache(maxsize=8)
 def server_socket(mesh: Mesh) -> Any:
     """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains.
 
@@ -57,6 +59,21 @@ def client_socket(mesh: Mesh, service: Service, port: Port, subset: str, sans: S
     common = _mesh_credentials([_exact(name) for name in sans], _client_alpn(port.protocol))
     sni = server_name or names.sni(service.host, port.number, subset)
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
+
+
+def provider_socket(sans: Sequence[str]) -> Any:
+    """Mutual TLS for a client that gets certificates from the providers of its own bootstrap (proxyless gRPC)."""
+    provider = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.WORKLOAD_SECRET)
+    roots = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.ROOT_SECRET)
+    untyped = [proto.string_matcher.StringMatcher(exact=name) for name in sans]  # gRPC reads only the matchers without a type
+    common = proto.tls.CommonTlsContext(
+        tls_certificate_certificate_provider_instance=provider,
+        combined_validation_context={
+            "default_validation_context": _TLS.CertificateValidationContext(match_subject_alt_names=untyped),
+            "validation_context_certificate_provider_instance": roots,
+        },
+    )
+    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common))
 
 
 def mesh_identities(mesh: Mesh, service: Service) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+from pymesh.api import hosts
 from pymesh.xds import names, proto
 
-from ..model.hosts import covers
 from ..model.service import Port, Service
 from ..model.virtual import MESH
 from .built import Built, pack
@@ -27,8 +27,8 @@ def _make(scope: Scope, name: str) -> Built | None:
     if name == names.HTTP_PROXY_ROUTE:
         return pack(_configuration(name, [*_proxy_hosts(scope), _otherwise(scope)]))
     if name.isdigit():
-        hosts = _deduplicated(_port_hosts(scope, int(name)))
-        return pack(_configuration(name, [*hosts, _otherwise(scope)], ignore_port=True))
+        declared = _deduplicated(_port_hosts(scope, int(name)))
+        return pack(_configuration(name, [*declared, _otherwise(scope)], ignore_port=True))
     host, _, port = name.rpartition(":")
     service = scope.services.get(host)
     known = service.port(int(port)) if service and port.isdigit() else None
@@ -37,11 +37,11 @@ def _make(scope: Scope, name: str) -> Built | None:
     return pack(_configuration(name, [_virtual_host(scope, service, known, ["*"])], ignore_port=True))
 
 
-def _configuration(name: str, hosts: Iterable[Any], *, ignore_port: bool = False) -> Any:
+def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool = False) -> Any:
     """Clusters are not validated: a route to one that does not exist answers 503 (NC) instead of holding back all others."""
     return proto.route.RouteConfiguration(
         name=name,
-        virtual_hosts=hosts,
+        virtual_hosts=virtual_hosts,
         validate_clusters=proto.wrappers_pb2.BoolValue(value=False),
         ignore_port_in_host_matching=ignore_port,
         max_direct_response_body_size_bytes=proto.wrappers_pb2.UInt32Value(value=1 << 20),
@@ -86,24 +86,24 @@ def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str])
 def _undeclared(scope: Scope) -> Iterable[Any]:
     """Virtual hosts for rules whose hosts stand for no service."""
     for host, rule in scope.routes.claims():
-        if rule.spec.http and host != "*" and not any(covers(host, known) for known in scope.services):
+        if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
             routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
             yield _ROUTE.VirtualHost(name=f"{host}:{_LEGACY_PORT}", domains=[host], routes=routes, include_request_attempt_count=True)
 
 
-def _deduplicated(hosts: Iterable[Any]) -> list[Any]:
+def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
     """Virtual hosts without the domains that an earlier one holds; full names are settled before short ones."""
-    made = list(hosts)
+    made = list(virtual_hosts)
     taken: dict[str, str] = {}
-    for host in made:
-        for domain in host.domains:
-            if _is_full_name(domain, host.name):
-                taken.setdefault(domain, host.name)
-    for host in made:
-        kept = [domain for domain in host.domains if taken.setdefault(domain, host.name) == host.name]
-        del host.domains[:]
-        host.domains.extend(kept)
-    return [host for host in made if host.domains]
+    for one in made:
+        for domain in one.domains:
+            if _is_full_name(domain, one.name):
+                taken.setdefault(domain, one.name)
+    for one in made:
+        kept = [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]
+        del one.domains[:]
+        one.domains.extend(kept)
+    return [one for one in made if one.domains]
 
 
 def _is_full_name(domain: str, name: str) -> bool:

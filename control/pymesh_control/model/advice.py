@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pymesh.api import Problem, Resource
+from pymesh.api import Problem, Resource, hosts
 
-from . import hosts
 from .destination import from_resource
+from .gateway import Server
+from .gateway import from_resource as from_gateway
 from .protocol import Protocol, of_port
+from .service import is_address
 from .support import Path, problem_at, walk
-from .virtual import MESH, gateway_name
+from .virtual import MESH
 from .workload import selects
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Proble
             found += _of_subsets(resource, snapshot)
         elif resource.kind == "ServiceEntry":
             found += _of_ports(resource)
-    return found
+            found += _of_instances(resource, snapshot)
+    return [*found, *_of_servers(accepted), *_of_settings(accepted)]
 
 
 def _warning(resource: Resource, path: Path, message: str) -> Problem:
@@ -41,7 +44,7 @@ def _warning(resource: Resource, path: Path, message: str) -> Problem:
 def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
     for field in _ROUTES:
         for path, destination in walk(resource.spec, field):
-            host = hosts.fqdn(destination.host, resource.namespace)
+            host = hosts.expand(destination.host, resource.namespace)
             service = snapshot.service(host, resource.namespace)
             if service is None:
                 yield _warning(resource, path, f"no service has the host {host}: requests sent there are answered with 503 (NC)")
@@ -54,7 +57,7 @@ def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Probl
 
 def _of_gateways(resource: Resource, gateways: set[str]) -> Iterator[Problem]:
     for index, name in enumerate(resource.spec.gateways):
-        if gateway_name(name, resource.namespace) not in gateways | {MESH}:
+        if hosts.expand_gateway(name, resource.namespace) not in gateways | {MESH}:
             yield _warning(resource, ("gateways", index), f"there is no Gateway {name}")
 
 
@@ -78,3 +81,33 @@ def _of_ports(resource: Resource) -> Iterator[Problem]:
             yield _warning(
                 resource, path, f"port {port.number}: pymesh-proxy does not speak HTTP/2 yet and carries {protocol.value} as TCP"
             )
+
+
+def _of_servers(resources: Iterable[Resource]) -> Iterator[Problem]:
+    """Servers that lose their port to another kind of server of a Gateway for the same proxies."""
+    held: dict[object, Server] = {}
+    for resource in resources:
+        if resource.kind != "Gateway":
+            continue
+        gateway = from_gateway(resource)
+        for index, server in enumerate(gateway.servers):
+            first = held.setdefault((frozenset(gateway.selector.items()), server.bind, server.port), server)
+            if first.kind != server.kind:
+                text = f"port {server.port} already speaks {first.kind} for Gateway {first.gateway}: this server is left out"
+                yield _warning(resource, ("servers", index, "port"), text)
+
+
+def _of_settings(resources: Iterable[Resource]) -> Iterator[Problem]:
+    for resource in [one for one in resources if one.kind == "ConfigMap"][1:]:
+        yield _warning(resource, (), "the mesh is configured already: this one is not used")
+
+
+def _of_instances(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
+    """Selected workloads that a STATIC service cannot use, as it needs addresses."""
+    if resource.spec.resolution is None or resource.spec.resolution.value != "STATIC" or not resource.spec.workload_selector:
+        return
+    for workload in snapshot.workloads:
+        chosen = workload.namespace == resource.namespace and selects(resource.spec.workload_selector.labels, workload.labels)
+        if chosen and not is_address(workload.ip):
+            text = f"workload {workload.name} has no IP address but {workload.ip!r}: it is left out, as resolution STATIC asks no DNS"
+            yield _warning(resource, ("resolution",), text)

@@ -1,10 +1,11 @@
 """DestinationRules: which one governs a service for a client, and which policy it gives a port or subset."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import hosts
+from pymesh.api import hosts
+
 from .visibility import Visibility, exported
 from .workload import selects
 
@@ -42,6 +43,10 @@ class Rule:
     policy: Any = None
     subsets: Mapping[str, Subset] = field(default_factory=dict)
 
+    def governs(self, labels: Mapping[str, str]) -> bool:
+        """Whether it holds for clients with these labels."""
+        return self.selector is None or (bool(labels) and selects(self.selector, labels))
+
     def policy_for(self, port: int, subset: str = "") -> Policy:
         """The policy of a port, overlaid by that of a subset.
 
@@ -57,41 +62,51 @@ class Rule:
 
 
 class Rules:
-    """All DestinationRules, by namespace."""
+    """All DestinationRules, by namespace and host."""
 
     def __init__(self, rules: Iterable[Rule], root_namespace: str) -> None:
         self._root = root_namespace
-        self._by_namespace: dict[str, list[Rule]] = {}
+        self._by_host: dict[str, dict[str, list[Rule]]] = {}
         for rule in _merged(rules):
-            self._by_namespace.setdefault(rule.namespace, []).append(rule)
+            self._by_host.setdefault(rule.namespace, {}).setdefault(rule.host, []).append(rule)
+        self._wildcards = {
+            namespace: sorted((host for host in found if hosts.is_wildcard(host)), key=len, reverse=True)
+            for namespace, found in self._by_host.items()
+        }
 
     def find(self, host: str, service_namespace: str, client_namespace: str, client_labels: Mapping[str, str]) -> Rule | None:
-        """The rule for a service as one client sees it: the client's namespace before the service's before the root."""
-        if client_namespace != self._root:
-            own = self._best(host, client_namespace, client_labels, lambda rule: rule.visibility.reaches(client_namespace))
-        else:
-            own = self._best(host, client_namespace, client_labels, lambda rule: rule.visibility.private)
-        if own:
-            return own
-        for namespace in (service_namespace, self._root):
-            found = self._best(host, namespace, {}, lambda rule: rule.visibility.reaches(client_namespace))
-            if found:
-                return found
+        """The rule for a service as one client sees it: the client's namespace before the service's before the root.
+
+        In the root namespace only private rules count as a client's own, as the others speak for the whole mesh.
+        """
+        reaches = _reaching(client_namespace)
+        own = self._best(host, client_namespace, client_labels, _is_private if client_namespace == self._root else reaches)
+        return own or self._best(host, service_namespace, {}, reaches) or self._best(host, self._root, {}, reaches)
+
+    def _best(self, host: str, namespace: str, labels: Mapping[str, str], admits: Callable[[Rule], bool]) -> Rule | None:
+        """The most specific rule of one namespace; of equal ones that which selects this workload before that which selects all."""
+        by_host = self._by_host.get(namespace, {})
+        for pattern in (host, *self._wildcards.get(namespace, ())):
+            if pattern in by_host and hosts.subset_of(host, pattern):
+                rules = [rule for rule in by_host[pattern] if admits(rule) and rule.governs(labels)]
+                if rules:
+                    return min(rules, key=lambda rule: rule.selector is None)
         return None
 
-    def _best(self, host: str, namespace: str, labels: Mapping[str, str], admits: Any) -> Rule | None:
-        """The most specific host of one namespace; among equals one that selects this workload before one that selects all."""
-        rules = [rule for rule in self._by_namespace.get(namespace, ()) if admits(rule)]
-        rules = [rule for rule in rules if rule.selector is None or (labels and selects(rule.selector, labels))]
-        pattern = hosts.most_specific(host, (rule.host for rule in rules))
-        return min((rule for rule in rules if rule.host == pattern), key=lambda rule: rule.selector is None, default=None)
+
+def _reaching(namespace: str) -> Callable[[Rule], bool]:
+    return lambda rule: rule.visibility.reaches(namespace)
+
+
+def _is_private(rule: Rule) -> bool:
+    return rule.visibility.private
 
 
 def from_resource(resource: Any) -> Rule:
     spec = resource.spec
     selector = spec.workload_selector
     return Rule(
-        host=hosts.fqdn(spec.host, resource.namespace),
+        host=hosts.expand(spec.host, resource.namespace),
         namespace=resource.namespace,
         names=(resource.name,),
         visibility=exported(spec.export_to, resource.namespace),

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import hosts
+from pymesh.api import hosts
+
 from .protocol import Protocol, declared
 from .virtual import VirtualService
 from .workload import selects
@@ -35,18 +36,28 @@ class Server:
         return self.protocol.is_http or (self.protocol is Protocol.HTTPS and self.terminates)
 
     @property
+    def kind(self) -> str:
+        """What a port is for; servers of different kinds cannot share one."""
+        if self.protocol.is_tls:
+            return "TLS"
+        return "HTTP" if self.protocol.is_http else "TCP"
+
+    @property
     def server_names(self) -> tuple[str, ...]:
         """The SNI values it answers to; none when it answers to all."""
         names = tuple(dict.fromkeys(host for _, host in self.hosts))
         return () if "*" in names else names
 
-    def admits(self, service: VirtualService, host: str) -> str | None:
-        """The name under which a host of a VirtualService is served here, or None when it does not bind."""
+    def names_of(self, service: VirtualService) -> list[str]:
+        """The names under which a VirtualService is served here; none when it does not bind.
+
+        Each is the narrower of one of its hosts and one of the server's.
+        """
         if self.gateway not in service.gateways or not service.visibility.reaches(self.gateway.partition("/")[0]):
-            return None
-        allowed = (pattern for place, pattern in self.hosts if place in ("*", service.namespace))
-        found = (hosts.overlap(pattern, host) for pattern in allowed)
-        return max((name for name in found if name), key=len, default=None)
+            return []
+        allowed = [pattern for place, pattern in self.hosts if place in ("*", service.namespace)]
+        found = (_overlap(pattern, host) for host in service.hosts for pattern in allowed)
+        return list(dict.fromkeys(name for name in found if name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +81,16 @@ def merged(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> dict[tuple
             continue
         for server in gateway.servers:
             group = found.setdefault((server.bind or "0.0.0.0", server.port), [])
-            if not group or _kind(group[0]) == _kind(server):
+            if not group or group[0].kind == server.kind:
                 group.append(server)
     return found
 
 
-def _kind(server: Server) -> str:
-    if server.protocol.is_tls:
-        return "tls"
-    return "http" if server.protocol.is_http else "tcp"
+def _overlap(one: str, other: str) -> str | None:
+    """The narrower of two host patterns of which one covers the other, or None."""
+    if hosts.subset_of(other, one):
+        return other
+    return one if hosts.subset_of(one, other) else None
 
 
 def _server(server: Any, gateway: str, namespace: str) -> Server:

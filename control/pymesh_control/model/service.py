@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import hosts
+from pymesh.api import hosts
+
 from .protocol import Protocol, of_port
 from .visibility import Visibility, exported
-from .workload import MUTUAL, TLS_MODE_LABEL, Workload, selects
+from .workload import MUTUAL, TLS_MODE_LABEL, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,16 +110,26 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
     )
 
 
-def with_endpoints(service: Service, workloads: Sequence[Workload]) -> Service:
-    """The service with its instances: those it lists, and the workloads of its namespace that its selector matches."""
-    chosen = service.inline
-    if service.selector is not None:
-        selector = service.selector
-        chosen += tuple(workload for workload in workloads if selects(selector, workload.labels))
+def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
+    """The service with its instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
+    chosen = (*service.inline, *selected)
+    if service.resolution == "STATIC":
+        chosen = tuple(workload for workload in chosen if is_address(workload.ip))
     if not chosen and service.resolution.startswith("DNS") and not service.host.startswith("*"):
         chosen = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
     endpoints = {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
     return replace(service, endpoints=endpoints)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be connected to without asking DNS: an IP address or a Unix socket."""
+    if text.startswith("unix://"):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def port_of(port: Port, workload: Workload) -> int:
@@ -151,7 +162,7 @@ def _inline(entry: Any, resource: Any) -> Workload:
 def _short_name(host: str) -> str:
     """`reviews` for a host of the cluster's domain, else the host itself."""
     name, _, rest = host.partition(".")
-    return name if rest.endswith(f".svc.{hosts.CLUSTER_DOMAIN}") else host
+    return name if rest.endswith(f".svc.{hosts.DEFAULT_DOMAIN}") else host
 
 
 def _address(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
 
-from . import advice, authentication, destination, gateway, mesh, service, support, virtual
+from . import advice, authentication, destination, gateway, membership, mesh, service, support, virtual
 from .workload import Workload
 
 T = TypeVar("T")
@@ -19,6 +19,7 @@ class Snapshot:
     version: int
     mesh: mesh.Mesh
     services: tuple[service.Service, ...]
+    memberships: membership.Memberships
     rules: destination.Rules
     virtual_services: tuple[virtual.VirtualService, ...]
     gateways: tuple[gateway.Gateway, ...]
@@ -52,13 +53,14 @@ def build(resources: Sequence[Resource], workloads: Sequence[Workload], version:
 
     Order is age: of two resources that contend, the one that comes first in `resources` wins.
     """
-    problems = [problem for resource in resources for problem in support.refusals(resource)]
-    accepted = [resource for resource in resources if not support.refusals(resource)]
+    judged = [(resource, support.refusals(resource)) for resource in resources]
+    accepted = [resource for resource, refusals in judged if not refusals]
     by_kind: dict[str, list[Resource]] = {}
     for resource in accepted:
         by_kind.setdefault(resource.kind, []).append(resource)
     snapshot = _assemble(by_kind, workloads, version)
-    return snapshot, problems + advice.warnings(accepted, snapshot)
+    refused = [problem for _, refusals in judged for problem in refusals]
+    return snapshot, refused + advice.warnings(accepted, snapshot)
 
 
 def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int) -> Snapshot:
@@ -69,10 +71,12 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
     rules = [destination.from_resource(resource) for resource in by_kind.get("DestinationRule", ())]
     routes = tuple(virtual.from_resource(resource) for resource in by_kind.get("VirtualService", ()))
     peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
+    services = _services(by_kind.get("ServiceEntry", ()), workloads)
     return Snapshot(
         version=version,
         mesh=chosen,
-        services=_services(by_kind.get("ServiceEntry", ()), workloads),
+        services=services,
+        memberships=membership.Memberships(services),
         rules=destination.Rules(rules, chosen.root_namespace),
         virtual_services=routes,
         gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
@@ -83,15 +87,15 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
 
 
 def _services(entries: Iterable[Resource], workloads: Sequence[Workload]) -> tuple[service.Service, ...]:
-    by_namespace: dict[str, list[Workload]] = {}
-    for workload in workloads:
-        by_namespace.setdefault(workload.namespace, []).append(workload)
+    known = membership.Workloads(workloads)
     found: dict[tuple[str, str], service.Service] = {}
     for entry in entries:
         for one in service.from_entry(entry):
             key = (one.namespace, one.host)
             found[key] = service.merged(found[key], one) if key in found else one
-    return tuple(service.with_endpoints(one, by_namespace.get(one.namespace, ())) for one in found.values())
+    return tuple(
+        service.with_endpoints(one, () if one.selector is None else known.selected(one.namespace, one.selector)) for one in found.values()
+    )
 
 
 def _visible(services: Iterable[service.Service], namespace: str) -> Mapping[str, service.Service]:

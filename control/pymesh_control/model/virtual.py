@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from . import hosts
+from pymesh.api import hosts
+
 from .visibility import Visibility, exported
 
-MESH = "mesh"
+MESH = hosts.MESH_GATEWAY
 """The gateway name that stands for all sidecars."""
 
 
@@ -25,11 +26,11 @@ class VirtualService:
 
     def destination(self, host: str) -> str:
         """The full name of a destination that one of its routes names."""
-        return hosts.fqdn(host, self.namespace)
+        return hosts.expand(host, self.namespace)
 
     def gateway(self, name: str) -> str:
         """The full name of a gateway that one of its matches names."""
-        return gateway_name(name, self.namespace)
+        return hosts.expand_gateway(name, self.namespace)
 
 
 class MeshRules:
@@ -61,21 +62,11 @@ def from_resource(resource: Any) -> VirtualService:
     return VirtualService(
         name=resource.name,
         namespace=resource.namespace,
-        hosts=tuple(hosts.fqdn(host, resource.namespace) for host in spec.hosts),
-        gateways=frozenset(gateway_name(name, resource.namespace) for name in spec.gateways or (MESH,)),
+        hosts=tuple(hosts.expand(host, resource.namespace) for host in spec.hosts),
+        gateways=frozenset(hosts.expand_gateway(name, resource.namespace) for name in spec.gateways or (MESH,)),
         visibility=exported(spec.export_to, resource.namespace),
         spec=spec,
     )
-
-
-def gateway_name(name: str, namespace: str) -> str:
-    """`<namespace>/<name>` for a gateway as a rule of `namespace` writes it; `mesh` stays."""
-    if name == MESH:
-        return name
-    place, slash, short = name.partition("/")
-    if slash:
-        return f"{namespace if place == '.' else place}/{short}"
-    return f"{namespace}/{name}"
 
 
 def _reach(service: VirtualService) -> int:

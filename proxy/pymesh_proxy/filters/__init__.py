@@ -20,10 +20,13 @@ class LocalReply:
 
 
 class HttpFilter(Protocol):
-    """Both hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task."""
+    """All hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task."""
 
     def on_request(self, exchange: "Exchange") -> "LocalReply | Awaitable[LocalReply | None] | None":
         """Before routing; may edit `exchange.head`."""
+
+    def on_route(self, exchange: "Exchange") -> None:
+        """The cluster is chosen; may edit `exchange.head` as it goes upstream."""
 
     def on_response(self, exchange: "Exchange") -> None:
         """Before the answer's head goes down; may edit `exchange.response`."""

@@ -33,6 +33,8 @@ class Downstream:
     sni: str = ""
     peer: "PeerCertificate | None" = None
     """The client's verified certificate."""
+    local_uri_san: str = ""
+    """Our own SPIFFE id, as the certificate we showed says it."""
     original_destination: tuple[str, int] | None = None
 
 

@@ -29,7 +29,11 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A cluster to go to, with the header edits of its weighted entry."""
+    """A cluster to go to, with the header edits of its weighted entry.
+
+    Where a weighted entry brings edits of its own, the edits of all levels are composed here and the route has none, so that running
+    the target's edit and then the route's is always Envoy's order.
+    """
 
     cluster: str
     edit_request: Edit | None = None
@@ -53,6 +57,10 @@ class Forward:
     """Path and host rewriting, with x-envoy-original-path."""
     upgrades: frozenset[bytes] | None = None
     """Overrides the manager's list when not None."""
+    attempt_count_in_request: bool = False
+    """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
+    attempt_count_in_response: bool = False
+    """Tell the client how many attempts were made, in the same header."""
 
     def choose(self, random: int) -> Target:
         """The target whose cumulative interval holds `random % total_weight` (Envoy walks them in order)."""

@@ -1,5 +1,6 @@
 """A verified peer certificate, parsed once per connection into the facts that routing, policy, headers and logs ask for."""
 
+import ssl
 from dataclasses import dataclass, field
 
 
@@ -16,6 +17,11 @@ class PeerCertificate:
     sha256: str = ""
     """Lower-case hex of the DER's SHA-256."""
     der: bytes = field(default=b"", repr=False)
+
+    @property
+    def pem(self) -> str:
+        """The certificate as PEM text."""
+        return ssl.DER_cert_to_PEM_cert(self.der)
 
     @property
     def principal(self) -> str:

@@ -1,9 +1,151 @@
-"""A cluster at run time: its endpoints, the counters the balancer and the breakers read, and the pools behind them."""
+"""A cluster at run time: its endpoints, the counters that the balancer and the breakers read, and the pools behind them."""
+
+import random
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .balancer import Balancer, build
+from .breaker import Breaker
+from .config import Assignment, ClusterConfig, EndpointConfig, Health
+
+if TYPE_CHECKING:
+    from ..tls.contexts import ClientTls
+    from .pool import Pool
+
+TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
+"""transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
+
+_USABLE = frozenset({Health.UNKNOWN, Health.HEALTHY})
 
 
 class Endpoint:
-    """One address at run time."""
+    """One address at run time; its counters are those of Envoy's /clusters."""
+
+    __slots__ = (
+        "config", "cx_active", "cx_connect_fail", "cx_total", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success",
+        "rq_timeout", "rq_total", "tls",
+    )  # fmt: skip
+
+    def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
+        self.config = config
+        self.tls = tls
+        self.pool: Pool | None = None
+        self.cx_active = self.cx_connect_fail = self.cx_total = 0
+        self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.config.address} {self.config.health.name} active={self.rq_active}>"
 
 
 class Cluster:
-    """One cluster at run time."""
+    """One cluster. Counters carry Envoy's stat names."""
+
+    __slots__ = (
+        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "endpoints", "lb_healthy_panic", "tls_default",
+        "tls_matches", "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy",
+        "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total", "upstream_rq_1xx",
+        "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_cancelled",
+        "upstream_rq_pending_overflow", "upstream_rq_retry", "upstream_rq_retry_overflow", "upstream_rq_retry_success",
+        "upstream_rq_timeout", "upstream_rq_total",
+    )  # fmt: skip
+
+    def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
+        self.config = config
+        self.tls_default = tls_default
+        self.tls_matches = tls_matches
+        self.breaker = Breaker(config.limits)
+        self.assignment: Assignment | None = None
+        self.endpoints: list[Endpoint] = []
+        self._all: Balancer | None = None
+        self._healthy: Balancer | None = None
+        self._panic = False
+        self.update_success = self.lb_healthy_panic = 0
+        self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0
+        self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = 0
+        self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
+        self.upstream_rq_total = self.upstream_rq_cancelled = self.upstream_rq_timeout = self.upstream_rq_pending_overflow = 0
+        self.upstream_rq_retry = self.upstream_rq_retry_success = self.upstream_rq_retry_overflow = 0
+        self.upstream_rq_1xx = self.upstream_rq_2xx = self.upstream_rq_3xx = self.upstream_rq_4xx = self.upstream_rq_5xx = 0
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.config.name} endpoints={len(self.endpoints)} {self.breaker!r}>"
+
+    @property
+    def upstream_cx_active(self) -> int:
+        return self.breaker.connections
+
+    @property
+    def upstream_rq_active(self) -> int:
+        return self.breaker.requests
+
+    @property
+    def upstream_rq_pending_active(self) -> int:
+        return self.breaker.pending
+
+    def assign(self, assignment: Assignment) -> list[Endpoint]:
+        """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones."""
+        self.update_success += 1
+        self.assignment = assignment
+        known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
+        self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
+        self._rebalance()
+        return list(known.values())
+
+    def _adopt(self, endpoint: Endpoint | None, config: EndpointConfig) -> Endpoint:
+        tls = self.tls_for(config)
+        if endpoint is None or endpoint.tls is not tls:
+            return Endpoint(config, tls)
+        endpoint.config = config
+        return endpoint
+
+    def tls_for(self, config: EndpointConfig) -> "ClientTls | None":
+        """transport_socket_matches: the first entry whose labels the endpoint carries, else the cluster's own socket."""
+        carried = set(config.transport_match)
+        for labels, tls in self.tls_matches:
+            if labels <= carried:
+                return tls
+        return self.tls_default
+
+    def _rebalance(self) -> None:
+        healthy = [endpoint for endpoint in self.endpoints if endpoint.config.health in _USABLE]
+        if not healthy:
+            healthy = [endpoint for endpoint in self.endpoints if endpoint.config.health is Health.DEGRADED]
+        self._panic = 100 * len(healthy) < self.config.panic_threshold * len(self.endpoints)
+        self._healthy = self._build(healthy)
+        self._all = self._build(self.endpoints)
+
+    def _build(self, endpoints: list[Endpoint]) -> Balancer | None:
+        return build(self.config.balancing, endpoints, self.config.choice_count) if endpoints else None
+
+    def pick(self, tried: Iterable[Endpoint] = (), attempts: int = 1) -> Endpoint | None:
+        """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken."""
+        balancer = self._healthy
+        if self._panic:
+            self.lb_healthy_panic += 1
+            balancer = self._all
+        if balancer is None:
+            return None
+        chosen = balancer.pick()
+        for _ in range(attempts if tried else 0):
+            if chosen not in tried:
+                break
+            chosen = balancer.pick()
+        return chosen
+
+    def drops(self) -> bool:
+        """Whether this request falls to the assignment's drop_overload."""
+        percent = self.assignment.drop_percent if self.assignment else 0.0
+        return percent > 0 and random.random() * 100 < percent
+
+    def count_status(self, status: int) -> None:
+        """One more answer of a status class."""
+        if 200 <= status < 300:
+            self.upstream_rq_2xx += 1
+        elif status >= 500:
+            self.upstream_rq_5xx += 1
+        elif status >= 400:
+            self.upstream_rq_4xx += 1
+        elif status >= 300:
+            self.upstream_rq_3xx += 1
+        else:
+            self.upstream_rq_1xx += 1

@@ -12,7 +12,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from pymesh.identity import workload_id
 from pymesh_certs import cadir, keys, template, token
 from pymesh_certs.authority import Authority
-from pymesh_certs.errors import AuthorityError
+from pymesh_certs.errors import FileUnusable
 
 NOW = datetime(2031, 5, 4, 12, 0, tzinfo=UTC)
 
@@ -92,7 +92,7 @@ def test_a_key_that_others_could_read_is_refused(ca_dir, name, mode):
     load(ca_dir)
     token.load_or_create_key(ca_dir)
     (ca_dir / name).chmod(mode)
-    with pytest.raises(AuthorityError, match=f"{name} has mode 0{mode:o}"):
+    with pytest.raises(FileUnusable, match=f"{name} has mode 0{mode:o}"):
         token.load_or_create_key(ca_dir) if name == token.KEY_FILE else load(ca_dir)
 
 
@@ -129,19 +129,19 @@ def other_root():
 )
 def test_a_plugged_in_file_that_does_not_fit_is_told(plugged_in, name, content, sentence):
     (plugged_in / name).write_bytes(content)
-    with pytest.raises(AuthorityError, match=sentence):
+    with pytest.raises(FileUnusable, match=sentence):
         load(plugged_in)
 
 
 def test_an_expired_signer_is_refused_at_start(plugged_in):
-    with pytest.raises(AuthorityError, match="expired at"):
+    with pytest.raises(FileUnusable, match="expired at"):
         Authority.load_or_create(plugged_in, "cluster.local", lambda: NOW + timedelta(days=31))
 
 
 @pytest.mark.parametrize("missing", [cadir.KEY, cadir.ROOT, cadir.CHAIN])
 def test_an_incomplete_plugged_in_directory_is_never_completed(plugged_in, missing):
     (plugged_in / missing).unlink()
-    with pytest.raises(AuthorityError, match=missing):
+    with pytest.raises(FileUnusable, match=missing):
         load(plugged_in)
 
 
@@ -151,13 +151,13 @@ def test_a_leaf_cannot_be_plugged_in_as_a_ca(ca_dir, make_csr):
     leaf, *_ = authority.sign(make_csr(key), workload_id("ml", "model"), timedelta(days=1))
     (ca_dir / cadir.CERTIFICATE).write_text(leaf)
     (ca_dir / cadir.KEY).write_bytes(keys.to_pem(key))
-    with pytest.raises(AuthorityError, match="no CA certificate"):
+    with pytest.raises(FileUnusable, match="no CA certificate"):
         load(ca_dir)
 
 
 def test_an_error_never_quotes_a_key(plugged_in):
     secret = other_key()
     (plugged_in / cadir.KEY).write_bytes(secret.replace(b"PRIVATE", b"CANARY"))
-    with pytest.raises(AuthorityError) as caught:
+    with pytest.raises(FileUnusable) as caught:
         load(plugged_in)
     assert "CANARY" not in str(caught.value)

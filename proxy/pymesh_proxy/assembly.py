@@ -1,0 +1,111 @@
+"""The one place where the rooms of the data plane are put together: runtime, compilers, logs, metrics and admin."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+
+from pymesh.xds import types
+
+from .bootstrap.plan import Plan
+from .compile.bootstrap import compile_static
+from .compile.clusters import compile_cluster
+from .compile.context import Context
+from .compile.endpoints import compile_assignment
+from .compile.listeners import compile_listener
+from .compile.routes import compile_routes
+from .compile.secrets import compile_secret
+from .discovery.references import grpc_services, references_of
+from .discovery.roster import Held
+from .discovery.target import Compilers
+from .errors import ConfigError, Problem
+from .filters.peer_metadata import PeerMetadata
+from .observe.access_log import Sinks
+from .observe.istio import IstioRegistry
+from .observe.peers import peer_of
+from .runtime import Runtime
+from .tls.config import SecretValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """The parts of one worker."""
+
+    runtime: Runtime
+    sinks: Sinks
+    istio: IstioRegistry
+    context: Context
+
+    @property
+    def compilers(self) -> Compilers:
+        """By type URL, for discovery."""
+        return {
+            types.CLUSTER: compile_cluster,
+            types.ENDPOINT: compile_assignment,
+            types.LISTENER: lambda message: compile_listener(message, self.context),
+            types.ROUTE: compile_routes,
+            types.SECRET: compile_secret,
+        }
+
+    def compile(self, bootstrap: Any) -> "Static":
+        """The bootstrap's own resources; raises ConfigError with every problem in all of them."""
+        services = grpc_services(bootstrap)
+        bootstrap = _without_http2(bootstrap, services)
+        clusters, listeners, secrets = compile_static(bootstrap, self.context)
+        resources = bootstrap.static_resources
+        return Static(
+            clusters=_hold(zip(resources.clusters, clusters, strict=True), "clusters", services),
+            listeners=_hold(zip(resources.listeners, listeners, strict=True), "listeners"),
+            secrets=tuple(secrets),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Static:
+    """Static resources, ready for the runtime."""
+
+    clusters: tuple[Held, ...] = ()
+    listeners: tuple[Held, ...] = ()
+    secrets: tuple[SecretValue, ...] = ()
+
+
+def assemble(plan: Plan, *, concurrency: int, principal: str = "") -> Assembly:
+    """Put a worker together inside a running loop; nothing is opened. `principal` is our SPIFFE id, when known."""
+    runtime = Runtime(asyncio.get_running_loop(), node=plan.node, concurrency=concurrency)
+    sinks = Sinks()
+    metadata = json_format.MessageToDict(plan.node.metadata)
+    istio = IstioRegistry(peer_of(metadata), principal=principal, host_fallback=not plan.node.id.startswith("router~"))
+    context = Context(
+        route_slot=runtime.routes.slot,
+        http_stats=runtime.http_stats,
+        file_log=sinks.log,
+        istio_stats=istio.of,
+        peer_metadata=PeerMetadata(plan.node.id, metadata).filter,
+    )
+    return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context)
+
+
+def _without_http2(bootstrap: Any, services: frozenset[str]) -> Any:
+    """The bootstrap with its xDS services' HTTP/2 settings left out: gRPC's own client speaks to them, not our pools."""
+    plain = type(bootstrap)()
+    plain.CopyFrom(bootstrap)
+    for cluster in plain.static_resources.clusters:
+        if cluster.name in services:
+            cluster.ClearField("typed_extension_protocol_options")
+    return plain
+
+
+def _hold(pairs: Iterable[tuple[Any, Any]], name: str, services: frozenset[str] = frozenset()) -> tuple[Held, ...]:
+    held: list[Held] = []
+    problems: list[Problem] = []
+    for index, (message, config) in enumerate(pairs):
+        try:
+            references = () if config.name in services else references_of(message)
+            held.append(Held(name=config.name, message=message, config=config, references=references, static=True))
+        except ConfigError as error:
+            problems += [Problem(f"static_resources.{name}[{index}].{one.path}", one.message) for one in error.problems]
+    if problems:
+        raise ConfigError(*problems)
+    return tuple(held)

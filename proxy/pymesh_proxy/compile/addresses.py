@@ -1,0 +1,54 @@
+"""Addresses: a host and a port, or a Unix socket's path."""
+
+import ipaddress
+
+from .fields import Reader
+
+
+def socket_address(reader: Reader) -> tuple[str, int]:
+    """Host and port of an Address that must be a TCP socket's."""
+    if reader.which("address") != "socket_address":
+        reader.refuse("", "only a TCP socket_address is supported here")
+        return "", 0
+    return host_and_port(Reader(reader.message.socket_address, reader.at("socket_address"), reader.problems))
+
+
+def host_and_port(reader: Reader) -> tuple[str, int]:
+    """Host and port of a SocketAddress."""
+    reader.only("protocol", "address", "port_value", at_default={"ipv4_compat": False})
+    if reader.choice("protocol") != "TCP":
+        reader.refuse("protocol", "only TCP is supported")
+    if reader.which("port_specifier") == "named_port":
+        reader.refuse("named_port", "a number is needed: port_value")
+    return reader.message.address, reader.message.port_value
+
+
+def endpoint_address(reader: Reader) -> tuple[str, int]:
+    """Host and port of an endpoint; a pipe is its path and port 0."""
+    if reader.which("address") != "pipe":
+        return socket_address(reader)
+    pipe = Reader(reader.message.pipe, reader.at("pipe"), reader.problems)
+    pipe.only("path")
+    if not pipe.message.path.startswith("/"):
+        pipe.refuse("path", "an absolute path is needed")
+    return pipe.message.path, 0
+
+
+def is_ip(host: str) -> bool:
+    """Whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def network(reader: Reader) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """A CidrRange; host bits beyond the prefix are cleared, as Envoy does. None, with a problem, when it is no network."""
+    reader.only("address_prefix", "prefix_len")
+    text = f"{reader.message.address_prefix}/{reader.wrapped('prefix_len', 0)}"
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        reader.refuse("", f"{text} is no IP network")
+        return None

@@ -1,0 +1,299 @@
+"""Clusters: discovery, balancing, limits, protocol and transport."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+
+from ..upstream.config import Assignment, Balancing, ClusterConfig, Discovery, Limits, TransportMatch
+from . import tls, upstream_http
+from .addresses import host_and_port, is_ip
+from .endpoints import assignment
+from .fields import Reader, compiled
+from .sources import check_delivery
+
+_HARMLESS = {
+    "cleanup_interval": "an original destination is forgotten with its last connection",
+    "dns_jitter": "it only spreads the refreshes out",
+    "dns_failure_refresh_rate": "a failed look-up keeps the old addresses and is repeated at the refresh rate",
+    "ignore_health_on_host_removal": "endpoints are not actively checked",
+    "track_cluster_stats": "it only adds statistics",
+    "track_timeout_budgets": "it only adds statistics",
+}
+
+_HONOURED = (
+    "name",
+    "alt_stat_name",
+    "type",
+    "eds_cluster_config",
+    "load_assignment",
+    "lb_policy",
+    "load_balancing_policy",
+    "least_request_lb_config",
+    "round_robin_lb_config",
+    "original_dst_lb_config",
+    "common_lb_config",
+    "connect_timeout",
+    "per_connection_buffer_limit_bytes",
+    "max_requests_per_connection",
+    "circuit_breakers",
+    "typed_extension_protocol_options",
+    "common_http_protocol_options",
+    "http_protocol_options",
+    "http2_protocol_options",
+    "upstream_http_protocol_options",
+    "dns_refresh_rate",
+    "respect_dns_ttl",
+    "dns_lookup_family",
+    "upstream_bind_config",
+    "upstream_connection_options",
+    "transport_socket",
+    "transport_socket_matches",
+    "metadata",
+)
+
+_POLICIES = {"ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "CLUSTER_PROVIDED"}
+
+
+def compile_cluster(message: Any) -> ClusterConfig:
+    """A Cluster resource; raises ConfigError with every problem."""
+    return compiled(message, _cluster)
+
+
+def _cluster(reader: Reader) -> ClusterConfig:
+    reader.only(*_HONOURED, harmless=_HARMLESS, at_default={"wait_for_warm_on_init": True})
+    message = reader.message
+    discovery = _discovery(reader)
+    http = upstream_http.options(reader)
+    balancing = _balancing(reader, discovery)
+    return ClusterConfig(
+        name=message.name,
+        discovery=discovery,
+        assignment=_assignment(reader, discovery),
+        eds_name=_eds_name(reader, discovery),
+        balancing=balancing.policy,
+        choice_count=balancing.choice_count,
+        connect_timeout=reader.seconds("connect_timeout", 5.0),
+        limits=_limits(reader),
+        protocol=http.protocol,
+        max_requests_per_connection=http.max_requests_per_connection,
+        idle_timeout=http.idle_timeout,
+        max_connection_duration=http.max_connection_duration,
+        max_response_headers=http.max_response_headers,
+        max_response_headers_count=http.max_response_headers_count,
+        buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
+        tls=_transport(reader, http),
+        transport_matches=tuple(_transport_match(item, http) for item in reader.items("transport_socket_matches")),
+        panic_threshold=_panic_threshold(reader),
+        dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
+        respect_dns_ttl=message.respect_dns_ttl,
+        dns_family=reader.choice("dns_lookup_family"),
+        bind_address=_bind_address(reader),
+        keepalive=_keepalive(reader),
+        alt_stat_name=message.alt_stat_name,
+        metadata={key: json_format.MessageToDict(value) for key, value in message.metadata.filter_metadata.items()},
+        source=message,
+    )
+
+
+def _discovery(reader: Reader) -> Discovery:
+    return Discovery.__members__.get(reader.choice("type"), Discovery.STATIC)
+
+
+def _assignment(reader: Reader, discovery: Discovery) -> Assignment | None:
+    inline = reader.child("load_assignment")
+    if discovery in (Discovery.EDS, Discovery.ORIGINAL_DST):
+        if inline is not None:
+            reader.refuse("load_assignment", f"a cluster of type {discovery.name} gets its endpoints elsewhere")
+        return None
+    made = assignment(inline) if inline is not None else Assignment(cluster=reader.message.name, endpoints=())
+    if discovery is Discovery.STATIC:
+        _require_ips(reader, made)
+    if discovery is Discovery.LOGICAL_DNS and len(made.endpoints) != 1:
+        reader.refuse("load_assignment", f"a LOGICAL_DNS cluster has exactly one endpoint, not {len(made.endpoints)}")
+    return made
+
+
+def _require_ips(reader: Reader, made: Assignment) -> None:
+    for endpoint in made.endpoints:
+        if not (endpoint.host.startswith("/") or is_ip(endpoint.host)):
+            reader.refuse("load_assignment", f"{endpoint.host!r} is no IP address; use type STRICT_DNS or LOGICAL_DNS for names")
+
+
+def _eds_name(reader: Reader, discovery: Discovery) -> str:
+    config = reader.child("eds_cluster_config")
+    if discovery is not Discovery.EDS:
+        if config is not None:
+            reader.refuse("eds_cluster_config", f"a cluster of type {discovery.name} has no EDS")
+        return ""
+    if config is None:
+        reader.refuse("eds_cluster_config", "a cluster of type EDS needs it")
+        return ""
+    config.only("eds_config", "service_name")
+    if not config.has("eds_config"):
+        config.refuse("eds_config", "this field is required")
+    check_delivery(config.child("eds_config"))
+    return str(config.message.service_name or reader.message.name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    policy: Balancing
+    choice_count: int = 2
+
+
+def _balancing(reader: Reader, discovery: Discovery) -> _Choice:
+    policy = reader.child("load_balancing_policy")
+    choice = _policy_list(policy) if policy is not None else _policy_enum(reader)
+    provided = choice.policy is Balancing.CLUSTER_PROVIDED
+    if provided and discovery is not Discovery.ORIGINAL_DST:
+        reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST, not {discovery.name}")
+    if discovery is Discovery.ORIGINAL_DST and not provided:
+        reader.refuse("lb_policy", "a cluster of type ORIGINAL_DST needs CLUSTER_PROVIDED")
+    _original_dst(reader)
+    return choice
+
+
+def _original_dst(reader: Reader) -> None:
+    config = reader.child("original_dst_lb_config")
+    if config is not None:
+        config.only()
+
+
+def _policy_enum(reader: Reader) -> _Choice:
+    name = reader.choice("lb_policy")
+    for config in ("least_request_lb_config", "round_robin_lb_config"):
+        child = reader.child(config)
+        if child is not None:
+            child.only(*(["choice_count"] if config.startswith("least") else []))
+    if name not in _POLICIES:
+        reader.refuse("lb_policy", f"{name} is not supported; {', '.join(sorted(_POLICIES))} are")
+        return _Choice(Balancing.ROUND_ROBIN)
+    return _Choice(Balancing[name], reader.message.least_request_lb_config.choice_count.value or 2)
+
+
+def _policy_list(policy: Reader) -> _Choice:
+    """The first policy that is known here, as Envoy chooses; a problem when none is."""
+    policy.only("policies")
+    for item in policy.items("policies"):
+        extension = Reader(item.message.typed_extension_config, item.at("typed_extension_config"), item.problems)
+        build = _POLICY_TYPES.get(extension.message.typed_config.type_url.rpartition("/")[2])
+        config = extension.extension() if build else None
+        if build and config:
+            return build(config)
+    policy.refuse("policies", "none of these policies is supported; round_robin, least_request and random are")
+    return _Choice(Balancing.ROUND_ROBIN)
+
+
+def _round_robin(config: Reader) -> _Choice:
+    config.only()
+    return _Choice(Balancing.ROUND_ROBIN)
+
+
+def _random(config: Reader) -> _Choice:
+    config.only()
+    return _Choice(Balancing.RANDOM)
+
+
+def _least_request(config: Reader) -> _Choice:
+    config.only("choice_count", at_default={"selection_method": 0, "enable_full_scan": False})
+    return _Choice(Balancing.LEAST_REQUEST, config.wrapped("choice_count", 2))
+
+
+def _cluster_provided(config: Reader) -> _Choice:
+    config.only()
+    return _Choice(Balancing.CLUSTER_PROVIDED)
+
+
+_POLICY_TYPES = {
+    "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin": _round_robin,
+    "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest": _least_request,
+    "envoy.extensions.load_balancing_policies.random.v3.Random": _random,
+    "envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided": _cluster_provided,
+}
+
+
+def _limits(reader: Reader) -> Limits:
+    breakers = reader.child("circuit_breakers")
+    if breakers is None:
+        return Limits()
+    breakers.only("thresholds")
+    limits = Limits()
+    for item in breakers.items("thresholds"):
+        item.only(
+            "priority",
+            "max_connections",
+            "max_pending_requests",
+            "max_requests",
+            "max_retries",
+            harmless={"track_remaining": "it only adds statistics"},
+        )
+        if item.choice("priority") != "DEFAULT":
+            item.refuse("priority", "only the DEFAULT priority is supported")
+            continue
+        limits = Limits(
+            max_connections=item.wrapped("max_connections", 1024),
+            max_pending_requests=item.wrapped("max_pending_requests", 1024),
+            max_requests=item.wrapped("max_requests", 1024),
+            max_retries=item.wrapped("max_retries", 3),
+        )
+    return limits
+
+
+def _panic_threshold(reader: Reader) -> float:
+    config = reader.child("common_lb_config")
+    if config is None:
+        return 50.0
+    config.only(
+        "healthy_panic_threshold",
+        harmless={
+            "update_merge_window": "updates are applied at once",
+            "ignore_new_hosts_until_first_hc": "endpoints are not actively checked",
+        },
+    )
+    threshold = config.child("healthy_panic_threshold")
+    return float(threshold.message.value) if threshold else 50.0
+
+
+def _bind_address(reader: Reader) -> str:
+    config = reader.child("upstream_bind_config")
+    if config is None:
+        return ""
+    config.only("source_address")
+    address = config.child("source_address")
+    if address is None:
+        config.refuse("source_address", "this field is required")
+        return ""
+    host, port = host_and_port(address)
+    if port:
+        address.refuse("port_value", "connections cannot share one source port; use 0")
+    if not is_ip(host):
+        address.refuse("address", f"{host!r} is no IP address")
+    return host
+
+
+def _keepalive(reader: Reader) -> tuple[int, int, int] | None:
+    """Probes, time and interval; Linux's defaults where only some are given."""
+    options = reader.child("upstream_connection_options")
+    if options is None:
+        return None
+    options.only("tcp_keepalive")
+    config = options.child("tcp_keepalive")
+    if config is None:
+        return None
+    config.only("keepalive_probes", "keepalive_time", "keepalive_interval")
+    return config.wrapped("keepalive_probes", 9), config.wrapped("keepalive_time", 7200), config.wrapped("keepalive_interval", 75)
+
+
+def _transport(reader: Reader, http: upstream_http.UpstreamHttp) -> Any:
+    return http.with_sni(tls.upstream_tls(reader.child("transport_socket")))
+
+
+def _transport_match(item: Reader, http: upstream_http.UpstreamHttp) -> TransportMatch:
+    item.only("name", "match", "transport_socket")
+    labels = json_format.MessageToDict(item.message.match)
+    return TransportMatch(
+        name=item.message.name,
+        labels=tuple(sorted((key, str(value)) for key, value in labels.items())),
+        tls=http.with_sni(tls.upstream_tls(item.child("transport_socket"))),
+    )

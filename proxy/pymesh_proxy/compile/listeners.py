@@ -1,0 +1,124 @@
+"""Listeners: address, listener filters, filter chains."""
+
+from typing import Any
+
+from ..listener import match
+from ..listener.config import FilterChain, ListenerConfig
+from .accesslog import refused_connection_logs
+from .addresses import socket_address
+from .chains import chain
+from .context import Context
+from .fields import Reader, compiled
+
+_HONOURED = (
+    "name",
+    "address",
+    "filter_chains",
+    "default_filter_chain",
+    "use_original_dst",
+    "per_connection_buffer_limit_bytes",
+    "deprecated_v1",
+    "listener_filters",
+    "listener_filters_timeout",
+    "continue_on_listener_filters_timeout",
+    "traffic_direction",
+    "enable_reuse_port",
+    "reuse_port",
+    "access_log",
+    "tcp_backlog_size",
+    "bind_to_port",
+)
+
+_HARMLESS = {
+    "stat_prefix": "statistics are named after the listener's address",
+    "metadata": "nothing reads it",
+    "max_connections_to_accept_per_socket_event": "it only paces accepting",
+    "ignore_global_conn_limit": "there is no global limit",
+    "bypass_overload_manager": "there is no overload manager",
+}
+
+_FILTERS = {
+    "envoy.extensions.filters.listener.original_dst.v3.OriginalDst": "original_dst",
+    "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector": "tls_inspector",
+    "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector": "http_inspector",
+    "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol": "proxy_protocol",
+}
+
+_PACING = {"initial_read_buffer_size": "it only sizes the first read", "max_client_hello_size": "the limit is TLS's own, 16 KiB"}
+
+
+def compile_listener(message: Any, ctx: Context) -> ListenerConfig:
+    """A Listener resource; raises ConfigError with every problem."""
+    return compiled(message, lambda reader: _listener(reader, ctx))
+
+
+def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
+    reader.only(*_HONOURED, harmless=_HARMLESS, at_default={"drain_type": 0, "transparent": False, "freebind": False})
+    host, port = _address(reader)
+    direction = _direction(reader)
+    chains = tuple(chain(item, ctx, direction) for item in reader.items("filter_chains"))
+    default = reader.child("default_filter_chain")
+    default_chain = chain(default, ctx, direction) if default else None
+    if not chains and default_chain is None:
+        reader.refuse("filter_chains", "no filter chains specified")
+    return ListenerConfig(
+        name=reader.message.name or f"{host}:{port}",
+        host=host,
+        port=port,
+        chains=chains,
+        default_chain=default_chain,
+        matcher=_matcher(reader, chains, default_chain),
+        bind_to_port=_binds(reader),
+        use_original_dst=reader.wrapped("use_original_dst", False),
+        filters_timeout=reader.seconds("listener_filters_timeout", 15.0),
+        continue_on_timeout=reader.message.continue_on_listener_filters_timeout,
+        direction=direction,
+        buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
+        reuse_port=reader.wrapped("enable_reuse_port", True),
+        backlog=reader.wrapped("tcp_backlog_size", 4096),
+        observers=tuple(log.tcp for log in refused_connection_logs(reader, ctx)),
+        source=reader.message,
+        **_listener_filters(reader),
+    )
+
+
+def _address(reader: Reader) -> tuple[str, int]:
+    address = reader.child("address")
+    if address is None:
+        reader.refuse("address", "this field is required")
+        return "", 0
+    return socket_address(address)
+
+
+def _direction(reader: Reader) -> str:
+    name = reader.choice("traffic_direction")
+    return "" if name == "UNSPECIFIED" else name
+
+
+def _binds(reader: Reader) -> bool:
+    """`bind_to_port`, or its older place in `deprecated_v1`."""
+    older = reader.message.deprecated_v1.bind_to_port.value if reader.message.deprecated_v1.HasField("bind_to_port") else True
+    return reader.wrapped("bind_to_port", older)
+
+
+def _matcher(reader: Reader, chains: tuple[FilterChain, ...], default: FilterChain | None) -> match.ChainMatcher:
+    try:
+        return match.build(chains, default)
+    except match.Ambiguous as error:
+        reader.refuse(f"filter_chains[{error.index}].filter_chain_match", str(error))
+        return match.build((), default)
+
+
+def _listener_filters(reader: Reader) -> dict[str, bool]:
+    switches = {}
+    for item in reader.items("listener_filters"):
+        item.only("name", "typed_config")
+        name = item.message.typed_config.type_url.rpartition("/")[2]
+        if name not in _FILTERS:
+            item.no_implementation("typed_config", item.message.typed_config.type_url)
+            continue
+        config = item.extension()
+        if config is not None:
+            config.only(harmless=_PACING if _FILTERS[name] == "tls_inspector" else None)
+        switches[_FILTERS[name]] = True
+    return switches

@@ -1,0 +1,216 @@
+"""What follows a route's match: forwarding, a redirect, a reply from configuration."""
+
+import re
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from ..route import edits, rewrite
+from ..route.rewrite import HostRewrite, PathRewrite
+from ..route.table import DirectReply, Edit, Forward, Redirect, RetryPolicy, Target
+from .fields import Reader
+from .headers import FIELDS as HEADER_FIELDS
+from .levels import Levels
+from .retry import retry_policy
+from .sources import data
+from .strings import regex
+
+_MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
+_REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
+_GRPC_ONLY = "it acts on gRPC requests, which need HTTP/2"
+
+
+def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: RetryPolicy | None) -> Forward:
+    """A RouteAction. `matched` is the length of the path that the match consumed, None for all of it."""
+    reader.only(
+        "cluster",
+        "cluster_header",
+        "weighted_clusters",
+        "cluster_not_found_response_code",
+        "prefix_rewrite",
+        "regex_rewrite",
+        "host_rewrite_literal",
+        "host_rewrite_header",
+        "host_rewrite_path_regex",
+        "append_x_forwarded_host",
+        "timeout",
+        "idle_timeout",
+        "retry_policy",
+        "max_stream_duration",
+        "upgrade_configs",
+        harmless={"max_grpc_timeout": _GRPC_ONLY, "grpc_timeout_offset": _GRPC_ONLY},
+        at_default={"priority": 0, "auto_host_rewrite": False, "include_vh_rate_limits": False},
+    )
+    message = reader.message
+    targets = _targets(reader, levels)
+    return Forward(
+        targets=targets,
+        total_weight=targets[-1][0],
+        cluster_header=message.cluster_header.lower().encode(),
+        cluster_missing_status=_MISSING.get(reader.choice("cluster_not_found_response_code"), 503),
+        timeout=reader.seconds("timeout", 15.0),
+        idle_timeout=reader.seconds("idle_timeout", 0.0) if reader.has("idle_timeout") else None,
+        max_stream_duration=_max_stream_duration(reader),
+        retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
+        rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
+        upgrades=_upgrades(reader),
+        attempt_count_in_request=levels.attempt_count_in_request,
+        attempt_count_in_response=levels.attempt_count_in_response,
+    )
+
+
+def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
+    if reader.which("cluster_specifier") != "weighted_clusters":
+        return ((1, Target(cluster=reader.message.cluster)),)
+    weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
+    weighted.only("clusters", "total_weight", harmless={"runtime_key_prefix": "there is no runtime that could override the weights"})
+    entries = weighted.items("clusters")
+    uppers = list(accumulate(entry.wrapped("weight", 0) for entry in entries))
+    total = uppers[-1] if uppers else 0
+    if not 0 < total < 2**32:
+        weighted.refuse("clusters", f"the sum of the weights must be 1 to 2^32-1, not {total}")
+    if weighted.wrapped("total_weight", total) != total:
+        weighted.refuse("total_weight", f"the weights sum to {total}")
+    composed = levels if brings_edits(weighted.message) else None
+    targets = [_target(entry, reader, composed) for entry in entries]
+    return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)
+
+
+def brings_edits(weighted: Any) -> bool:
+    """Whether an entry of a WeightedCluster changes the request or answer; then every target's edit holds those of all levels."""
+    return any(entry.host_rewrite_literal or any(len(getattr(entry, name)) for name in HEADER_FIELDS) for entry in weighted.clusters)
+
+
+def _target(entry: Reader, route: Reader, composed: Levels | None) -> Target:
+    entry.only("name", "weight", "host_rewrite_literal", *HEADER_FIELDS)
+    if not entry.message.name:
+        entry.refuse("name", "this field is required")
+    if composed is None:
+        return Target(cluster=entry.message.name)
+    levels = composed.within(entry)
+    rewrite_host = _entry_host(entry, route)
+    return Target(
+        cluster=entry.message.name,
+        edit_request=edits.chain(levels.request_edit(), rewrite_host),
+        edit_response=levels.response_edit(),
+    )
+
+
+def _entry_host(entry: Reader, route: Reader) -> Edit | None:
+    host = entry.message.host_rewrite_literal.encode()
+    if not host:
+        return None
+    if route.which("host_rewrite_specifier"):
+        entry.refuse("host_rewrite_literal", "the route rewrites the host already; give it in one of the two places")
+    return rewrite.forward_rewrite(None, lambda head: host, route.message.append_x_forwarded_host)
+
+
+def _max_stream_duration(reader: Reader) -> float | None:
+    config = reader.child("max_stream_duration")
+    if config is None:
+        return None
+    config.only("max_stream_duration", harmless={"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY})
+    return config.seconds("max_stream_duration", 0.0) if config.has("max_stream_duration") else None
+
+
+def _upgrades(reader: Reader) -> frozenset[bytes] | None:
+    entries = reader.items("upgrade_configs")
+    if not entries:
+        return None
+    for entry in entries:
+        entry.only("upgrade_type", "enabled")
+    return frozenset(entry.message.upgrade_type.lower().encode() for entry in entries if entry.wrapped("enabled", True))
+
+
+def _path_rewrite(reader: Reader, matched: int | None) -> PathRewrite | None:
+    if reader.message.prefix_rewrite and reader.has("regex_rewrite"):
+        reader.refuse("regex_rewrite", "give prefix_rewrite or regex_rewrite, not both")
+    if reader.message.prefix_rewrite:
+        return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
+    config = reader.child("regex_rewrite")
+    return substitution(config) if config else None
+
+
+def _host_rewrite(reader: Reader) -> HostRewrite | None:
+    message = reader.message
+    match reader.which("host_rewrite_specifier"):
+        case "host_rewrite_literal":
+            host = message.host_rewrite_literal.encode()
+            return lambda head: host
+        case "host_rewrite_header":
+            name = message.host_rewrite_header.lower().encode()
+            return lambda head: head.get(name)
+        case "host_rewrite_path_regex" as name:
+            replace = substitution(Reader(message.host_rewrite_path_regex, reader.at(name), reader.problems))
+            return lambda head: replace(head.path.partition(b"?")[0])
+    return None
+
+
+def substitution(reader: Reader) -> PathRewrite:
+    """A RegexMatchAndSubstitute over paths; `\\1` in the substitution is a group, `\\0` the whole match."""
+    reader.only("pattern", "substitution")
+    pattern = regex(Reader(reader.message.pattern, reader.at("pattern"), reader.problems))
+    parts = _replacement(reader.message.substitution)
+    if parts is None or any(isinstance(part, int) and part > pattern.groups for part in parts):
+        reader.refuse(
+            "substitution", f"{reader.message.substitution!r}: a backslash needs a group's digit (of {pattern.groups}) or another"
+        )
+        parts = ()
+    return rewrite.substitute(pattern, parts)
+
+
+def _replacement(text: str) -> Sequence[bytes | int] | None:
+    """Literal bytes and group numbers; None when a backslash is followed by anything but a digit or a backslash."""
+    parts: list[bytes | int] = []
+    for literal, escape in re.findall(r"([^\\]+)|\\(.?)", text, re.DOTALL):
+        if literal:
+            parts.append(literal.encode())
+        elif escape.isdigit() or escape == "\\":
+            parts.append(int(escape) if escape.isdigit() else b"\\")
+        else:
+            return None
+    return parts
+
+
+def redirect(reader: Reader, matched: int | None) -> Redirect:
+    """A RedirectAction."""
+    reader.only(
+        "https_redirect",
+        "scheme_redirect",
+        "host_redirect",
+        "port_redirect",
+        "path_redirect",
+        "prefix_rewrite",
+        "regex_rewrite",
+        "response_code",
+        "strip_query",
+    )
+    message = reader.message
+    location = rewrite.Location(
+        scheme=b"https" if message.https_redirect else message.scheme_redirect.encode(),
+        host=message.host_redirect.encode(),
+        port=message.port_redirect,
+        path=_redirect_path(reader, matched),
+        strip_query=message.strip_query,
+    )
+    return Redirect(status=_REDIRECTS.get(reader.choice("response_code"), 301), location=location)
+
+
+def _redirect_path(reader: Reader, matched: int | None) -> PathRewrite | None:
+    match reader.which("path_rewrite_specifier"):
+        case "path_redirect":
+            return rewrite.replace_path(reader.message.path_redirect)
+        case "prefix_rewrite":
+            return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
+        case "regex_rewrite" as name:
+            return substitution(Reader(reader.message.regex_rewrite, reader.at(name), reader.problems))
+    return None
+
+
+def direct_reply(reader: Reader, limit: int) -> DirectReply:
+    """A DirectResponseAction whose body is at most `limit` bytes."""
+    reader.only("status", "body")
+    body = data(reader.child("body"))
+    if len(body) > limit:
+        reader.refuse("body", f"{len(body)} bytes are more than max_direct_response_body_size_bytes, {limit}")
+    return DirectReply(status=reader.message.status, body=body)

@@ -1,0 +1,61 @@
+"""Where content comes from: data given inline or as a file, and resources that another stream delivers."""
+
+import os
+from pathlib import Path
+
+from .fields import Reader
+
+LOCAL_AGENT = "sds-grpc"
+"""Istio's name for the cluster of the workload's own agent, which serves its certificate: inside pymesh-proxy, the proxy itself."""
+
+
+def data(reader: Reader | None) -> bytes:
+    """The content of a DataSource; files are read here, once, and an unreadable one is named. Empty when not set."""
+    if reader is None:
+        return b""
+    reader.only("filename", "inline_bytes", "inline_string", "environment_variable")
+    value = getattr(reader.message, reader.which("specifier"), b"")
+    match reader.which("specifier"):
+        case "filename":
+            return _file(reader, str(value))
+        case "environment_variable":
+            return _environment(reader, str(value))
+        case "inline_string":
+            return str(value).encode()
+    return bytes(value)
+
+
+def _file(reader: Reader, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        reader.refuse("filename", f"cannot read {path}: {error.strerror}")
+        return b""
+
+
+def _environment(reader: Reader, name: str) -> bytes:
+    if name not in os.environ:
+        reader.refuse("environment_variable", f"{name} is not set")
+    return os.environ.get(name, "").encode()
+
+
+def check_delivery(reader: Reader | None, *, agent: bool = False) -> None:
+    """Check that a ConfigSource is one we can wait for: ADS, or (`agent`) the workload's own agent for its secrets."""
+    if reader is None:
+        return
+    reader.only(
+        "ads",
+        "api_config_source",
+        "resource_api_version",
+        harmless={"initial_fetch_timeout": "what waits for a resource waits until it comes; nothing is served half-configured"},
+    )
+    match reader.which("config_source_specifier"):
+        case "ads":
+            return
+        case "api_config_source" if agent and _names_agent(reader.message.api_config_source):
+            return
+    reader.refuse("", "only ads delivers resources here" + (f", or a gRPC service of the cluster {LOCAL_AGENT!r}" if agent else ""))
+
+
+def _names_agent(source: object) -> bool:
+    return [service.envoy_grpc.cluster_name for service in source.grpc_services] == [LOCAL_AGENT]  # type: ignore[attr-defined]

@@ -1,0 +1,57 @@
+"""StringMatcher and RegexMatcher, compiled to closures over bytes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import re2
+
+from .fields import Reader
+
+BytesTest = Callable[[bytes], bool]
+
+
+def regex(reader: Reader) -> Any:
+    """An RE2 pattern from a RegexMatcher; one that matches nothing, with a problem, when it does not parse."""
+    reader.only("regex", "google_re2")
+    return pattern(reader, "regex", reader.message.regex)
+
+
+def pattern(reader: Reader, name: str, text: str) -> Any:
+    """An RE2 pattern; a mistake in it is reported at the field `name`."""
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        reason = error.args[0]
+        reader.refuse(name, f"{text!r} is no RE2 pattern: {reason.decode() if isinstance(reason, bytes) else reason}")
+        return re2.compile("[^\\x00-\\x{10FFFF}]", options)
+
+
+def full_match(reader: Reader) -> BytesTest:
+    """A test whether a RegexMatcher matches a whole value, as Envoy's do."""
+    matches = regex(reader).fullmatch
+    return lambda value: matches(value) is not None
+
+
+def string_test(reader: Reader) -> BytesTest:
+    """A StringMatcher's test. `ignore_case` folds ASCII, and does not apply to regular expressions."""
+    reader.only("exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case")
+    kind = reader.which("match_pattern")
+    if kind == "safe_regex":
+        return full_match(Reader(reader.message.safe_regex, reader.at("safe_regex"), reader.problems))
+    return plain_test(kind, getattr(reader.message, kind, ""), reader.message.ignore_case)
+
+
+def plain_test(kind: str, text: str, ignore_case: bool = False) -> BytesTest:
+    """The test of one of exact, prefix, suffix, contains against a text."""
+    wanted = text.encode()
+    if ignore_case:
+        exact_case = plain_test(kind, text.lower())
+        return lambda value: exact_case(value.lower())
+    tests: dict[str, BytesTest] = {
+        "prefix": lambda value: value.startswith(wanted),
+        "suffix": lambda value: value.endswith(wanted),
+        "contains": lambda value: wanted in value,
+    }
+    return tests.get(kind, lambda value: value == wanted)

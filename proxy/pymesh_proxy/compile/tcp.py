@@ -1,0 +1,39 @@
+"""TcpProxy filters."""
+
+from ..tcp.config import TcpOptions
+from .accesslog import access_logs
+from .context import Context, Observers
+from .fields import Reader
+
+
+def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOptions:
+    """A TcpProxy; `metrics` are the filters before it that only watch."""
+    reader.only(
+        "stat_prefix",
+        "cluster",
+        "weighted_clusters",
+        "idle_timeout",
+        "max_connect_attempts",
+        "max_downstream_connection_duration",
+        "access_log",
+        at_default={"upstream_connect_mode": 0},
+    )
+    watchers = [*access_logs(reader, ctx), *metrics]
+    return TcpOptions(
+        stat_prefix=reader.message.stat_prefix,
+        clusters=_clusters(reader),
+        idle_timeout=reader.seconds("idle_timeout", 3600.0),
+        max_connect_attempts=reader.wrapped("max_connect_attempts", 1),
+        max_duration=reader.seconds("max_downstream_connection_duration", 0.0),
+        observers=tuple(watcher.tcp for watcher in watchers),
+    )
+
+
+def _clusters(reader: Reader) -> tuple[tuple[str, int], ...]:
+    if reader.which("cluster_specifier") != "weighted_clusters":
+        return ((reader.message.cluster, 1),)
+    weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
+    weighted.only("clusters")
+    for entry in weighted.items("clusters"):
+        entry.only("name", "weight")
+    return tuple((entry.name, entry.weight) for entry in weighted.message.clusters)

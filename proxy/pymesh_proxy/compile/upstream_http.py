@@ -1,0 +1,121 @@
+"""How a cluster speaks HTTP: HttpProtocolOptions, or the older fields of the cluster itself."""
+
+import dataclasses
+from dataclasses import dataclass
+
+from ..tls.config import UpstreamTls
+from ..upstream.config import UpstreamProtocol
+from .fields import Reader
+
+_EXTENSION = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+NO_HTTP2 = "HTTP/2 is not spoken in this release; leave it out, or use HTTP/1.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamHttp:
+    """What of ClusterConfig comes from the protocol options."""
+
+    protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    max_requests_per_connection: int = 0
+    idle_timeout: float = 3600.0
+    max_connection_duration: float = 0.0
+    max_response_headers: int = 80 * 1024
+    max_response_headers_count: int = 100
+    auto_sni: bool = False
+
+    def with_sni(self, tls: UpstreamTls | None) -> UpstreamTls | None:
+        """The TLS settings with `auto_sni` laid over them."""
+        return dataclasses.replace(tls, auto_sni=True) if tls and self.auto_sni else tls
+
+
+def options(cluster: Reader) -> UpstreamHttp:
+    """The options of a cluster; HttpProtocolOptions win over the older fields, as in Envoy."""
+    modern = None
+    for name, packed in sorted(cluster.message.typed_extension_protocol_options.items()):
+        entry = Reader(packed, f"{cluster.at('typed_extension_protocol_options')}[{name!r}]", cluster.problems)
+        if name != _EXTENSION:
+            entry.refuse("", f"no implementation of {name!r} with type URL {packed.type_url!r}")
+            continue
+        modern = cluster.unpacked(packed, entry.path)
+    if modern is None:
+        return _older(cluster)
+    return _modern(modern)
+
+
+def _older(cluster: Reader) -> UpstreamHttp:
+    http2 = cluster.has("http2_protocol_options")
+    if http2:
+        cluster.refuse("http2_protocol_options", NO_HTTP2)
+    http1(cluster.child("http_protocol_options"))
+    limits = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
+    return dataclasses.replace(limits, auto_sni=_auto_sni(cluster))
+
+
+def _modern(reader: Reader) -> UpstreamHttp:
+    reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
+    return dataclasses.replace(_common(reader), protocol=_protocol(reader), auto_sni=_auto_sni(reader))
+
+
+def _protocol(reader: Reader) -> UpstreamProtocol:
+    """HTTP/1.1, or what the client spoke; `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it."""
+    downstream = reader.child("use_downstream_protocol_config") if reader.which("upstream_protocol_options").startswith("use_") else None
+    if downstream is not None:
+        downstream.only("http_protocol_options", harmless={"http2_protocol_options": "clients speak HTTP/1.1 here"})
+        http1(downstream.child("http_protocol_options"))
+        return UpstreamProtocol.DOWNSTREAM
+    explicit = reader.child("explicit_http_config")
+    if explicit is not None:
+        explicit.only("http_protocol_options", "http2_protocol_options")
+        if explicit.which("protocol_config") == "http2_protocol_options":
+            explicit.refuse("http2_protocol_options", NO_HTTP2)
+        http1(explicit.child("http_protocol_options"))
+    return UpstreamProtocol.HTTP1
+
+
+def http1(reader: Reader | None) -> None:
+    """Check an upstream's Http1ProtocolOptions: what they may ask for is what is done anyway."""
+    if reader is None:
+        return
+    reader.only(
+        "header_key_format",
+        harmless={"accept_http_10": "it is for clients", "default_host_for_http_10": "it is for clients"},
+        at_default={"allow_absolute_url": True},
+    )
+    check_header_case(reader)
+
+
+def check_header_case(reader: Reader) -> None:
+    """`header_key_format`: names keep their case here, so only the formatter that preserves it can be honoured."""
+    config = reader.child("header_key_format")
+    if config is not None and config.which("header_format") != "stateful_formatter":
+        config.refuse("", "names keep the case in which they came; only the preserve_case formatter asks for that")
+
+
+def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:
+    common = reader.child("common_http_protocol_options")
+    if common is None:
+        return UpstreamHttp(max_requests_per_connection=older_maximum)
+    common.only(
+        "idle_timeout",
+        "max_connection_duration",
+        "max_headers_count",
+        "max_response_headers_kb",
+        "max_requests_per_connection",
+        at_default={"headers_with_underscores_action": 0},
+    )
+    return UpstreamHttp(
+        max_requests_per_connection=common.wrapped("max_requests_per_connection", older_maximum),
+        idle_timeout=common.seconds("idle_timeout", 3600.0),
+        max_connection_duration=common.seconds("max_connection_duration", 0.0),
+        max_response_headers=common.wrapped("max_response_headers_kb", 80) * 1024,
+        max_response_headers_count=common.wrapped("max_headers_count", 100),
+    )
+
+
+def _auto_sni(reader: Reader) -> bool:
+    config = reader.child("upstream_http_protocol_options")
+    if config is None:
+        return False
+    config.only("auto_sni")
+    return bool(config.message.auto_sni)

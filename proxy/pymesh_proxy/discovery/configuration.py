@@ -1,0 +1,304 @@
+"""What the process has been told to be: resources accepted, warming and serving, put into the runtime in the right order.
+
+A response is compiled whole before anything changes and is then applied whole, or refused whole (Envoy applies the good
+resources of a bad response). A changed cluster is warm at once when its assignment is already held; Envoy waits 15 s for
+a fresh one before it does the same. Everything here is synchronous but for `settle`, since binding a listener is not.
+"""
+
+import asyncio
+import dataclasses
+import enum
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pymesh.tasks import spawn
+from pymesh.xds import types
+
+from ..errors import ConfigError, Problem, StartupError
+from .references import Need, Reference, references_of
+from .roster import Held, Roster
+from .source import Fetch, GrpcSource
+from .status import Status
+from .subscription import Update
+from .target import Compilers, Handle, Runtime, Schedule
+
+_log = logging.getLogger("pymesh.proxy.discovery")
+
+BIND_AGAIN = 5.0
+"""Seconds until a listener that could not bind is tried again: its port may belong to a proxy that is draining."""
+
+_PORT = "port"
+"""The need of a listener whose port is taken; no xDS type."""
+
+
+class Stage(enum.Enum):
+    """Envoy's order of initialization: LDS is asked for when the first clusters are warm."""
+
+    CLUSTERS = 0
+    LISTENERS = 1
+    DONE = 2
+
+
+class Configuration:
+    """One process's resources. `on_change` hooks are called after `settle`, when what is wanted or serving may have changed."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        compilers: Compilers,
+        *,
+        status: Status,
+        schedule: Schedule,
+        dynamic: Mapping[str, Fetch],
+        local_services: frozenset[str] = frozenset(),
+    ) -> None:
+        """`dynamic` says where clusters and listeners come from, by type URL; secrets of `local_services` are held by the process."""
+        self.stage = Stage.CLUSTERS
+        self.on_change: list[Callable[[], None]] = []
+        self._runtime = runtime
+        self._compilers = compilers
+        self._status = status
+        self._schedule = schedule
+        self._dynamic = dynamic
+        self._local_services = local_services
+        self._rosters = {types.CLUSTER: Roster(), types.LISTENER: Roster()}
+        self._assignments: dict[str, Any] = {}
+        self._present: set[Need] = set()
+        self._unfetched = set(dynamic)
+        self._timers: dict[Need, Handle] = {}
+        self._binding = asyncio.Lock()
+        self._to_close: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<Configuration {self.stage.name} clusters={self._clusters} listeners={self._listeners}>"
+
+    @property
+    def _clusters(self) -> Roster:
+        return self._rosters[types.CLUSTER]
+
+    @property
+    def _listeners(self) -> Roster:
+        return self._rosters[types.LISTENER]
+
+    def wanted(self, type_url: str) -> frozenset[str] | None:
+        """The names to subscribe to over ADS (none means all, for CDS and LDS), or None when it is not time to ask."""
+        if type_url in types.WILDCARD:
+            early = type_url == types.LISTENER and self.stage is Stage.CLUSTERS
+            return None if early or type_url not in self._dynamic else frozenset()
+        return frozenset(one.need.name for one in self._references() if one.need.type_url == type_url and one.fetch.ads)
+
+    def wanted_secrets(self) -> dict[GrpcSource, frozenset[str]]:
+        """The secrets to fetch from services of their own."""
+        wanted: dict[GrpcSource, set[str]] = {}
+        for one in self._references():
+            if one.fetch.service is not None and not self._is_local(one):
+                wanted.setdefault(one.fetch.service, set()).add(one.need.name)
+        return {source: frozenset(names) for source, names in wanted.items()}
+
+    def _references(self) -> Iterable[Reference]:
+        for roster in self._rosters.values():
+            yield from roster.references()
+
+    def _is_local(self, reference: Reference) -> bool:
+        service = reference.fetch.service
+        return service.cluster in self._local_services if service is not None else not reference.fetch.ads
+
+    async def start(self, clusters: Iterable[Held], listeners: Iterable[Held]) -> None:
+        """Take the static resources and begin to wait for the dynamic ones; raises ConfigError, and StartupError for a taken port."""
+        for held in clusters:
+            self._stage(types.CLUSTER, held)
+        if types.CLUSTER in self._dynamic:
+            self._wait(Need(types.CLUSTER, ""), self._dynamic[types.CLUSTER].timeout)
+        self._promote_clusters()
+        for held in listeners:
+            self._stage(types.LISTENER, held)
+        for held in self._listeners.take_ready():
+            await self._runtime.listeners.put(held.config)
+        await self.settle()
+
+    def prepare(self, update: Update) -> dict[str, Any]:
+        """Compile a response, changing nothing; raises ConfigError with `type name: field path: sentence` for each problem."""
+        kind = types.MESSAGES[update.type_url].DESCRIPTOR.name
+        prepared: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, message in self._relevant(update).items():
+            try:
+                prepared[name] = self._compile(update.type_url, name, message)
+            except ConfigError as error:
+                problems += [Problem(f"{kind} {name}", str(problem)) for problem in error.problems]
+        if problems:
+            raise ConfigError(*problems)
+        return prepared
+
+    def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
+        """Put a prepared response into use; listeners that are ready wait for `settle`."""
+        match update.type_url:
+            case types.CLUSTER | types.LISTENER:
+                self._replace(update, prepared)
+            case types.ENDPOINT:
+                self._assign(prepared)
+            case types.ROUTE:
+                for table in prepared.values():
+                    self._runtime.routes.put(table)
+            case types.SECRET:
+                for secret in prepared.values():
+                    self._runtime.secrets.put(secret)
+        if update.type_url not in self._rosters:
+            # A removed name that is in use keeps its last value; one that is waited for will not come.
+            for need in [Need(update.type_url, name) for name in {*prepared, *update.removed}]:
+                self._present.add(need)
+                self._arrived(need)
+        self._promote_clusters()
+        self._advance()
+
+    def _replace(self, update: Update, prepared: Mapping[str, Held]) -> None:
+        for held in prepared.values():
+            self._stage(update.type_url, held)
+        for name in update.removed:
+            self._remove(update.type_url, name)
+        self._arrived(Need(update.type_url, ""))
+
+    def _assign(self, assignments: Mapping[str, Any]) -> None:
+        self._assignments |= assignments
+        served = self._clusters.served()
+        for name, assignment in assignments.items():
+            if Need(types.ENDPOINT, name) in served:
+                self._runtime.clusters.assign(assignment)
+
+    def secret_changed(self, name: str) -> None:
+        """The process itself has put a secret into the runtime."""
+        self._arrived(Need(types.SECRET, name))
+        self._promote_clusters()
+        self._advance()
+        spawn(self.settle(), name="discovery: settle")
+
+    def _relevant(self, update: Update) -> Mapping[str, Any]:
+        """The resources that were asked for and differ from what is held."""
+        if update.type_url not in self._rosters:
+            references = {one.need for one in self._references()}
+            return {name: one for name, one in update.resources.items() if Need(update.type_url, name) in references}
+        roster = self._rosters[update.type_url]
+        relevant = {}
+        for name, message in update.resources.items():
+            newest = roster.newest(name)
+            if newest is None or (newest.message != message and not newest.static):
+                relevant[name] = message
+        return relevant
+
+    def _compile(self, type_url: str, name: str, message: Any) -> Any:
+        compiled = self._compilers[type_url](message)
+        if type_url not in self._rosters:
+            return compiled
+        config = dataclasses.replace(compiled, added_via_api=True)
+        return Held(name=name, message=message, config=config, references=references_of(message))
+
+    def _stage(self, type_url: str, held: Held) -> None:
+        missing = [one for one in held.references if not self._has(one)]
+        self._rosters[type_url].stage(held, (one.need for one in missing))
+        for one in missing:
+            self._wait(one.need, one.fetch.timeout)
+
+    def _has(self, reference: Reference) -> bool:
+        need = reference.need
+        return need in self._present or (need.type_url == types.SECRET and self._runtime.secrets.get(need.name) is not None)
+
+    def _wait(self, need: Need, seconds: float) -> None:
+        if seconds and need not in self._timers:
+            self._timers[need] = self._schedule(seconds, lambda: self._give_up(need))
+
+    def _give_up(self, need: Need) -> None:
+        """Nothing has come in time: go on without, as Envoy does."""
+        del self._timers[need]
+        if need.type_url != _PORT:
+            self._status.of(need.type_url).init_fetch_timeout += 1
+            _log.warning("no %s %s in time; going on without", types.SHORT[need.type_url], need.name or "answer")
+        if not need.name:
+            self._unfetched.discard(need.type_url)
+        self._met(need)
+        self._promote_clusters()
+        self._advance()
+        spawn(self.settle(), name="discovery: settle")
+
+    def _arrived(self, need: Need) -> None:
+        if not need.name:
+            self._unfetched.discard(need.type_url)
+        if (timer := self._timers.pop(need, None)) is not None:
+            timer.cancel()
+        self._met(need)
+
+    def _met(self, need: Need) -> None:
+        for roster in self._rosters.values():
+            roster.met(need)
+
+    def _promote_clusters(self) -> None:
+        for held in self._clusters.take_ready():
+            self._runtime.clusters.put(held.config)
+            for one in held.references:
+                if one.need.type_url == types.ENDPOINT and one.need.name in self._assignments:
+                    self._runtime.clusters.assign(self._assignments[one.need.name])
+        self._forget_unreferenced()
+        self._count()
+
+    def _remove(self, type_url: str, name: str) -> None:
+        newest = self._rosters[type_url].newest(name)
+        if newest is None or newest.static:
+            return
+        served = self._rosters[type_url].remove(name)
+        if served and type_url == types.CLUSTER:
+            self._runtime.clusters.remove(name)
+        elif served:
+            self._to_close.add(name)
+
+    def _forget_unreferenced(self) -> None:
+        """What nothing refers to is dropped: should it be wanted again, the control plane will send it again."""
+        references = list(self._references())
+        needed = {one.need for one in references}
+        for need in self._present - needed:
+            self._present.discard(need)
+            if need.type_url == types.ENDPOINT:
+                self._assignments.pop(need.name, None)
+            elif need.type_url == types.SECRET:
+                self._runtime.secrets.remove(need.name)
+        for need in self._timers.keys() - needed:
+            if need.name and need.type_url != _PORT:
+                self._timers.pop(need).cancel()
+
+    def _advance(self) -> None:
+        """Move to the next stage when nothing of this one is missing."""
+        if self.stage is Stage.CLUSTERS and types.CLUSTER not in self._unfetched and not self._clusters.warming:
+            self.stage = Stage.LISTENERS
+            if types.LISTENER in self._dynamic:
+                self._wait(Need(types.LISTENER, ""), self._dynamic[types.LISTENER].timeout)
+        settled = types.LISTENER not in self._unfetched and not self._listeners.warming
+        if self.stage is Stage.LISTENERS and settled:
+            self.stage = Stage.DONE
+
+    async def settle(self) -> None:
+        """Open the listeners that are warm, close those that were removed."""
+        async with self._binding:
+            ready = self._listeners.take_ready()
+            self._to_close -= {held.name for held in ready}  # removed and given again: replaced
+            while self._to_close:
+                await self._runtime.listeners.remove(self._to_close.pop())
+            for held in ready:
+                await self._open(held)
+        self._forget_unreferenced()
+        self._advance()
+        self._count()
+        for hook in self.on_change:
+            hook()
+
+    async def _open(self, held: Held) -> None:
+        try:
+            await self._runtime.listeners.put(held.config)
+        except (StartupError, ConfigError) as error:
+            _log.error("listener %s: %s; trying again in %g s", held.name, error, BIND_AGAIN)
+            self._status.of(types.LISTENER).last_error = f"Listener {held.name}: {error}"
+            need = Need(_PORT, held.name)
+            self._listeners.stage(held, (need,))
+            self._wait(need, BIND_AGAIN)
+
+    def _count(self) -> None:
+        self._status.warming_clusters = len(self._clusters.warming)
+        self._status.warming_listeners = len(self._listeners.warming)

@@ -1,0 +1,67 @@
+"""What discovery needs of the rest of the process: a runtime to put compiled resources into, compilers, and time."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+Compilers = Mapping[str, Callable[[Any], Any]]
+"""By type URL: a protobuf in, an immutable runtime object out; raises ConfigError with every problem."""
+
+
+class Clusters(Protocol):
+    """The runtime's clusters."""
+
+    def put(self, config: Any) -> Any: ...
+
+    def remove(self, name: str) -> Any: ...
+
+    def assign(self, assignment: Any) -> Any: ...
+
+
+class Listeners(Protocol):
+    """The runtime's listeners; `put` binds, and raises StartupError when it cannot."""
+
+    async def put(self, config: Any) -> Any: ...
+
+    async def remove(self, name: str) -> Any: ...
+
+
+class Routes(Protocol):
+    """The runtime's route tables, swapped whole."""
+
+    def put(self, table: Any) -> Any: ...
+
+
+class Secrets(Protocol):
+    """The runtime's secrets; `put` raises ConfigError for a key that does not fit its certificate."""
+
+    def put(self, secret: Any) -> Any: ...
+
+    def get(self, name: str) -> Any: ...
+
+    def remove(self, name: str) -> Any: ...
+
+
+class Runtime(Protocol):
+    """The part of `runtime.Runtime` that configuration goes into."""
+
+    @property
+    def clusters(self) -> Clusters: ...
+
+    @property
+    def listeners(self) -> Listeners: ...
+
+    @property
+    def routes(self) -> Routes: ...
+
+    @property
+    def secrets(self) -> Secrets: ...
+
+
+class Handle(Protocol):
+    """A timer."""
+
+    def cancel(self) -> Any: ...
+
+
+Schedule = Callable[[float, Callable[[], None]], Handle]
+"""`loop.call_later`, or a test's clock."""

@@ -1,0 +1,181 @@
+"""What a proxy changes in a request's head before routing and in an answer's head before it goes down.
+
+The order and the lists are Envoy's (envoy-behaviour 1.2 to 1.6): hop-by-hop headers, who the client is, x-request-id,
+x-forwarded-*, x-forwarded-client-cert, and the headers that only Envoy's own family may set.
+"""
+
+import random
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from ..tls.peer import PeerCertificate
+from .exchange import Exchange
+from .headers import Headers, RequestHead, ResponseHead
+from .options import ClientCert, HttpOptions, ServerHeader
+
+_HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+
+_INTERNAL = frozenset(
+    b"x-envoy-" + name
+    for name in (
+        b"internal", b"max-retries", b"retry-on", b"retry-grpc-on", b"upstream-rq-timeout-ms", b"upstream-rq-per-try-timeout-ms",
+        b"upstream-rq-timeout-alt-response", b"expected-rq-timeout-ms", b"force-trace", b"ip-tags", b"hedge-on-per-try-timeout",
+        b"upstream-alt-stat-name", b"retriable-status-codes", b"retriable-header-names", b"original-url", b"upstream-stream-duration-ms",
+    )
+)  # fmt: skip
+"""Headers that steer the proxy: taken from nobody, since nothing is internal unless configured (Envoy since 1.33)."""
+
+_EDGE_ONLY = frozenset(
+    (
+        b"x-envoy-decorator-operation", b"x-envoy-downstream-service-cluster", b"x-envoy-downstream-service-node",
+        b"x-envoy-original-path", b"x-envoy-original-host",
+    )
+)  # fmt: skip
+
+_REQUEST_TOUCHED = _HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
+_UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+_RESPONSE_HOP = _HOP_BY_HOP
+
+_HEX = "0123456789abcdef"
+
+
+class HeaderRejected(ValueError):
+    """The head asks for something no proxy may do; answered with 400 and the details given."""
+
+
+def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
+    """Edit the request's head in place; raises HeaderRejected."""
+    head = exchange.head
+    if not _REQUEST_TOUCHED.isdisjoint(head.index):
+        _strip_request(options, exchange)
+    if options.use_remote_address:
+        _edge(options, exchange)
+    else:
+        _inner(options, exchange)
+    if options.via:
+        _append(head, b"via", options.via)
+    if options.forward_client_cert is not ClientCert.SANITIZE:
+        _client_cert(options, exchange)
+
+
+def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
+    head = exchange.head
+    drop = set(_HOP_BY_HOP | _INTERNAL)
+    connection = head.get_all(b"connection")
+    if connection:
+        drop |= _nominated(connection)
+    if b"te" in head.index:
+        keeps_trailers = any(b"trailers" in value.lower() for value in head.get_all(b"te"))
+        head.remove(b"te")
+        drop.discard(b"te")
+        if keeps_trailers:
+            head.add(b"te", b"trailers")
+    if head.index.get(b"expect", b"").lower() == b"100-continue":
+        drop.add(b"expect")  # answered here, as soon as the head was read
+    passes = exchange.downstream.peer is not None or options.forward_client_cert is ClientCert.ALWAYS_FORWARD_ONLY
+    if options.forward_client_cert in (ClientCert.SANITIZE, ClientCert.SANITIZE_SET) or not passes:
+        drop.add(b"x-forwarded-client-cert")
+    head.fields = [field for field in head.fields if field[0].lower() not in drop]
+    head.index = {name.lower(): value for name, value in head.fields}
+
+
+def _nominated(connection: Iterable[bytes]) -> set[bytes]:
+    """Names that `Connection` makes hop-by-hop (RFC 9110 7.6.1); some may not be, or policy could be blinded."""
+    names = {name.strip(b" \t").lower() for value in connection for name in value.split(b",")}
+    if names & _UNNOMINABLE or any(name.startswith(b":") for name in names):
+        raise HeaderRejected("http1.connection_header_rejected")
+    return names - {b"close", b"keep-alive", b"te", b""}
+
+
+def _inner(options: HttpOptions, exchange: Exchange) -> None:
+    """use_remote_address false: what the peer proxy said is believed."""
+    head = exchange.head
+    index = head.index
+    proto = index.get(b"x-forwarded-proto")
+    if proto is None or proto.lower() not in (b"http", b"https"):
+        head.set(b"x-forwarded-proto", head.scheme)
+    if b"x-request-id" not in index and options.generate_request_id:
+        head.add(b"x-request-id", new_request_id())
+    if b"x-forwarded-for" in index:
+        exchange.remote_address = _trusted(head, options.xff_num_trusted_hops + 1) or exchange.remote_address
+
+
+def _edge(options: HttpOptions, exchange: Exchange) -> None:
+    """use_remote_address true: the client is a stranger, and we are the first who saw its address."""
+    head = exchange.head
+    for name in _EDGE_ONLY & head.index.keys():
+        head.remove(name)
+    peer = exchange.downstream.remote_address.rpartition(":")[0]
+    trusted = _trusted(head, options.xff_num_trusted_hops) if options.xff_num_trusted_hops else None
+    exchange.remote_address = trusted or exchange.downstream.remote_address
+    if not options.skip_xff_append:
+        _append(head, b"x-forwarded-for", peer.strip("[]").encode())
+    head.set(b"x-forwarded-proto", head.scheme)
+    head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
+    if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
+        head.set(b"x-request-id", new_request_id())
+
+
+def _trusted(head: RequestHead, from_the_right: int) -> str | None:
+    """The address that the given number of trusted proxies vouches for, as `ip:0`; None when the list is too short."""
+    entries = [part.strip(b" \t") for value in head.get_all(b"x-forwarded-for") for part in value.split(b",")]
+    if len(entries) < from_the_right:
+        return None
+    return entries[-from_the_right].decode("latin-1") + ":0"
+
+
+def _append(head: Headers, name: bytes, value: bytes) -> None:
+    """One comma-separated line; Envoy joins without a space."""
+    known = head.get_all(name)
+    head.set(name, b",".join([*known, value]))
+
+
+def new_request_id() -> bytes:
+    """A random version-4 UUID as text. Its 15th digit `4` also tells Envoys down the line that no trace was decided."""
+    digits = f"{random.getrandbits(128):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_HEX[8 + (ord(digits[16]) & 3)]}{digits[17:20]}-{digits[20:]}".encode()
+
+
+def _client_cert(options: HttpOptions, exchange: Exchange) -> None:
+    """x-forwarded-client-cert: our element about the client's certificate (istio-contract 2.3, envoy-behaviour 1.5)."""
+    peer = exchange.downstream.peer
+    if peer is None or options.forward_client_cert in (ClientCert.FORWARD_ONLY, ClientCert.ALWAYS_FORWARD_ONLY):
+        return
+    element = client_cert_element(options, peer, exchange.downstream.local_uri_san)
+    if options.forward_client_cert is ClientCert.SANITIZE_SET:
+        exchange.head.set(b"x-forwarded-client-cert", element)
+    else:
+        _append(exchange.head, b"x-forwarded-client-cert", element)
+
+
+def client_cert_element(options: HttpOptions, peer: PeerCertificate, own_uri: str) -> bytes:
+    """`By=...;Hash=...;Subject="...";URI=...;DNS=...` in Envoy's order."""
+    parts = [f"By={own_uri}"] if own_uri else []
+    parts.append(f"Hash={peer.sha256}")
+    if options.client_cert_cert:
+        parts.append(f'Cert="{quote(peer.pem, safe="")}"')
+    if options.client_cert_subject:
+        escaped = peer.subject.replace('"', '\\"')
+        parts.append(f'Subject="{escaped}"')
+    if options.client_cert_uri:
+        parts += [f"URI={uri}" for uri in peer.uri_sans]
+    if options.client_cert_dns:
+        parts += [f"DNS={name}" for name in peer.dns_sans]
+    return ";".join(parts).encode()
+
+
+def prepare_response(options: HttpOptions, response: ResponseHead, date: bytes) -> None:
+    """Edit an upstream answer's head in place."""
+    index = response.index
+    if not _RESPONSE_HOP.isdisjoint(index):
+        response.fields = [field for field in response.fields if field[0].lower() not in _RESPONSE_HOP]
+        for name in _RESPONSE_HOP:
+            index.pop(name, None)
+    if b"date" not in index:
+        response.add(b"date", date)
+    if options.server_header is ServerHeader.OVERWRITE:
+        response.set(b"server", options.server_name)
+    elif options.server_header is ServerHeader.APPEND_IF_ABSENT and b"server" not in index:
+        response.add(b"server", options.server_name)
+    if options.via:
+        _append(response, b"via", options.via)

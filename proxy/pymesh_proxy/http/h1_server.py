@@ -1,0 +1,556 @@
+"""An HTTP/1.1 connection from a client: requests in, answers out, strictly one after the other.
+
+httptools parses what arrives; pipelined requests wait in a queue that is bounded by one read, since reading stops while it
+is not empty. Each request is driven by a Router, to which this is the DownstreamStream.
+"""
+
+import asyncio
+import enum
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from .. import rescue
+from ..errors import Cause
+from ..filters import LocalReply
+from ..tcp.relay import Relay
+from ..wheel import NEVER
+from . import paths, wire
+from .exchange import Downstream, Exchange
+from .headers import Fields, RequestHead, ResponseHead
+from .options import EscapedSlashes, HttpOptions, Underscores
+from .request_target import TargetRejected, read
+from .router import Framing, Router
+
+if TYPE_CHECKING:
+    from ..listener.scope import Scope
+    from ..runtime import Runtime
+    from .h1_client import ClientConnection
+
+
+_MAX_LENGTH_DIGITS = 19
+"""No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
+
+
+class Reading(enum.Enum):
+    """What the next bytes from the client are."""
+
+    HEAD = "head"
+    BODY = "body"
+    RESUMED = "the framing of a request whose upgrade is ignored, fed again"
+    UPGRADE = "held for a protocol switch"
+    STOPPED = "nothing: the connection ends with the answer under way"
+    LINGER = "nothing: the last answer is out, waiting for the client to see it"
+
+
+@dataclass(slots=True)
+class _Parsed:
+    """A request whose turn has not come, with what arrived of its body; or a refusal that waits for its turn."""
+
+    head: RequestHead
+    complete: bool
+    chunked: bool = False
+    upgrade: bytes = b""
+    refusal: LocalReply | None = None
+    body: list[bytes] = field(default_factory=list)
+
+
+class ServerConnection(asyncio.Protocol):
+    """One client's connection."""
+
+    __slots__ = (
+        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_overhead", "_parser", "_queue", "_reading",
+        "_receiving", "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope",
+        "transport", "wake",
+    )  # fmt: skip
+
+    def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
+        self._runtime = runtime
+        self.options = options
+        self.scope = scope
+        self.facts = facts
+        self.deadline = self.wake = NEVER
+        self._parser = httptools.HttpRequestParser(self)
+        self._reading = Reading.HEAD
+        self._url = b""
+        self._fields: Fields = []
+        self._head_bytes = 0
+        self._overhead = 0
+        """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
+        self._queue: deque[_Parsed] = deque()
+        self._router: Router | None = None
+        self._receiving: Router | _Parsed | None = None
+        """Who gets the body that is being read."""
+        self._out: list[bytes] = []
+        self._chunking = False
+        """The answer under way is chunked by us."""
+        self._close_after = False
+        """The answer under way is the connection's last."""
+        self._version_10 = False
+        self._served = 0
+        self._held_bytes = b""
+        self._started = 0.0
+
+    def __repr__(self) -> str:
+        return f"<ServerConnection {self.facts.remote_address} reading={self._reading.name} served={self._served} {self._router!r}>"
+
+    # --- asyncio's side -----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        limit = self.scope.buffer_limit
+        self.transport.set_write_buffer_limits(high=limit, low=limit // 2)
+        stats = self.options.stats
+        stats.downstream_cx_total += 1
+        stats.downstream_cx_active += 1
+        self.scope.add(self)
+        self._started = self._runtime.loop.time()
+        self._await_request()
+
+    def data_received(self, data: bytes) -> None:
+        self.options.stats.downstream_cx_rx_bytes_total += len(data)
+        reading = self._reading
+        if reading is Reading.HEAD:
+            if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
+                self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
+            self._head_bytes += len(data)
+        elif reading is Reading.BODY:
+            self._overhead += len(data)
+        elif reading is Reading.UPGRADE:
+            self._hold(data)
+            return
+        elif reading in (Reading.STOPPED, Reading.LINGER):
+            return
+        self._feed(data)
+        if self._queue:
+            self.transport.pause_reading()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserCallbackError as error:
+            if isinstance(error.__context__, TargetRejected):
+                self._refuse(_refusal(error.__context__))
+            else:
+                raise
+        except httptools.HttpParserError as error:
+            if self._reading is not Reading.STOPPED:  # bytes behind a last request are ignored, not judged
+                self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
+        unparsed = self._head_bytes if self._reading is Reading.HEAD else self._overhead
+        if unparsed > self.options.max_request_headers:
+            self._refuse(_refusal(_too_large()))
+
+    def eof_received(self) -> bool:
+        """The client sends no more. An answer under way still goes out; a half-sent request gets none."""
+        if self._router is None and not self._queue:
+            return False
+        if self._reading is Reading.BODY:
+            return False
+        self._reading = Reading.STOPPED
+        self._close_after = True
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        self._queue.clear()
+        router, self._router = self._router, None
+        if router is not None:
+            self.options.stats.downstream_rq_active -= 1
+            router.client_left()
+
+    def _leave(self) -> None:
+        """This object no longer stands for the connection."""
+        self._runtime.wheel.arm(self, NEVER)
+        self.options.stats.downstream_cx_active -= 1
+        self.scope.discard(self)
+
+    def pause_writing(self) -> None:
+        if self._router is not None:
+            self._router.pause_answer()
+
+    def resume_writing(self) -> None:
+        if self._router is not None:
+            self._router.resume_answer()
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def arm(self, deadline: float) -> None:
+        self._runtime.wheel.arm(self, deadline)
+
+    def on_deadline(self, now: float) -> None:
+        """One of: the lingering close, the exchange's own timeouts, a slow head, an idle connection."""
+        if self._reading is Reading.LINGER:
+            self.transport.abort()
+        elif self._router is not None:
+            self._router.on_deadline(now)
+        elif self._head_bytes:
+            self.options.stats.downstream_rq_timeout += 1
+            self._refuse(rescue.reply(Cause.REQUEST_TIMEOUT))
+        else:
+            self.transport.close()
+
+    def _await_request(self) -> None:
+        idle = self.options.idle_timeout
+        self.arm(self._runtime.loop.time() + idle if idle else NEVER)
+
+    # --- httptools' side ----------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._fields = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value.rstrip(b" \t")))  # llhttp trims only in front (RFC 9112 5.1; CVE-2019-18802)
+
+    def on_headers_complete(self) -> None:
+        if self._reading is Reading.RESUMED:
+            return
+        parser = self._parser
+        self._overhead = 0
+        if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
+            raise _too_large()
+        if parser.get_http_version() != "1.1":
+            self._old_version(parser.get_http_version())
+        if len(self._fields) > self.options.max_headers_count:
+            raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
+        self._head_bytes = 0
+        head = self._head(parser.get_method())
+        self._fields = []  # from here on they are trailers
+        self._reading = Reading.BODY
+        index = head.index
+        chunked = b"transfer-encoding" in index
+        complete = not chunked and index.get(b"content-length", b"0").strip(b"0") == b""
+        upgrade = index[b"upgrade"].lower() if b"upgrade" in index and parser.should_upgrade() else b""
+        if upgrade == b"h2c":
+            upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
+        complete = complete or bool(upgrade)
+        if index.get(b"expect", b"").lower() == b"100-continue" and not complete:
+            self._out.append(wire.CONTINUE)
+            self.flush()
+        parsed = _Parsed(head, complete, chunked, upgrade)
+        if self._router is None and not self._queue:
+            self._begin(parsed)
+        else:
+            self._queue.append(parsed)
+            self._receiving = parsed
+
+    def _head_size(self) -> int:
+        return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._fields)
+
+    def _old_version(self, version: str) -> None:
+        if version == "1.0" and self.options.accept_http_10:
+            return
+        raise TargetRejected(426, "low_version", b"HTTP/1.1 or later is needed")
+
+    def _head(self, method: bytes) -> RequestHead:
+        """The head's checks beyond the parser's; raises TargetRejected."""
+        options = self.options
+        fields = self._fields
+        if options.underscores is not Underscores.ALLOW:
+            fields = self._underscores(fields)
+        hosts = [value for name, value in fields if len(name) == 4 and name.lower() == b"host"]
+        version = self._parser.get_http_version()
+        if not hosts and version == "1.0" and options.default_host_for_http_10:
+            hosts = [options.default_host_for_http_10]
+            fields = [*fields, (b"Host", hosts[0])]
+        target = read(method, self._url, fields, hosts)
+        if any(len(value) > _MAX_LENGTH_DIGITS for name, value in fields if len(name) == 14 and name.lower() == b"content-length"):
+            raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
+        head = RequestHead(method, target.path, target.authority, fields, b"https" if self.facts.tls_version else b"http", version)
+        if head.index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise TargetRejected(501, "http1.invalid_transfer_encoding", b"only the chunked transfer encoding is implemented")
+        if target.authority != hosts[0] if hosts else False:
+            head.set(b"host", target.authority)
+        self._normalize(head)
+        return head
+
+    def _underscores(self, fields: Fields) -> Fields:
+        if self.options.underscores is Underscores.REJECT_REQUEST and any(b"_" in name for name, _ in fields):
+            raise TargetRejected(400, "http1.unexpected_underscore", b"a header name holds an underscore")
+        return [pair for pair in fields if b"_" not in pair[0]]
+
+    def _normalize(self, head: RequestHead) -> None:
+        options = self.options
+        if options.strip_matching_host_port or options.strip_any_host_port or options.strip_trailing_host_dot:
+            self._strip_host(head)
+        if options.normalize_path or options.merge_slashes or options.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED:
+            try:
+                head.path = paths.normalize(
+                    head.path, normalize_path=options.normalize_path, merge_slashes=options.merge_slashes, escaped=options.escaped_slashes
+                )
+            except paths.PathRejected as rejected:
+                raise TargetRejected(400, "path_normalization_failed", str(rejected).encode()) from None
+
+    def _strip_host(self, head: RequestHead) -> None:
+        host, colon, port = head.authority.rpartition(b":")
+        if colon and port.isdigit():
+            own = self.facts.local_address.rpartition(":")[2].encode()
+            if self.options.strip_any_host_port or (self.options.strip_matching_host_port and port == own):
+                head.authority = host
+        if self.options.strip_trailing_host_dot:
+            head.authority = head.authority.removesuffix(b".")
+        head.set(b"host", head.authority)
+
+    def on_body(self, data: bytes) -> None:
+        self._overhead = 0
+        receiving = self._receiving
+        if isinstance(receiving, Router):
+            receiving.body(data)
+        elif receiving is not None:
+            receiving.body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self._parser.should_upgrade():
+            return  # the parser skips the body of a request that asks for an upgrade; `_after_upgrade` says what comes next
+        if self._fields and self._head_size() > self.options.max_request_headers:
+            raise _too_large()
+        receiving, self._receiving = self._receiving, None
+        last = not self._parser.should_keep_alive()
+        self._reading = Reading.STOPPED if last else Reading.HEAD
+        if isinstance(receiving, Router):
+            receiving.end()
+        elif receiving is not None:
+            receiving.complete = True
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def _begin(self, parsed: _Parsed) -> None:
+        """Start the exchange of a request whose turn it is."""
+        stats = self.options.stats
+        stats.downstream_rq_total += 1
+        stats.downstream_rq_active += 1
+        self._served += 1
+        head = parsed.head
+        self._version_10 = head.version == "1.0"
+        exchange = Exchange(self.facts, head, time.monotonic(), time.time())
+        if self._version_10:
+            exchange.protocol = "HTTP/1.0"
+        self._close_after = self._asks_to_close(head) or bool(parsed.upgrade)
+        router = Router(self._runtime, self.options, self, exchange, chunked=parsed.chunked, upgrade=parsed.upgrade)
+        self._router = router
+        if not parsed.complete or parsed.body:
+            self._receiving = router
+        if parsed.refusal is not None:
+            self._close_after = True
+            router.reply(parsed.refusal)
+        elif head.method == b"CONNECT":
+            self._close_after = True
+            router.reply(rescue.reply(Cause.NO_ROUTE))
+        else:
+            router.start(parsed.complete and not parsed.body)
+
+    def _asks_to_close(self, head: RequestHead) -> bool:
+        connection = head.index.get(b"connection")
+        if self._version_10:
+            return connection is None or b"keep-alive" not in connection.lower()
+        return connection is not None and b"close" in connection.lower()
+
+    def _next(self) -> None:
+        """The next pipelined request, if any."""
+        if not self._queue or self._router is not None:
+            return
+        parsed = self._queue.popleft()
+        complete = parsed.complete
+        if parsed.body:
+            parsed.complete = False
+        still_reading = self._receiving is parsed
+        self._begin(parsed)
+        router = self._router
+        if router is not None:
+            for data in parsed.body:
+                router.body(data)
+            if complete and parsed.body:
+                router.end()
+            elif still_reading:
+                self._receiving = router
+        if not self._queue:
+            self.transport.resume_reading()
+
+    def _refuse(self, refusal: LocalReply) -> None:
+        """What was read is no request: answer when its turn comes, then close."""
+        self._reading = Reading.STOPPED
+        self.options.stats.downstream_cx_protocol_error += 1
+        router = self._router
+        if router is not None and self._receiving is router:  # the body of the request under way went wrong
+            self._receiving = None
+            self._close_after = True
+            if not router.answering:
+                router.refuse(refusal)
+            else:
+                router.client_left("http1.codec_error")
+                self.abort()
+            return
+        head = RequestHead(b"-", self._url or b"-", b"", [])
+        parsed = _Parsed(head, True, refusal=refusal)
+        if router is None and not self._queue:
+            self._begin(parsed)
+        else:
+            self._queue.append(parsed)
+
+    # --- upgrades -----------------------------------------------------------------------------------------------------
+
+    def _after_upgrade(self, rest: bytes) -> None:
+        """The parser stopped behind a head that asks for another protocol."""
+        asking = self._queue[-1] if self._queue else self._router
+        if self._reading is Reading.LINGER:
+            return
+        if asking is not None and asking.upgrade:
+            self._reading = Reading.UPGRADE
+            self._held_bytes = rest
+        elif self._close_after:
+            self._reading = Reading.STOPPED
+        elif asking is not None:
+            self._resume_plain(asking, rest)
+
+    def _resume_plain(self, asking: "Router | _Parsed", rest: bytes) -> None:
+        """The upgrade is ignored (h2c): parse on as if it had not been asked for, with the body's framing that the head gave."""
+        length = asking.head.index.get(b"content-length", b"0")
+        framing = b"transfer-encoding: chunked" if asking.chunked else b"content-length: " + length
+        self._parser = httptools.HttpRequestParser(self)
+        self._reading = Reading.RESUMED
+        self._parser.feed_data(b"POST / HTTP/1.1\r\nhost: x\r\n" + framing + b"\r\n\r\n")
+        self._fields = []
+        if self._reading is Reading.RESUMED:
+            self._reading = Reading.BODY
+        if rest:
+            self._feed(rest)
+
+    def _hold(self, data: bytes) -> None:
+        """Bytes sent before the 101 wait for it (envoy-behaviour 1.11)."""
+        self._held_bytes += data
+        if len(self._held_bytes) > self.scope.buffer_limit:
+            self.transport.pause_reading()
+
+    def tunnel(self, connection: "ClientConnection", early: bytes) -> None:
+        """Hand both transports to a relay; the exchange ends when the relay does."""
+        self.flush()
+        router = self._router
+        assert router is not None
+        held, self._held_bytes = self._held_bytes, b""
+        self._router = None
+        self.options.stats.downstream_rq_active -= 1
+        relay = Relay(self._runtime, idle_timeout=self.options.stream_idle_timeout, count=router, on_end=router.on_tunnel_end)
+        self._leave()
+        relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
+
+    # --- DownstreamStream ---------------------------------------------------------------------------------------------
+
+    def send_head(self, response: ResponseHead, framing: Framing) -> None:
+        fields = response.fields
+        router = self._router
+        self._chunking = False
+        if framing is Framing.CHUNKED or framing is Framing.CLOSE:
+            if self._version_10:
+                self._close_after = True
+            else:
+                self._chunking = True
+                fields = [*fields, (b"transfer-encoding", b"chunked")]
+        if response.status == 101:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", router.upgrade if router else b"")]
+        elif self._must_close(router):
+            self._close_after = True
+            fields = [*fields, (b"connection", b"close")]
+        elif self._version_10:
+            fields = [*fields, (b"connection", b"keep-alive")]
+        lines = wire.STATUS_LINE_10 if self._version_10 else wire.STATUS_LINE
+        self._out.append(wire.response_head(lines[response.status], fields))
+
+    def _must_close(self, router: Router | None) -> bool:
+        options = self.options
+        if self._close_after or self._reading is Reading.STOPPED or (router is not None and not router.request_complete):
+            return True
+        if self.scope.draining:
+            options.stats.downstream_cx_drain_close += 1
+            return True
+        if options.max_requests_per_connection and self._served >= options.max_requests_per_connection:
+            return True
+        return bool(options.max_connection_duration) and self._runtime.loop.time() - self._started > options.max_connection_duration
+
+    def send_body(self, data: bytes) -> None:
+        self._out.append(wire.chunk(data) if self._chunking else data)
+
+    def flush(self) -> None:
+        out = self._out
+        if out:
+            self._out = []
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.options.stats.downstream_cx_tx_bytes_total += len(data)
+            self.transport.write(data)
+
+    def finish(self) -> None:
+        if self._chunking:
+            self._out.append(wire.LAST_CHUNK)
+            self._chunking = False
+        self.flush()
+        self._count()
+        self._router = None
+        if self._close_after:
+            self._linger()
+        elif self._queue:
+            self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
+        else:
+            self._await_request()
+
+    def _count(self) -> None:
+        stats = self.options.stats
+        stats.downstream_rq_active -= 1
+        router = self._router
+        status = router.exchange.status if router is not None else 0
+        if 200 <= status < 300:
+            stats.downstream_rq_2xx += 1
+        elif status >= 500:
+            stats.downstream_rq_5xx += 1
+        elif status >= 400:
+            stats.downstream_rq_4xx += 1
+        elif status >= 300:
+            stats.downstream_rq_3xx += 1
+        else:
+            stats.downstream_rq_1xx += 1
+
+    def _linger(self) -> None:
+        """Close so that the client gets the last answer: our FIN first, and a while for it to stop sending (RFC 9112 9.6)."""
+        incomplete = self._receiving is not None or self._reading is Reading.BODY
+        self._reading = Reading.LINGER
+        self._receiving = None
+        if not incomplete and not self._queue:
+            self.transport.close()
+            return
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.arm(self._runtime.loop.time() + self.options.delayed_close_timeout)
+
+    def abort(self) -> None:
+        self.flush()
+        if self._router is not None:
+            self._count()
+        self._router = None
+        self._reading = Reading.LINGER
+        self.transport.close()  # no last chunk, no full length: the client sees that the answer is cut
+
+    def pause_request(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_request(self) -> None:
+        if not self._queue and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def drain(self) -> None:
+        """The listener is going away: an idle connection closes now, a busy one after its answer."""
+        if self._router is None and not self._queue and self._head_bytes == 0:
+            self.transport.close()
+
+
+def _refusal(rejected: TargetRejected) -> LocalReply:
+    return rescue.reply(Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence)
+
+
+def _too_large() -> TargetRejected:
+    return TargetRejected(431, "http1.headers_too_large", b"request headers too large")

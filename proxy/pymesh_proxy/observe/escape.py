@@ -1,0 +1,29 @@
+"""Making what a peer sent safe to stand in a line of text.
+
+A request may carry quotes, CR LF or terminal escapes; written as they came they would forge log lines (CWE-117). Nothing a
+peer sends can end a quoted field or a line.
+"""
+
+
+def escape(raw: bytes | str) -> str:
+    """`raw` with quotes, backslashes, control characters and bytes that are not UTF-8 written as backslash escapes."""
+    text = raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    return "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+_BLANKS = bytes(ord(" ") if byte in b"\r\n\0" else byte for byte in range(256))
+
+
+def one_line(raw: bytes) -> bytes:
+    """`raw` fit to be a header's value: what would end the line or the string becomes a space."""
+    return raw.translate(_BLANKS)

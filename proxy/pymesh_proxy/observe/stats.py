@@ -1,0 +1,210 @@
+"""Envoy's statistics: which object carries which of Envoy's counters, and the text and JSON of `/stats`.
+
+A name is `<group>.<label>.<name>`, such as `cluster.outbound|80||shop.upstream_rq_total`; Prometheus gets the same numbers with
+the label as a tag. An object shows the counters that it has: there is no zero that nobody counts.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..http.options import HttpStats
+from ..upstream.config import ClusterConfig, Health
+from .views import DiscoveryView
+
+if TYPE_CHECKING:
+    from ..listener.manager import Listener
+    from ..runtime import Runtime
+    from ..upstream.cluster import Cluster
+
+Value = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A family of statistics: its prefix, and the Prometheus tag that its label becomes."""
+
+    prefix: str
+    tag: str = ""
+
+
+CLUSTER = Group("cluster", "envoy_cluster_name")
+HTTP = Group("http", "envoy_http_conn_manager_prefix")
+LISTENER = Group("listener", "envoy_listener_address")
+CLUSTER_MANAGER = Group("cluster_manager")
+LISTENER_MANAGER = Group("listener_manager")
+CONTROL_PLANE = Group("control_plane")
+SERVER = Group("server")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One thing that is counted: a cluster, a stat prefix, a listener, the server."""
+
+    group: Group
+    label: str
+    values: tuple[tuple[str, Value], ...]
+
+    def name(self, stat: str) -> str:
+        return ".".join(filter(None, (self.group.prefix, self.label, stat)))
+
+
+_CLUSTER_NAMES = (
+    "assignment_stale", "assignment_timeout_received", "bind_errors", "lb_healthy_panic", "max_host_weight", "membership_change",
+    "membership_excluded", "original_dst_host_invalid", "retry_or_shadow_abandoned", "update_attempt", "update_empty", "update_failure",
+    "update_no_rebuild", "update_success", "upstream_cx_active", "upstream_cx_close_notify", "upstream_cx_connect_attempts_exceeded",
+    "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_destroy_local",
+    "upstream_cx_destroy_local_with_active_rq", "upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq",
+    "upstream_cx_destroy_with_active_rq", "upstream_cx_http1_total", "upstream_cx_http2_total", "upstream_cx_idle_timeout",
+    "upstream_cx_max_duration_reached", "upstream_cx_max_requests", "upstream_cx_none_healthy", "upstream_cx_overflow",
+    "upstream_cx_pool_overflow", "upstream_cx_protocol_error", "upstream_cx_rx_bytes_buffered", "upstream_cx_rx_bytes_total",
+    "upstream_cx_total", "upstream_cx_tx_bytes_buffered", "upstream_cx_tx_bytes_total", "upstream_flow_control_backed_up_total",
+    "upstream_flow_control_drained_total", "upstream_flow_control_paused_reading_total", "upstream_flow_control_resumed_reading_total",
+    "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active",
+    "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_completed", "upstream_rq_drop_overload",
+    "upstream_rq_maintenance_mode", "upstream_rq_max_duration_reached", "upstream_rq_pending_active", "upstream_rq_pending_failure_eject",
+    "upstream_rq_pending_overflow", "upstream_rq_pending_total", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout",
+    "upstream_rq_retry", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
+    "upstream_rq_retry_success", "upstream_rq_rx_reset", "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
+)  # fmt: skip
+_HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
+_UPDATE_NAMES = (
+    "init_fetch_timeout",
+    "update_attempt",
+    "update_failure",
+    "update_rejected",
+    "update_success",
+    "version_text",
+    "last_error",
+)
+
+_GAUGES = re.compile(
+    r"(?:.*_active|.*_open|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
+    r"|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
+)
+_CODE_CLASS = re.compile(r"(.*)_([1-5])xx$")
+
+
+@lru_cache(maxsize=1024)
+def is_gauge(stat: str) -> bool:
+    """Whether a stat's last name is that of a gauge; everything else only grows."""
+    return _GAUGES.match(stat) is not None
+
+
+@lru_cache(maxsize=1024)
+def metric_of(group: Group, stat: str) -> tuple[str, str]:
+    """Prometheus' metric name and the tag text taken out of the stat's name (`upstream_rq_2xx` is `..._xx` of class 2)."""
+    found = _CODE_CLASS.match(stat)
+    name, tag = (f"{found[1]}_xx", f'envoy_response_code_class="{found[2]}"') if found else (stat, "")
+    return f"envoy_{group.prefix}_{name}".replace(".", "_").replace("-", "_"), tag
+
+
+def subjects(runtime: "Runtime") -> Iterator[Subject]:
+    """Everything that the runtime counts, one subject at a time so that a caller may let others run in between."""
+    clusters, listeners = list(runtime.clusters), list(runtime.listeners)
+    for cluster in clusters:
+        yield _cluster(cluster)
+    for stats in runtime.all_http_stats:
+        yield Subject(HTTP, stats.prefix, _ints(stats, _HTTP_NAMES))
+    for listener in listeners:
+        yield _listener(listener)
+    yield Subject(CLUSTER_MANAGER, "", (("active_clusters", len(clusters)),))
+    yield Subject(LISTENER_MANAGER, "", (("total_listeners_active", len(listeners)),))
+
+
+def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
+    """The streams to the control plane; eds, rds and sds are counted over all their resources."""
+    stream = discovery.control_plane
+    yield Subject(CONTROL_PLANE, "", (("connected_state", stream.connected_state), ("identifier", stream.identifier)))
+    yield Subject(CLUSTER_MANAGER, "", (("warming_clusters", discovery.warming_clusters),))
+    yield Subject(LISTENER_MANAGER, "", (("total_listeners_warming", discovery.warming_listeners),))
+    for short, status in discovery.types.items():
+        owner = "cluster_manager" if short in ("cds", "eds") else "listener_manager"
+        yield Subject(Group(f"{owner}.{short}"), "", _values(status, _UPDATE_NAMES))
+
+
+def stat_label(config: ClusterConfig) -> str:
+    """The name of a cluster in statistics."""
+    return (config.alt_stat_name or config.name).replace(":", "_")
+
+
+def _cluster(cluster: "Cluster") -> Subject:
+    endpoints = list(cluster.endpoints)
+    healthy = sum(endpoint.config.health in (Health.UNKNOWN, Health.HEALTHY) for endpoint in endpoints)
+    degraded = sum(endpoint.config.health is Health.DEGRADED for endpoint in endpoints)
+    membership = (("membership_total", len(endpoints)), ("membership_healthy", healthy), ("membership_degraded", degraded))
+    return Subject(CLUSTER, stat_label(cluster.config), membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES))
+
+
+def _listener(listener: "Listener") -> Subject:
+    """Counters of the connections accepted under the listener's present configuration."""
+    scope = listener.scope
+    values: tuple[tuple[str, Value], ...] = (
+        ("downstream_cx_total", scope.total),
+        ("downstream_cx_active", len(scope)),
+        ("no_filter_chain_match", scope.no_filter_chain_match),
+        ("ssl.connection_error", sum(scope.ssl_errors.values())),
+    )
+    return Subject(LISTENER, listener.config.address.replace(":", "_"), values)
+
+
+def _breakers(cluster: Any) -> tuple[tuple[str, Value], ...]:
+    """Whether each circuit breaker of the default priority is open: its limit is reached."""
+    limits = cluster.config.limits
+    watched = (
+        ("cx_open", "upstream_cx_active", limits.max_connections),
+        ("rq_pending_open", "upstream_rq_pending_active", limits.max_pending_requests),
+        ("rq_open", "upstream_rq_active", limits.max_requests),
+    )
+    prefix = "circuit_breakers.default."
+    return tuple((prefix + name, int(getattr(cluster, stat) >= limit)) for name, stat, limit in watched if hasattr(cluster, stat))
+
+
+def _ints(thing: Any, names: tuple[str, ...]) -> tuple[tuple[str, Value], ...]:
+    return tuple((name, value) for name in names if isinstance(value := getattr(thing, name, None), int))
+
+
+def _values(thing: Any, names: tuple[str, ...]) -> tuple[tuple[str, Value], ...]:
+    return tuple((name, value) for name in names if isinstance(value := getattr(thing, name, None), int | str))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which statistics a request asks for. `used_only` leaves out what is zero or empty."""
+
+    matches: Callable[[str], Any] = lambda name: True
+    used_only: bool = False
+    kind: str = "All"
+    """`Counters`, `Gauges`, `TextReadouts` or `All`."""
+
+    def takes(self, name: str, stat: str, value: Value) -> bool:
+        if self.used_only and not value:
+            return False
+        return self.kind in ("All", _kind(stat, value)) and bool(self.matches(name))
+
+
+def _kind(stat: str, value: Value) -> str:
+    if isinstance(value, str):
+        return "TextReadouts"
+    return "Gauges" if is_gauge(stat) else "Counters"
+
+
+def select(found: Iterable[Subject], selection: Selection) -> list[tuple[str, Value]]:
+    """Names and values as `/stats` lists them: text first, then numbers, each sorted by name."""
+    chosen = [
+        (name, value) for subject in found for stat, value in subject.values if selection.takes(name := subject.name(stat), stat, value)
+    ]
+    return sorted(chosen, key=lambda pair: (not isinstance(pair[1], str), pair[0]))
+
+
+def to_text(chosen: Iterable[tuple[str, Value]]) -> str:
+    """`name: value` lines; text is quoted."""
+    return "".join(f'{name}: "{value}"\n' if isinstance(value, str) else f"{name}: {value}\n" for name, value in chosen)
+
+
+def to_json(chosen: Iterable[tuple[str, Value]]) -> str:
+    """Envoy's `{"stats": [{"name": ..., "value": ...}]}`."""
+    return json.dumps({"stats": [{"name": name, "value": value} for name, value in chosen]})

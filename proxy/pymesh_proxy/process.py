@@ -1,0 +1,197 @@
+"""One worker, from its first secret to its last connection: start, serve, drain, stop."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pymesh.tasks import spawn
+from pymesh.xds import types
+
+from .discovery.channel import Channels
+from .discovery.client import ADS, Client
+from .discovery.configuration import Configuration, Stage
+from .discovery.secrets import SecretStreams
+from .discovery.status import Status
+from .drain import Life, drain
+from .garbage import Freezer
+from .identity import LOCAL_SERVICES, make_identity
+from .launch import Launch
+
+if TYPE_CHECKING:
+    from pymesh_certs.workload import WorkloadIdentity
+
+    from .assembly import Assembly, Static
+
+_log = logging.getLogger("pymesh.proxy")
+
+_LISTENERS = "listeners"
+"""The latch of readiness: every listener known at start is open."""
+
+
+async def validate(launch: Launch) -> None:
+    """Compile everything and open nothing; raises ConfigError."""
+    assembly = _assemble(launch)
+    try:
+        Process(launch, assembly).check()
+    finally:
+        await assembly.sinks.close()
+
+
+async def serve(launch: Launch) -> None:
+    """Run one worker until it is told to stop; raises ConfigError or StartupError when it cannot start."""
+    process = Process(launch, _assemble(launch))
+    process.check()
+    await process.run()
+
+
+def _assemble(launch: Launch) -> "Assembly":
+    from .assembly import assemble
+
+    principal = str(launch.settings.identity) if launch.settings else ""
+    return assemble(launch.plan, concurrency=launch.concurrency, principal=principal)
+
+
+class Process:
+    """The parts of one worker in their order of life."""
+
+    def __init__(self, launch: Launch, assembly: "Assembly") -> None:
+        self.launch = launch
+        self.life = Life(_LISTENERS)
+        self.status = Status()
+        self._assembly = assembly
+        self._runtime = assembly.runtime
+        self._static: Static | None = None
+        self._stopping = asyncio.Event()
+        self._drain: asyncio.Task[Any] | None = None
+        loop = asyncio.get_running_loop()
+        plan = launch.plan
+        dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
+        self.configuration = Configuration(
+            self._runtime,
+            assembly.compilers,
+            status=self.status,
+            schedule=loop.call_later,
+            dynamic={url: fetch for url, fetch in dynamic.items() if fetch is not None},
+            local_services=LOCAL_SERVICES if launch.settings else frozenset(),
+        )
+        self._freezer = Freezer(loop.call_later)
+
+    def __repr__(self) -> str:
+        return f"<Process {self.life!r} {self.configuration!r}>"
+
+    def check(self) -> None:
+        """Compile the static resources; raises ConfigError before anything is opened."""
+        plan = self.launch.plan
+        self._static = self._assembly.compile(plan.bootstrap)
+        if plan.ads is not None:
+            self._channels().check(plan.ads, "dynamic_resources.ads_config.grpc_services[0]")
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain; raises StartupError or ConfigError when it cannot start."""
+        async with contextlib.AsyncExitStack() as stack:
+            self._take_signals(stack)
+            await self._start(stack)
+            await self._stopping.wait()
+            await self._leave()
+
+    def stop(self) -> None:
+        """Leave in order; asked for a second time, leave now."""
+        if self._drain is not None:
+            self._drain.cancel()
+        self._stopping.set()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        assert self._static is not None, "check() comes first"
+        for note in self.launch.plan.notes:
+            _log.warning("bootstrap: %s", note)
+        stack.push_async_callback(self._assembly.sinks.close)
+        await self._open_admin(stack)
+        for secret in self._static.secrets:
+            self._runtime.secrets.put(secret)
+        self._subscribe(stack)
+        await self.configuration.start(self._static.clusters, self._static.listeners)
+        self._freezer.freeze()
+
+    async def _open_admin(self, stack: contextlib.AsyncExitStack) -> None:
+        socket = self.launch.worker_socket
+        address = (str(socket), 0) if socket is not None else self.launch.plan.admin
+        if address is None:
+            return
+        from .admin import Admin  # type: ignore[import-not-found]
+
+        admin = Admin(
+            self._runtime,
+            istio=self._assembly.istio,
+            life=self.life,
+            discovery=self.status,
+            bootstrap=self.launch.plan.bootstrap,
+            stop=self.stop,
+        )
+        await admin.start(*address)
+        stack.push_async_callback(admin.stop)
+
+    def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
+        """Prepare the streams; what is wanted on them follows from the configuration."""
+        secrets = SecretStreams(self.configuration, self._channels().open, self.launch.plan.node, self.status)
+        stack.callback(secrets.close)
+        stack.callback(self._freezer.close)
+        self.configuration.on_change += [self._advance, secrets.refresh, self._freezer.soon]
+        identity = None
+        if self.launch.settings is not None:
+            identity = make_identity(self.launch.settings, self._runtime.secrets, self.configuration)
+            stack.push_async_callback(identity.close)
+        joining = spawn(self._join(identity), name="discovery")
+        stack.callback(joining.cancel)
+
+    async def _join(self, identity: "WorkloadIdentity | None") -> None:
+        """Become somebody, then ask the control plane what to do, for as long as the process lives."""
+        if identity is not None:
+            await identity.start()
+        if self.launch.plan.ads is None:
+            return
+        client = Client(
+            self.launch.plan.ads,
+            open_channel=self._channels().open,
+            methods=ADS,
+            subscribe=types.PUSH_ORDER,
+            consumer=self.configuration,
+            node=self.launch.plan.node,
+            status=self.status,
+            stream=self.status.control_plane,
+            name="ads",
+        )
+        self.configuration.on_change.append(client.refresh)
+        await client.run()
+
+    def _channels(self) -> Channels:
+        assert self._static is not None, "check() comes first"
+        return Channels({held.name: held.config for held in self._static.clusters}, self._runtime.secrets.get)
+
+    def _advance(self) -> None:
+        """Tell the life of the process how far the configuration is."""
+        if self.configuration.stage is not Stage.CLUSTERS:
+            self.life.initializing()
+        if self.configuration.stage is Stage.DONE:
+            self.life.release(_LISTENERS)
+
+    async def _leave(self) -> None:
+        self._drain = spawn(drain(self.life, self._runtime.listeners, seconds=self.launch.drain_time), name="drain")
+        await asyncio.wait([self._drain])
+
+    def _take_signals(self, stack: contextlib.AsyncExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        handlers = {signal.SIGTERM: self.stop, signal.SIGINT: self.stop, signal.SIGUSR1: self._assembly.sinks.reopen}
+        for number, handler in handlers.items():
+            loop.add_signal_handler(number, handler)
+            stack.callback(loop.remove_signal_handler, number)
+        if self.launch.worker_socket is not None:
+            loop.add_reader(sys.stdin.fileno(), self._orphaned)
+
+    def _orphaned(self) -> None:
+        """The parent's end of our standard input is closed: it is gone."""
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        _log.warning("the parent process is gone")
+        self.stop()

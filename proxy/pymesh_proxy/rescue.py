@@ -1,0 +1,75 @@
+"""The one table that turns a cause into an answer: status, response flag, Envoy's detail string, and a sentence.
+
+Codes, flags and texts are Envoy's (measured on 1.40). Where Envoy answers with an empty body, ours says what failed.
+Addresses and certificates' contents stay out of bodies; they are for the access log.
+"""
+
+from dataclasses import dataclass, field
+
+from .errors import Cause
+from .filters import LocalReply
+
+_RESET = b"upstream connect error or disconnect/reset before headers. reset reason: "
+_OVERLOADED = ((b"x-envoy-overloaded", b"true"),)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: int
+    flags: str
+    details: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+
+
+_TABLE = {
+    Cause.BAD_REQUEST: _Row(400, "DPE", "http1.codec_error", b"malformed HTTP/1.1 request"),
+    Cause.NO_ROUTE: _Row(404, "NR", "route_not_found", b"no route matches this host and path"),
+    Cause.NO_CLUSTER: _Row(503, "NC", "cluster_not_found", b"the route names a cluster that does not exist"),
+    Cause.NO_HEALTHY_UPSTREAM: _Row(503, "UH", "no_healthy_upstream", b"no healthy upstream"),
+    Cause.OVERFLOW: _Row(503, "UO", "upstream_reset_before_response_started{overflow}", _RESET + b"overflow", _OVERLOADED),
+    Cause.CONNECT_FAILED: _Row(
+        503, "UF", "upstream_reset_before_response_started{remote_connection_failure}", _RESET + b"remote connection failure"
+    ),
+    Cause.CONNECT_TIMEOUT: _Row(503, "UF", "upstream_reset_before_response_started{connection_timeout}", _RESET + b"connection timeout"),
+    Cause.UPSTREAM_CLOSED: _Row(
+        503, "UC", "upstream_reset_before_response_started{connection_termination}", _RESET + b"connection termination"
+    ),
+    Cause.UPSTREAM_PROTOCOL: _Row(502, "UPE", "upstream_reset_before_response_started{protocol_error}", _RESET + b"protocol error"),
+    Cause.ROUTE_TIMEOUT: _Row(504, "UT", "response_timeout", b"upstream request timeout"),
+    Cause.PER_TRY_TIMEOUT: _Row(504, "UT", "upstream_per_try_timeout", b"upstream request timeout"),
+    Cause.STREAM_IDLE: _Row(504, "SI", "stream_idle_timeout", b"stream timeout"),
+    Cause.STREAM_DURATION: _Row(504, "", "max_duration_timeout", b"downstream duration timeout"),
+    Cause.REQUEST_TIMEOUT: _Row(408, "", "request_header_timeout", b"request header timeout"),
+    Cause.UPGRADE_REFUSED: _Row(403, "", "upgrade_failed", b"this upgrade is not enabled here"),
+}
+
+_GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}
+"""HTTP to gRPC status, Envoy's map for local replies; anything else is UNKNOWN (2)."""
+
+
+def reply(cause: Cause, *, status: int = 0, body: bytes = b"", details: str = "", reason: str = "", retried: bool = False) -> LocalReply:
+    """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does."""
+    row = _TABLE[cause]
+    text = details or row.details
+    if reason and text.endswith("}"):
+        text = f"{text[:-1]}|{reason.replace(' ', '_')}}}"
+    flags = f"URX,{row.flags}" if retried and row.flags else row.flags
+    return LocalReply(status=status or row.status, body=body or row.body, flags=flags, details=text, headers=row.headers)
+
+
+def grpc_form(answer: LocalReply) -> LocalReply:
+    """The same answer for a gRPC client: 200 with grpc-status and grpc-message in a trailers-only response."""
+    code = _GRPC_STATUS.get(answer.status, 2)
+    headers = (
+        (b"content-type", b"application/grpc"),
+        (b"grpc-status", b"%d" % code),
+        (b"grpc-message", _percent_encode(answer.body)),
+        *answer.headers,
+    )
+    return LocalReply(status=200, flags=answer.flags, details=answer.details, headers=headers)
+
+
+def _percent_encode(text: bytes) -> bytes:
+    """gRPC's percent-encoding: printable ASCII but `%` stays (gRPC HTTP/2 mapping, Status-Message)."""
+    return b"".join(bytes((byte,)) if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte for byte in text)

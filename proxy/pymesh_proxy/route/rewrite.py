@@ -1,0 +1,114 @@
+"""Rewriting a request's path and host before it goes upstream, and the locations of redirects."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..http.headers import RequestHead
+from .conditions import path_of
+from .hosts import without_port
+
+if TYPE_CHECKING:
+    from ..http.exchange import Exchange
+
+PathRewrite = Callable[[bytes], bytes]
+"""From a request target with its query to the new one."""
+
+HostRewrite = Callable[[RequestHead], "bytes | None"]
+"""The new host; None leaves it."""
+
+
+def replace_prefix(matched: int | None, new: str) -> PathRewrite:
+    """Put a text in the place of the first `matched` bytes; None stands for the whole path (an exact or pattern match)."""
+    text = new.encode()
+
+    def rewrite(target: bytes) -> bytes:
+        return text + target[len(path_of(target)) if matched is None else matched :]
+
+    return rewrite
+
+
+def substitute(pattern: Any, replacement: "Sequence[bytes | int]") -> PathRewrite:
+    """Replace every match of a pattern in the path, not in the query; integers in the replacement are groups."""
+
+    def expand(match: Any) -> bytes:
+        return b"".join((match.group(part) or b"") if isinstance(part, int) else part for part in replacement)
+
+    def rewrite(target: bytes) -> bytes:
+        path = path_of(target)
+        return bytes(pattern.sub(expand, path)) + target[len(path) :]
+
+    return rewrite
+
+
+def forward_rewrite(path: PathRewrite | None, host: HostRewrite | None, append_forwarded_host: bool) -> "Callable[[Exchange], None] | None":
+    """Both rewrites of a route; the originals are kept in x-envoy-original-path and x-envoy-original-host."""
+    if path is None and host is None:
+        return None
+
+    def rewrite(exchange: "Exchange") -> None:
+        head = exchange.head
+        if host is not None and (new_host := host(head)):
+            if append_forwarded_host:
+                _append(head, b"x-forwarded-host", head.authority)
+            head.set(b"x-envoy-original-host", head.authority)
+            set_host(head, new_host)
+        if path is not None and (new_path := path(head.path)) != head.path:
+            head.set(b"x-envoy-original-path", head.path)
+            head.path = new_path
+
+    return rewrite
+
+
+def set_host(head: RequestHead, host: bytes) -> None:
+    """Change the authority and the Host line, which keeps its place."""
+    head.authority = host
+    if head.get(b"host") is None:
+        head.add(b"host", host)
+    else:
+        head.fields = [(name, host) if name.lower() == b"host" else (name, value) for name, value in head.fields]
+        head.index[b"host"] = host
+
+
+def _append(head: RequestHead, name: bytes, value: bytes) -> None:
+    old = head.get(name)
+    head.set(name, value if old is None else old + b", " + value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    """How a redirect builds its Location; empty members keep what the request had."""
+
+    scheme: bytes = b""
+    host: bytes = b""
+    port: int = 0
+    path: PathRewrite | None = None
+    strip_query: bool = False
+
+    def __call__(self, exchange: "Exchange") -> bytes:
+        head = exchange.head
+        scheme = self.scheme or scheme_of(head)
+        host = self.host or self._request_host(head, scheme)
+        port = b":%d" % self.port if self.port else b""
+        target = self.path(head.path) if self.path else head.path
+        return scheme + b"://" + host + port + (path_of(target) if self.strip_query else target)
+
+    def _request_host(self, head: RequestHead, scheme: bytes) -> bytes:
+        """The request's host; its port goes when another is given, or when it was the old scheme's own (RFC 9110, 4.2.1)."""
+        bare = without_port(head.authority)
+        old = scheme_of(head)
+        was_default = head.authority[len(bare) :] == {b"http": b":80", b"https": b":443"}.get(old)
+        return bare if self.port or (scheme != old and was_default) else head.authority
+
+
+def scheme_of(head: RequestHead) -> bytes:
+    """The scheme that the client used, as far as x-forwarded-proto tells."""
+    return head.get(b"x-forwarded-proto") or head.scheme
+
+
+def replace_path(new: str) -> PathRewrite:
+    """Another path; the request's query is kept unless the new one brings its own."""
+    text = new.encode()
+    if b"?" in text:
+        return lambda target: text
+    return lambda target: text + target[len(path_of(target)) :]

@@ -1,0 +1,66 @@
+"""The process's world: what connections reach for on their way (clusters, routes, secrets, time), in one place per event loop."""
+
+import asyncio
+import time
+from email.utils import formatdate
+from typing import Any
+
+from .http.options import HttpStats, RouteSlot
+from .listener.manager import Listeners
+from .route.table import RouteTable
+from .tls.secrets import Secrets
+from .upstream.manager import Clusters, Pools
+from .wheel import Wheel
+
+
+class Routes:
+    """Route tables by RDS name. A slot exists from the first mention; its table comes and goes by assignment."""
+
+    __slots__ = ("_slots",)
+
+    def __init__(self) -> None:
+        self._slots: dict[str, RouteSlot] = {}
+
+    def __iter__(self) -> Any:
+        return iter(self._slots.values())
+
+    def slot(self, name: str) -> RouteSlot:
+        """The slot of a name, made if need be."""
+        return self._slots.setdefault(name, RouteSlot(name))
+
+    def put(self, table: RouteTable) -> None:
+        """Swap a table; requests routed from now on see the new one."""
+        self.slot(table.name).table = table
+
+
+class Runtime:
+    """Everything that listeners and clusters of one worker share."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, node: Any = None, concurrency: int = 1) -> None:
+        self.loop = loop
+        self.node = node
+        self.concurrency = concurrency
+        self.started_wall = time.time()
+        self.wheel = Wheel(loop)
+        self.secrets = Secrets()
+        self.clusters = Clusters(self)
+        self.pools = Pools(self)
+        self.routes = Routes()
+        self.listeners = Listeners(self)
+        self._http_stats: dict[str, HttpStats] = {}
+        self._date = (0, b"")
+
+    def http_stats(self, prefix: str) -> HttpStats:
+        """The counters of a stat prefix, shared by every manager that names it."""
+        return self._http_stats.setdefault(prefix, HttpStats(prefix=prefix))
+
+    @property
+    def all_http_stats(self) -> list[HttpStats]:
+        return list(self._http_stats.values())
+
+    def date(self) -> bytes:
+        """The Date header's value, formatted once a second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = (now, formatdate(now, usegmt=True).encode())
+        return self._date[1]

@@ -1,0 +1,191 @@
+"""The TCP proxy filter: choose a cluster, connect (trying again within max_connect_attempts), then relay."""
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, cast
+
+from pymesh.tasks import spawn
+
+from ..errors import Cause
+from ..http.exchange import Downstream
+from ..upstream.config import Discovery
+from ..upstream.dial import DialFailed, dial
+from ..wheel import NEVER
+from .config import TcpOptions
+from .relay import Relay
+from .session import Phase, Session
+
+if TYPE_CHECKING:
+    from ..listener.scope import Scope
+    from ..runtime import Runtime
+    from ..upstream.cluster import Cluster, Endpoint
+
+
+class _Upstream(asyncio.Protocol):
+    """Holds what the upstream says between its connection and the relay: server-first protocols speak at once."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.early = b""
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self.early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
+
+
+class TcpConnection(asyncio.Protocol):
+    """A client's connection until it is joined with an upstream's."""
+
+    def __init__(self, runtime: "Runtime", options: TcpOptions, scope: "Scope", facts: Downstream) -> None:
+        self._runtime = runtime
+        self._options = options
+        self._scope = scope
+        self._early = b""
+        self._lost = False
+        self._relay: Relay | None = None
+        self.session = Session(downstream=facts, started=time.monotonic(), started_wall=time.time())
+        self.deadline = self.wake = NEVER
+
+    def __repr__(self) -> str:
+        return f"<TcpConnection {self.session.downstream.remote_address} {self.session.phase.name}>"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        limit = self._scope.buffer_limit
+        self._transport.set_write_buffer_limits(high=limit, low=limit // 2)
+        self._scope.add(self)
+        self._observe()
+        self._transport.pause_reading()  # nothing is read from the client before there is someone to give it to
+        spawn(self._open(), name=f"tcp {self.session.downstream.remote_address}")
+
+    def data_received(self, data: bytes) -> None:
+        self._early += data
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        self._end("DC" if not self.session.flags else self.session.flags)
+
+    async def _open(self) -> None:
+        """Find an upstream and join; every way to fail closes the client's connection and says why in the session."""
+        session = self.session
+        session.cluster_name = self._options.choose(random.getrandbits(32))
+        cluster = session.cluster = self._runtime.clusters.get(session.cluster_name)
+        if cluster is None:
+            self._fail("NC", "cluster_not_found")
+            return
+        for attempt in range(1, self._options.max_connect_attempts + 1):
+            endpoint = self._pick(cluster)
+            if endpoint is None:
+                self._fail("UH", "no_healthy_upstream")
+                return
+            if not cluster.breaker.admits_connection(endpoint.cx_active):
+                cluster.upstream_cx_overflow += 1
+                self._fail("UO", "overflow")
+                return
+            if await self._dial(cluster, endpoint):
+                return
+            if self._lost:
+                return
+            session.flags = "UF,URX" if attempt == self._options.max_connect_attempts else ""
+        self._fail(session.flags, "upstream_connection_failure")
+
+    def _pick(self, cluster: "Cluster") -> "Endpoint | None":
+        if cluster.config.discovery is Discovery.ORIGINAL_DST:
+            return self._runtime.clusters.original_destination(cluster, self.session.downstream.original_destination)
+        return cluster.pick()
+
+    async def _dial(self, cluster: "Cluster", endpoint: "Endpoint") -> bool:
+        session = self.session
+        upstream = _Upstream()
+        cluster.breaker.connections += 1
+        cluster.upstream_cx_total += 1
+        endpoint.cx_active += 1
+        endpoint.cx_total += 1
+        session.endpoint = endpoint
+        try:
+            await dial(self._runtime, cluster, endpoint, upstream)
+        except DialFailed as failed:
+            self._uncount(cluster, endpoint)
+            endpoint.cx_connect_fail += 1
+            cluster.upstream_cx_connect_fail += 1
+            if failed.cause is Cause.CONNECT_TIMEOUT:
+                cluster.upstream_cx_connect_timeout += 1
+            session.upstream_failure = failed.reason
+            return False
+        assert upstream.transport is not None
+        if self._lost or upstream.lost:
+            upstream.transport.abort()
+            self._uncount(cluster, endpoint)
+            return self._lost
+        self._join(upstream.transport, upstream.early)
+        return True
+
+    def _uncount(self, cluster: "Cluster", endpoint: "Endpoint") -> None:
+        cluster.breaker.connections -= 1
+        endpoint.cx_active -= 1
+        cluster.upstream_cx_destroy += 1
+
+    def _join(self, upstream: asyncio.Transport, early: bytes) -> None:
+        session = self.session
+        name = upstream.get_extra_info("sockname")
+        session.upstream_local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+        limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
+        upstream.set_write_buffer_limits(high=limit, low=limit // 2)
+        self._relay = Relay(self._runtime, idle_timeout=self._options.idle_timeout, count=self, on_end=self._relay_ended)
+        if self._options.max_duration:
+            self._runtime.wheel.arm(self, self._runtime.loop.time() + self._options.max_duration)
+        held, self._early = self._early, b""
+        self._relay.join(self._transport, upstream, to_client=early, to_upstream=held)
+
+    def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:
+        """The relay moved bytes."""
+        session = self.session
+        session.bytes_received += received
+        session.bytes_sent += sent
+        cluster = session.cluster
+        if cluster is not None:
+            cluster.upstream_cx_tx_bytes_total += received
+            cluster.upstream_cx_rx_bytes_total += sent
+
+    def on_deadline(self, now: float) -> None:
+        """max_downstream_connection_duration is over."""
+        if self._relay is not None:
+            self._relay.flags = "DT"
+            self._relay.close()
+
+    def _relay_ended(self, flags: str) -> None:
+        session = self.session
+        if session.cluster is not None and session.endpoint is not None:
+            self._uncount(session.cluster, session.endpoint)
+        self._end(flags if flags == "DT" else "")
+
+    def _fail(self, flags: str, details: str) -> None:
+        self.session.flags = flags
+        self.session.details = details
+        self._transport.abort()
+
+    def _end(self, flags: str) -> None:
+        session = self.session
+        if session.phase is Phase.CLOSED:
+            return
+        self._runtime.wheel.arm(self, NEVER)
+        session.flags = flags
+        session.ended = time.monotonic()
+        session.phase = Phase.CLOSED
+        self._scope.discard(self)
+        self._observe()
+
+    def _observe(self) -> None:
+        for observe in self._options.observers:
+            observe(self.session)
+
+    def drain(self) -> None:
+        """A tunnel cannot be told to end politely; it lives until the drain time is over."""

@@ -1,0 +1,131 @@
+"""Two transports joined: bytes both ways with backpressure and half-close, nothing looked at.
+
+Each side is a protocol whose only knowledge is the other side. A FIN is passed on and the other direction stays open; the
+relay ends when both connections are gone.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ..wheel import NEVER
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
+
+
+class Counter(Protocol):
+    """Keeps the bytes that went through."""
+
+    def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:
+        """`received` from the client, or `sent` to it."""
+
+
+class _Side(asyncio.Protocol):
+    """One of the two connections."""
+
+    __slots__ = ("closed", "ended", "is_client", "other", "relay", "transport")
+
+    def __init__(self, relay: "Relay", transport: asyncio.Transport, is_client: bool) -> None:
+        self.relay = relay
+        self.transport = transport
+        self.is_client = is_client
+        self.other: _Side
+        self.ended = False
+        """This peer has sent its FIN."""
+        self.closed = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        relay = self.relay
+        relay.active = relay.loop.time()
+        if self.is_client:
+            relay.counter.on_relayed(received=len(data))
+        else:
+            relay.counter.on_relayed(sent=len(data))
+        self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        other = self.other
+        if other.ended:
+            return False
+        if other.transport.can_write_eof():
+            other.transport.write_eof()
+            return True
+        return False
+
+    def pause_writing(self) -> None:
+        if not self.other.closed:
+            self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if not self.other.closed:
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.relay.on_lost(self, exc)
+
+
+class Relay:
+    """A pair of joined connections."""
+
+    __slots__ = ("_idle_timeout", "_on_end", "_sides", "active", "counter", "deadline", "flags", "loop", "wake", "wheel")
+
+    def __init__(self, runtime: "Runtime", *, idle_timeout: float, count: Counter, on_end: Callable[[str], None]) -> None:
+        self.loop = runtime.loop
+        self.wheel = runtime.wheel
+        self.counter = count
+        self.active = 0.0
+        self.flags = ""
+        self.deadline = self.wake = NEVER
+        self._idle_timeout = idle_timeout
+        self._on_end = on_end
+        self._sides: tuple[_Side, _Side] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Relay {'unjoined' if self._sides is None else [side.closed for side in self._sides]}>"
+
+    def join(self, client: asyncio.Transport, upstream: asyncio.Transport, *, to_client: bytes = b"", to_upstream: bytes = b"") -> None:
+        """Take over both transports and begin; the bytes given were read before the relay existed."""
+        down, up = _Side(self, client, True), _Side(self, upstream, False)
+        down.other, up.other = up, down
+        self._sides = (down, up)
+        client.set_protocol(down)
+        upstream.set_protocol(up)
+        if to_upstream:
+            down.data_received(to_upstream)
+        if to_client:
+            up.data_received(to_client)
+        self.active = self.loop.time()
+        client.resume_reading()
+        upstream.resume_reading()
+        if self._idle_timeout:
+            self.wheel.arm(self, self.active + self._idle_timeout)
+
+    def on_deadline(self, now: float) -> None:
+        """Idle for too long, unless bytes have moved meanwhile."""
+        if self.active + self._idle_timeout > now:
+            self.wheel.arm(self, self.active + self._idle_timeout)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """End both connections."""
+        for side in self._sides or ():
+            if not side.closed:
+                side.transport.close()
+
+    def on_lost(self, side: _Side, exc: Exception | None) -> None:
+        """One connection is gone: the other may finish writing, then it goes too."""
+        if side.other.closed:
+            self.wheel.arm(self, NEVER)
+            self._on_end(self.flags)
+        elif exc is not None or not side.ended:
+            self.flags = "DC" if side.is_client else "UC"
+            side.other.transport.abort() if exc is not None else side.other.transport.close()
+        else:
+            side.other.transport.close()

@@ -1,0 +1,206 @@
+"""SSL contexts from settings and secrets, for both sides; built when first needed and again when a secret has changed.
+
+Connections that exist keep the context they began with: rotation touches new handshakes only, as in Envoy.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from functools import partial
+
+from ..errors import ProxyError
+from ..wheel import Wheel
+from . import verify
+from .config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
+from .layer import TlsLayer
+from .matcher import SanMatcher
+from .peer import PeerCertificate
+from .pem import as_file, load_chain
+from .secrets import Secrets
+
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""TLS 1.2 suites: forward secrecy and AEAD only (the 1.3 ones need no choosing)."""
+
+HANDSHAKE_TIMEOUT = 10.0
+"""Seconds a client may take for its handshake when the chain sets no transport_socket_connect_timeout."""
+
+
+class SecretsMissing(ProxyError):
+    """The settings name a secret that SDS has not delivered yet."""
+
+
+def _certificate(source: CertificateSource, secrets: Secrets) -> tuple[bytes, bytes]:
+    if not source.secret:
+        return source.chain, source.key
+    value = secrets.get(source.secret)
+    if value is None or not value.chain:
+        raise SecretsMissing(f"Secret is not supplied by SDS: {source.secret}")
+    return value.chain, value.key
+
+
+def _trust(source: ValidationSource, secrets: Secrets) -> tuple[bytes, bytes, tuple[SanMatcher, ...]]:
+    """CA bundle, CRL and SAN matchers; a secret's parts are merged over the inline ones (combined_validation_context)."""
+    if not source.secret:
+        return source.trusted_ca, source.crl, source.sans
+    value = secrets.get(source.secret)
+    if value is None or not value.trusted_ca:
+        raise SecretsMissing(f"Secret is not supplied by SDS: {source.secret}")
+    return value.trusted_ca, value.crl or source.crl, source.sans + value.sans
+
+
+def _context(protocol: int, parameters: TlsParameters, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False  # identity is a SAN matcher's business, and a mesh name is a URI
+    context.minimum_version = ssl.TLSVersion[parameters.minimum]
+    context.maximum_version = ssl.TLSVersion[parameters.maximum]
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers(":".join(parameters.ciphers) or _CIPHERS)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
+def _load_trust(context: ssl.SSLContext, ca: bytes, crl: bytes) -> None:
+    context.load_verify_locations(cadata=ca.decode("ascii"))
+    if crl:
+        with as_file(crl) as path:
+            context.load_verify_locations(cafile=path)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
+    context.verify_flags |= _PARTIAL_CHAIN
+
+
+_PARTIAL_CHAIN = getattr(ssl.VerifyFlags, "VERIFY_X509_PARTIAL_CHAIN", ssl.VerifyFlags.VERIFY_DEFAULT)
+"""An intermediate may be the anchor (Envoy sets X509_V_FLAG_PARTIAL_CHAIN)."""
+
+
+class ServerTls:
+    """The server's side of one filter chain."""
+
+    __slots__ = ("_config", "_context", "_sans", "_secrets", "_version", "_wheel", "local_uri_san")
+
+    def __init__(self, config: DownstreamTls, secrets: Secrets, wheel: Wheel) -> None:
+        self._config = config
+        self._secrets = secrets
+        self._wheel = wheel
+        self._context: ssl.SSLContext | None = None
+        self._sans: tuple[SanMatcher, ...] = ()
+        self._version = -1
+        self.local_uri_san = ""
+
+    def context(self) -> ssl.SSLContext:
+        """The context for a new connection; raises SecretsMissing."""
+        if self._context is None or self._version != self._secrets.version:
+            self._context = self._build()
+            self._version = self._secrets.version
+        return self._context
+
+    def _build(self) -> ssl.SSLContext:
+        config = self._config
+        context = _context(ssl.PROTOCOL_TLS_SERVER, config.parameters, config.alpn)
+        for source in config.certificates:
+            chain, key = _certificate(source, self._secrets)
+            load_chain(context, chain, key)
+            self.local_uri_san = _uri(chain)
+        if config.validation.verifies:
+            ca, crl, self._sans = _trust(config.validation, self._secrets)
+            _load_trust(context, ca, crl)
+            context.verify_mode = ssl.CERT_REQUIRED if config.require_client_certificate else ssl.CERT_OPTIONAL
+            # A resumed session would outlive a change of the trust bundle (CVE-2022-21654): none is given out.
+            context.options |= ssl.OP_NO_TICKET
+            context.num_tickets = 0
+        return context
+
+    def layer(self, on_ready: Callable[[TlsLayer], asyncio.Protocol], on_failed: Callable[[str], None]) -> TlsLayer:
+        """A layer for one accepted connection; raises SecretsMissing."""
+        context = self.context()
+        return TlsLayer(
+            context, self._wheel, server_side=True, server_name=None, verify=self._verify, on_ready=on_ready, on_failed=on_failed
+        )
+
+    def _verify(self, der: bytes | None) -> PeerCertificate | None:
+        return verify.check(der, self._config.validation, self._sans)
+
+
+class ClientLayer(TlsLayer):
+    """A client's layer, which can be waited for."""
+
+    __slots__ = ("_established",)
+
+    _established: "asyncio.Future[None]"
+
+    async def established(self) -> None:
+        """The handshake is over; raises ConnectionError with the reason if it failed."""
+        await self._established
+
+
+class ClientTls:
+    """The client's side of one cluster (or of one of its transport socket matches)."""
+
+    __slots__ = ("_context", "_sans", "_secrets", "_version", "_wheel", "config")
+
+    def __init__(self, config: UpstreamTls, secrets: Secrets, wheel: Wheel) -> None:
+        self.config = config
+        self._secrets = secrets
+        self._wheel = wheel
+        self._context: ssl.SSLContext | None = None
+        self._sans: tuple[SanMatcher, ...] = ()
+        self._version = -1
+
+    def context(self) -> ssl.SSLContext:
+        """The context for a new connection; raises SecretsMissing."""
+        if self._context is None or self._version != self._secrets.version:
+            self._context = self._build()
+            self._version = self._secrets.version
+        return self._context
+
+    def _build(self) -> ssl.SSLContext:
+        config = self.config
+        context = _context(ssl.PROTOCOL_TLS_CLIENT, config.parameters, config.alpn)
+        for source in config.certificates:
+            load_chain(context, *_certificate(source, self._secrets))
+        if config.validation.verifies:
+            ca, crl, self._sans = _trust(config.validation, self._secrets)
+            _load_trust(context, ca, crl)
+        else:
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+    def layer(self, protocol: asyncio.Protocol) -> ClientLayer:
+        """A layer for one connection to be made, in front of `protocol`. Raises ConnectionError when secrets are missing."""
+        try:
+            context = self.context()
+        except SecretsMissing as missing:
+            raise ConnectionError(f"TLS error: {missing}") from missing
+        established: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_ready(_: TlsLayer) -> asyncio.Protocol:
+            established.get_loop().call_soon(_settle, established)
+            return protocol
+
+        layer = ClientLayer(
+            context,
+            self._wheel,
+            server_side=False,
+            server_name=self.config.sni or None,
+            verify=partial(verify.check, source=self.config.validation, sans=self._sans),
+            on_ready=on_ready,
+            on_failed=partial(_fail, established),
+        )
+        layer._established = established
+        return layer
+
+
+def _settle(established: "asyncio.Future[None]") -> None:
+    if not established.done():
+        established.set_result(None)
+
+
+def _fail(established: "asyncio.Future[None]", reason: str) -> None:
+    if not established.done():
+        established.set_exception(ConnectionError(f"TLS error: {reason}"))
+
+
+def _uri(chain: bytes) -> str:
+    der = ssl.PEM_cert_to_DER_cert(chain.decode("ascii").partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+    return verify.read(der)[0].principal

@@ -1,0 +1,38 @@
+"""SDS secrets by name. A change raises `version`, and contexts built from an older one are built anew for new connections."""
+
+import ssl
+from collections.abc import Iterator
+
+from ..errors import ConfigError, Problem
+from .config import SecretValue
+from .pem import load_chain
+
+
+class Secrets:
+    """The secrets that this process holds."""
+
+    __slots__ = ("_values", "version")
+
+    def __init__(self) -> None:
+        self._values: dict[str, SecretValue] = {}
+        self.version = 0
+
+    def __iter__(self) -> Iterator[SecretValue]:
+        return iter(self._values.values())
+
+    def get(self, name: str) -> SecretValue | None:
+        return self._values.get(name)
+
+    def put(self, value: SecretValue) -> None:
+        """Take a secret; raises ConfigError when key and certificate do not belong together, and keeps the old one."""
+        if value.chain:
+            try:
+                load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), value.chain, value.key)
+            except ssl.SSLError as error:
+                raise ConfigError(Problem(f"secret {value.name}", f"failed to load private key or certificate: {error.reason}")) from error
+        self._values[value.name] = value
+        self.version += 1
+
+    def remove(self, name: str) -> None:
+        if self._values.pop(name, None) is not None:
+            self.version += 1

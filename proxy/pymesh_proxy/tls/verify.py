@@ -1,0 +1,87 @@
+"""Whether a peer's certificate, whose chain OpenSSL has verified, names someone we talk to.
+
+Subject alternative names, key and certificate pins as Envoy's CertificateValidationContext; and for a SPIFFE certificate the
+rules of X509-SVID that Envoy's plain validator lets slip: exactly one URI, a well-formed id, no authority of its own.
+"""
+
+import base64
+import hashlib
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from pymesh import identity
+
+from .config import ValidationSource
+from .layer import PeerRejected
+from .matcher import SanMatcher
+from .peer import PeerCertificate
+
+_KINDS = ((x509.UniformResourceIdentifier, "URI"), (x509.DNSName, "DNS"), (x509.RFC822Name, "EMAIL"))
+
+
+@lru_cache(maxsize=4096)
+def read(der: bytes) -> tuple[PeerCertificate, tuple[tuple[str, str], ...], str, str]:
+    """The certificate's facts, its `(kind, name)` pairs, its SPKI pin, and what is wrong with it as an SVID (empty: nothing)."""
+    certificate = x509.load_der_x509_certificate(der)
+    names = _names(certificate)
+    uris = tuple(name for kind, name in names if kind == "URI")
+    spki = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    facts = PeerCertificate(
+        uri_sans=uris,
+        dns_sans=tuple(name for kind, name in names if kind == "DNS"),
+        subject=certificate.subject.rfc4514_string(),
+        issuer=certificate.issuer.rfc4514_string(),
+        serial=f"{certificate.serial_number:x}",
+        sha256=hashlib.sha256(der).hexdigest(),
+        der=der,
+    )
+    pin = base64.b64encode(hashlib.sha256(spki).digest()).decode()
+    return facts, names, pin, _svid_fault(certificate, uris)
+
+
+def _names(certificate: x509.Certificate) -> tuple[tuple[str, str], ...]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    pairs = [(kind, name.value) for name in found for general, kind in _KINDS if isinstance(name, general)]
+    pairs += [("IP_ADDRESS", str(address)) for address in found.get_values_for_type(x509.IPAddress)]
+    return tuple(pairs)
+
+
+def _svid_fault(certificate: x509.Certificate, uris: tuple[str, ...]) -> str:
+    if not any(uri.lower().startswith("spiffe:") for uri in uris):
+        return ""
+    if len(uris) != 1:
+        return "a SPIFFE certificate has exactly one URI SAN"
+    try:
+        identity.parse(uris[0])
+    except identity.InvalidSpiffeId as fault:
+        return str(fault)
+    for extension in certificate.extensions:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints) and value.ca:
+            return "a workload's certificate is not a CA's"
+        if isinstance(value, x509.KeyUsage) and (value.key_cert_sign or value.crl_sign):
+            return "a workload's key may not sign certificates"
+    return ""
+
+
+def check(der: bytes | None, source: ValidationSource, sans: tuple[SanMatcher, ...]) -> PeerCertificate | None:
+    """The peer's facts; None when it showed no certificate. Raises PeerRejected."""
+    if der is None:
+        return None
+    facts, names, pin, fault = read(der)
+    if not source.verifies:
+        return facts
+    if fault:
+        raise PeerRejected(f"SPIFFE: {fault}")
+    if sans and not any(matcher.matches(names) for matcher in sans):
+        raise PeerRejected(f"SAN matcher: certificate SANs are {[name for _, name in names]}, wanted {[matcher.text for matcher in sans]}")
+    if source.spki and pin not in source.spki:
+        raise PeerRejected("the public key is not a pinned one")
+    if source.hashes and facts.sha256 not in source.hashes:
+        raise PeerRejected("the certificate is not a pinned one")
+    return facts

@@ -1,0 +1,54 @@
+"""Clusters whose endpoints are names: resolved again and again, with the last good answer kept through failures."""
+
+import asyncio
+import logging
+import socket
+from dataclasses import replace
+
+from .cluster import Cluster
+from .config import Assignment, Discovery, EndpointConfig
+
+_log = logging.getLogger("pymesh.proxy.dns")
+
+_FAMILY = {"V4_ONLY": socket.AF_INET, "V6_ONLY": socket.AF_INET6}
+
+
+class Resolver:
+    """Keeps one STRICT_DNS or LOGICAL_DNS cluster's endpoints fresh."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._last: dict[tuple[str, int], list[str]] = {}
+
+    async def run(self) -> None:
+        """Resolve, assign, wait, for as long as the cluster lives."""
+        while True:
+            await self._refresh()
+            await asyncio.sleep(self._cluster.config.dns_refresh)
+
+    async def _refresh(self) -> None:
+        config = self._cluster.config
+        assert config.assignment is not None
+        found: list[EndpointConfig] = []
+        for endpoint in config.assignment.endpoints:
+            addresses = await self._resolve(endpoint)
+            if config.discovery is Discovery.LOGICAL_DNS:
+                addresses = addresses[:1]
+            hostname = endpoint.hostname or endpoint.host
+            found += [replace(endpoint, host=address, hostname=hostname) for address in addresses]
+        former = self._cluster.assignment
+        if former is None or former.endpoints != tuple(found):
+            for gone in self._cluster.assign(Assignment(cluster=config.name, endpoints=tuple(found))):
+                if gone.pool is not None:
+                    gone.pool.close()
+
+    async def _resolve(self, endpoint: EndpointConfig) -> list[str]:
+        key = (endpoint.host, endpoint.port)
+        family = _FAMILY.get(self._cluster.config.dns_family, socket.AF_UNSPEC)
+        try:
+            answers = await asyncio.get_running_loop().getaddrinfo(*key, family=family, type=socket.SOCK_STREAM)
+        except OSError as error:
+            _log.warning("cluster %s: cannot resolve %s: %s", self._cluster.config.name, endpoint.host, error)
+            return self._last.get(key, [])
+        self._last[key] = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        return self._last[key]

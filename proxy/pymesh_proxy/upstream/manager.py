@@ -1,0 +1,129 @@
+"""The clusters of a process by name, and who keeps their endpoints fresh."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pymesh.tasks import spawn
+
+from ..tls.config import UpstreamTls
+from ..tls.contexts import ClientTls
+from .cluster import Cluster, Endpoint
+from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
+from .dns import Resolver
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
+
+
+class Clusters:
+    """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
+
+    __slots__ = ("_by_eds_name", "_clusters", "_original", "_resolving", "_runtime")
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+        self._clusters: dict[str, Cluster] = {}
+        self._by_eds_name: dict[str, set[str]] = {}
+        self._resolving: dict[str, asyncio.Task[None]] = {}
+        self._original: dict[tuple[str, str, int], Endpoint] = {}
+
+    def __iter__(self) -> Iterator[Cluster]:
+        return iter(self._clusters.values())
+
+    def __len__(self) -> int:
+        return len(self._clusters)
+
+    def get(self, name: str) -> Cluster | None:
+        return self._clusters.get(name)
+
+    def put(self, config: ClusterConfig) -> Cluster:
+        """Add or replace a cluster."""
+        former = self._clusters.get(config.name)
+        if former is not None and former.config == config:
+            former.config = config
+            return former
+        cluster = Cluster(
+            config,
+            self._tls(config.tls),
+            tuple((frozenset(match.labels), self._tls(match.tls)) for match in config.transport_matches),
+        )
+        if config.assignment is not None and config.discovery is Discovery.STATIC:
+            cluster.assign(config.assignment)
+        elif former is not None and former.assignment is not None:
+            cluster.assign(former.assignment)
+        self._drop(config.name)
+        self._clusters[config.name] = cluster
+        if config.discovery is Discovery.EDS:
+            self._by_eds_name.setdefault(config.eds_name or config.name, set()).add(config.name)
+        if config.discovery in (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS):
+            self._resolving[config.name] = spawn(Resolver(cluster).run(), name=f"dns {config.name}")
+        return cluster
+
+    def _tls(self, config: UpstreamTls | None) -> ClientTls | None:
+        return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel)
+
+    def remove(self, name: str) -> None:
+        """Forget a cluster; exchanges under way finish."""
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        task = self._resolving.pop(name, None)
+        if task is not None:
+            task.cancel()
+        cluster = self._clusters.pop(name, None)
+        if cluster is None:
+            return
+        if cluster.config.discovery is Discovery.EDS:
+            self._by_eds_name[cluster.config.eds_name or name].discard(name)
+        for endpoint in cluster.endpoints:
+            _close(endpoint)
+
+    def assign(self, assignment: Assignment) -> None:
+        """Give the clusters of an EDS name their endpoints."""
+        for name in self._by_eds_name.get(assignment.cluster, ()):
+            for endpoint in self._clusters[name].assign(assignment):
+                _close(endpoint)
+
+    def original_destination(self, cluster: Cluster, destination: tuple[str, int] | None) -> Endpoint | None:
+        """The endpoint of an ORIGINAL_DST cluster: wherever the client meant to go."""
+        if destination is None:
+            return None
+        key = (cluster.config.name, *destination)
+        endpoint = self._original.get(key)
+        if endpoint is None:
+            self._forget_unused()
+            config = EndpointConfig(host=destination[0], port=destination[1])
+            endpoint = self._original[key] = Endpoint(config, cluster.tls_for(config))
+        return endpoint
+
+    def _forget_unused(self) -> None:
+        """Keep only destinations with a connection or a request (Envoy's cleanup_interval, done when a new one comes)."""
+        if len(self._original) >= _ORIGINAL_LIMIT:
+            used = {key: endpoint for key, endpoint in self._original.items() if endpoint.cx_active or endpoint.rq_active}
+            self._original = used
+
+
+_ORIGINAL_LIMIT = 1024
+"""Original destinations remembered before those without a connection are forgotten."""
+
+
+def _close(endpoint: Endpoint) -> None:
+    if endpoint.pool is not None:
+        endpoint.pool.close()
+
+
+class Pools:
+    """The pool of an endpoint, made when first needed."""
+
+    __slots__ = ("_runtime",)
+
+    def __init__(self, runtime: "Runtime") -> None:
+        self._runtime = runtime
+
+    def of(self, cluster: Cluster, endpoint: Endpoint) -> Pool:
+        pool = endpoint.pool
+        if pool is None:
+            pool = endpoint.pool = Pool(self._runtime, cluster, endpoint)
+        return pool

@@ -1,0 +1,153 @@
+"""The HTTP/1.1 connections of one endpoint: the last one used is the first one taken, waiting requests go first come first served.
+
+All state is three collections (idle, waiting, connecting); every change of state ends in `_serve`, which alone matches
+connections with waiting requests.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pymesh.tasks import spawn
+
+from ..errors import Cause
+from ..http.h1_client import ClientConnection
+from ..wheel import NEVER
+from .dial import DialFailed, dial
+
+if TYPE_CHECKING:
+    from ..http.router import Router
+    from ..runtime import Runtime
+    from .cluster import Cluster, Endpoint
+
+
+class Pool:
+    """Connections from one cluster to one of its endpoints."""
+
+    __slots__ = ("_all", "_closing", "_connecting", "_idle", "_runtime", "_waiting", "cluster", "endpoint")
+
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
+        self._runtime = runtime
+        self.cluster = cluster
+        self.endpoint = endpoint
+        self._idle: list[ClientConnection] = []
+        self._waiting: deque[Router] = deque()
+        self._all: set[ClientConnection] = set()
+        self._connecting = 0
+        self._closing = False
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.endpoint.config.address} idle={len(self._idle)} waiting={len(self._waiting)} connecting={self._connecting}>"
+
+    def acquire(self, router: "Router") -> None:
+        """Give the exchange a connection, now (on_connection is called before this returns) or as soon as there is one."""
+        if self._idle and not self._waiting:
+            self._take(router)
+            return
+        breaker = self.cluster.breaker
+        if not breaker.admits_pending():
+            self.cluster.upstream_rq_pending_overflow += 1
+            router.on_failed(Cause.OVERFLOW, sent=False)
+            return
+        breaker.pending += 1
+        self.endpoint.rq_pending_active += 1
+        self._waiting.append(router)
+        self._grow()
+
+    def _take(self, router: "Router") -> None:
+        connection = self._idle.pop()
+        self._runtime.wheel.arm(connection, NEVER)
+        router.on_connection(connection)
+
+    def _grow(self) -> None:
+        """One more connection when more requests wait than connections are on their way."""
+        if self._connecting >= len(self._waiting):
+            return
+        if not self.cluster.breaker.admits_connection(self.endpoint.cx_active):
+            self.cluster.upstream_cx_overflow += 1
+            return
+        self._connecting += 1
+        self.cluster.breaker.connections += 1
+        self.endpoint.cx_active += 1
+        spawn(self._connect(), name=f"connect {self.endpoint.config.address}")
+
+    async def _connect(self) -> None:
+        connection = ClientConnection(self)
+        self.cluster.upstream_cx_total += 1
+        self.endpoint.cx_total += 1
+        try:
+            await dial(self._runtime, self.cluster, self.endpoint, connection)
+        except DialFailed as failed:
+            self._failed(failed)
+            return
+        self._connecting -= 1
+        self._all.add(connection)
+        if connection.closed:
+            self._uncount()
+            return
+        self.release(connection)
+
+    def _failed(self, failed: DialFailed) -> None:
+        self._connecting -= 1
+        self._uncount()
+        self.endpoint.cx_connect_fail += 1
+        self.cluster.upstream_cx_connect_fail += 1
+        if failed.cause is Cause.CONNECT_TIMEOUT:
+            self.cluster.upstream_cx_connect_timeout += 1
+        # As in Envoy, one failed connection fails every request that waits for this endpoint: each may try another one.
+        waiting, self._waiting = self._waiting, deque()
+        for router in waiting:
+            self._leave_queue()
+            router.on_failed(failed.cause, failed.reason, sent=False)
+
+    def _leave_queue(self) -> None:
+        self.cluster.breaker.pending -= 1
+        self.endpoint.rq_pending_active -= 1
+
+    def _uncount(self) -> None:
+        self.cluster.breaker.connections -= 1
+        self.endpoint.cx_active -= 1
+        self.cluster.upstream_cx_destroy += 1
+
+    def release(self, connection: ClientConnection) -> None:
+        """A connection is free: the longest waiting request gets it, else it idles."""
+        limit = self.cluster.config.max_requests_per_connection
+        if self._closing or (limit and connection.requests >= limit):
+            connection.transport.close()
+            self._serve_next()
+            return
+        self._idle.append(connection)
+        idle = self.cluster.config.idle_timeout
+        if idle:
+            self._runtime.wheel.arm(connection, self._runtime.loop.time() + idle)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._idle:
+            self._leave_queue()
+            self._take(self._waiting.popleft())
+
+    def _serve_next(self) -> None:
+        if self._waiting:
+            self._grow()
+
+    def forget(self, router: "Router") -> None:
+        """The exchange no longer waits."""
+        if router in self._waiting:
+            self._waiting.remove(router)
+            self._leave_queue()
+
+    def lost(self, connection: ClientConnection) -> None:
+        """A connection has closed."""
+        self._runtime.wheel.arm(connection, NEVER)
+        if connection in self._all:
+            self._all.remove(connection)
+            self._uncount()
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._serve_next()
+
+    def close(self) -> None:
+        """The endpoint is gone: idle connections close now, busy ones after their answer."""
+        self._closing = True
+        for connection in self._idle:
+            connection.transport.close()

@@ -1,0 +1,145 @@
+"""More cores, more processes: the parent of `--concurrency N` workers, which share ports by SO_REUSEPORT.
+
+Workers are started by exec, never by fork: grpcio does not survive a fork. The parent holds no traffic; it starts workers
+again when they die, passes signals on, and answers the public admin address for all of them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from . import process
+from .discovery.backoff import Backoff
+from .launch import Launch
+
+_log = logging.getLogger("pymesh.proxy.workers")
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+_STEADY = 10.0
+"""Seconds after which a worker that dies had been well: its next start waits no longer than the first."""
+
+KILL_AFTER = 5.0
+"""Seconds that a worker gets beyond its drain time before it is killed."""
+
+UNUSABLE = 64
+
+
+class Child(Protocol):
+    """A started process (asyncio.subprocess.Process)."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, number: int, /) -> None: ...
+
+
+Start = Callable[[int], Awaitable[Child]]
+"""Starts the worker of an index."""
+
+
+class Supervisor:
+    """Keeps N workers alive until told to stop. One coroutine a worker: start, watch, back off."""
+
+    def __init__(self, start: Start, count: int, *, backoff: Callable[[], Backoff] = Backoff) -> None:
+        self._start = start
+        self._count = count
+        self._backoff = backoff
+        self._children: dict[int, Child] = {}
+        self._stopping = asyncio.Event()
+        self._unusable = False
+
+    def __repr__(self) -> str:
+        return f"<Supervisor {len(self._children)} of {self._count} alive{', stopping' if self._stopping.is_set() else ''}>"
+
+    async def run(self) -> int:
+        """Returns the exit code when every worker is gone: 64 if a worker could not use the configuration, else 0."""
+        async with asyncio.TaskGroup() as group:
+            for index in range(self._count):
+                group.create_task(self._keep(index), name=f"worker {index}")
+        return UNUSABLE if self._unusable else 0
+
+    def forward(self, number: int) -> None:
+        """Pass a signal on to every worker; those that mean the end are also the parent's."""
+        if number in (signal.SIGTERM, signal.SIGINT):
+            self._stopping.set()
+        for child in self._children.values():
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
+
+    def kill(self) -> None:
+        """The time to leave in order is over."""
+        self.forward(signal.SIGKILL)
+
+    async def _keep(self, index: int) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = self._backoff()
+        while not self._stopping.is_set():
+            born = loop.time()
+            code = await self._live(index)
+            if code == UNUSABLE:
+                self._unusable = True
+                self.forward(signal.SIGTERM)
+            if self._stopping.is_set():
+                return
+            if loop.time() - born > _STEADY:
+                backoff.reset()
+            delay = backoff.next()
+            _log.error("worker %d ended with %d; starting it again in %.1f s", index, code, delay)
+            await self._pause(delay)
+
+    async def _live(self, index: int) -> int:
+        child = self._children[index] = await self._start(index)
+        if self._stopping.is_set():  # told to stop while it was being started
+            child.send_signal(signal.SIGTERM)
+        try:
+            return await child.wait()
+        finally:
+            del self._children[index]
+
+    async def _pause(self, delay: float) -> None:
+        """Wait, or be told to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
+
+
+async def serve(launch: Launch, arguments: Sequence[str]) -> int:
+    """Be the only worker, one of several, or the parent; returns the exit code."""
+    if launch.concurrency == 1 or launch.worker_socket is not None:
+        await process.serve(launch)
+        return 0
+    await process.validate(launch)
+    with tempfile.TemporaryDirectory(prefix="pymesh-proxy-") as directory:
+        return await _supervise(launch, arguments, Path(directory))
+
+
+async def _supervise(launch: Launch, arguments: Sequence[str], directory: Path) -> int:
+    sockets = [directory / f"worker-{index}.sock" for index in range(launch.concurrency)]
+    supervisor = Supervisor(lambda index: _exec(arguments, sockets[index]), launch.concurrency)
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        for number in FORWARDED:
+            loop.add_signal_handler(number, _forward, supervisor, number, launch.drain_time + KILL_AFTER)
+            stack.callback(loop.remove_signal_handler, number)
+        return await supervisor.run()
+
+
+def _forward(supervisor: Supervisor, number: int, patience: float) -> None:
+    supervisor.forward(number)
+    if number != signal.SIGUSR1:
+        asyncio.get_running_loop().call_later(patience, supervisor.kill)
+
+
+async def _exec(arguments: Sequence[str], socket: Path) -> Child:
+    """A worker; it notices by the end of its standard input that the parent is gone, however that came about."""
+    command = [sys.executable, "-m", "pymesh_proxy.main", *arguments, "--worker", str(socket)]
+    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)

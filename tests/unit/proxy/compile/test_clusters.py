@@ -1,0 +1,173 @@
+import pytest
+
+from pymesh_proxy.compile.clusters import compile_cluster
+from pymesh_proxy.compile.references import secrets_of
+from pymesh_proxy.upstream.config import Balancing, Discovery, Limits, UpstreamProtocol
+
+STATIC = """
+name: up
+type: STATIC
+load_assignment:
+  cluster_name: up
+  endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 80}}}}]}]
+"""
+
+OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+HTTP = f"type.googleapis.com/{OPTIONS}"
+TLS = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+
+ISTIO = f"""
+name: outbound|80||a.default.svc.cluster.local
+type: EDS
+eds_cluster_config: {{eds_config: {{ads: {{}}, initial_fetch_timeout: 0s, resource_api_version: V3}}, service_name: outbound|80||a}}
+connect_timeout: 10s
+lb_policy: LEAST_REQUEST
+circuit_breakers: {{thresholds: [{{max_connections: 4294967295, max_pending_requests: 7, max_requests: 8, max_retries: 9}}]}}
+common_lb_config: {{healthy_panic_threshold: {{}}}}
+upstream_connection_options: {{tcp_keepalive: {{keepalive_time: 60}}}}
+metadata: {{filter_metadata: {{istio: {{services: [{{host: a, name: a, namespace: default}}]}}}}}}
+typed_extension_protocol_options:
+  envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+    "@type": {HTTP}
+    common_http_protocol_options: {{idle_timeout: 5s, max_requests_per_connection: 3, max_connection_duration: 9s, max_headers_count: 50}}
+    use_downstream_protocol_config: {{http_protocol_options: {{}}, http2_protocol_options: {{}}}}
+transport_socket_matches:
+- name: tlsMode-istio
+  match: {{tlsMode: istio}}
+  transport_socket:
+    name: envoy.transport_sockets.tls
+    typed_config:
+      "@type": {TLS}
+      sni: outbound_.80_._.a
+      common_tls_context:
+        alpn_protocols: [istio]
+        tls_certificate_sds_secret_configs:
+        - name: default
+          sds_config: {{api_config_source: {{api_type: GRPC, grpc_services: [{{envoy_grpc: {{cluster_name: sds-grpc}}}}]}}}}
+        combined_validation_context:
+          default_validation_context: {{match_typed_subject_alt_names: [{{san_type: URI, matcher: {{exact: "spiffe://x"}}}}]}}
+          validation_context_sds_secret_config: {{name: ROOTCA, sds_config: {{ads: {{}}}}}}
+- name: tlsMode-disabled
+  match: {{}}
+  transport_socket:
+    name: raw
+    typed_config: {{"@type": type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer}}
+"""
+
+
+def test_a_minimal_static_cluster_has_envoys_defaults(parse):
+    cluster = compile_cluster(parse("cluster", STATIC))
+    assert (cluster.discovery, cluster.balancing, cluster.protocol) == (Discovery.STATIC, Balancing.ROUND_ROBIN, UpstreamProtocol.HTTP1)
+    assert (cluster.connect_timeout, cluster.idle_timeout, cluster.buffer_limit) == (5.0, 3600.0, 1024 * 1024)
+    assert (cluster.limits, cluster.panic_threshold, cluster.tls, cluster.keepalive) == (Limits(), 50.0, None, None)
+    assert (cluster.max_response_headers, cluster.max_response_headers_count) == (80 * 1024, 100)
+
+
+def test_an_istio_cluster_is_honoured_whole(parse):
+    cluster = compile_cluster(parse("cluster", ISTIO))
+    assert (cluster.discovery, cluster.eds_name, cluster.balancing) == (Discovery.EDS, "outbound|80||a", Balancing.LEAST_REQUEST)
+    assert cluster.limits == Limits(max_connections=2**32 - 1, max_pending_requests=7, max_requests=8, max_retries=9)
+    assert (cluster.panic_threshold, cluster.keepalive, cluster.protocol) == (0.0, (9, 60, 75), UpstreamProtocol.DOWNSTREAM)
+    assert (cluster.idle_timeout, cluster.max_requests_per_connection, cluster.max_connection_duration) == (5.0, 3, 9.0)
+    assert cluster.max_response_headers_count == 50
+    assert cluster.metadata == {"istio": {"services": [{"host": "a", "name": "a", "namespace": "default"}]}}
+    mutual, plain = cluster.transport_matches
+    assert (mutual.labels, mutual.tls.sni, mutual.tls.alpn) == ((("tlsMode", "istio"),), "outbound_.80_._.a", ("istio",))
+    assert (plain.labels, plain.tls) == ((), None)
+    assert secrets_of(cluster) == {"default", "ROOTCA"}
+
+
+def test_istios_black_hole_has_no_endpoints(parse):
+    assert compile_cluster(parse("cluster", "{name: BlackHoleCluster, type: STATIC, connect_timeout: 10s}")).assignment.endpoints == ()
+
+
+def test_istios_passthrough_clusters_go_to_the_original_destination(parse):
+    bind = "upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}}"
+    cluster = compile_cluster(parse("cluster", f"{{name: p, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, {bind}}}"))
+    assert (cluster.discovery, cluster.balancing, cluster.bind_address) == (Discovery.ORIGINAL_DST, Balancing.CLUSTER_PROVIDED, "127.0.0.6")
+
+
+def test_dns_settings_are_read(parse):
+    text = STATIC.replace("STATIC", "STRICT_DNS").replace("127.0.0.1", "a.test")
+    text += "dns_refresh_rate: 60s\nrespect_dns_ttl: true\ndns_lookup_family: V4_ONLY\ndns_jitter: 0.1s\n"
+    cluster = compile_cluster(parse("cluster", text))
+    assert (cluster.dns_refresh, cluster.respect_dns_ttl, cluster.dns_family) == (60.0, True, "V4_ONLY")
+
+
+def test_the_first_known_balancing_policy_is_taken(parse):
+    text = (
+        STATIC
+        + """
+load_balancing_policy:
+  policies:
+  - typed_extension_config: {name: x, typed_config: {"@type": type.googleapis.com/google.protobuf.Duration, value: 1s}}
+  - typed_extension_config:
+      name: y
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest, choice_count: 4}
+  - typed_extension_config:
+      name: z
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.load_balancing_policies.random.v3.Random}
+"""
+    )
+    cluster = compile_cluster(parse("cluster", text))
+    assert (cluster.balancing, cluster.choice_count) == (Balancing.LEAST_REQUEST, 4)
+
+
+def test_the_older_protocol_fields_still_count(parse):
+    cluster = compile_cluster(
+        parse("cluster", STATIC + "max_requests_per_connection: 5\ncommon_http_protocol_options: {idle_timeout: 2s}\n")
+    )
+    assert (cluster.max_requests_per_connection, cluster.idle_timeout) == (5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ("connect_timeout: 0s", "connect_timeout"),
+        ("lb_policy: RING_HASH", "lb_policy"),
+        ("lb_policy: CLUSTER_PROVIDED", "lb_policy"),
+        ("outlier_detection: {consecutive_5xx: 3}", "outlier_detection"),
+        (
+            "health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]",
+            "health_checks",
+        ),
+        ("lb_subset_config: {fallback_policy: ANY_ENDPOINT}", "lb_subset_config"),
+        ("http2_protocol_options: {}", "http2_protocol_options"),
+        ("circuit_breakers: {thresholds: [{priority: HIGH}]}", "circuit_breakers.thresholds[0].priority"),
+        ("circuit_breakers: {thresholds: [{retry_budget: {}}]}", "circuit_breakers.thresholds[0].retry_budget"),
+        ("common_lb_config: {locality_weighted_lb_config: {}}", "common_lb_config.locality_weighted_lb_config"),
+        ("least_request_lb_config: {choice_count: 1}", "least_request_lb_config.choice_count"),
+        ("eds_cluster_config: {eds_config: {ads: {}}}", "eds_cluster_config"),
+        ("upstream_bind_config: {source_address: {address: nonsense, port_value: 0}}", "upstream_bind_config.source_address.address"),
+        (
+            "typed_extension_protocol_options: {x: {'@type': type.googleapis.com/google.protobuf.Duration, value: 1s}}",
+            "typed_extension_protocol_options['x']",
+        ),
+        (
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, explicit_http_config: {{http2_protocol_options: {{}}}}}}}}",
+            f"typed_extension_protocol_options['{OPTIONS}'].explicit_http_config.http2_protocol_options",
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_its_field(parse, problems, extra, field):
+    assert field in problems(compile_cluster, parse("cluster", f"{STATIC}{extra}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("{type: STATIC}", "name"),
+        (STATIC.replace("127.0.0.1", "a.test"), "load_assignment"),
+        ("{name: a, type: LOGICAL_DNS}", "load_assignment"),
+        ("{name: a, type: EDS}", "eds_cluster_config"),
+        ("{name: a, type: EDS, eds_cluster_config: {eds_config: {path_config_source: {path: /x}}}}", "eds_cluster_config.eds_config"),
+        ("{name: a, type: ORIGINAL_DST}", "lb_policy"),
+        (
+            "{name: a, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true}}",
+            "original_dst_lb_config.use_http_header",
+        ),
+        ("{name: a, cluster_type: {name: envoy.clusters.aggregate}}", "cluster_type"),
+    ],
+)
+def test_a_cluster_must_fit_its_type(parse, problems, text, field):
+    assert field in problems(compile_cluster, parse("cluster", text))

@@ -1,0 +1,158 @@
+import pytest
+import yaml
+
+from pymesh_proxy.compile.context import LogFormat
+from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.http.options import ClientCert, Codec, EscapedSlashes, ServerHeader, Underscores
+
+URL = "type.googleapis.com/envoy.extensions."
+ROUTER = {"name": "router", "typed_config": {"@type": f"{URL}filters.http.router.v3.Router"}}
+UNKNOWN = {"name": "mine", "typed_config": {"@type": f"{URL}filters.http.cors.v3.Cors"}}
+MINIMAL = {"stat_prefix": "h", "route_config": {"name": "r"}, "http_filters": [ROUTER]}
+
+
+def typed_struct(name, kind, value=None):
+    return {
+        "name": name,
+        "typed_config": {
+            "@type": "type.googleapis.com/udpa.type.v1.TypedStruct",
+            "type_url": f"type.googleapis.com/{kind}",
+            "value": value or {},
+        },
+    }
+
+
+STATS = typed_struct("istio.stats", "stats.PluginConfig")
+PEERS = typed_struct("istio.metadata_exchange", "io.istio.http.peer_metadata.Config")
+
+
+def listener(manager):
+    config = {"@type": f"{URL}filters.network.http_connection_manager.v3.HttpConnectionManager", **manager}
+    return yaml.safe_dump(
+        {
+            "name": "l",
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 80}},
+            "traffic_direction": "OUTBOUND",
+            "filter_chains": [{"filters": [{"name": "h", "typed_config": config}]}],
+        }
+    )
+
+
+@pytest.fixture
+def options(parse, ctx):
+    return lambda **manager: compile_listener(parse("listener", listener({**MINIMAL, **manager})), ctx).chains[0].terminal
+
+
+@pytest.fixture
+def refused(parse, ctx, problems):
+    def collect(**manager):
+        found = problems(compile_listener, parse("listener", listener({**MINIMAL, **manager})), ctx)
+        return {path.removeprefix("filter_chains[0].filters[0].typed_config."): message for path, message in found.items()}
+
+    return collect
+
+
+def test_a_minimal_manager_has_envoys_defaults(options):
+    made = options()
+    assert (made.codec, made.server_name, made.server_header) == (Codec.AUTO, b"envoy", ServerHeader.OVERWRITE)
+    assert (made.idle_timeout, made.stream_idle_timeout, made.request_timeout, made.drain_timeout) == (3600.0, 300.0, 0.0, 5.0)
+    assert (made.max_request_headers, made.max_headers_count, made.generate_request_id) == (60 * 1024, 100, True)
+    assert (made.filters, made.observers, made.upgrades, made.suppress_envoy_headers) == ((), (), frozenset(), False)
+
+
+def test_istios_manager_is_honoured_whole(options):
+    made = options(
+        server_name="istio-envoy",
+        server_header_transformation="PASS_THROUGH",
+        use_remote_address=False,
+        normalize_path=True,
+        path_with_escaped_slashes_action="UNESCAPE_AND_FORWARD",
+        stream_idle_timeout="0s",
+        upgrade_configs=[{"upgrade_type": "websocket"}],
+        forward_client_cert_details="APPEND_FORWARD",
+        set_current_client_cert_details={"subject": True, "uri": True, "dns": True},
+        common_http_protocol_options={"idle_timeout": "5s", "headers_with_underscores_action": "DROP_HEADER", "max_headers_count": 7},
+        http_protocol_options={"accept_http_10": True},
+        request_timeout="1.5s",
+        max_request_headers_kb=96,
+    )
+    assert (made.server_name, made.server_header, made.normalize_path) == (b"istio-envoy", ServerHeader.PASS_THROUGH, True)
+    assert (made.escaped_slashes, made.stream_idle_timeout, made.upgrades) == (EscapedSlashes.UNESCAPE_AND_FORWARD, 0.0, {b"websocket"})
+    assert made.forward_client_cert is ClientCert.APPEND_FORWARD
+    assert (made.client_cert_subject, made.client_cert_uri, made.client_cert_dns, made.client_cert_cert) == (True, True, True, False)
+    assert (made.idle_timeout, made.underscores, made.max_headers_count) == (5.0, Underscores.DROP_HEADER, 7)
+    assert (made.accept_http_10, made.request_timeout, made.max_request_headers) == (True, 1.5, 96 * 1024)
+
+
+def test_istios_filters_become_a_filter_and_an_observer(options, process):
+    made = options(http_filters=[PEERS, STATS, ROUTER])
+    assert made.filters == ("peer metadata OUTBOUND",)
+    assert [observer.__self__.what for observer in made.observers] == ["OUTBOUND"]
+    assert process.stats == ["OUTBOUND"]
+
+
+def test_the_router_can_keep_envoys_headers_back(options):
+    router = {"name": "r", "typed_config": {**ROUTER["typed_config"], "suppress_envoy_headers": True}}
+    assert options(http_filters=[router]).suppress_envoy_headers is True
+
+
+def test_an_unknown_filter_is_left_out_only_if_optional_or_disabled(options, refused):
+    assert options(http_filters=[{**UNKNOWN, "is_optional": True}, {**UNKNOWN, "disabled": True}, ROUTER]).filters == ()
+    assert "no implementation of 'mine'" in refused(http_filters=[UNKNOWN, ROUTER])["http_filters[0].typed_config"]
+
+
+def test_routes_by_name_share_the_processs_slot(options, process):
+    rds = {"route_config_name": "80", "config_source": {"ads": {}}}
+    manager = {"rds": rds, "route_config": None}
+    assert options(**manager).route is process.slots["80"]
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ({"path": "/a"}, ("/a", LogFormat())),
+        ({"path": "/a", "log_format": {"text_format_source": {"inline_string": "%PROTOCOL%\n"}}}, ("/a", LogFormat(text="%PROTOCOL%\n"))),
+        ({"path": "/a", "log_format": {"text_format": "x"}}, ("/a", LogFormat(text="x"))),
+        (
+            {"path": "/a", "log_format": {"json_format": {"p": "%PROTOCOL%"}, "omit_empty_values": True}},
+            ("/a", LogFormat(json={"p": "%PROTOCOL%"}, omit_empty_values=True)),
+        ),
+        ({}, ("/dev/stdout", LogFormat())),
+    ],
+)
+def test_access_logs_are_opened_with_their_format(options, process, log, expected):
+    kind = "file.v3.FileAccessLog" if log else "stream.v3.StdoutAccessLog"
+    made = options(access_log=[{"name": "log", "typed_config": {"@type": f"{URL}access_loggers.{kind}", **log}}])
+    assert process.logs == [expected]
+    assert len(made.observers) == 1
+
+
+@pytest.mark.parametrize(
+    ("manager", "field"),
+    [
+        ({"codec_type": "HTTP2"}, "codec_type"),
+        ({"codec_type": "HTTP3"}, "codec_type"),
+        ({"stat_prefix": ""}, "stat_prefix"),
+        ({"http_filters": []}, "http_filters"),
+        ({"http_filters": [STATS]}, "http_filters[0]"),
+        ({"http_filters": [ROUTER, ROUTER]}, "http_filters[0]"),
+        (
+            {"http_filters": [typed_struct("istio.stats", "stats.PluginConfig", {"metrics": []}), ROUTER]},
+            "http_filters[0].typed_config.value",
+        ),
+        ({"tracing": {}}, "tracing"),
+        ({"local_reply_config": {}}, "local_reply_config"),
+        ({"proxy_100_continue": True}, "proxy_100_continue"),
+        ({"http_protocol_options": {"enable_trailers": True}}, "http_protocol_options.enable_trailers"),
+        ({"http_protocol_options": {"header_key_format": {"proper_case_words": {}}}}, "http_protocol_options.header_key_format"),
+        ({"max_request_headers_kb": 9000}, "max_request_headers_kb"),
+        ({"upgrade_configs": [{"upgrade_type": "CONNECT"}]}, "upgrade_configs[0].upgrade_type"),
+        ({"route_config": None}, "route_specifier"),
+        ({"route_config": None, "scoped_routes": {"name": "x"}}, "scoped_routes"),
+        ({"route_config": None, "rds": {"route_config_name": "", "config_source": {"ads": {}}}}, "rds.route_config_name"),
+        ({"access_log": [{"name": "x", "filter": {"not_health_check_filter": {}}}]}, "access_log[0].filter"),
+        ({"route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "cors": {}}]}}, "route_config.virtual_hosts[0].cors"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_its_field(refused, manager, field):
+    assert field in refused(**manager)

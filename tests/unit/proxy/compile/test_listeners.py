@@ -1,0 +1,142 @@
+import pytest
+
+from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.compile.references import routes_of, secrets_of
+from pymesh_proxy.tcp.config import TcpOptions
+
+URL = "type.googleapis.com/"
+TCP = f"{{name: t, typed_config: {{'@type': {URL}envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, cluster: up}}}}"
+STATS = f"{{name: istio.stats, typed_config: {{'@type': {URL}udpa.type.v1.TypedStruct, type_url: {URL}stats.PluginConfig}}}}"
+
+
+def listener(chains=f"[{{filters: [{TCP}]}}]", extra=""):
+    return f"name: l\naddress: {{socket_address: {{address: 0.0.0.0, port_value: 15006}}}}\nfilter_chains: {chains}\n{extra}\n"
+
+
+def listener_filter(name, options=""):
+    kind = "".join(word.capitalize() for word in name.split("_"))
+    return f"{{name: {name}, typed_config: {{'@type': type.googleapis.com/envoy.extensions.filters.listener.{name}.v3.{kind}{options}}}}}"
+
+
+def test_a_listener_has_envoys_defaults(parse, ctx):
+    made = compile_listener(parse("listener", listener()), ctx)
+    assert (made.name, made.address, made.direction, made.bind_to_port) == ("l", "0.0.0.0:15006", "", True)
+    assert (made.filters_timeout, made.continue_on_timeout, made.reuse_port, made.buffer_limit) == (15.0, False, True, 1024 * 1024)
+    assert (made.original_dst, made.tls_inspector, made.http_inspector, made.proxy_protocol) == (False, False, False, False)
+    assert made.chains[0].terminal == TcpOptions(stat_prefix="t", clusters=(("up", 1),))
+
+
+def test_an_istio_inbound_listener_is_read(parse, ctx, process):
+    filters = ", ".join(listener_filter(name) for name in ("original_dst", "tls_inspector", "http_inspector", "proxy_protocol"))
+    extra = f"""
+traffic_direction: INBOUND
+use_original_dst: true
+bind_to_port: false
+listener_filters: [{filters}]
+listener_filters_timeout: 0s
+continue_on_listener_filters_timeout: true
+default_filter_chain: {{name: rest, filters: [{TCP}]}}
+"""
+    chains = f"[{{name: mtls, filter_chain_match: {{destination_port: 80, transport_protocol: tls}}, filters: [{STATS}, {TCP}]}}]"
+    made = compile_listener(parse("listener", listener(chains, extra)), ctx)
+    assert (made.direction, made.use_original_dst, made.bind_to_port) == ("INBOUND", True, False)
+    assert (made.original_dst, made.tls_inspector, made.http_inspector, made.proxy_protocol) == (True, True, True, True)
+    assert (made.filters_timeout, made.continue_on_timeout) == (0.0, True)
+    assert made.default_chain.name == "rest"
+    assert process.stats == ["INBOUND"]
+    assert len(made.chains[0].terminal.observers) == 1
+
+
+def test_a_tcp_proxy_is_read_whole(parse, ctx):
+    chain = """
+    - filters:
+      - name: t
+        typed_config:
+          '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: t
+          weighted_clusters: {clusters: [{name: a, weight: 1}, {name: b, weight: 3}]}
+          idle_timeout: 0s
+          max_connect_attempts: 3
+          max_downstream_connection_duration: 7s
+    """
+    options = compile_listener(parse("listener", listener(f"\n{chain}")), ctx).chains[0].terminal
+    assert options == TcpOptions(stat_prefix="t", clusters=(("a", 1), ("b", 3)), idle_timeout=0.0, max_connect_attempts=3, max_duration=7.0)
+
+
+def test_the_log_of_refused_connections_is_kept(parse, ctx, process):
+    log = "{name: f, typed_config: {'@type': type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /tmp/nr}"
+    made = compile_listener(
+        parse("listener", listener(extra=f"access_log: [{log}, filter: {{response_flag_filter: {{flags: [NR]}}}}}}]")), ctx
+    )
+    assert len(made.observers) == 1
+    assert process.logs[0][0] == "/tmp/nr"
+
+
+def test_a_listener_names_what_it_waits_for(parse, ctx):
+    manager = """
+        '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+        stat_prefix: h
+        rds: {route_config_name: "80", config_source: {ads: {}}}
+        http_filters: [{name: r, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]
+    """
+    secured = """
+      transport_socket:
+        name: tls
+        typed_config:
+          '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          common_tls_context: {tls_certificate_sds_secret_configs: [{name: default, sds_config: {ads: {}}}]}
+    """
+    text = listener(f"\n    - filters:\n      - name: h\n        typed_config:\n  {manager.replace(chr(10), chr(10) + '  ')}\n{secured}")
+    made = compile_listener(parse("listener", text), ctx)
+    assert routes_of(made) == {"80"}
+    assert secrets_of(made) == {"default"}
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (listener(chains="[]"), "filter_chains"),
+        (listener(chains="[{}]"), "filter_chains[0].filters"),
+        (listener(chains=f"[{{filters: [{TCP}]}}, {{filters: [{TCP}]}}]"), "filter_chains[1].filter_chain_match"),
+        (listener(chains=f"[{{filters: [{TCP}, {TCP}]}}]"), "filter_chains[0].filters[0].typed_config"),
+        (
+            listener(chains=f"[{{filter_chain_match: {{server_names: ['a*.com']}}, filters: [{TCP}]}}]"),
+            "filter_chains[0].filter_chain_match.server_names[0]",
+        ),
+        (
+            listener(chains=f"[{{filter_chain_match: {{prefix_ranges: [{{address_prefix: x, prefix_len: 8}}]}}, filters: [{TCP}]}}]"),
+            "filter_chains[0].filter_chain_match.prefix_ranges[0]",
+        ),
+        (listener(extra="access_log: [{name: x, typed_config: {}}]"), "access_log[0].filter"),
+        (listener(extra="transparent: true"), "transparent"),
+        (listener(extra="socket_options: [{level: 1, name: 2, int_value: 3}]"), "socket_options"),
+        (listener(extra="connection_balance_config: {exact_balance: {}}"), "connection_balance_config"),
+        (listener(extra="listener_filters: [{name: x}]"), "listener_filters[0].typed_config"),
+        (
+            listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', ', allow_requests_without_proxy_protocol: true')}]"),
+            "listener_filters[0].typed_config.allow_requests_without_proxy_protocol",
+        ),
+        (
+            listener(extra=f"listener_filters: [{listener_filter('tls_inspector')[:-1]}, filter_disabled: {{any_match: true}}}}]"),
+            "listener_filters[0].filter_disabled",
+        ),
+        (f"{{name: l, filter_chains: [{{filters: [{TCP}]}}]}}", "address"),
+        (f"{{name: l, address: {{pipe: {{path: /x}}}}, filter_chains: [{{filters: [{TCP}]}}]}}", "address"),
+        (
+            f"{{name: l, address: {{socket_address: {{address: 1.1.1.1, port_value: 70000}}}}, filter_chains: [{{filters: [{TCP}]}}]}}",
+            "address.socket_address.port_value",
+        ),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused_by_its_field(parse, ctx, problems, text, field):
+    assert field in problems(compile_listener, parse("listener", text), ctx)
+
+
+def test_an_unknown_filter_is_named_with_its_type(parse, ctx, problems):
+    text = listener(chains="[{filters: [{name: mine, typed_config: {'@type': type.googleapis.com/google.protobuf.Duration, value: 1s}}]}]")
+    found = problems(compile_listener, parse("listener", text), ctx)
+    assert found == {
+        "filter_chains[0].filters[0].typed_config": (
+            "no implementation of 'mine' with type URL 'type.googleapis.com/google.protobuf.Duration'"
+        )
+    }

@@ -1,0 +1,75 @@
+import pytest
+import yaml
+
+from pymesh_proxy.compile.routes import compile_routes
+from pymesh_proxy.http.headers import RequestHead
+
+PREVIOUS = {
+    "name": "envoy.retry_host_predicates.previous_hosts",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"},
+}
+
+
+def message(route_policy=None, host_policy=None):
+    action = {"cluster": "up", **({"retry_policy": route_policy} if route_policy is not None else {})}
+    host = {"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": action}]}
+    return yaml.safe_dump({"name": "r", "virtual_hosts": [{**host, **({"retry_policy": host_policy} if host_policy is not None else {})}]})
+
+
+@pytest.fixture
+def policy(parse):
+    def compile_it(*args):
+        return compile_routes(parse("routes", message(*args))).match(RequestHead(b"GET", b"/", b"a", []), 0).action.retry
+
+    return compile_it
+
+
+def test_istios_default_policy_is_read(policy):
+    retry_on = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+    found = policy(
+        {
+            "retry_on": retry_on,
+            "num_retries": 2,
+            "retriable_status_codes": [503],
+            "host_selection_retry_max_attempts": 5,
+            "retry_host_predicate": [PREVIOUS],
+        }
+    )
+    assert found.conditions == set(retry_on.split(","))
+    assert (found.num_retries, found.status_codes, found.host_selection_attempts, found.avoid_previous_hosts) == (2, {503}, 5, True)
+    assert (found.base_interval, found.max_interval, found.per_try_timeout) == (0.025, 0.25, 0.0)
+
+
+def test_unknown_tokens_are_left_out_one_by_one(policy):
+    assert policy({"retry_on": " 5xx , 503,nonsense,reset"}).conditions == {"5xx", "reset"}
+    assert policy({"retry_on": "nonsense"}) is None
+
+
+def test_one_retry_is_the_default_and_none_can_be_asked_for(policy):
+    assert policy({"retry_on": "5xx"}).num_retries == 1
+    assert policy({"retry_on": "5xx", "num_retries": 0}).num_retries == 0
+
+
+def test_the_longest_back_off_is_ten_times_the_base(policy):
+    found = policy({"retry_on": "5xx", "retry_back_off": {"base_interval": "0.1s"}})
+    assert (found.base_interval, found.max_interval) == (0.1, 1.0)
+
+
+def test_a_route_without_a_policy_takes_the_virtual_hosts(policy):
+    assert policy(None, {"retry_on": "reset"}).conditions == {"reset"}
+    assert policy({"retry_on": "5xx"}, {"retry_on": "reset"}).conditions == {"5xx"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"retry_back_off": {"base_interval": "1s", "max_interval": "0.5s"}}, "retry_back_off.max_interval"),
+        ({"retry_back_off": {"base_interval": "0s"}}, "retry_back_off.base_interval"),
+        ({"retriable_headers": [{"name": "x"}]}, "retriable_headers"),
+        ({"per_try_idle_timeout": "1s"}, "per_try_idle_timeout"),
+        ({"retry_host_predicate": [{"name": "other"}]}, "retry_host_predicate[0].typed_config"),
+    ],
+)
+def test_what_cannot_be_honoured_is_refused(parse, problems, wrong, field):
+    found = problems(compile_routes, parse("routes", message({"retry_on": "5xx", **wrong})))
+    assert set(found) == {f"virtual_hosts[0].routes[0].route.retry_policy.{field}"}

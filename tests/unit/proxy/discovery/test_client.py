@@ -1,0 +1,200 @@
+"""The ADS client against a control plane over real gRPC: order of requests, refusals, lost streams."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pymesh.xds import proto, types
+from pymesh_proxy.discovery.channel import Channels
+from pymesh_proxy.discovery.client import ADS, Client
+from pymesh_proxy.discovery.secrets import SecretStreams
+from pymesh_proxy.discovery.source import GrpcSource, Variant
+
+from .resources import assignment, cluster, delta, listener, route, secret, sotw, with_secret
+from .server import Server, Stream
+from .world import World
+
+CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
+NODE = proto.base.Node(id="sidecar~1.1.1.1~a.b~b.svc", cluster="c")
+
+
+class Bench:
+    """A server, and a client that configures a recording runtime from it."""
+
+    def __init__(self, server: Server, world: World, variant: Variant) -> None:
+        self.server = server
+        self.world = world
+        source = GrpcSource(
+            variant=variant, target=server.target, back_off_base=0.0, back_off_max=0.0, metadata=(("authorization", "Bearer x"),)
+        )
+        self.client = Client(
+            source,
+            open_channel=Channels({}, lambda name: None).open,
+            methods=ADS,
+            subscribe=types.PUSH_ORDER,
+            consumer=world.configuration,
+            node=NODE,
+            status=world.status,
+            stream=world.status.control_plane,
+            name="ads",
+        )
+        world.configuration.on_change.append(self.client.refresh)
+
+    async def hear(self, stream: Stream, count: int) -> list[str]:
+        """The next requests, in short."""
+        return [brief(await stream.heard()) for _ in range(count)]
+
+
+def brief(request: Any) -> str:
+    """`cds +a -b ack 1` and the like."""
+    words = [types.SHORT[request.type_url]]
+    if request.DESCRIPTOR.name == "DeltaDiscoveryRequest":
+        words += [f"+{name}" for name in request.resource_names_subscribe] + [f"-{name}" for name in request.resource_names_unsubscribe]
+        words += [f"{name}={version}" for name, version in sorted(request.initial_resource_versions.items())]
+    else:
+        words += [*request.resource_names, *([f"at {request.version_info}"] if request.version_info else [])]
+    if request.response_nonce:
+        words.append(f"{'nack' if request.HasField('error_detail') else 'ack'} {request.response_nonce}")
+    return " ".join(words)
+
+
+@contextlib.asynccontextmanager
+async def running(directory: Path, variant: Variant) -> AsyncIterator[Bench]:
+    async with Server(directory) as server:
+        bench = Bench(server, await World().start(), variant)
+        task = asyncio.ensure_future(bench.client.run())  # noqa: TID251  cancelled below
+        try:
+            yield bench
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with running(tmp_path, Variant.DELTA) as made:
+        yield made
+
+
+async def configured(bench: Bench) -> Stream:
+    """A stream on which cluster c and listener l with routes r were given and acknowledged."""
+    stream = await bench.server.accept()
+    stream.say(delta(CDS, cluster("c"), nonce="1"))
+    stream.say(delta(EDS, assignment("c", 80), nonce="2"))
+    stream.say(delta(LDS, listener("l", "r"), nonce="3"))
+    stream.say(delta(RDS, route("r"), nonce="4"))
+    assert await bench.hear(stream, 8) == ["cds", "eds +c", "cds ack 1", "eds ack 2", "lds", "rds +r", "lds ack 3", "rds ack 4"]
+    return stream
+
+
+async def test_what_a_response_names_is_asked_for_before_it_is_acknowledged(bench: Bench) -> None:
+    await configured(bench)
+    assert bench.world.runtime.take() == ["cluster c", "endpoints c", "routes r", "listener l:1"]
+
+
+async def test_node_introduces_itself(bench: Bench) -> None:
+    stream = await bench.server.accept()
+    assert (await stream.heard()).node == NODE
+
+
+async def test_state_of_the_world_speaks_in_the_same_order(tmp_path: Path) -> None:
+    async with running(tmp_path, Variant.SOTW) as bench:
+        stream = await bench.server.accept()
+        stream.say(sotw(CDS, cluster("c"), nonce="1", version="v1"))
+        stream.say(sotw(EDS, assignment("c", 80), nonce="2", version="v2"))
+        stream.say(sotw(LDS, listener("l"), nonce="3", version="v3"))
+        assert await bench.hear(stream, 6) == ["cds", "eds c", "cds at v1 ack 1", "eds c at v2 ack 2", "lds", "lds at v3 ack 3"]
+
+
+async def test_refusal_names_the_field_and_the_last_good_stays(bench: Bench) -> None:
+    stream = await configured(bench)
+    bench.world.runtime.take()
+    stream.say(delta(CDS, cluster("c", timeout=13), nonce="5", removed=("x",)))
+    refused = await stream.heard()
+    assert (brief(refused), refused.error_detail.code) == ("cds nack 5", 13)
+    assert refused.error_detail.message == "Cluster c: connect_timeout: 13 is not supported; Cluster c: name: neither"
+    assert bench.world.runtime.take() == []
+    status = bench.world.status.of(CDS)
+    assert (status.update_success, status.update_rejected, status.last_error) == (1, 1, refused.error_detail.message)
+
+
+async def test_stream_goes_on_after_a_refusal(bench: Bench) -> None:
+    stream = await configured(bench)
+    stream.say(delta(CDS, cluster("c", timeout=13), nonce="5"))
+    stream.say(delta(CDS, cluster("d", eds=False), nonce="6"))
+    assert await bench.hear(stream, 2) == ["cds nack 5", "cds ack 6"]
+    assert bench.world.status.of(CDS).last_error == ""
+
+
+async def test_response_of_a_type_nobody_asked_for_is_ignored(bench: Bench) -> None:
+    stream = await configured(bench)
+    stream.say(proto.discovery.DeltaDiscoveryResponse(type_url="type.googleapis.com/istio.networking.nds.v1.NameTable", nonce="5"))
+    stream.say(delta(CDS, nonce="6"))
+    assert await bench.hear(stream, 1) == ["cds ack 6"]
+
+
+async def test_lost_stream_is_opened_again_with_what_is_held(bench: Bench) -> None:
+    stream = await configured(bench)
+    bench.world.runtime.take()
+    stream.cut()
+    stream = await bench.server.accept()
+    assert await bench.hear(stream, 4) == ["cds c=1", "eds +c c=1", "lds l=1", "rds +r r=1"]
+    assert bench.world.runtime.take() == []
+
+
+async def test_push_cut_in_the_middle_is_finished_on_the_next_stream(bench: Bench) -> None:
+    stream = await bench.server.accept()
+    stream.say(delta(CDS, cluster("c"), nonce="1"))
+    assert await bench.hear(stream, 3) == ["cds", "eds +c", "cds ack 1"]
+    stream.cut()
+    stream = await bench.server.accept()
+    assert await bench.hear(stream, 2) == ["cds c=1", "eds +c"]
+    stream.say(delta(EDS, assignment("c", 80), nonce="2"))
+    assert await bench.hear(stream, 2) == ["eds ack 2", "lds"]
+    assert bench.world.runtime.take() == ["cluster c", "endpoints c"]
+
+
+async def test_state_of_the_stream_can_be_seen(bench: Bench) -> None:
+    stream = await configured(bench)
+    control_plane = bench.world.status.control_plane
+    assert (control_plane.connected_state, control_plane.last_failure) == (1, "")
+    stream.cut()
+    await bench.server.accept()
+    assert (control_plane.connected_state, control_plane.last_failure) == (0, "UNAVAILABLE: cut by the test")
+    assert bench.world.status.of(CDS).update_failure == 1
+
+
+async def test_control_plane_that_is_away_does_not_end_the_client(tmp_path: Path) -> None:
+    async with running(tmp_path, Variant.DELTA) as bench:
+        await configured(bench)
+        await bench.server.__aexit__(None, None, None)
+        async with Server(tmp_path) as server:
+            stream = await server.accept()
+            assert await bench.hear(stream, 1) == ["cds c=1"]
+
+
+async def test_secrets_of_a_service_come_on_a_stream_of_their_own(tmp_path: Path) -> None:
+    world = await World().start()
+    async with Server(tmp_path) as server:
+        channels = Channels({}, lambda name: None)
+
+        def open_channel(source: GrpcSource, attempt: int) -> Any:
+            assert source.cluster == "agent"
+            return channels.open(GrpcSource(variant=source.variant, target=server.target), attempt)
+
+        streams = SecretStreams(world.configuration, open_channel, NODE, world.status)
+        world.configuration.on_change.append(streams.refresh)
+        try:
+            assert await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="agent")) == []
+            stream = await server.accept()
+            assert brief(await stream.heard()) == "sds default"
+            stream.say(sotw(SDS, secret("default"), nonce="1", version="v1"))
+            assert brief(await stream.heard()) == "sds default at v1 ack 1"
+            assert world.runtime.take() == ["secret default", "cluster c"]
+        finally:
+            streams.close()

@@ -1,0 +1,232 @@
+"""Warming: what is used when, what waits for what, and what survives."""
+
+import pytest
+
+from pymesh.xds import types
+from pymesh_proxy.discovery.configuration import BIND_AGAIN, Stage
+from pymesh_proxy.errors import ConfigError
+
+from .resources import assignment, cluster, listener, route, secret, with_secret
+from .world import World
+
+CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
+
+
+async def serving(*routes: str) -> World:
+    """A world with cluster c, listener l and its routes, all in use."""
+    world = await World().start()
+    await world.give(CDS, cluster("c"))
+    await world.give(EDS, assignment("c", 80))
+    await world.give(LDS, listener("l", *routes))
+    for name in routes:
+        await world.give(RDS, route(name))
+    assert world.configuration.stage is Stage.DONE
+    return world
+
+
+async def test_clusters_come_before_listeners() -> None:
+    world = await World().start()
+    assert (world.wanted(CDS), world.wanted(LDS)) == (set(), None)
+    await world.give(CDS, cluster("c"))
+    assert (world.wanted(EDS), world.wanted(LDS)) == ({"c"}, None)
+    assert await world.give(EDS, assignment("c", 80)) == ["cluster c", "endpoints c"]
+    assert world.wanted(LDS) == set()
+
+
+async def test_cluster_waits_for_its_assignment() -> None:
+    world = await World().start()
+    assert await world.give(CDS, cluster("c"), cluster("plain", eds=False)) == ["cluster plain"]
+    assert world.status.warming_clusters == 1
+
+
+async def test_cluster_goes_on_without_when_no_assignment_comes() -> None:
+    world = await World().start()
+    await world.give(CDS, cluster("c"))
+    assert await world.pass_time(14.9) == []
+    assert await world.pass_time(0.1) == ["cluster c"]
+    assert world.status.of(EDS).init_fetch_timeout == 1
+
+
+async def test_listener_waits_for_all_its_routes() -> None:
+    world = await serving()
+    assert await world.give(LDS, listener("l", "a", "b")) == []
+    assert world.wanted(RDS) == {"a", "b"}
+    assert await world.give(RDS, route("a")) == ["routes a"]
+    assert await world.give(RDS, route("b")) == ["routes b", "listener l:1"]
+
+
+async def test_listeners_are_not_waited_for_before_clusters_answered() -> None:
+    world = await World().start()
+    await world.pass_time(15)
+    assert (world.configuration.stage, world.wanted(LDS)) == (Stage.LISTENERS, set())
+    await world.pass_time(15)
+    assert world.configuration.stage is Stage.DONE
+
+
+async def test_changed_listener_warms_while_the_old_one_serves() -> None:
+    world = await serving("a")
+    assert await world.give(LDS, listener("l", "b")) == []
+    assert world.wanted(RDS) == {"a", "b"}
+    assert await world.give(RDS, route("b")) == ["routes b", "listener l:1"]
+    assert world.wanted(RDS) == {"b"}
+
+
+async def test_changed_cluster_uses_the_assignment_that_is_held() -> None:
+    world = await serving()
+    assert await world.give(CDS, cluster("c", timeout=2)) == ["cluster c", "endpoints c"]
+
+
+async def test_unchanged_resources_are_left_alone() -> None:
+    world = await serving("a")
+    assert await world.give(CDS, cluster("c")) == []
+    assert await world.give(LDS, listener("l", "a")) == []
+
+
+async def test_version_that_was_warming_is_dropped_for_a_newer_one() -> None:
+    world = await serving("a")
+    await world.give(LDS, listener("l", "b"))
+    assert await world.give(LDS, listener("l", "a", port=2)) == ["listener l:2"]
+    assert world.wanted(RDS) == {"a"}
+
+
+async def test_removed_cluster_and_listener_go() -> None:
+    world = await serving("a")
+    assert await world.give(CDS, removed=("c",)) == ["no cluster c"]
+    assert await world.give(LDS, removed=("l",)) == ["no listener l"]
+    assert (world.wanted(EDS), world.wanted(RDS)) == (set(), set())
+
+
+async def test_removal_of_something_unknown_is_nothing() -> None:
+    world = await serving()
+    assert await world.give(CDS, removed=("x",)) == []
+
+
+async def test_removed_assignment_that_is_in_use_keeps_serving() -> None:
+    world = await serving()
+    assert await world.give(EDS, removed=("c",)) == []
+
+
+async def test_removed_assignment_that_is_waited_for_ends_the_wait() -> None:
+    world = await World().start()
+    await world.give(CDS, cluster("c"))
+    assert await world.give(EDS, removed=("c",)) == ["cluster c"]
+
+
+async def test_listener_removed_and_given_again_is_replaced() -> None:
+    world = await serving()
+    update = await world.give(LDS, listener("l", port=2), removed=())
+    assert update == ["listener l:2"]
+
+
+async def test_assignment_nobody_asked_for_is_ignored() -> None:
+    world = await serving()
+    assert await world.give(EDS, assignment("x", 80)) == []
+
+
+async def test_assignment_of_a_cluster_that_came_back_is_waited_for_anew() -> None:
+    world = await serving()
+    await world.give(CDS, removed=("c",))
+    assert await world.give(CDS, cluster("c")) == []
+    assert await world.give(EDS, assignment("c", 81)) == ["cluster c", "endpoints c"]
+
+
+async def test_cluster_waits_for_secrets_too() -> None:
+    world = await World().start()
+    await world.give(CDS, with_secret(cluster("c"), "default"))
+    assert await world.give(EDS, assignment("c", 80)) == []
+    assert world.wanted(SDS) == {"default"}
+    assert await world.give(SDS, secret("default")) == ["secret default", "cluster c", "endpoints c"]
+
+
+async def test_secret_that_nothing_refers_to_is_forgotten() -> None:
+    world = await serving()
+    await world.give(LDS, with_secret(listener("l"), "s"))
+    await world.give(SDS, secret("s"))
+    await world.give(LDS, removed=("l",))
+    assert world.runtime.held_secrets == {}
+
+
+async def test_own_identity_serves_what_points_at_the_agent() -> None:
+    world = await World(local_services=frozenset({"sds-grpc"})).start()
+    await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="sds-grpc"))
+    assert (world.wanted(SDS), world.configuration.wanted_secrets()) == (set(), {})
+    world.runtime.held_secrets["default"] = "certificate"
+    world.configuration.secret_changed("default")
+    assert world.runtime.take() == ["cluster c"]
+
+
+async def test_own_identity_is_kept_when_nothing_refers_to_it() -> None:
+    world = await World(local_services=frozenset({"sds-grpc"})).start()
+    world.runtime.held_secrets["default"] = "certificate"
+    world.configuration.secret_changed("default")
+    await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="sds-grpc"))
+    await world.give(CDS, removed=("c",))
+    assert "default" in world.runtime.held_secrets
+
+
+async def test_secrets_of_another_service_are_asked_for_there() -> None:
+    world = await World().start()
+    await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="sds-grpc"))
+    ((source, names),) = world.configuration.wanted_secrets().items()
+    assert (source.cluster, names) == ("sds-grpc", {"default"})
+    assert world.wanted(SDS) == set()
+
+
+async def test_refusal_names_resource_field_and_reason_of_every_problem() -> None:
+    world = await serving()
+    with pytest.raises(ConfigError) as caught:
+        await world.give(CDS, cluster("good", eds=False), cluster("d", timeout=13), cluster("e", timeout=13))
+    assert str(caught.value) == "; ".join(
+        f"Cluster {name}: {problem}" for name in "de" for problem in ("connect_timeout: 13 is not supported", "name: neither")
+    )
+
+
+async def test_refused_response_changes_nothing() -> None:
+    world = await serving()
+    with pytest.raises(ConfigError):
+        await world.give(CDS, cluster("good", eds=False), cluster("c", timeout=13), removed=("c",))
+    assert world.runtime.take() == []
+    assert world.wanted(EDS) == {"c"}
+
+
+async def test_source_that_cannot_be_honoured_is_refused_with_its_path() -> None:
+    world = await World().start()
+    bad = cluster("c")
+    bad.eds_cluster_config.eds_config.path_config_source.path = "/x"
+    with pytest.raises(ConfigError, match=r"Cluster c: eds_cluster_config\.eds_config\.path_config_source: not supported"):
+        await world.give(CDS, bad)
+
+
+async def test_key_that_does_not_fit_is_refused() -> None:
+    world = await serving()
+    await world.give(LDS, with_secret(listener("l"), "bad"))
+    with pytest.raises(ConfigError, match="do not belong together"):
+        await world.give(SDS, secret("bad"))
+
+
+async def test_taken_port_is_tried_again() -> None:
+    world = await serving()
+    world.runtime.taken_ports = {2}
+    assert await world.give(LDS, listener("l", port=2)) == []
+    assert world.status.of(LDS).last_error == "Listener l: cannot bind 2: in use"
+    world.runtime.taken_ports = set()
+    assert await world.pass_time(BIND_AGAIN) == ["listener l:2"]
+
+
+async def test_static_cluster_cannot_be_changed_or_removed() -> None:
+    from pymesh_proxy.discovery.roster import Held
+
+    world = World()
+    held = Held(name="s", message=cluster("s", eds=False), config=cluster("s", eds=False), static=True)
+    await world.configuration.start([held], [])
+    assert world.runtime.take() == ["cluster s"]
+    assert await world.give(CDS, cluster("s"), removed=("s",)) == []
+
+
+async def test_hooks_hear_of_every_settled_change() -> None:
+    world = await World().start()
+    heard: list[Stage] = []
+    world.configuration.on_change.append(lambda: heard.append(world.configuration.stage))
+    await world.give(CDS, cluster("c", eds=False))
+    await world.give(LDS)
+    assert heard == [Stage.LISTENERS, Stage.DONE]

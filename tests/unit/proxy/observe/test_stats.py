@@ -1,0 +1,68 @@
+"""`/stats`: Envoy's names, its text and its JSON."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from pymesh_proxy.http.options import HttpStats
+from pymesh_proxy.observe.stats import Selection, discovery_subjects, select, subjects, to_json, to_text
+
+
+def everything(runtime: Any) -> dict[str, Any]:
+    return dict(select(subjects(runtime), Selection()))
+
+
+def test_names_are_envoys(make: Any) -> None:
+    runtime = make.runtime(
+        clusters=[make.cluster("outbound|80||shop", counters={"upstream_rq_2xx": 4})],
+        listeners=[make.listener("in", host="10.0.0.1", port=80)],
+        all_http_stats=[HttpStats(prefix="ingress")],
+    )
+    runtime.listeners[0].scope.add(make.endpoint())
+    found = everything(runtime)
+    assert found["cluster.outbound|80||shop.upstream_rq_2xx"] == 4
+    assert found["http.ingress.downstream_rq_total"] == 0
+    assert found["listener.10.0.0.1_80.downstream_cx_total"] == 1
+    assert found["listener.10.0.0.1_80.downstream_cx_active"] == 1
+    assert found["cluster_manager.active_clusters"] == 1
+    assert found["listener_manager.total_listeners_active"] == 1
+
+
+def test_an_alternative_stat_name_replaces_the_clusters(make: Any) -> None:
+    assert "cluster.short.membership_total" in everything(make.runtime(clusters=[make.cluster("long", alt_stat_name="short")]))
+
+
+def test_discovery_is_counted_under_envoys_names() -> None:
+    status = SimpleNamespace(update_success=2, update_rejected=1, version_text="v7", last_error="why")
+    discovery: Any = SimpleNamespace(
+        control_plane=SimpleNamespace(connected_state=1, identifier="istiod-1"),
+        types={"cds": status, "lds": status},
+        warming_clusters=0,
+        warming_listeners=3,
+    )
+    found = dict(select(discovery_subjects(discovery), Selection()))
+    assert found == {
+        "control_plane.connected_state": 1, "control_plane.identifier": "istiod-1",
+        "cluster_manager.warming_clusters": 0, "listener_manager.total_listeners_warming": 3,
+        "cluster_manager.cds.update_success": 2, "cluster_manager.cds.update_rejected": 1,
+        "cluster_manager.cds.version_text": "v7", "cluster_manager.cds.last_error": "why",
+        "listener_manager.lds.update_success": 2, "listener_manager.lds.update_rejected": 1,
+        "listener_manager.lds.version_text": "v7", "listener_manager.lds.last_error": "why",
+    }  # fmt: skip
+
+
+def test_text_comes_first_and_is_quoted() -> None:
+    assert to_text([("a.version_text", "v1"), ("b", 2)]) == 'a.version_text: "v1"\nb: 2\n'
+
+
+def test_json_has_envoys_shape() -> None:
+    assert json.loads(to_json([("a", 1), ("b", "x")])) == {"stats": [{"name": "a", "value": 1}, {"name": "b", "value": "x"}]}
+
+
+def test_a_selection_narrows_by_name_use_and_kind(make: Any) -> None:
+    runtime = make.runtime(clusters=[make.cluster("c", counters={"upstream_cx_total": 5, "upstream_cx_active": 1, "upstream_rq_total": 0})])
+    assert select(subjects(runtime), Selection(matches=lambda name: "upstream_rq" in name)) == [("cluster.c.upstream_rq_total", 0)]
+    assert ("cluster.c.upstream_rq_total", 0) not in select(subjects(runtime), Selection(used_only=True))
+    gauges = dict(select(subjects(runtime), Selection(kind="Gauges", matches=lambda name: "upstream" in name)))
+    assert "cluster.c.upstream_cx_active" in gauges
+    assert "cluster.c.upstream_cx_total" not in gauges

@@ -1,0 +1,204 @@
+"""Two TLS layers against each other in memory, with certificates made here."""
+
+import asyncio
+import datetime
+import ssl
+from typing import cast
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from pymesh_proxy.errors import ConfigError
+from pymesh_proxy.testing import MemoryLoop, MemoryTransport
+from pymesh_proxy.tls.config import CertificateSource, DownstreamTls, SecretValue, UpstreamTls, ValidationSource
+from pymesh_proxy.tls.contexts import ClientTls, ServerTls
+from pymesh_proxy.tls.matcher import SanMatcher
+from pymesh_proxy.tls.secrets import Secrets
+from pymesh_proxy.wheel import Wheel
+
+NOW = datetime.datetime.now(datetime.UTC)
+DAY = datetime.timedelta(days=1)
+
+
+class Root:
+    def __init__(self, name):
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, name)])
+        builder = x509.CertificateBuilder(self.name, self.name, self.key.public_key(), x509.random_serial_number(), NOW - DAY, NOW + DAY)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.certificate = builder.sign(self.key, hashes.SHA256())
+        self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
+
+    def leaf(self, *uris, starts=NOW - DAY, ends=NOW + DAY, ca=False):
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = x509.CertificateBuilder(self.name, x509.Name([]), key.public_key(), x509.random_serial_number(), starts, ends)
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri) for uri in uris])
+        builder = builder.add_extension(names, critical=True).add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        certificate = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False).sign(self.key, hashes.SHA256())
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return CertificateSource(chain=certificate.public_bytes(serialization.Encoding.PEM), key=private)
+
+
+ROOT = Root("mesh")
+SERVER = ROOT.leaf("spiffe://cluster.local/ns/default/sa/server")
+CLIENT = ROOT.leaf("spiffe://cluster.local/ns/default/sa/client")
+PREFIX = SanMatcher(kind="URI", text="spiffe://cluster.local/", test=lambda name: name.startswith("spiffe://cluster.local/"))
+
+
+class End(asyncio.Protocol):
+    def __init__(self):
+        self.received = b""
+        self.lost = None
+        self.transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.received += data
+
+    def eof_received(self):
+        return True
+
+    def connection_lost(self, exc):
+        self.lost = exc or True
+
+
+async def settle():
+    for _ in range(40):
+        await asyncio.sleep(0)
+
+
+async def connect(*, client=CLIENT, server=SERVER, sans=(PREFIX,), ca=ROOT.pem, secrets=None, trust=None):
+    loop = MemoryLoop()
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, loop))
+    secrets = secrets or Secrets()
+    failures = []
+    near, far = End(), End()
+    validation = trust or ValidationSource(trusted_ca=ca, sans=sans)
+    down = DownstreamTls(certificates=(server,), validation=validation, require_client_certificate=True, alpn=("http/1.1",))
+    mine = (client,) if client else ()
+    up = UpstreamTls(certificates=mine, validation=ValidationSource(trusted_ca=ROOT.pem), sni="a.test", alpn=("http/1.1",))
+    one, other = MemoryTransport.pair()
+    server_layer = ServerTls(down, secrets, wheel).layer(lambda layer: far, failures.append)
+    client_layer = ClientTls(up, secrets, wheel).layer(near)
+    other.attach(server_layer)
+    one.attach(client_layer)
+    await settle()
+    return near, far, client_layer, server_layer, failures
+
+
+async def test_mutual_tls_carries_bytes_and_identities():
+    near, far, client, server, failures = await connect()
+    await client.established()
+    near.transport.write(b"ping" * 10_000)
+    await settle()
+    far.transport.write(b"pong")
+    await settle()
+    assert far.received == b"ping" * 10_000
+    assert near.received == b"pong"
+    assert server.peer.principal == "spiffe://cluster.local/ns/default/sa/client"
+    assert (server.version, server.alpn) == ("TLSv1.3", "http/1.1")
+    assert failures == []
+
+
+async def test_a_client_without_certificate_is_told_so_by_an_alert():
+    near, far, _, _, failures = await connect(client=None)
+    assert far.transport is None
+    assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in failures[0]
+    assert "CERTIFICATE_REQUIRED" in str(near.lost)
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        (Root("foreign").leaf("spiffe://cluster.local/ns/default/sa/client"), "CERTIFICATE_VERIFY_FAILED"),
+        (ROOT.leaf("spiffe://cluster.local/ns/a/sa/b", starts=NOW - DAY, ends=NOW - DAY / 2), "certificate has expired"),
+        (ROOT.leaf("spiffe://cluster.local/ns/a/sa/b", starts=NOW + DAY / 2), "not yet valid"),
+        (ROOT.leaf("spiffe://other.domain/ns/a/sa/b"), "SAN matcher"),
+        (ROOT.leaf("https://cluster.local/ns/a/sa/b"), "SAN matcher"),
+        (ROOT.leaf("spiffe://cluster.local/ns/a/sa/b", "spiffe://cluster.local/ns/a/sa/c"), "exactly one URI SAN"),
+        (ROOT.leaf("spiffe://cluster.local/ns/default/../kube-system/sa/b"), "dot segment"),
+        (ROOT.leaf("spiffe://cluster.local/ns/a/sa/b?x=1"), "SPIFFE"),
+        (ROOT.leaf("spiffe://cluster.local/ns/a/sa/b", ca=True), "not a CA's"),
+    ],
+)
+async def test_a_peer_that_is_not_one_of_ours_is_refused_with_the_reason(client, reason):
+    _, far, _, _, failures = await connect(client=client)
+    assert far.transport is None
+    assert reason in failures[0]
+
+
+async def test_a_server_of_another_domain_is_refused_by_the_client():
+    _, _, client, _, _ = await connect(server=Root("foreign").leaf("spiffe://cluster.local/ns/default/sa/server"))
+    with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+        await client.established()
+
+
+async def test_a_rotated_secret_is_used_by_new_connections_only():
+    secrets = Secrets()
+    secrets.put(SecretValue(name="default", chain=SERVER.chain, key=SERVER.key))
+    source = CertificateSource(secret="default")
+    near, far, client, _, _ = await connect(server=source, secrets=secrets)
+    await client.established()
+    fresh = ROOT.leaf("spiffe://cluster.local/ns/default/sa/server")
+    secrets.put(SecretValue(name="default", chain=fresh.chain, key=fresh.key))
+    near.transport.write(b"still here")
+    await settle()
+    assert far.received == b"still here"
+    _, _, second, _, _ = await connect(server=source, secrets=secrets)
+    await second.established()
+    assert second.peer.der == ssl.PEM_cert_to_DER_cert(fresh.chain.decode())
+    assert client.peer.der != second.peer.der
+
+
+async def test_a_key_that_does_not_fit_its_certificate_is_refused_and_the_old_pair_stays():
+    secrets = Secrets()
+    secrets.put(SecretValue(name="default", chain=SERVER.chain, key=SERVER.key))
+    with pytest.raises(ConfigError, match="KEY_VALUES_MISMATCH"):
+        secrets.put(SecretValue(name="default", chain=SERVER.chain, key=CLIENT.key))
+    assert secrets.get("default").key == SERVER.key
+
+
+async def test_plain_http_on_a_tls_port_is_named_in_the_failure():
+    loop = MemoryLoop()
+    failures = []
+    config = DownstreamTls(certificates=(SERVER,))
+    one, other = MemoryTransport.pair()
+    layer = ServerTls(config, Secrets(), Wheel(cast(asyncio.AbstractEventLoop, loop))).layer(lambda layer: End(), failures.append)
+    peer = End()
+    other.attach(layer)
+    one.attach(peer)
+    one.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    await settle()
+    assert failures == ["HTTP_REQUEST"]
+
+
+async def test_a_slow_handshake_times_out():
+    loop = MemoryLoop()
+    failures = []
+    one, other = MemoryTransport.pair()
+    layer = ServerTls(DownstreamTls(certificates=(SERVER,)), Secrets(), Wheel(cast(asyncio.AbstractEventLoop, loop))).layer(
+        lambda layer: End(), failures.append
+    )
+    other.attach(layer)
+    one.attach(End())
+    layer.limit_handshake(loop.now + 10)
+    loop.advance(11)
+    await settle()
+    assert failures == ["TLS handshake timeout"]
+    assert other.closing
+
+
+async def test_half_close_passes_through_tls():
+    near, far, client, _, _ = await connect()
+    await client.established()
+    near.transport.write_eof()
+    await settle()
+    far.transport.write(b"answer after the client's end")
+    await settle()
+    assert near.received == b"answer after the client's end"
