@@ -75,12 +75,21 @@ def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
     message.listener_filters.insert(0, original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=15006))
-    found = mode(snapshot, view, 0)
-    shared = snapshot.cached(("inbound passthrough", view.flavor, found), lambda: list(_passthrough(snapshot, view.flavor, found)))
-    message.filter_chains.extend(shared)
-    for server in servers(snapshot, view):
+    served = servers(snapshot, view)
+    message.filter_chains.extend(_unserved(snapshot, view, 0))
+    for port in snapshot.authentication.stated_ports(view.namespace, view.labels):
+        if all(server.bind != port for server in served):
+            message.filter_chains.extend(_unserved(snapshot, view, port))
+    for server in served:
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
     return message
+
+
+def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
+    """The chains of a port that no service names, of all such ports for 0; shared by the proxies to which they apply."""
+    found = mode(snapshot, view, port)
+    key = ("inbound passthrough", view.flavor, found, port)
+    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, found, port)))
 
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
@@ -91,15 +100,15 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     return message
 
 
-def _passthrough(snapshot: Snapshot, flavor: str, found: Mode) -> Iterator[Any]:
-    """Chains for ports that no service names: passed on as they are, yet under the same rules of mutual TLS."""
+def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Iterator[Any]:
+    """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0", retry=False)
     for row in _rows(Protocol.AUTO, found, flavor):
         http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
-        yield _chain(snapshot, flavor, row, filters, name, 0)
+        yield _chain(snapshot, flavor, row, filters, name, port)
 
 
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:

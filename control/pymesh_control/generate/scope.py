@@ -43,8 +43,10 @@ class Scope:
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
-        make = lambda: (self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels)),)  # noqa: E731
-        return self.snapshot.cached(("rule", self.namespace, self.labels, service.namespace, service.host), make)[0]
+        return self.cached(("rule", service.namespace, service.host), lambda: (self._find_rule(service),))[0]
+
+    def _find_rule(self, service: Service) -> Rule | None:
+        return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))
 
     def ports(self) -> Iterable[tuple[Service, Port]]:
         for service in self.services.values():

@@ -156,6 +156,19 @@ def test_a_dns_cluster_carries_its_names(mesh, view):
     assert cluster.respect_dns_ttl
 
 
+def test_a_single_name_is_resolved_as_such_and_an_empty_subset_has_none(mesh, view):
+    rule = RULE.replace("reviews", "s3.example.com")
+    text = entry("s3.example.com", "DNS_ROUND_ROBIN", "endpoints: [{address: a.example.net}]")
+    clusters = mesh(text + rule).clusters(view())
+    assert clusters["outbound|80||s3.example.com"].type == CLUSTER.LOGICAL_DNS
+    assert clusters["outbound|80|v1|s3.example.com"].type == CLUSTER.STRICT_DNS
+
+
+def test_names_are_compared_without_case(mesh, view):
+    clusters = mesh(entry("S3.Example.com", "NONE") + RULE.replace("host: reviews", "host: s3.EXAMPLE.com")).clusters(view())
+    assert clusters["outbound|80|v1|s3.example.com"]
+
+
 def test_a_passthrough_balancer_sends_connections_where_they_were_going(mesh, view):
     text = ENTRY + RULE.replace("ROUND_ROBIN", "PASSTHROUGH")
     assert mesh(text).clusters(view())[HTTP].type == CLUSTER.ORIGINAL_DST

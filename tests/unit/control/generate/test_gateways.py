@@ -193,6 +193,12 @@ def test_of_two_servers_with_one_name_the_older_has_it(mesh, edge):
     assert proto.unpack(chains[0].transport_socket.typed_config).common_tls_context.tls_certificates[0].certificate_chain.filename == "/c"
 
 
+def test_of_names_that_overlap_each_belongs_to_the_older_server(mesh, edge):
+    late = SIMPLE.replace("hosts: [a.example.com]", "hosts: [A.example.com, b.example.com]")
+    chains = mesh(gateway(SIMPLE) + gateway(late, name="late")).listeners(edge)["0.0.0.0_443"].filter_chains
+    assert [list(chain.filter_chain_match.server_names) for chain in chains] == [["a.example.com"], ["b.example.com"]]
+
+
 @pytest.mark.parametrize("rules", ["", route("r", "[a.example.com]")])
 def test_plain_http_may_be_sent_to_https(mesh, edge, rules):
     server = HTTP.replace("'*.example.com'", "a.example.com").replace("]}", "], tls: {httpsRedirect: true}}")

@@ -166,3 +166,17 @@ spec: {selector: {matchLabels: {app: a}}, mtls: {mode: STRICT}, portLevelMtls: {
     listener = mesh(ENTRY % "http" + peers).listeners(view(LABELS={"app": "a"}))["virtualInbound"]
     chains = [chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 8080]
     assert told(chains) == [("raw_buffer", set(), False, True)]
+
+
+def test_a_port_level_mode_holds_for_a_port_of_no_service_too(mesh, view):
+    peers = """
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: one}
+spec: {selector: {matchLabels: {app: a}}, mtls: {mode: PERMISSIVE}, portLevelMtls: {9999: {mode: STRICT}}}
+"""
+    listener = mesh(peers).listeners(view(LABELS={"app": "a"}))["virtualInbound"]
+    chains = [chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 9999]
+    assert {transport for transport, *_ in told(chains)} == {"tls"}
+    assert all(mutual for _, _, mutual, _ in told(chains))

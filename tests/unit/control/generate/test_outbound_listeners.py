@@ -142,6 +142,18 @@ def test_tcp_and_tls_rules_route_connections(mesh, view):
     assert config(named).cluster == f"outbound|443|v1|{host}"
 
 
+def test_server_names_that_overlap_belong_to_the_first_rule(mesh, view):
+    host = "db.default.svc.cluster.local"
+    second = f"  - match: [{{port: 443, sniHosts: [db.example.com, {host}]}}]\n    route: [{{destination: {{host: db}}}}]\n"
+    text = (
+        entry("db", "[{number: 443, name: tls}]", "addresses: [10.96.0.7]")
+        + ROUTES.replace("[db, db.example.com]", f"[{host}, db.example.com]")
+        + second
+    )
+    chains = mesh(text).listeners(view())["10.96.0.7_443"].filter_chains
+    assert [list(chain.filter_chain_match.server_names) for chain in chains] == [["db.example.com"], [host]]
+
+
 def test_without_capture_listeners_are_bound_on_loopback(mesh, view):
     listeners = mesh(entry("a", "[{number: 80, name: http}]")).listeners(view(INTERCEPTION_MODE="NONE", HTTP_PROXY_PORT="15007"))
     assert {name for name in listeners if name.startswith("127.0.0.1")} == {"127.0.0.1_80", "127.0.0.1_15007"}

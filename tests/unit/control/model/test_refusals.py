@@ -70,6 +70,7 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             " tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, insecureSkipVerify: true}}]}",
             "servers[0].tls.insecureSkipVerify",
         ),
+        ("VirtualService", "{hosts: ['*a.com'], http: [{route: [{destination: {host: a.com}}]}]}", "hosts[0]: *a.com"),
         (
             "ServiceEntry",
             "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
