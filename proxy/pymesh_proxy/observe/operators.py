@@ -324,7 +324,7 @@ TCP: dict[str, Make] = {
     **_SHARED,
     **_address("DOWNSTREAM_REMOTE", attrgetter("downstream.remote_address")),
     "RESPONSE_CODE": bare(Kind.NUMBER, lambda session: 0),
-    "CONNECTION_TERMINATION_DETAILS": bare(Kind.WIRE, attrgetter("details")),
+    "RESPONSE_CODE_DETAILS": bare(Kind.WIRE, attrgetter("details")),
     "BYTES_RECEIVED": bare(Kind.NUMBER, attrgetter("bytes_received")),
     "BYTES_SENT": bare(Kind.NUMBER, attrgetter("bytes_sent")),
     "DURATION": bare(Kind.NUMBER, _session_duration),

@@ -55,6 +55,11 @@ def test_istios_default_line_serves_tcp_connections_too(make: Any) -> None:
     )
 
 
+def test_a_connection_that_no_filter_chain_took_tells_why(make: Any) -> None:
+    line = compile_tcp(formats.ISTIO_DEFAULT)(make.session(flags="NR", details="filter_chain_not_found"))
+    assert '"- - -" 0 NR filter_chain_not_found - "-" 0 0 1500 ' in line
+
+
 @pytest.mark.parametrize(
     ("operator", "expected"),
     [
