@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from pymesh.xds import proto
 
 from .dump import SECTIONS, Section
-from .facts import Answer, BadQuery, Command, Facts, Query, as_json, flag, pattern
+from .facts import Answer, BadQuery, Command, Facts, NotThere, Query, as_json, flag, pattern
 from .redact import materialize
 
 _PREFIX = "type.googleapis.com/envoy.admin.v3."
@@ -23,19 +23,28 @@ async def config_dump(facts: Facts, query: Query) -> Answer:
     sections = {name: make(facts) for name, make in SECTIONS.items() if name != "EndpointsConfigDump" or with_endpoints}
     if wanted is not None:
         sections = {name: _named(section, wanted) for name, section in sections.items()}
-    configs = _whole(sections) if resource is None else _resource(sections, resource, mask)
+    configs = _whole(sections, mask) if resource is None else _resource(sections, resource, mask)
     # A thread, because a large configuration takes a second to print; resources are immutable, so it may read them.
     return await asyncio.to_thread(_print, configs, mask.split(",") if mask else [])
 
 
 def _print(configs: list[Section], paths: list[str]) -> Answer:
     shown = [materialize(config) for config in configs]
-    return as_json({"configs": [_masked(config, paths) for config in shown] if paths else shown})
+    if paths:
+        shown = [masked for config in shown if (masked := _masked(config, paths)).keys() != {"@type"}]
+    return as_json({"configs": shown})
 
 
-def _whole(sections: Mapping[str, Section]) -> list[Section]:
-    """Every section as an `Any`; empty lists are left out, as protobuf's JSON does."""
+def _whole(sections: Mapping[str, Section], mask: str | None) -> list[Section]:
+    """Every section as an `Any`; empty lists are left out, as protobuf's JSON does. Raises BadQuery for a mask that fits none."""
+    fields = {field for name in SECTIONS for field in _message(name).DESCRIPTOR.fields_by_name}
+    if mask and not any(path.partition(".")[0] in fields for path in mask.split(",")):
+        raise BadQuery(f"FieldMask {mask} could not be successfully applied to any configs.\n")
     return [{"@type": _PREFIX + name, **_present(section)} for name, section in sections.items() if section]
+
+
+def _message(name: str) -> Any:
+    return getattr(proto.config_dump, name, None) or getattr(proto.config_dump_shared, name)
 
 
 def _present(section: Section) -> Section:
@@ -69,10 +78,10 @@ def _resource(sections: Mapping[str, Section], resource: str, mask: str | None) 
 
 def _find(resource: str) -> tuple[str, Any]:
     for name in SECTIONS:
-        message = getattr(proto.config_dump, name, None) or getattr(proto.config_dump_shared, name)
-        if resource in message.DESCRIPTOR.fields_by_name and resource not in ("version_info", "last_updated"):
-            return name, message.DESCRIPTOR.fields_by_name[resource]
-    raise BadQuery(f"{resource} not found in config dump\n")
+        fields = _message(name).DESCRIPTOR.fields_by_name
+        if resource in fields and resource not in ("version_info", "last_updated"):
+            return name, fields[resource]
+    raise NotThere(f"{resource} not found in config dump\n")
 
 
 def _check(mask: str, descriptor: Any) -> None:

@@ -30,7 +30,7 @@ def process_subjects(facts: Facts) -> Iterator[Subject]:
         ("uptime", uptime(facts)),
     )
     yield Subject(SERVER, "", values)
-    if facts.discovery is not None:
+    if facts.discovery is not None and facts.dynamic:
         yield from discovery_subjects(facts.discovery)
 
 

@@ -154,14 +154,15 @@ def _cluster(cluster: "Cluster") -> Subject:
 
 def _listener(listener: "Listener") -> Subject:
     """Counters of the connections accepted under the listener's present configuration."""
-    scope = listener.scope
+    config, scope = listener.config, listener.scope
     values: tuple[tuple[str, Value], ...] = (
         ("downstream_cx_total", scope.total),
         ("downstream_cx_active", len(scope)),
         ("no_filter_chain_match", scope.no_filter_chain_match),
-        ("ssl.connection_error", sum(scope.ssl_errors.values())),
     )
-    return Subject(LISTENER, listener.config.address.replace(":", "_"), values)
+    if any(chain.tls is not None for chain in config.chains):
+        values += (("ssl.connection_error", sum(scope.ssl_errors.values())),)
+    return Subject(LISTENER, config.address.replace(":", "_"), values)
 
 
 def _breakers(cluster: Any) -> tuple[tuple[str, Value], ...]:
