@@ -32,13 +32,15 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 """Seconds between attempts: short enough that the CA's return is noticed, long enough to let it come up."""
 
+_SLICE = 60.0
+
 
 class Clock(Protocol):
     """What time is for here."""
 
     def now(self) -> datetime: ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep_until(self, moment: datetime) -> None: ...
 
 
 class SystemClock:
@@ -47,8 +49,10 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def sleep_until(self, moment: datetime) -> None:
+        """In slices: the loop's own clock stands still while a laptop is suspended, and certificates age meanwhile."""
+        while (left := (moment - self.now()).total_seconds()) > 0:  # noqa: ASYNC110  nobody sets an event when time passes
+            await asyncio.sleep(min(left, _SLICE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,7 @@ class WorkloadIdentity:
 
     async def _holding(self, bundle: Bundle) -> None:
         self._state = f"holding until {bundle.not_after:%Y-%m-%d %H:%M:%S}"
-        await self._clock.sleep(self._until_renewal(bundle))
+        await self._clock.sleep_until(self._renewal(bundle))
 
     async def _fetching(self) -> Bundle:
         self._state = "fetching"
@@ -144,7 +148,7 @@ class WorkloadIdentity:
                 failed += 1
                 delay = self._backoff(failed)
                 self._tell(error, delay)
-                await self._clock.sleep(delay)
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=delay))
             else:
                 self._adopt(bundle)
                 return bundle
@@ -199,11 +203,11 @@ class WorkloadIdentity:
         self._state = f"fetching, failed: {error}"
         _log.warning("no certificate for %s: %s; %s; next attempt in %.1f s", self.spiffe, error, held, delay)
 
-    def _until_renewal(self, bundle: Bundle) -> float:
-        """Seconds from now to renewal; at least one, so that a life of nothing does not make a busy loop."""
+    def _renewal(self, bundle: Bundle) -> datetime:
+        """At half of the life, more or less; at least a second after its begin, so that a tiny life makes no busy loop."""
         ratio = self._policy.ratio + self._uniform(-JITTER, JITTER)
-        renewal = bundle.not_after - ratio * (bundle.not_after - bundle.obtained)
-        return max(1.0, (renewal - self._clock.now()).total_seconds())
+        moment = bundle.not_after - ratio * (bundle.not_after - bundle.obtained)
+        return max(moment, bundle.obtained + timedelta(seconds=1))
 
     def _backoff(self, failed: int) -> float:
         ceiling: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failed - 1, 16))

@@ -12,7 +12,7 @@ from pymesh.identity import workload_id
 from pymesh_certs import keys
 from pymesh_certs.errors import CaRefused, CaUnavailable
 from pymesh_certs.metrics import export_identity
-from pymesh_certs.workload import Policy, WorkloadIdentity
+from pymesh_certs.workload import Policy, SystemClock, WorkloadIdentity
 
 MODEL = workload_id("ml", "model")
 HOUR = timedelta(hours=1)
@@ -30,12 +30,12 @@ class SteppedClock:
     def now(self):
         return self.clock.now
 
-    async def sleep(self, seconds):
-        self.slept.append(seconds)
+    async def sleep_until(self, moment):
+        self.slept.append((moment - self.clock.now).total_seconds())
         if len(self.slept) >= self.steps:
             self.stuck.set()
             await asyncio.Event().wait()
-        self.clock.advance(seconds=seconds)
+        self.clock.now = moment
 
 
 class ScriptedCa:
@@ -210,3 +210,23 @@ async def test_there_is_nothing_to_serve_before_the_first_certificate(authority,
     with pytest.raises(LookupError):
         _ = identity.current
     assert identity.seconds_left < 0
+
+
+async def test_the_machines_clock_does_not_wait_for_a_moment_that_has_passed():
+    clock = SystemClock()
+    await clock.sleep_until(clock.now() - timedelta(days=1))
+
+
+async def test_a_suspended_laptop_notices_that_time_went_on(monkeypatch):
+    """The loop's timer measures waking time only; the wall clock jumped a day during one slice of sleep."""
+    clock, now = SystemClock(), SystemClock().now()
+    moments = iter([now, now + timedelta(days=1)])
+    slices = []
+
+    async def sleep(seconds):
+        slices.append(seconds)
+
+    monkeypatch.setattr(clock, "now", lambda: next(moments), raising=False)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await clock.sleep_until(now + timedelta(hours=12))
+    assert slices == [60]
