@@ -21,7 +21,7 @@ from pymesh.identity import SpiffeId
 
 from . import keys, svid
 from .client import Ca, KeyPair
-from .errors import AuthenticationFailed, CaRefused, CertsError
+from .errors import AuthenticationFailed, CaRefused, CaUnavailable, CertsError
 
 _log = logging.getLogger("pymesh.certs.workload")
 
@@ -142,7 +142,7 @@ class WorkloadIdentity:
         while True:
             self.requests += 1
             try:
-                bundle = await self._fetch(self._proof(failed))
+                bundle = await self._attempt()
             except CertsError as error:
                 self.failures += 1
                 failed += 1
@@ -153,15 +153,20 @@ class WorkloadIdentity:
                 self._adopt(bundle)
                 return bundle
 
-    def _proof(self, failed: int) -> KeyPair | None:
-        """The certificate to show, if any.
+    async def _attempt(self) -> Bundle:
+        """With the held certificate, and if that fails without it.
 
-        Every second attempt goes without: a CA that has a new root no longer knows the old certificate and would cut the
-        handshake, while a fresh token still gets through.
+        A CA that has a new root no longer knows the old certificate and cuts the handshake, while a token still gets through.
         """
-        if self._bundle is None or self.seconds_left <= 0 or failed % 2:
-            return None
-        return KeyPair(self._bundle.chain_pem, self._bundle.key_pem)
+        if self._bundle is None or self.seconds_left <= 0:
+            return await self._fetch(None)
+        try:
+            return await self._fetch(KeyPair(self._bundle.chain_pem, self._bundle.key_pem))
+        except CertsError as first:
+            try:
+                return await self._fetch(None)
+            except CertsError as second:
+                raise CaUnavailable(f"with the held certificate, {first}; with a token, {second}") from None
 
     async def _fetch(self, proof: KeyPair | None) -> Bundle:
         key = await asyncio.to_thread(keys.generate, self._policy.rsa_bits)  # an RSA key takes up to a second

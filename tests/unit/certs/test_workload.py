@@ -97,7 +97,7 @@ async def test_a_renewal_shows_the_current_certificate(authority, clock):
 
 
 async def test_the_held_certificate_is_served_while_the_ca_is_down(authority, clock):
-    story = Story(authority, clock, None, *[CaUnavailable("down")] * 5, steps=6, ttl=HOUR)
+    story = Story(authority, clock, None, *[CaUnavailable("down")] * 10, steps=6, ttl=HOUR)
     (first,) = await story.run()
     assert story.identity.current == first
     assert story.identity.seconds_left > 0
@@ -115,10 +115,17 @@ async def test_the_ca_coming_back_ends_the_back_off(authority, clock):
     assert (story.identity.requests, story.identity.failures) == (3, 2)
 
 
-async def test_a_refused_renewal_is_tried_with_the_token_alone(authority, clock):
-    story = Story(authority, clock, None, CaUnavailable("handshake"), steps=3)
-    await story.run()
+async def test_a_refused_renewal_is_tried_with_the_token_alone_at_once(authority, clock):
+    story = Story(authority, clock, None, CaUnavailable("handshake"), steps=2)
+    assert len(await story.run()) == 2
     assert [proof is None for proof in story.ca.proofs] == [True, False, True]
+    assert story.identity.failures == 0
+
+
+async def test_a_renewal_that_fails_both_ways_says_why_in_both(authority, clock, caplog):
+    story = Story(authority, clock, None, CaUnavailable("handshake cut"), CaUnavailable("token gone"), steps=2)
+    await story.run()
+    assert "with the held certificate, handshake cut; with a token, token gone" in caplog.text
 
 
 async def test_an_expired_certificate_is_not_shown(authority, clock):
