@@ -112,8 +112,9 @@ class WorkloadIdentity:
         return -1.0 if self._bundle is None else (self._bundle.not_after - self._clock.now()).total_seconds()
 
     async def start(self) -> None:
-        """Wait for the first certificate, however long the CA takes (cancel to give up), and renew from then on."""
+        """Wait until the first certificate is in use, however long the CA takes (cancel to give up), and renew from then on."""
         self._task = tasks.spawn(self._live(await self._fetching()), name=f"identity of {self.spiffe}")
+        await asyncio.sleep(0)  # one turn, in which `on_change` is called: who waits here may show the certificate next
 
     async def close(self) -> None:
         """Stop renewing. The current bundle stays readable."""

@@ -17,7 +17,7 @@ from .compile.endpoints import compile_assignment
 from .compile.listeners import compile_listener
 from .compile.routes import compile_routes
 from .compile.secrets import compile_secret
-from .discovery.references import references_of
+from .discovery.references import grpc_services, references_of
 from .discovery.roster import Held
 from .discovery.target import Compilers
 from .errors import ConfigError, Problem
@@ -51,10 +51,12 @@ class Assembly:
 
     def compile(self, bootstrap: Any) -> "Static":
         """The bootstrap's own resources; raises ConfigError with every problem in all of them."""
+        services = grpc_services(bootstrap)
+        bootstrap = _without_http2(bootstrap, services)
         clusters, listeners, secrets = compile_static(bootstrap, self.context)
         resources = bootstrap.static_resources
         return Static(
-            clusters=_hold(zip(resources.clusters, clusters, strict=True), "clusters"),
+            clusters=_hold(zip(resources.clusters, clusters, strict=True), "clusters", services),
             listeners=_hold(zip(resources.listeners, listeners, strict=True), "listeners"),
             secrets=tuple(secrets),
         )
@@ -85,12 +87,23 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "") -> Assembly:
     return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context)
 
 
-def _hold(pairs: Iterable[tuple[Any, Any]], name: str) -> tuple[Held, ...]:
+def _without_http2(bootstrap: Any, services: frozenset[str]) -> Any:
+    """The bootstrap with its xDS services' HTTP/2 settings left out: gRPC's own client speaks to them, not our pools."""
+    plain = type(bootstrap)()
+    plain.CopyFrom(bootstrap)
+    for cluster in plain.static_resources.clusters:
+        if cluster.name in services:
+            cluster.ClearField("typed_extension_protocol_options")
+    return plain
+
+
+def _hold(pairs: Iterable[tuple[Any, Any]], name: str, services: frozenset[str] = frozenset()) -> tuple[Held, ...]:
     held: list[Held] = []
     problems: list[Problem] = []
     for index, (message, config) in enumerate(pairs):
         try:
-            held.append(Held(name=config.name, message=message, config=config, references=references_of(message), static=True))
+            references = () if config.name in services else references_of(message)
+            held.append(Held(name=config.name, message=message, config=config, references=references, static=True))
         except ConfigError as error:
             problems += [Problem(f"static_resources.{name}[{index}].{one.path}", one.message) for one in error.problems]
     if problems:

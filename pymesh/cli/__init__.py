@@ -6,6 +6,7 @@ import click
 
 from pymesh import __version__
 
+from ..local.command import demo, up
 from .validate import validate
 from .version import version
 
@@ -16,6 +17,8 @@ def main() -> None:
     """A service mesh in pure-asyncio Python."""
 
 
+main.add_command(demo)
+main.add_command(up)
 main.add_command(validate)
 main.add_command(version)
 for _entry in entry_points(group="pymesh.commands"):

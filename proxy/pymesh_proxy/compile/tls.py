@@ -126,11 +126,9 @@ def _certificates(common: Reader) -> tuple[CertificateSource, ...]:
 
 
 def secret_name(reader: Reader) -> str:
-    """The name that an SdsSecretConfig asks for."""
+    """The name that an SdsSecretConfig asks for; without `sds_config` it is one of the bootstrap's own secrets, as in Envoy."""
     reader.only("name", "sds_config")
     check_delivery(reader.child("sds_config"), agent=True)
-    if not reader.has("sds_config"):
-        reader.refuse("sds_config", "static secrets by name are not supported; deliver the secret, or give it inline")
     return str(reader.message.name)
 
 

@@ -43,6 +43,11 @@ def references_of(message: Any) -> tuple[Reference, ...]:
     return tuple(found.values())
 
 
+def grpc_services(bootstrap: Any) -> frozenset[str]:
+    """The clusters that xDS streams of a bootstrap are opened to."""
+    return frozenset(one.cluster_name for _, one in _walk(bootstrap, "") if one.DESCRIPTOR.name == "EnvoyGrpc")
+
+
 def _reference(message: Any, path: str, owner: str) -> Reference | None:
     match message.DESCRIPTOR.name:
         case "SdsSecretConfig":

@@ -176,6 +176,13 @@ async def test_a_listener_that_fails_does_not_end_the_renewals(authority, clock)
     assert len(told) == story.identity.requests == 2
 
 
+async def test_the_first_certificate_is_in_use_when_start_returns(authority, clock):
+    story = Story(authority, clock, steps=1)
+    await story.identity.start()
+    assert story.seen == [story.identity.current]
+    await story.identity.close()
+
+
 async def test_an_rsa_key_is_made_when_asked(authority, clock):
     (bundle,) = await Story(authority, clock, steps=1, rsa_bits=2048).run()
     assert keys.from_pem(bundle.key_pem, "bundle").key_size == 2048

@@ -130,7 +130,6 @@ def test_the_server_name_can_be_the_requests_host(parse):
         ({"tls_certificates": [{"certificate_chain": {"inline_string": "x"}}]}, "tls_certificates[0].private_key"),
         ({"tls_certificates": [{**PAIR, "password": {"inline_string": "x"}}]}, "tls_certificates[0].password"),
         ({"tls_certificates": [PAIR, PAIR]}, "tls_certificates"),
-        ({"tls_certificate_sds_secret_configs": [{"name": "a"}]}, "tls_certificate_sds_secret_configs[0].sds_config"),
         ({"validation_context": {**CA, "trust_chain_verification": "ACCEPT_UNTRUSTED"}}, "validation_context.trust_chain_verification"),
         ({"validation_context": {**CA, "allow_expired_certificate": True}}, "validation_context.allow_expired_certificate"),
         (

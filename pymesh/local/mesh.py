@@ -1,0 +1,173 @@
+"""A mesh on this machine: the plan (who runs where, decided at once) and its life (processes started, awaited, replaced)."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .environment import ControlPlane, Instance, Proxy, place_gateway, place_instances
+from .errors import LocalError
+from .meshfile import CONFIG_FOLDER, FILE_NAME, MeshFile
+from .ports import HOST, FreePorts, require_free
+from .process import Child, Command
+from .supervisor import Supervisor
+
+CONTROL = "control-plane"
+_TOKEN_LIFE = "720h"  # noqa: S105  a duration: longer than anybody leaves a laptop's mesh running
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every process of the mesh with its ports."""
+
+    folder: Path
+    state: Path
+    """Where certificates, tokens and logs of this run go."""
+    control: ControlPlane
+    gateways: tuple[Proxy, ...]
+    gateway_ports: tuple[int, ...]
+    instances: tuple[Instance, ...]
+
+    @classmethod
+    def make(cls, folder: Path, state: Path) -> "Plan":
+        """Read `folder`/mesh.yaml and choose ports; raises LocalError when a fixed one cannot be had."""
+        mesh = MeshFile.load(folder / FILE_NAME)
+        if not (folder / CONFIG_FOLDER).is_dir():
+            raise LocalError(f"{folder / CONFIG_FOLDER} is not a folder; it should hold the mesh's Istio resources")
+        ports, tokens = FreePorts(), state / "tokens"
+        plan = cls(
+            folder=folder, state=state, control=ControlPlane.place(state, ports),
+            gateways=tuple(place_gateway(gateway, mesh.namespace, tokens, ports) for gateway in mesh.gateways),
+            gateway_ports=tuple(port for gateway in mesh.gateways for port in gateway.ports),
+            instances=tuple(i for workload in mesh.workloads for i in place_instances(workload, mesh.namespace, tokens, ports)),
+        )
+        plan._require_ports()
+        return plan
+
+    @property
+    def config(self) -> Path:
+        return self.folder / CONFIG_FOLDER
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Gateways first, then the sidecars."""
+        return self.gateways + tuple(i.sidecar for i in self.instances if i.sidecar is not None)
+
+    def instances_of(self, workload: str) -> list[Instance]:
+        """The instances of one workload, in order."""
+        return [instance for instance in self.instances if instance.workload.name == workload]
+
+    def _require_ports(self) -> None:
+        for port in self.gateway_ports:
+            require_free(port, "the gateway")
+        for instance in self.instances:
+            for name, port in instance.ports.items():
+                require_free(port, f"port {name!r} of {instance.pod}")
+
+
+class LocalMesh:
+    """The running mesh of a plan; its processes belong to the supervisor. `say` is told what is being awaited."""
+
+    def __init__(self, plan: Plan, supervisor: Supervisor, say: Say) -> None:
+        self.plan = plan
+        self._supervisor = supervisor
+        self._say = say
+        self._children: dict[str, Child] = {}
+
+    async def start(self) -> None:
+        """Start everything in an order that wastes no time, and return when all of it is ready; raises LocalError."""
+        self._say("creating the certificate authority")
+        await self._create_authority()
+        self._say("starting the control plane and the applications")
+        await _together(
+            self.start_control(),
+            *(self._mint(*account) for account in self._accounts()),
+            *(self._start_application(instance) for instance in self.plan.instances),
+        )
+        self._say(f"starting {len(self.plan.proxies)} proxies")
+        await _together(*(self._start_proxy(proxy) for proxy in self.plan.proxies))
+
+    async def start_control(self) -> None:
+        """Start the control plane, also after it was killed; returns when it is ready."""
+        control = self.plan.control
+        await self._start(Command(name=CONTROL, argv=[
+            "pymesh-control", "--config", str(self.plan.config), "--ca-dir", str(control.ca_dir),
+            "--xds", f"{HOST}:{control.xds}", "--secure-xds", f"{HOST}:{control.secure_xds}",
+            "--monitoring", f"{HOST}:{control.monitoring}", "--state-dir", str(self.plan.state / CONTROL),
+        ]), control.ready_url)
+
+    async def start_instance(self, instance: Instance) -> None:
+        """Start an instance of which nothing runs; returns when application and sidecar are ready."""
+        await self._start_application(instance)
+        if instance.sidecar is not None:
+            await self._start_proxy(instance.sidecar)
+
+    def process(self, name: str) -> Child:
+        """A process by its name."""
+        return self._children[name]
+
+    async def kill(self, *names: str) -> None:
+        """SIGKILL processes, as a crash would, and wait for their ends."""
+        for name in names:
+            self._children[name].signal(signal.SIGKILL)
+        for name in names:
+            await self._children[name].exit()
+
+    async def _start(self, command: Command, ready_url: str) -> None:
+        child = self._children[command.name] = await self._supervisor.start(self._tidy(command))
+        await self._supervisor.ready(child, ready_url)
+
+    def _tidy(self, command: Command) -> Command:
+        """What a killed process leaves among temporary files must go with the rest of the run."""
+        folder = self.plan.state / "tmp"
+        folder.mkdir(exist_ok=True)
+        return replace(command, env={"TMPDIR": str(folder), **command.env})
+
+    async def _start_application(self, instance: Instance) -> None:
+        command = Command(name=instance.pod, argv=instance.command(), env=instance.environment(), cwd=self.plan.folder)
+        await self._start(command, instance.ready_url)
+
+    async def _start_proxy(self, proxy: Proxy) -> None:
+        command = Command(name=proxy.name, argv=["pymesh-proxy"], env=proxy.environment(self.plan.control))
+        await self._start(command, proxy.ready_url)
+
+    async def _create_authority(self) -> None:
+        control = self.plan.control
+        await self._supervisor.output(_ca("init", control))
+        control.root.write_text(await self._supervisor.output(_ca("root", control)))
+
+    async def _mint(self, namespace: str, service_account: str, path: Path) -> None:
+        of = ("--namespace", namespace, "--service-account", service_account, "--ttl", _TOKEN_LIFE)
+        token = await self._supervisor.output(_ca("token", self.plan.control, *of))
+        _write_secret(path, token)
+
+    def _accounts(self) -> set[tuple[str, str, Path]]:
+        return {(proxy.namespace, proxy.service_account, proxy.token) for proxy in self.plan.proxies}
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _ca(verb: str, control: ControlPlane, *options: str) -> Command:
+    return Command(name=f"pymesh-ca-{verb}", argv=["pymesh-ca", verb, "--ca-dir", str(control.ca_dir), *options])
+
+
+async def _together(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all; the first failure cancels the rest and is raised alone, because people read one sentence."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None

@@ -1,0 +1,229 @@
+"""`mesh.yaml`: which processes make up a mesh on this machine. What the mesh does with traffic stands beside it, in `config/`,
+as Istio resources.
+
+    namespace: shop                          # of the workloads; default `default`
+    gateways:                                # proxies without an application
+    - name: istio-ingressgateway
+      namespace: istio-system                # default: the namespace above
+      serviceAccount: gateway                # default `default`
+      labels: {istio: ingressgateway}        # what a Gateway's selector looks for
+      ports: [31400]                         # the ports its Gateway resources open; checked before anything is started
+    workloads:
+    - name: cart-v2
+      command: [python, cart.py, --port, $(PORT_HTTP)]
+      ports: {http: 0}                       # name of the service's port -> port the application listens on; 0: a free one
+      labels: {app: cart, version: v2}       # what a ServiceEntry's workloadSelector looks for
+      serviceAccount: cart                   # default `default`; part of the workload's SPIFFE id
+      replicas: 2                            # default 1
+      calls: ["payments:8080"]               # services it calls: <name or host>:<service port>
+      env: {LOG_LEVEL: debug}
+      health: /healthz                       # answers 200 when ready; default: the first port accepts connections
+      sidecar: true                          # false: outside the mesh
+
+The command runs in the folder of the file. `$(NAME)` in it stands for a variable, as in Kubernetes: those of `env`, `PORT_<NAME>` for
+each port, and for each call `<SERVICE>_SERVICE_HOST` and `<SERVICE>_SERVICE_PORT`, which lead through the sidecar. `http_proxy`
+leads through it to hosts outside.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from .errors import InvalidMeshFile
+
+FILE_NAME = "mesh.yaml"
+CONFIG_FOLDER = "config"
+
+_REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+
+DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+PortOrFree = Annotated[int, Field(ge=0, le=65535)]
+Target = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?:[0-9]{1,5}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A service port that a workload calls."""
+
+    host: str
+    port: int
+
+    @property
+    def variable_prefix(self) -> str:
+        """`MODEL_SERVING` for `model-serving.shop.svc.cluster.local`, as Kubernetes makes it."""
+        return variable_name(self.host.partition(".")[0])
+
+    def key(self, namespace: str) -> str:
+        """`<service fqdn>:<port>`, a bare name standing for a service of `namespace`."""
+        host = self.host if "." in self.host else f"{self.host}.{namespace}.svc.cluster.local"
+        return f"{host}:{self.port}"
+
+
+class Gateway(_Strict):
+    """A proxy at the edge, without an application."""
+
+    name: DnsLabel
+    namespace: DnsLabel | None = None
+    service_account: DnsLabel = "default"
+    labels: dict[str, str] = {}
+    ports: list[Port] = []
+
+
+class Workload(_Strict):
+    """An application, and whether a sidecar stands beside it."""
+
+    name: DnsLabel
+    command: Annotated[list[str], Field(min_length=1)]
+    ports: Annotated[dict[DnsLabel, PortOrFree], Field(min_length=1)]
+    labels: dict[str, str] = {}
+    service_account: DnsLabel = "default"
+    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    calls: list[Target] = []
+    env: dict[str, str] = {}
+    health: Annotated[str, Field(pattern="^/")] | None = None
+    sidecar: bool = True
+
+    @property
+    def targets(self) -> list[Call]:
+        """The calls, read."""
+        return [Call(host, int(port)) for host, _, port in (call.rpartition(":") for call in self.calls)]
+
+    @property
+    def variables(self) -> set[str]:
+        """The names that `$(NAME)` may stand for."""
+        return {*self.env, *map(port_variable, self.ports)} | {
+            f"{call.variable_prefix}_SERVICE_{part}" for call in self.targets for part in ("HOST", "PORT")
+        }
+
+    @property
+    def pods(self) -> list[str]:
+        """The names of its instances: its own, or numbered from 0."""
+        return [self.name] if self.replicas == 1 else [f"{self.name}-{number}" for number in range(self.replicas)]
+
+
+class MeshFile(_Strict):
+    """The whole file."""
+
+    namespace: DnsLabel = "default"
+    gateways: list[Gateway] = []
+    workloads: Annotated[list[Workload], Field(min_length=1)]
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read and check a file; raises InvalidMeshFile with every mistake found."""
+        try:
+            return cls.parse(path.read_text(), str(path))
+        except (OSError, UnicodeError) as error:
+            raise InvalidMeshFile(f"{path}: error: cannot be read: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str, filename: str) -> Self:
+        """Read and check a text; `filename` stands in the messages. Raises InvalidMeshFile."""
+        root = _compose(text, filename)
+        try:
+            mesh = cls.model_validate(yaml.safe_load(text))
+        except ValidationError as error:
+            mistakes = [(each["loc"], _sentence(each)) for each in error.errors()]
+        else:
+            if not (mistakes := list(_contradictions(mesh))):
+                return mesh
+        raise InvalidMeshFile("\n".join(f"{filename}:{_place(root, path)}: error: {sentence}" for path, sentence in mistakes))
+
+
+def variable_name(name: str) -> str:
+    """A DNS label as a variable's name: `http-s3` is `HTTP_S3`."""
+    return name.upper().replace("-", "_")
+
+
+def port_variable(port_name: str) -> str:
+    """The variable that tells an application one of its ports."""
+    return f"PORT_{variable_name(port_name)}"
+
+
+def expand(argument: str, value_of: Callable[[str], str]) -> str:
+    """Replace every `$(NAME)`."""
+    return _REFERENCE.sub(lambda match: value_of(match[1]), argument)
+
+
+_Path = tuple[str | int, ...]
+
+
+def _contradictions(mesh: MeshFile) -> Iterator[tuple[_Path, str]]:
+    """What is wrong although each value alone is right."""
+    taken: dict[str, str] = {}
+    for path, pods in _names(mesh):
+        for pod in pods:
+            if pod in taken:
+                yield path, f"the name {pod!r} is already taken by {taken[pod]}"
+            taken.setdefault(pod, f"{path[0]}.{path[1]}")
+    for index, workload in enumerate(mesh.workloads):
+        for path, sentence in _workload_contradictions(workload):
+            yield ("workloads", index, *path), sentence
+
+
+def _names(mesh: MeshFile) -> Iterator[tuple[_Path, list[str]]]:
+    for index, gateway in enumerate(mesh.gateways):
+        yield ("gateways", index, "name"), [gateway.name]
+    for index, workload in enumerate(mesh.workloads):
+        yield ("workloads", index, "name"), workload.pods
+
+
+def _workload_contradictions(workload: Workload) -> Iterator[tuple[_Path, str]]:
+    for position, argument in enumerate(workload.command):
+        for name in _REFERENCE.findall(argument):
+            if name not in workload.variables:
+                known = ", ".join(sorted(workload.variables))
+                yield ("command", position), f"$({name}) is not set; there are {known}"
+    for name, port in workload.ports.items():
+        if port and workload.replicas > 1:
+            yield ("ports", name), f"{workload.replicas} replicas cannot all listen on port {port}; use 0 for free ports"
+    for position, call in enumerate(workload.targets):
+        if not workload.sidecar:
+            yield ("calls", position), "a workload without a sidecar has no way into the mesh"
+        if not 1 <= call.port <= 65535:
+            yield ("calls", position), f"{call.port} is not a port"
+
+
+def _compose(text: str, filename: str) -> yaml.Node:
+    try:
+        root = yaml.compose(text, yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        raise InvalidMeshFile(f"{filename}:{place}: error: not YAML: {error.problem}") from error
+    if root is None:
+        raise InvalidMeshFile(f"{filename}:1:1: error: the file is empty")
+    return root
+
+
+def _place(root: yaml.Node, path: _Path) -> str:
+    """`line:column` of a path, or of its nearest ancestor that stands in the file."""
+    node, mark = root, root.start_mark
+    for step in path:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+            mark = node.start_mark
+        elif isinstance(node, yaml.MappingNode):
+            entry = next(((key, value) for key, value in node.value if key.value == step), None)
+            if entry is None:
+                break
+            mark, node = entry[0].start_mark, entry[1]
+    return f"{mark.line + 1}:{mark.column + 1}"
+
+
+def _sentence(mistake: Any) -> str:
+    where = ".".join(map(str, mistake["loc"])) or "the file"
+    if mistake["type"] == "extra_forbidden":
+        return f"{where}: unknown field"
+    return f"{where}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"

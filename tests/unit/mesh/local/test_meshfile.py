@@ -1,0 +1,90 @@
+"""`mesh.yaml` is read strictly, and every mistake is told with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from pymesh.local.errors import InvalidMeshFile, LocalError
+from pymesh.local.mesh import Plan
+from pymesh.local.meshfile import Call, MeshFile, expand
+
+SMALL = """\
+workloads:
+- name: cart
+  command: [python, cart.py, $(PORT_HTTP)]
+  ports: {http: 0}
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(InvalidMeshFile) as caught:
+        MeshFile.parse(text, "mesh.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    mesh = MeshFile.parse(SMALL, "mesh.yaml")
+    workload = mesh.workloads[0]
+    assert (mesh.namespace, mesh.gateways) == ("default", [])
+    assert (workload.service_account, workload.replicas, workload.sidecar, workload.pods) == ("default", 1, True, ["cart"])
+
+
+def test_replicas_are_numbered() -> None:
+    assert MeshFile.parse(SMALL + "  replicas: 2\n", "mesh.yaml").workloads[0].pods == ["cart-0", "cart-1"]
+
+
+def test_all_mistakes_are_told_at_once_with_their_places() -> None:
+    text = """\
+namespace: Shop
+workloads:
+- name: cart
+  command: []
+  ports: {http: 70000}
+  sidcar: false
+"""
+    assert [line.rsplit(": ", 1)[0] for line in mistakes(text)] == [
+        "mesh.yaml:1:1: error: namespace",
+        "mesh.yaml:4:3: error: workloads.0.command",
+        "mesh.yaml:5:11: error: workloads.0.ports.http",
+        "mesh.yaml:6:3: error: workloads.0.sidcar",
+    ]
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", "mesh.yaml:1:1: error: the file is empty"),
+    ("a: [", "mesh.yaml:2:1: error: not YAML: "),
+    ("- a\n", "mesh.yaml:1:1: error: the file: "),
+    (SMALL + "  env: {PORT: 1}\n", "mesh.yaml:5:9: error: workloads.0.env.PORT: input should be a valid string"),
+    (SMALL + "  calls: [payments]\n", "mesh.yaml:5:11: error: workloads.0.calls.0: "),
+    (SMALL + "  calls: ['payments:99999']\n", "mesh.yaml:5:11: error: 99999 is not a port"),
+    (SMALL + "  sidecar: false\n  calls: ['payments:80']\n", "mesh.yaml:6:11: error: a workload without a sidecar has no way"),
+    (SMALL.replace("PORT_HTTP", "PORT_GRPC"), "mesh.yaml:3:30: error: $(PORT_GRPC) is not set; there are PORT_HTTP"),
+    (SMALL.replace("http: 0", "http: 80") + "  replicas: 3\n", "mesh.yaml:4:11: error: 3 replicas cannot all listen on port 80"),
+    (SMALL + "gateways: [{name: cart}]\n", "mesh.yaml:2:3: error: the name 'cart' is already taken by gateways.0"),
+])
+def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
+    assert mistakes(text)[0].startswith(expected)
+
+
+def test_a_bare_name_is_a_service_of_the_namespace() -> None:
+    assert Call("payments", 8080).key("shop") == "payments.shop.svc.cluster.local:8080"
+    assert Call("pay.example.com", 80).key("shop") == "pay.example.com:80"
+
+
+def test_variables_are_named_as_kubernetes_names_them() -> None:
+    assert Call("model-serving.ml.svc.cluster.local", 1).variable_prefix == "MODEL_SERVING"
+
+
+def test_only_references_are_expanded() -> None:
+    assert expand("--port=$(A) $B $(", {"A": "1"}.__getitem__) == "--port=1 $B $("
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InvalidMeshFile, match="cannot be read"):
+        MeshFile.load(tmp_path / "mesh.yaml")
+
+
+def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(SMALL)
+    with pytest.raises(LocalError, match="is not a folder"):
+        Plan.make(tmp_path, tmp_path / "state")
