@@ -128,7 +128,9 @@ class Process:
             life=self.life,
             discovery=self.status,
             bootstrap=self.launch.plan.bootstrap,
+            warming=self.configuration.warming,
             stop=self.stop,
+            reopen_logs=self._assembly.sinks.reopen,
         )
         await admin.start(*address)
         stack.push_async_callback(admin.stop)

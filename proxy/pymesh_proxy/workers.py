@@ -150,6 +150,7 @@ def _forward(supervisor: Supervisor, number: int, patience: float) -> None:
 
 
 async def _exec(arguments: Sequence[str], socket: Path) -> Child:
-    """A worker; it notices by the end of its standard input that the parent is gone, however that came about."""
+    """A worker. The end of its standard input tells it that the parent is gone, however that came about; a session of its
+    own keeps the terminal's Ctrl-C from it, which the parent passes on."""
     command = [sys.executable, "-m", "pymesh_proxy.main", *arguments, "--worker", str(socket)]
-    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)

@@ -96,6 +96,11 @@ class Configuration:
                 wanted.setdefault(one.fetch.service, set()).add(one.need.name)
         return {source: frozenset(names) for source, names in wanted.items()}
 
+    def warming(self, type_url: str) -> list[Any]:
+        """The accepted clusters or listeners that do not serve yet, as protobufs; for /config_dump."""
+        roster = self._rosters.get(type_url)
+        return [held.message for held in roster.warming.values()] if roster is not None else []
+
     def _references(self) -> Iterable[Reference]:
         for roster in self._rosters.values():
             yield from roster.references()

@@ -37,6 +37,7 @@ async def test_cluster_waits_for_its_assignment() -> None:
     world = await World().start()
     assert await world.give(CDS, cluster("c"), cluster("plain", eds=False)) == ["cluster plain"]
     assert world.status.warming_clusters == 1
+    assert world.configuration.warming(CDS) == [cluster("c")]
 
 
 async def test_cluster_goes_on_without_when_no_assignment_comes() -> None:
