@@ -126,6 +126,19 @@ def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
         yield Subject(Group(f"{owner}.{short}"), "", _values(status, _UPDATE_NAMES))
 
 
+def reset(runtime: "Runtime") -> None:
+    """Set every counter of the runtime to zero; gauges keep their value."""
+    counted: list[tuple[Any, tuple[str, ...]]] = [(cluster, _CLUSTER_NAMES) for cluster in runtime.clusters]
+    counted += [(stats, _HTTP_NAMES) for stats in runtime.all_http_stats]
+    for thing, names in counted:
+        for name, _ in _ints(thing, names):
+            if not is_gauge(name):
+                setattr(thing, name, 0)
+    for listener in runtime.listeners:
+        listener.scope.total = listener.scope.no_filter_chain_match = 0
+        listener.scope.ssl_errors.clear()
+
+
 def stat_label(config: ClusterConfig) -> str:
     """The name of a cluster in statistics."""
     return (config.alt_stat_name or config.name).replace(":", "_")
