@@ -16,6 +16,7 @@ from .discovery.configuration import Configuration, Stage
 from .discovery.secrets import SecretStreams
 from .discovery.status import Status
 from .drain import Life, drain
+from .errors import ConfigError
 from .garbage import Freezer
 from .identity import LOCAL_SERVICES, make_identity
 from .launch import Launch
@@ -83,11 +84,17 @@ class Process:
         return f"<Process {self.life!r} {self.configuration!r}>"
 
     def check(self) -> None:
-        """Compile the static resources; raises ConfigError before anything is opened."""
+        """Compile the static resources; raises ConfigError with every problem of the bootstrap before anything is opened."""
         plan = self.launch.plan
-        self._static = self._assembly.compile(plan.bootstrap)
-        if plan.ads is not None:
-            self._channels().check(plan.ads, "dynamic_resources.ads_config.grpc_services[0]")
+        problems = list(plan.problems)
+        try:
+            self._static = self._assembly.compile(plan.bootstrap)
+            if plan.ads is not None:
+                self._channels().check(plan.ads, "dynamic_resources.ads_config.grpc_services[0]")
+        except ConfigError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; raises StartupError or ConfigError when it cannot start."""
