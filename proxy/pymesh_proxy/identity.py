@@ -16,8 +16,11 @@ from .tls.config import SecretValue
 if TYPE_CHECKING:
     from pymesh_certs.workload import Bundle, WorkloadIdentity
 
-LOCAL_SERVICES = frozenset({SDS_CLUSTER})
+SERVICES = frozenset({SDS_CLUSTER})
 """SDS configurations that name this cluster mean the workload's agent: the process itself."""
+
+SECRETS = frozenset({names.WORKLOAD_SECRET, names.ROOT_SECRET})
+"""What it serves."""
 
 
 def secrets_of(bundle: "Bundle") -> tuple[SecretValue, SecretValue]:

@@ -16,6 +16,7 @@ from pymesh.tasks import spawn
 from pymesh.xds import types
 
 from ..errors import ConfigError, Problem, StartupError
+from .origins import Origins
 from .references import Need, Reference, references_of
 from .roster import Held, Roster
 from .source import Fetch, GrpcSource
@@ -51,9 +52,9 @@ class Configuration:
         status: Status,
         schedule: Schedule,
         dynamic: Mapping[str, Fetch],
-        local_services: frozenset[str] = frozenset(),
+        origins: Origins | None = None,
     ) -> None:
-        """`dynamic` says where clusters and listeners come from, by type URL; secrets of `local_services` are held by the process."""
+        """`dynamic` says where clusters and listeners come from, by type URL."""
         self.stage = Stage.CLUSTERS
         self.on_change: list[Callable[[], None]] = []
         self._runtime = runtime
@@ -61,7 +62,7 @@ class Configuration:
         self._status = status
         self._schedule = schedule
         self._dynamic = dynamic
-        self._local_services = local_services
+        self._origins = origins or Origins()
         self._rosters = {types.CLUSTER: Roster(), types.LISTENER: Roster()}
         self._assignments: dict[str, Any] = {}
         self._present: set[Need] = set()
@@ -92,7 +93,7 @@ class Configuration:
         """The secrets to fetch from services of their own."""
         wanted: dict[GrpcSource, set[str]] = {}
         for one in self._references():
-            if one.fetch.service is not None and not self._is_local(one):
+            if one.fetch.service is not None and not self._origins.is_own(one):
                 wanted.setdefault(one.fetch.service, set()).add(one.need.name)
         return {source: frozenset(names) for source, names in wanted.items()}
 
@@ -104,10 +105,6 @@ class Configuration:
     def _references(self) -> Iterable[Reference]:
         for roster in self._rosters.values():
             yield from roster.references()
-
-    def _is_local(self, reference: Reference) -> bool:
-        service = reference.fetch.service
-        return service.cluster in self._local_services if service is not None else not reference.fetch.ads
 
     async def start(self, clusters: Iterable[Held], listeners: Iterable[Held]) -> None:
         """Take the static resources and begin to wait for the dynamic ones; raises ConfigError, and StartupError for a taken port."""
@@ -195,8 +192,10 @@ class Configuration:
         compiled = self._compilers[type_url](message)
         if type_url not in self._rosters:
             return compiled
-        config = dataclasses.replace(compiled, added_via_api=True)
-        return Held(name=name, message=message, config=config, references=references_of(message))
+        references = references_of(message)
+        if problems := self._origins.check(references):
+            raise ConfigError(*problems)
+        return Held(name=name, message=message, config=dataclasses.replace(compiled, added_via_api=True), references=references)
 
     def _stage(self, type_url: str, held: Held) -> None:
         missing = [one for one in held.references if not self._has(one)]

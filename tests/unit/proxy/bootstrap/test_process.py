@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pymesh_proxy.assembly import assemble
+from pymesh_proxy.check import check
 from pymesh_proxy.drain import Phase
 from pymesh_proxy.errors import ConfigError, StartupError
 from pymesh_proxy.launch import Launch, prepare
@@ -54,12 +55,12 @@ def launch(text: str, *flags: str) -> Launch:
 
 def process(text: str, *flags: str) -> Process:
     made = launch(text, *flags)
-    return Process(made, assemble(made.plan, concurrency=1))
+    assembly = assemble(made.plan, concurrency=1)
+    return Process(made, assembly, check(made, assembly))
 
 
 @contextlib.asynccontextmanager
 async def running(made: Process) -> AsyncIterator["asyncio.Task[None]"]:
-    made.check()
     task = asyncio.ensure_future(made.run())  # noqa: TID251  awaited by the tests
     try:
         yield task
@@ -113,7 +114,6 @@ async def test_taken_port_is_a_sentence() -> None:
     async with running(first):
         await until(lambda: first.life.ready)
         second = process(LISTENER % port(first))
-        second.check()
         with pytest.raises(StartupError, match=r"listener l: cannot bind 127\.0\.0\.1:\d+: Address already in use"):
             await second.run()
 
@@ -128,7 +128,29 @@ async def test_control_plane_that_is_away_leaves_the_proxy_unready() -> None:
 
 async def test_ads_cluster_that_is_missing_is_told_before_anything_opens() -> None:
     with pytest.raises(ConfigError, match="cluster 'xds' is not a static cluster"):
-        process(ADS % "other").check()
+        process(ADS % "other")
+
+
+SECRET = """
+static_resources:
+  clusters:
+  - name: a
+    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        common_tls_context: {tls_certificate_sds_secret_configs: [%s]}
+"""
+
+
+async def test_reference_into_nowhere_is_told_before_anything_opens() -> None:
+    with pytest.raises(ConfigError, match=r"static_resources\.clusters\[0\]: there is no secret 'x', and no source"):
+        process(SECRET % "{name: x}")
+
+
+async def test_reference_to_ads_without_ads_is_told() -> None:
+    with pytest.raises(ConfigError, match="'x' is to come over ADS, and there is no ads_config"):
+        process(SECRET % "{name: x, sds_config: {ads: {}, resource_api_version: V3}}")
 
 
 async def test_every_bad_resource_is_told_with_its_path() -> None:
