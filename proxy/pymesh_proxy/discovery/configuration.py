@@ -2,7 +2,7 @@
 
 A response is compiled whole before anything changes and is then applied whole, or refused whole (Envoy applies the good
 resources of a bad response). A changed cluster is warm at once when its assignment is already held; Envoy waits 15 s for
-a fresh one before it does the same. Everything here is synchronous but for `settle`, since binding a listener is not.
+a fresh one before it does the same.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pymesh.tasks import spawn
 from pymesh.xds import types
 
 from ..errors import ConfigError, Problem, StartupError
+from .fairness import Slices
 from .origins import Origins
 from .references import Need, Reference, references_of
 from .roster import Held, Roster
@@ -119,12 +120,14 @@ class Configuration:
             await self._runtime.listeners.put(held.config)
         await self.settle()
 
-    def prepare(self, update: Update) -> dict[str, Any]:
+    async def prepare(self, update: Update) -> dict[str, Any]:
         """Compile a response, changing nothing; raises ConfigError with `type name: field path: sentence` for each problem."""
         kind = types.MESSAGES[update.type_url].DESCRIPTOR.name
         prepared: dict[str, Any] = {}
         problems: list[Problem] = []
+        slices = Slices()
         for name, message in self._relevant(update).items():
+            await slices.breathe()
             try:
                 prepared[name] = self._compile(update.type_url, name, message)
             except ConfigError as error:
@@ -133,13 +136,13 @@ class Configuration:
             raise ConfigError(*problems)
         return prepared
 
-    def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
+    async def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
         """Put a prepared response into use; listeners that are ready wait for `settle`."""
         match update.type_url:
             case types.CLUSTER | types.LISTENER:
                 self._replace(update, prepared)
             case types.ENDPOINT:
-                self._assign(prepared)
+                await self._assign(prepared)
             case types.ROUTE:
                 for table in prepared.values():
                     self._runtime.routes.put(table)
@@ -161,10 +164,12 @@ class Configuration:
             self._remove(update.type_url, name)
         self._arrived(Need(update.type_url, ""))
 
-    def _assign(self, assignments: Mapping[str, Any]) -> None:
+    async def _assign(self, assignments: Mapping[str, Any]) -> None:
         self._assignments |= assignments
         served = self._clusters.served()
+        slices = Slices()
         for name, assignment in assignments.items():
+            await slices.breathe()
             if Need(types.ENDPOINT, name) in served:
                 self._runtime.clusters.assign(assignment)
 

@@ -40,5 +40,5 @@ class Origins:
         try:
             self.check_service(fetch.service, path)
         except ConfigError as error:
-            return error.problems
+            return [Problem(problem.path, f"secret {name!r}: {problem.message}") for problem in error.problems]
         return []

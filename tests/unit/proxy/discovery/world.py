@@ -156,7 +156,7 @@ class World:
             resources={types.resource_name(type_url, one): one for one in messages},
             removed=frozenset(removed),
         )
-        self.configuration.apply(update, self.configuration.prepare(update))
+        await self.configuration.apply(update, await self.configuration.prepare(update))
         await self.configuration.settle()
         return self.runtime.take()
 
