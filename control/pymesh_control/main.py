@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code (2 is raised by argparse)."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts events; we say what changed
     try:
         asyncio.run(_run(_options(arguments)))
     except StartupError as error:

@@ -55,9 +55,12 @@ def read(text: str, filename: str, place: Place = Mark) -> list[Document]:
         sentence = ", ".join(part for part in (error.context, error.problem) if part)
         mark = _mark(error.problem_mark or error.context_mark, place)
         documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {sentence}")]))
-    except (yaml.YAMLError, UnicodeError) as error:
-        sentence = " ".join(str(error).split())
-        documents.append(Document(None, [Problem(filename, *place(1, 1), "error", f"not valid YAML: {sentence}")]))
+    except yaml.reader.ReaderError as error:
+        mark = _at(text.encode()[: error.position].decode(errors="replace"), place)
+        documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {error.reason}")]))
+    except UnicodeEncodeError as error:
+        mark = _at(text[: error.start], place)
+        documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {error.reason}")]))
     return documents
 
 
@@ -80,6 +83,11 @@ def _compose(text: str) -> Iterator[yaml.Node]:
             yield node
     finally:
         loader.dispose()
+
+
+def _at(before: str, place: Place) -> Mark:
+    """The place just after some text."""
+    return place(before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def _mark(mark: yaml.Mark | None, place: Place) -> Mark:

@@ -15,6 +15,7 @@ _EXPECTED = {
     "string_type": "a string",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",

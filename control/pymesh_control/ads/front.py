@@ -75,7 +75,7 @@ class TlsFront:
         if self._server is not None:
             self._server.close()
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()  # closing TLS politely would wait for peers that may not answer
         self._folder.cleanup()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

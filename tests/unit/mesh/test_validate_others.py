@@ -127,6 +127,7 @@ def test_a_broken_service_entry_is_told_at_its_field(told, spec, expected):
         ("PeerAuthentication", "selector: {matchLabels: {a: b}}\nportLevelMtls: {}", "error portLevelMtls: needs at least one port"),
         ("PeerAuthentication", "selector: {matchLabels: {a: b}}\nportLevelMtls: {0: {mode: STRICT}}", 'error portLevelMtls["0"]: the port 0 is not between 1 and 65535'),
         ("PeerAuthentication", "selector: {matchLabels: {a: b}}\nportLevelMtls: {http: {mode: STRICT}}", 'error portLevelMtls.http: the key "http" must be a whole number'),
+        ("PeerAuthentication", f"portLevelMtls:\n  ? {'9' * 5000}\n  : {{}}", f'error portLevelMtls["{"9" * 5000}"]: the key "{"9" * 5000}" must be a whole number of fewer digits'),
         ("PeerAuthentication", "selector: {matchLabels: {'': b}}", 'error selector.matchLabels[""]: a label key must not be empty'),
     ],
 )
