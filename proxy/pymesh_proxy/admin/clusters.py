@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..upstream.cluster import Cluster, Endpoint
 
 _COUNTERS = ("cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total")
-_GAUGES = ("cx_active", "rq_active")
+_GAUGES = ("cx_active", "rq_active", "rq_pending_active")
 _TEXT_COUNTERS = (
     "cx_active", "cx_connect_fail", "cx_total", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
 )  # fmt: skip
@@ -94,7 +94,8 @@ def _host(endpoint: "Endpoint") -> Any:
         host.address.socket_address.address = config.host
         host.address.socket_address.port_value = config.port
     host.locality.region, host.locality.zone, host.locality.sub_zone = config.region, config.zone, config.sub_zone
-    host.health_status.eds_health_status = config.health.value
+    known = Health.HEALTHY if config.health is Health.UNKNOWN else config.health  # what nobody calls sick, Envoy calls healthy
+    host.health_status.eds_health_status = known.value
     for kind, names in ((_COUNTER, _COUNTERS), (_GAUGE, _GAUGES)):
         for name in names:
             host.stats.add(type=kind, name=name, value=getattr(endpoint, name))

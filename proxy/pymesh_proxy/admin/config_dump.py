@@ -1,27 +1,54 @@
 """/config_dump: all of it, or what `resource`, `mask` and `name_regex` leave over."""
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Mapping
 from typing import Any
+
+from google.protobuf.message import Message
 
 from pymesh.xds import proto
 
-from .dump import SECTIONS, Section, typed
-from .facts import Answer, BadQuery, Command, Facts, Query, as_json, flag, pattern
+from .dump import SECTIONS, Section
+from .facts import Answer, BadQuery, Command, Facts, NotThere, Query, as_json, flag, pattern
+from .redact import materialize
 
+_PREFIX = "type.googleapis.com/envoy.admin.v3."
 _NAMES = ("name", "cluster_name")
 
 
-def config_dump(facts: Facts, query: Query) -> Answer:
+async def config_dump(facts: Facts, query: Query) -> Answer:
     """`resource` takes one list (`dynamic_listeners`), `mask` keeps the fields named, `name_regex` (RE2) the resources named."""
     wanted, mask, resource = pattern(query, "name_regex"), query.get("mask"), query.get("resource")
-    with_endpoints = flag(query, "include_eds") or "include_eds" in query
+    with_endpoints = flag(query, "include_eds")
     sections = {name: make(facts) for name, make in SECTIONS.items() if name != "EndpointsConfigDump" or with_endpoints}
     if wanted is not None:
         sections = {name: _named(section, wanted) for name, section in sections.items()}
-    if resource is not None:
-        return as_json({"configs": _resource(sections, resource, mask)})
-    configs = [typed(name, section) for name, section in sections.items() if section]
-    return as_json({"configs": [_masked(config, mask.split(",")) for config in configs] if mask else configs})
+    configs = _whole(sections, mask) if resource is None else _resource(sections, resource, mask)
+    # A thread, because a large configuration takes a second to print; resources are immutable, so it may read them.
+    return await asyncio.to_thread(_print, configs, mask.split(",") if mask else [])
+
+
+def _print(configs: list[Section], paths: list[str]) -> Answer:
+    shown = [materialize(config) for config in configs]
+    if paths:
+        shown = [masked for config in shown if (masked := _masked(config, paths)).keys() != {"@type"}]
+    return as_json({"configs": shown})
+
+
+def _whole(sections: Mapping[str, Section], mask: str | None) -> list[Section]:
+    """Every section as an `Any`; empty lists are left out, as protobuf's JSON does. Raises BadQuery for a mask that fits none."""
+    fields = {field for name in SECTIONS for field in _message(name).DESCRIPTOR.fields_by_name}
+    if mask and not any(path.partition(".")[0] in fields for path in mask.split(",")):
+        raise BadQuery(f"FieldMask {mask} could not be successfully applied to any configs.\n")
+    return [{"@type": _PREFIX + name, **_present(section)} for name, section in sections.items() if section]
+
+
+def _message(name: str) -> Any:
+    return getattr(proto.config_dump, name, None) or getattr(proto.config_dump_shared, name)
+
+
+def _present(section: Section) -> Section:
+    return {key: value for key, value in section.items() if value}
 
 
 def _named(section: Section, wanted: Any) -> Section:
@@ -32,28 +59,29 @@ def _named(section: Section, wanted: Any) -> Section:
     }
 
 
-def _names_of(item: Mapping[str, Any]) -> Iterable[str]:
-    holders = [item, *(value for value in item.values() if isinstance(value, Mapping))]
-    return {holder[key] for holder in holders for key in _NAMES if isinstance(holder.get(key), str)}
+def _names_of(item: Mapping[str, Any]) -> set[str]:
+    """An item's own name, and that of the resource in it."""
+    found = {getattr(value, key, "") for value in item.values() if isinstance(value, Message) for key in _NAMES}
+    return {item.get("name", ""), *found} - {""}
 
 
-def _resource(sections: Mapping[str, Section], resource: str, mask: str | None) -> list[Any]:
+def _resource(sections: Mapping[str, Section], resource: str, mask: str | None) -> list[Section]:
     """The items of one list, each as an `Any` of its own message; raises BadQuery."""
     name, field = _find(resource)
     if not field.is_repeated:
         raise BadQuery(f"{resource} is not a repeated field. Use ?mask={resource} to get only this field\n")
     if mask is not None:
         _check(mask, field.message_type)
-    items = [{"@type": f"type.googleapis.com/{field.message_type.full_name}", **item} for item in sections.get(name, {}).get(resource, [])]
-    return [_masked(item, mask.split(",")) for item in items] if mask else items
+    kind = f"type.googleapis.com/{field.message_type.full_name}"
+    return [{"@type": kind, **item} for item in sections.get(name, {}).get(resource, [])]
 
 
 def _find(resource: str) -> tuple[str, Any]:
     for name in SECTIONS:
-        message = getattr(proto.config_dump, name, None) or getattr(proto.config_dump_shared, name)
-        if resource in message.DESCRIPTOR.fields_by_name and resource not in ("version_info", "last_updated"):
-            return name, message.DESCRIPTOR.fields_by_name[resource]
-    raise BadQuery(f"{resource} not found in config dump\n")
+        fields = _message(name).DESCRIPTOR.fields_by_name
+        if resource in fields and resource not in ("version_info", "last_updated"):
+            return name, fields[resource]
+    raise NotThere(f"{resource} not found in config dump\n")
 
 
 def _check(mask: str, descriptor: Any) -> None:

@@ -59,4 +59,4 @@ class Door:
         try:
             return await self._make(request)
         except BadQuery as error:
-            return Answer(body=str(error), status=400)
+            return Answer(body=str(error), status=error.status)

@@ -1,4 +1,7 @@
-"""The sections of /config_dump: what the proxy was told, in the shapes that `istioctl proxy-config` reads."""
+"""The sections of /config_dump: what the proxy was told, in the shapes that `istioctl proxy-config` reads.
+
+Resources stand in them as protobuf messages: collecting them is quick, turning them into JSON is not, and is done elsewhere.
+"""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -10,19 +13,16 @@ from ..http.options import HttpOptions, RouteSlot
 from ..tls.config import SecretValue
 from ..upstream.config import Assignment
 from .facts import Facts, chains_of
-from .redact import plain
 
 Items = list[dict[str, Any]]
 Section = dict[str, Any]
-
-_PREFIX = "type.googleapis.com/envoy.admin.v3."
 
 
 def bootstrap(facts: Facts) -> Section:
     """BootstrapConfigDump."""
     if facts.bootstrap is None:
         return {}
-    return {"bootstrap": _untyped(facts.bootstrap), **_updated(facts)}
+    return {"bootstrap": facts.bootstrap, **_updated(facts)}
 
 
 def clusters(facts: Facts) -> Section:
@@ -30,7 +30,7 @@ def clusters(facts: Facts) -> Section:
     held = [cluster.config for cluster in facts.runtime.clusters if cluster.config.source is not None]
     return {
         **_version(facts, "cds"),
-        "static_clusters": [{"cluster": plain(config.source), **_updated(facts)} for config in held if not config.added_via_api],
+        "static_clusters": [{"cluster": config.source, **_updated(facts)} for config in held if not config.added_via_api],
         "dynamic_active_clusters": [_accepted(facts, "cds", "cluster", config.source) for config in held if config.added_via_api],
         "dynamic_warming_clusters": [_accepted(facts, "cds", "cluster", message) for message in facts.warming(types.CLUSTER)],
     }
@@ -48,7 +48,7 @@ def listeners(facts: Facts) -> Section:
         entries.setdefault(message.name, {"name": message.name})["warming_state"] = _state(facts, message)
     return {
         **_version(facts, "lds"),
-        "static_listeners": [{"listener": plain(config.source), **_updated(facts)} for config in held if not config.added_via_api],
+        "static_listeners": [{"listener": config.source, **_updated(facts)} for config in held if not config.added_via_api],
         "dynamic_listeners": [{**entry, "client_status": "ACKED"} for entry in entries.values()],
     }
 
@@ -58,7 +58,7 @@ def routes(facts: Facts) -> Section:
     named = [slot for slot in facts.runtime.routes if _source(slot) is not None]
     inline = [slot for slot in _inline_routes(facts) if _source(slot) is not None and not any(slot is other for other in named)]
     return {
-        "static_route_configs": [{"route_config": plain(_source(slot)), **_updated(facts)} for slot in inline],
+        "static_route_configs": [{"route_config": _source(slot), **_updated(facts)} for slot in inline],
         "dynamic_route_configs": [_accepted(facts, "rds", "route_config", _source(slot)) for slot in named],
     }
 
@@ -72,7 +72,7 @@ def endpoints(facts: Facts) -> Section:
         if assignment is not None and cluster.config.eds_name:
             dynamic.append(_accepted(facts, "eds", "endpoint_config", _load_assignment(assignment)))
         elif assignment is not None:
-            static.append({"endpoint_config": plain(_load_assignment(assignment))})
+            static.append({"endpoint_config": _load_assignment(assignment)})
     return {"static_endpoint_configs": static, "dynamic_endpoint_configs": dynamic}
 
 
@@ -101,17 +101,6 @@ SECTIONS: dict[str, Callable[[Facts], Section]] = {
 """By Envoy's message name, in Envoy's order."""
 
 
-def typed(name: str, section: Section) -> Section:
-    """A section as an `Any`; empty lists are left out, as protobuf's JSON does."""
-    return {"@type": _PREFIX + name, **{key: value for key, value in section.items() if value}}
-
-
-def _untyped(message: Any) -> Section:
-    values = plain(message)
-    del values["@type"]
-    return values
-
-
 def _version(facts: Facts, short: str) -> Section:
     status = facts.discovery.types.get(short) if facts.discovery is not None else None
     return {"version_info": status.version_text} if status is not None and status.version_text else {}
@@ -126,11 +115,11 @@ def _updated(facts: Facts) -> Section:
 
 def _accepted(facts: Facts, short: str, name: str, message: Any) -> Section:
     """One dynamic resource; a refused one never gets here, so each was acknowledged."""
-    return {**_version(facts, short), name: plain(message), "client_status": "ACKED"}
+    return {**_version(facts, short), name: message, "client_status": "ACKED"}
 
 
 def _state(facts: Facts, message: Any) -> Section:
-    return {**_version(facts, "lds"), "listener": plain(message)}
+    return {**_version(facts, "lds"), "listener": message}
 
 
 def _source(slot: RouteSlot) -> Any:
@@ -172,11 +161,11 @@ def _metadata(host: Any, transport_match: tuple[tuple[str, str], ...], workload:
         host.metadata.filter_metadata["istio"].update({"workload": workload})
 
 
-def _secret(value: SecretValue) -> Section:
+def _secret(value: SecretValue) -> Any:
     message = proto.secret.Secret(name=value.name)
     if value.chain:
         message.tls_certificate.certificate_chain.inline_bytes = value.chain
         message.tls_certificate.private_key.inline_bytes = b"[redacted]"
     if value.trusted_ca:
         message.validation_context.trusted_ca.inline_bytes = value.trusted_ca
-    return plain(message)
+    return message

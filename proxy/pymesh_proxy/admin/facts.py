@@ -22,6 +22,14 @@ JSON = "application/json"
 class BadQuery(ProxyError):
     """The request's parameters make no sense; the message is the answer's body."""
 
+    status = 400
+
+
+class NotThere(BadQuery):
+    """What the parameters ask for does not exist."""
+
+    status = 404
+
 
 class PhaseView(Protocol):
     """The phase of the process; its value is the text of /ready."""
@@ -54,6 +62,11 @@ class Facts:
     reopen_logs: Callable[[], None] = lambda: None
     failed: bool = False
     """POST /healthcheck/fail was the last word: the proxy says that it is draining, and serves on."""
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether anything comes from a control plane."""
+        return self.bootstrap is None or self.bootstrap.HasField("dynamic_resources")
 
     @property
     def state(self) -> str:
@@ -104,7 +117,8 @@ def pattern(query: Query, name: str) -> Any:
     try:
         return re2.compile(text, options)
     except re2.error as error:
-        raise BadQuery(f"Invalid {name}: {error}\n") from error
+        reason = error.args[0]
+        raise BadQuery(f"Invalid {name}: {reason.decode() if isinstance(reason, bytes) else reason}\n") from error
 
 
 def flag(query: Query, name: str) -> bool:

@@ -91,6 +91,7 @@ async def facts() -> Facts:
         types=dict.fromkeys(("cds", "eds", "lds", "rds", "sds"), status), warming_clusters=0, warming_listeners=0,
     )  # fmt: skip
     bootstrap = proto.bootstrap.Bootstrap(node=node)
+    bootstrap.dynamic_resources.cds_config.ads.SetInParent()
     bootstrap.static_resources.clusters.append(message(proto.cluster.Cluster, STATIC))
     return Facts(runtime=runtime, life=life, discovery=discovery, bootstrap=bootstrap, istio=[IstioRegistry(Peer()).of("OUTBOUND")])
 

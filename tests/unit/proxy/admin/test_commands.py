@@ -66,6 +66,7 @@ async def test_clusters_in_json_parse_as_envoys_own_message(ask: Any) -> None:
     assert status.name == "outbound|80||shop"
     assert [host.address.socket_address.address for host in status.host_statuses] == ["10.0.0.5", "10.0.0.6"]
     assert status.host_statuses[1].health_status.eds_health_status == Health.UNHEALTHY.value
+    assert status.host_statuses[0].health_status.eds_health_status == Health.HEALTHY.value
     assert status.circuit_breakers.thresholds[0].max_requests.value == 1024
 
 
@@ -81,6 +82,11 @@ async def test_stats_hold_the_server_the_control_plane_and_the_traffic(ask: Any)
     assert "server.live: 1\n" in text
     assert "http.out.downstream_rq_total: 0\n" in text
     assert 'cluster_manager.cds.version_text: "v7"\n' in text
+
+
+async def test_a_proxy_without_a_control_plane_says_nothing_of_one(ask: Any, facts: Facts) -> None:
+    facts.bootstrap.ClearField("dynamic_resources")
+    assert "control_plane" not in (await ask("/stats")).body
 
 
 async def test_stats_are_filtered(ask: Any) -> None:

@@ -59,8 +59,10 @@ async def test_an_unknown_path_lists_the_commands(client: Any) -> None:
 
 
 async def test_a_bad_parameter_is_a_400_with_the_reason(client: Any) -> None:
+    async with client.get("/stats?filter=(") as answer:
+        assert (answer.status, await answer.text()) == (400, "Invalid filter: missing ): (\n")
     async with client.get("/config_dump?resource=nothing") as answer:
-        assert (answer.status, await answer.text()) == (400, "nothing not found in config dump\n")
+        assert (answer.status, await answer.text()) == (404, "nothing not found in config dump\n")
 
 
 async def test_a_name_that_is_not_ours_reads_nothing(client: Any) -> None:
