@@ -83,15 +83,14 @@ class LocalMesh:
         self._children: dict[str, Child] = {}
 
     async def start(self) -> None:
-        """Start everything in an order that wastes no time, and return when all of it is ready; raises LocalError."""
+        """Start everything, side by side where nothing forbids it, and return when all of it is ready; raises LocalError."""
+        await _together(self._start_planes(), *(self._start_application(instance) for instance in self.plan.instances))
+
+    async def _start_planes(self) -> None:
         self._say("creating the certificate authority")
-        await self._create_authority()
-        self._say("starting the control plane and the applications")
-        await _together(
-            self.start_control(),
-            *(self._mint(*account) for account in self._accounts()),
-            *(self._start_application(instance) for instance in self.plan.instances),
-        )
+        await self._supervisor.output(_ca("init", self.plan.control))
+        self._say("starting the control plane")
+        await _together(self.start_control(), self._publish_root(), *(self._mint(*account) for account in self._accounts()))
         self._say(f"starting {len(self.plan.proxies)} proxies")
         await _together(*(self._start_proxy(proxy) for proxy in self.plan.proxies))
 
@@ -139,10 +138,8 @@ class LocalMesh:
         command = Command(name=proxy.name, argv=["pymesh-proxy"], env=proxy.environment(self.plan.control))
         await self._start(command, proxy.ready_url)
 
-    async def _create_authority(self) -> None:
-        control = self.plan.control
-        await self._supervisor.output(_ca("init", control))
-        control.root.write_text(await self._supervisor.output(_ca("root", control)))
+    async def _publish_root(self) -> None:
+        self.plan.control.root.write_text(await self._supervisor.output(_ca("root", self.plan.control)))
 
     async def _mint(self, namespace: str, service_account: str, path: Path) -> None:
         of = ("--namespace", namespace, "--service-account", service_account, "--ttl", _TOKEN_LIFE)
