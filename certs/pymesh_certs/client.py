@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Protocol
 
 import grpc
@@ -37,8 +36,8 @@ class Ca(Protocol):
 class CaClient:
     """A CA at `address` (host:port) whose server certificate must lead to `roots_pem` and name that host.
 
-    `token` is asked for at every call, because whoever mounts the token replaces it before it expires; it returns an empty
-    string when there is none. A connection is made for each call: one a day needs no pool, and the root may have changed.
+    Both `roots_pem` and `token` are called anew each time and may raise OSError, because they usually read files that whoever
+    mounted them replaces. A connection is made for each call: one a day needs no pool, and the root may have changed.
     """
 
     def __init__(
@@ -57,8 +56,8 @@ class CaClient:
         self._deadline = deadline
 
     async def sign(self, csr_pem: bytes, ttl: timedelta, current: KeyPair | None) -> tuple[str, ...]:
-        """See `Ca.sign`. With `current`, the certificate is shown in the handshake; the token goes along in either case."""
-        metadata = self._metadata()
+        """See `Ca.sign`. With `current` that certificate is shown in the handshake, else the token is sent: never both."""
+        metadata = self._bearer() if current is None else ()
         request = CertificateRequest(csr_pem.decode(), round(ttl.total_seconds()))
         async with grpc.aio.secure_channel(self._address, self._credentials(current), options=self._options) as channel:
             call = channel.unary_unary(
@@ -75,43 +74,28 @@ class CaClient:
         return response.chain
 
     def _credentials(self, current: KeyPair | None) -> grpc.ChannelCredentials:
+        try:
+            roots = self._roots_pem()
+        except OSError as error:
+            raise CaUnavailable(f"the CA's root cannot be read: {error}") from None
+        if b"-----BEGIN CERTIFICATE-----" not in roots:  # gRPC would take the public web's roots instead of none
+            raise CaUnavailable("the CA's root holds no PEM certificate")
         if current is None:
-            return grpc.ssl_channel_credentials(self._roots_pem())
-        return grpc.ssl_channel_credentials(self._roots_pem(), current.key_pem, current.chain_pem)
+            return grpc.ssl_channel_credentials(roots)
+        return grpc.ssl_channel_credentials(roots, current.key_pem, current.chain_pem)
 
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        token = self._token()
+    def _bearer(self) -> tuple[tuple[str, str], ...]:
+        try:
+            token = self._token().strip()
+        except OSError as error:
+            raise CaUnavailable(f"the join token cannot be read: {error}") from None
+        if not (token.isascii() and token.isprintable()):
+            raise CaUnavailable("the join token holds characters that no token has")
         return (("authorization", f"Bearer {token}"),) if token else ()
 
 
 def _mapped(error: grpc.aio.AioRpcError, address: str, has_token: bool) -> CaRefused | CaUnavailable:
     sentence = f"the CA at {address} answered {error.code().name}: {error.details()}"
-    if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-        sentence += " (has the join token expired?)" if has_token else " (there is no join token)"
+    if error.code() is grpc.StatusCode.UNAUTHENTICATED and has_token:
+        sentence += " (has the join token expired?)"
     return CaRefused(sentence) if error.code() in _REFUSALS else CaUnavailable(sentence)
-
-
-def file_token(path: Path) -> Callable[[], str]:
-    """Reads the join token anew at each call; empty when there is no file, which is right for a renewal."""
-
-    def read() -> str:
-        try:
-            return path.read_text().strip()
-        except FileNotFoundError:
-            return ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise CaUnavailable(f"the join token cannot be read: {error}") from None
-
-    return read
-
-
-def file_roots(path: Path) -> Callable[[], bytes]:
-    """Reads the roots anew at each call, because whoever mounts them replaces them when the root rotates."""
-
-    def read() -> bytes:
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise CaUnavailable(f"the CA's root cannot be read: {error}") from None
-
-    return read

@@ -120,7 +120,7 @@ class Process:
         address = (str(socket), 0) if socket is not None else self.launch.plan.admin
         if address is None:
             return
-        from .admin import Admin  # type: ignore[import-not-found]
+        from .admin import Admin
 
         admin = Admin(
             self._runtime,

@@ -6,6 +6,7 @@ again when they die, passes signals on, and answers the public admin address for
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import signal
 import sys
@@ -28,7 +29,8 @@ _STEADY = 10.0
 KILL_AFTER = 5.0
 """Seconds that a worker gets beyond its drain time before it is killed."""
 
-UNUSABLE = 64
+CANNOT_START = frozenset({1, 64})
+"""Exit codes (a taken port, unusable configuration) that end the whole proxy when a worker's first start ends so."""
 
 
 class Child(Protocol):
@@ -55,17 +57,17 @@ class Supervisor:
         self._backoff = backoff
         self._children: dict[int, Child] = {}
         self._stopping = asyncio.Event()
-        self._unusable = False
+        self._code = 0
 
     def __repr__(self) -> str:
         return f"<Supervisor {len(self._children)} of {self._count} alive{', stopping' if self._stopping.is_set() else ''}>"
 
     async def run(self) -> int:
-        """Returns the exit code when every worker is gone: 64 if a worker could not use the configuration, else 0."""
+        """Returns the exit code when every worker is gone: 0, or that of a worker that could not even start."""
         async with asyncio.TaskGroup() as group:
             for index in range(self._count):
                 group.create_task(self._keep(index), name=f"worker {index}")
-        return UNUSABLE if self._unusable else 0
+        return self._code
 
     def forward(self, number: int) -> None:
         """Pass a signal on to every worker; those that mean the end are also the parent's."""
@@ -82,11 +84,11 @@ class Supervisor:
     async def _keep(self, index: int) -> None:
         loop = asyncio.get_running_loop()
         backoff = self._backoff()
-        while not self._stopping.is_set():
+        for start in itertools.count():
             born = loop.time()
             code = await self._live(index)
-            if code == UNUSABLE:
-                self._unusable = True
+            if start == 0 and code in CANNOT_START and not self._stopping.is_set():
+                self._code = code
                 self.forward(signal.SIGTERM)
             if self._stopping.is_set():
                 return
@@ -95,6 +97,8 @@ class Supervisor:
             delay = backoff.next()
             _log.error("worker %d ended with %d; starting it again in %.1f s", index, code, delay)
             await self._pause(delay)
+            if self._stopping.is_set():
+                return
 
     async def _live(self, index: int) -> int:
         child = self._children[index] = await self._start(index)
@@ -130,6 +134,12 @@ async def _supervise(launch: Launch, arguments: Sequence[str], directory: Path) 
         for number in FORWARDED:
             loop.add_signal_handler(number, _forward, supervisor, number, launch.drain_time + KILL_AFTER)
             stack.callback(loop.remove_signal_handler, number)
+        if launch.plan.admin is not None:
+            from .front import Front
+
+            front = Front(sockets)
+            await front.start(*launch.plan.admin)
+            stack.push_async_callback(front.stop)
         return await supervisor.run()
 
 

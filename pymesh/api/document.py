@@ -6,8 +6,9 @@ problems with a place, not surprises.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import yaml
 
@@ -21,6 +22,9 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
 _INDENTATION = re.compile(" *")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # a JSON number that YAML 1.1's grammar takes for a string
+
+
+Place: TypeAlias = Callable[[int, int], Mark]
 
 
 class _Refused(Exception):
@@ -39,24 +43,30 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read(text: str, filename: str) -> list[Document]:
-    """Compose every document of a text; never raises. A syntax error ends the reading, the documents before it are kept."""
+def read(text: str, filename: str, place: Place = Mark) -> list[Document]:
+    """Compose every document of a text; never raises. A syntax error ends the reading, the documents before it are kept.
+
+    `place` turns a line and column of the text into the place to report, for text that stands inside another file.
+    """
     documents: list[Document] = []
     try:
-        documents.extend(_build(node, text, filename) for node in _compose(text))
+        documents.extend(_build(node, text, filename, place) for node in _compose(text))
     except yaml.MarkedYAMLError as error:
         sentence = ", ".join(part for part in (error.context, error.problem) if part)
-        mark = _mark(error.problem_mark or error.context_mark)
+        mark = _mark(error.problem_mark or error.context_mark, place)
         documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {sentence}")]))
-    except (yaml.YAMLError, UnicodeError) as error:
-        sentence = " ".join(str(error).split())
-        documents.append(Document(None, [Problem(filename, 1, 1, "error", f"not valid YAML: {sentence}")]))
+    except yaml.reader.ReaderError as error:
+        mark = _at(text.encode()[: error.position].decode(errors="replace"), place)
+        documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {error.reason}")]))
+    except UnicodeEncodeError as error:
+        mark = _at(text[: error.start], place)
+        documents.append(Document(None, [Problem(filename, *mark, "error", f"not valid YAML: {error.reason}")]))
     return documents
 
 
-def _build(node: yaml.Node, text: str, filename: str) -> Document:
+def _build(node: yaml.Node, text: str, filename: str, place: Place) -> Document:
     document = Document()
-    builder = _Builder(filename, text, document.problems)
+    builder = _Builder(filename, text, place, document.problems)
     try:
         document.root = builder.build(node, 0)
     except _Refused as refused:
@@ -75,15 +85,20 @@ def _compose(text: str) -> Iterator[yaml.Node]:
         loader.dispose()
 
 
-def _mark(mark: yaml.Mark | None) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
+def _at(before: str, place: Place) -> Mark:
+    """The place just after some text."""
+    return place(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _mark(mark: yaml.Mark | None, place: Place) -> Mark:
+    return place(mark.line + 1, mark.column + 1) if mark else place(1, 1)
 
 
 class _Builder:
     """Turns one document's YAML nodes into our tree."""
 
-    def __init__(self, filename: str, text: str, problems: list[Problem]) -> None:
-        self._filename, self._text, self._problems = filename, text, problems
+    def __init__(self, filename: str, text: str, place: Place, problems: list[Problem]) -> None:
+        self._filename, self._text, self._place, self._problems = filename, text, place, problems
         self._seen: set[int] = set()
         self._aliased = 0
 
@@ -93,7 +108,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, depth: int) -> Node:
         """The tree below a node; raises _Refused for what no document may hold."""
-        mark = _mark(node.start_mark)
+        mark = _mark(node.start_mark, self._place)
         self._count(node, mark, depth)
         if isinstance(node, yaml.ScalarNode):
             return Scalar(mark, self._value(node, mark), node.value, self._block(node))
@@ -121,7 +136,7 @@ class _Builder:
         entries: dict[str, Entry] = {}
         merged: list[yaml.Node] = []
         for key, value in node.value:
-            mark = _mark(key.start_mark)
+            mark = _mark(key.start_mark, self._place)
             if key.tag == _TAG + "merge":
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif not isinstance(key, yaml.ScalarNode):
@@ -159,7 +174,7 @@ class _Builder:
         first_character = _INDENTATION.match(self._text, header_end + 1).end()  # type: ignore[union-attr]  # it always matches
         if self._text[first_character : first_character + 1] in ("", "\r", "\n"):
             return None  # the indentation shows on a later line only
-        return Mark(node.start_mark.line + 2, first_character - header_end)
+        return self._place(node.start_mark.line + 2, first_character - header_end)
 
 
 def _convert(node: yaml.ScalarNode) -> Plain:

@@ -9,7 +9,7 @@ from .models.metadata import Metadata
 from .problem import Position, Problem, Severity, has_errors
 from .resource import DEFAULT_NAMESPACE, Resource
 from .shape import did_you_mean, fit
-from .tree import Mapping, Mark, Node, Path, Scalar, find, show
+from .tree import Mapping, Mark, Node, Path, Scalar, describe, find, show
 from .types import Model
 from .values import build
 
@@ -89,8 +89,9 @@ class Envelope:
         self._check_keys((), _TOP_LEVEL)
         metadata = self._metadata()
         spec = self._spec(kind.model, ("spec",))
-        if spec is not None and metadata is not None:
-            self._note(("spec",), validate.check(kind.name, spec, metadata.namespace or DEFAULT_NAMESPACE))
+        if spec is not None:
+            namespace = metadata.namespace if metadata else None
+            self._note(("spec",), validate.check(kind.name, spec, namespace or DEFAULT_NAMESPACE))
         return self._finish(kind.name, api_version, metadata, spec)
 
     def _spec(self, model: type[Model], path: Path) -> Model | None:
@@ -104,10 +105,22 @@ class Envelope:
             self.report_at(("metadata", "name"), f'the only ConfigMap read as mesh configuration is "{configmap.NAME}"')
             return None
         self._check_keys((), ("apiVersion", "kind", "metadata", "data"))
-        self._check_keys(("data",), (configmap.KEY,))
+        self._check_mesh_data()
         self.document, problems = configmap.expand(self.document, self.filename)
         self.problems += problems
-        return self._finish("ConfigMap", "v1", self._metadata(), self._spec(MeshConfig, ("data", configmap.KEY)))
+        path = ("data", configmap.KEY)
+        spec = self._spec(MeshConfig, path)
+        if spec is not None:
+            self._note(path, validate.check("ConfigMap", spec, DEFAULT_NAMESPACE))
+        return self._finish("ConfigMap", "v1", self._metadata(), spec)
+
+    def _check_mesh_data(self) -> None:
+        spot = find(self.document, ("data",))
+        for key, entry in spot.node.entries.items() if spot.shown and isinstance(spot.node, Mapping) else ():
+            if key != configmap.KEY:
+                self.report(("data", key), entry.mark, "not supported")
+            elif self._text("data", key) is None:
+                self.report(("data", key), entry.mark, f"expected a block of YAML ({key}: |), found {describe(entry.node)}")
 
     def _note(self, path: Path, findings: Iterable[validate.Finding]) -> None:
         for finding in findings:

@@ -20,21 +20,17 @@ class Parsed:
 
     resources: list[Resource] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    _places: dict[tuple[str, str, str], Position] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def add(self, other: "Parsed") -> None:
         """Append what another text gave; an object that exists already is a problem at its second place."""
         self.problems += other.problems
-        first_places = {_identity(resource): resource.where for resource in self.resources}
         for resource in other.resources:
-            first = first_places.setdefault(_identity(resource), resource.where)
+            first = self._places.setdefault((resource.kind, resource.namespace, resource.name), resource.where)
             if first is resource.where:
                 self.resources.append(resource)
             else:
                 self.problems.append(Problem.at(resource.where, f"{resource.kind} {resource.name}: already defined at {first}"))
-
-
-def _identity(resource: Resource) -> tuple[str, str, str]:
-    return resource.kind, resource.namespace, resource.name
 
 
 def parse_text(text: str, filename: str) -> Parsed:
@@ -44,9 +40,8 @@ def parse_text(text: str, filename: str) -> Parsed:
         parsed.problems += part.problems
         for item in _objects(part.root) if part.root else ():
             found = _read(item, filename)
-            if part.problems:  # a duplicate key, say: what the document means is a guess
-                found.resources.clear()
-            parsed.add(found)
+            usable = [] if part.problems else found.resources  # after a duplicate key, say, the meaning is a guess
+            parsed.add(Parsed(usable, found.problems))
     parsed.problems.sort()
     return parsed
 

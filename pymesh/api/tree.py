@@ -11,6 +11,7 @@ Plain: TypeAlias = bool | int | float | str | None
 
 _UNDERSCORED = re.compile(r"_(.)")
 _CAPITAL = re.compile(r"(?<=.)([A-Z])")
+_LONGEST_SHOWN = 60  # characters of a value in a message
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -146,6 +147,7 @@ def describe(node: Node) -> str:
         return "null"
     if isinstance(node.value, bool):
         return f"the boolean {node.text}"
-    if isinstance(node.value, str):
-        return f'the string "{node.text}"' if len(node.text) <= 60 else "a string"
-    return f"the number {node.text}"
+    word = "string" if isinstance(node.value, str) else "number"
+    if len(node.text) > _LONGEST_SHOWN:
+        return f"a long {word}"
+    return f'the string "{node.text}"' if word == "string" else f"the number {node.text}"

@@ -15,6 +15,7 @@ _EXPECTED = {
     "string_type": "a string",
     "int_type": "a whole number",
     "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
     "int_from_float": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -37,8 +38,12 @@ def build(model: type[M], data: object, root: Node, report: Report, path: Path) 
 
 
 def _report(detail: ErrorDetails, root: Node, report: Report, path: Path) -> None:
-    location = path + tuple(step for step in detail["loc"] if step != "[key]")
-    spot = find(root, location)
+    *steps, last = detail["loc"] or ("",)
+    if last == "[key]":  # pydantic's name for the key itself, as against the value below it
+        spot = find(root, path + tuple(steps))
+        report(spot.shown, spot.mark, f'the key "{steps[-1]}" must be {_EXPECTED[detail["type"]]}')
+        return
+    spot = find(root, path + detail["loc"])
     report(spot.shown, spot.token, _sentence(detail, spot))
 
 

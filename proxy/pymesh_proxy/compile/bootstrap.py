@@ -10,6 +10,7 @@ from ..upstream.config import ClusterConfig
 from .clusters import compile_cluster
 from .context import Context
 from .listeners import compile_listener
+from .references import clusters_of
 from .secrets import compile_secret
 
 T = TypeVar("T")
@@ -20,7 +21,8 @@ def compile_static(bootstrap: Any, ctx: Context) -> tuple[list[ClusterConfig], l
     static = bootstrap.static_resources
     problems: list[Problem] = []
     clusters = _all("clusters", static.clusters, compile_cluster, problems)
-    listeners = _all("listeners", static.listeners, lambda message: compile_listener(message, ctx), problems)
+    known = {message.name for message in static.clusters}
+    listeners = _all("listeners", static.listeners, lambda message: _with_known_clusters(compile_listener(message, ctx), known), problems)
     secrets = _all("secrets", static.secrets, compile_secret, problems)
     for name, messages in (("clusters", static.clusters), ("listeners", static.listeners), ("secrets", static.secrets)):
         problems += _duplicates(name, messages)
@@ -38,6 +40,14 @@ def _all(name: str, messages: Any, build: Callable[[Any], T], problems: list[Pro
         except ConfigError as error:
             problems += [Problem(f"{where}.{item.path}" if item.path else where, item.message) for item in error.problems]
     return made
+
+
+def _with_known_clusters(listener: ListenerConfig, known: set[str]) -> ListenerConfig:
+    """Inline routes of a static listener may name static clusters only, as in Envoy: what CDS will bring is not known yet."""
+    problems = [Problem(path, f"unknown cluster {name!r}") for path, name in clusters_of(listener) if name not in known]
+    if problems:
+        raise ConfigError(*problems)
+    return listener
 
 
 def _duplicates(name: str, messages: Any) -> list[Problem]:

@@ -8,6 +8,8 @@ from .fields import Reader, compiled
 
 _TRANSPORT_MATCH = "envoy.transport_socket_match"
 _ISTIO = "istio"
+_DENOMINATORS = {0: 100, 1: 10_000, 2: 1_000_000}
+"""FractionalPercent.DenominatorType."""
 
 
 def compile_assignment(message: Any) -> Assignment:
@@ -36,7 +38,7 @@ def _drops(policy: Reader) -> float:
 
 
 def _percent(fraction: Any) -> float:
-    return float(fraction.numerator * 100 / (100, 10_000, 1_000_000)[fraction.denominator])
+    return float(fraction.numerator * 100 / _DENOMINATORS.get(fraction.denominator, 100))
 
 
 def _locality(group: Reader) -> list[EndpointConfig]:

@@ -75,11 +75,14 @@ class Reader:
         return [Reader(item, f"{path}[{index}]", self.problems) for index, item in enumerate(getattr(self.message, name))]
 
     def seconds(self, name: str, default: float) -> float:
-        """A Duration in seconds."""
+        """A Duration in seconds; a negative one is a problem."""
         if not self.message.HasField(name):
             return default
         value = getattr(self.message, name)
-        return float(value.seconds + value.nanos / 1e9)
+        seconds = float(value.seconds + value.nanos / 1e9)
+        if seconds < 0:
+            self.refuse(name, f"{seconds:g} s is negative")
+        return seconds
 
     def wrapped(self, name: str, default: T) -> T:
         """The value of a wrapper message (UInt32Value, BoolValue) or a default."""

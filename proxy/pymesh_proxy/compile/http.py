@@ -114,15 +114,16 @@ def _codec(reader: Reader) -> Codec:
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes]:
-    tokens = set()
+    enabled: dict[bytes, bool] = {}
     for item in reader.items("upgrade_configs"):
         item.only("upgrade_type", "enabled")
-        kind = item.message.upgrade_type.lower()
-        if kind == "connect":
+        kind = item.message.upgrade_type.lower().encode()
+        if kind == b"connect":
             item.refuse("upgrade_type", "CONNECT is not supported")
-        elif item.wrapped("enabled", True):
-            tokens.add(kind.encode())
-    return frozenset(tokens)
+        if kind in enabled:
+            item.refuse("upgrade_type", f"multiple upgrade configs with the same name: {item.message.upgrade_type!r}")
+        enabled[kind] = item.wrapped("enabled", True)
+    return frozenset(kind for kind, allowed in enabled.items() if allowed)
 
 
 def _identity(reader: Reader) -> dict[str, Any]:

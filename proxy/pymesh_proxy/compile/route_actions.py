@@ -63,14 +63,18 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     if reader.which("cluster_specifier") != "weighted_clusters":
         return ((1, Target(cluster=reader.message.cluster)),)
     weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
-    weighted.only("clusters", "total_weight", harmless={"runtime_key_prefix": "there is no runtime that could override the weights"})
+    weighted.only(
+        "clusters",
+        harmless={
+            "runtime_key_prefix": "there is no runtime that could override the weights",
+            "total_weight": "the weights' own sum counts, as in Envoy",
+        },
+    )
     entries = weighted.items("clusters")
     uppers = list(accumulate(entry.wrapped("weight", 0) for entry in entries))
     total = uppers[-1] if uppers else 0
     if not 0 < total < 2**32:
         weighted.refuse("clusters", f"the sum of the weights must be 1 to 2^32-1, not {total}")
-    if weighted.wrapped("total_weight", total) != total:
-        weighted.refuse("total_weight", f"the weights sum to {total}")
     composed = levels if brings_edits(weighted.message) else None
     targets = [_target(entry, reader, composed) for entry in entries]
     return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)

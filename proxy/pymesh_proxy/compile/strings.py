@@ -9,6 +9,8 @@ from .fields import Reader
 
 BytesTest = Callable[[bytes], bool]
 
+_PLAIN = frozenset({"exact", "prefix", "suffix", "contains"})
+
 
 def regex(reader: Reader) -> Any:
     """An RE2 pattern from a RegexMatcher; one that matches nothing, with a problem, when it does not parse."""
@@ -40,7 +42,8 @@ def string_test(reader: Reader) -> BytesTest:
     kind = reader.which("match_pattern")
     if kind == "safe_regex":
         return full_match(Reader(reader.message.safe_regex, reader.at("safe_regex"), reader.problems))
-    return plain_test(kind, getattr(reader.message, kind, ""), reader.message.ignore_case)
+    text = getattr(reader.message, kind) if kind in _PLAIN else ""
+    return plain_test(kind, text, reader.message.ignore_case)
 
 
 def plain_test(kind: str, text: str, ignore_case: bool = False) -> BytesTest:

@@ -34,7 +34,7 @@ def options(cluster: Reader) -> UpstreamHttp:
     modern = None
     for name, packed in sorted(cluster.message.typed_extension_protocol_options.items()):
         entry = Reader(packed, f"{cluster.at('typed_extension_protocol_options')}[{name!r}]", cluster.problems)
-        if name != _EXTENSION:
+        if name != _EXTENSION or packed.type_url.rpartition("/")[2] != _EXTENSION:
             entry.refuse("", f"no implementation of {name!r} with type URL {packed.type_url!r}")
             continue
         modern = cluster.unpacked(packed, entry.path)

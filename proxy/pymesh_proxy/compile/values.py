@@ -1,9 +1,9 @@
-"""Header values with format strings: the one place that asks the observe room what `%...%` means."""
+"""Header values with format strings: constants stay bytes, everything else reads the exchange."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..errors import ConfigError, Problem
+from ..observe import format as formats
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
@@ -12,6 +12,4 @@ if TYPE_CHECKING:
 def compile_value(text: str) -> "bytes | Callable[[Exchange], bytes]":
     """Constant bytes, or what reads them from an exchange; raises ConfigError for an unknown operator."""
     literal = text.replace("%%", "")
-    if "%" not in literal:
-        return text.replace("%%", "%").encode()
-    raise ConfigError(Problem("", f"{text!r}: command operators are not supported in header values"))
+    return formats.compile_value(text) if "%" in literal else text.replace("%%", "%").encode()

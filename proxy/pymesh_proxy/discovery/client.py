@@ -24,6 +24,11 @@ _log = logging.getLogger("pymesh.proxy.discovery")
 CONNECT_TIMEOUT = 10.0
 """Seconds for a channel to come up; gRPC's own attempt lasts 20."""
 
+
+class StreamLost(Exception):
+    """There is no stream any more, or none yet; the message says why."""
+
+
 _FOLLOWERS = (types.ENDPOINT, types.ROUTE, types.SECRET)
 """Types asked for before the ACK of the response that named them."""
 
@@ -101,8 +106,12 @@ class Client:
                 async with self._open_channel(self._source, self._attempt) as channel:
                     await self._connect(channel)
                     await self._stream(channel)
-            except (grpc.aio.AioRpcError, TimeoutError) as error:
-                self._lost(_reason(error))
+            except grpc.aio.AioRpcError as error:
+                self._lost(f"{error.code().name}: {error.details()}")
+            except TimeoutError:
+                self._lost(f"no connection within {CONNECT_TIMEOUT:g} s")
+            except StreamLost as error:
+                self._lost(str(error))
             self._attempt += 1
             await self._back_off()
 
@@ -111,8 +120,12 @@ class Client:
         self._ask(types.PUSH_ORDER)
 
     async def _connect(self, channel: grpc.aio.Channel) -> None:
+        """Wait for the connection, but only for one attempt: when to try again is our decision, not gRPC's."""
         async with asyncio.timeout(CONNECT_TIMEOUT):
-            await channel.channel_ready()
+            while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                    raise StreamLost("cannot connect")
+                await channel.wait_for_state_change(state)
 
     async def _stream(self, channel: grpc.aio.Channel) -> None:
         self._outbox = asyncio.Queue()  # bounded by our own requests: one for each response and change
@@ -125,7 +138,7 @@ class Client:
             async for response in call:
                 self._alive(response)
                 await self._handle(response)
-            raise TimeoutError("the server ended the stream")
+            raise StreamLost("the server ended the stream")
         finally:
             self._outbox = None
             for subscription in self._subscriptions.values():
@@ -195,9 +208,3 @@ class Client:
 
     async def _back_off(self) -> None:
         await asyncio.sleep(self._backoff.next())
-
-
-def _reason(error: grpc.aio.AioRpcError | TimeoutError) -> str:
-    if isinstance(error, TimeoutError):
-        return str(error) or f"no connection within {CONNECT_TIMEOUT:g} s"
-    return f"{error.code().name}: {error.details()}"

@@ -11,12 +11,12 @@ import httptools
 
 from ..errors import Cause
 from .headers import Fields, ResponseHead
-from .router import Framing
+from .stream import Framing
 from .wire import BODILESS
 
 if TYPE_CHECKING:
     from ..upstream.pool import Pool
-    from .router import Router
+    from .attempts import Attempts
 
 _MAX_STATUS = 999
 
@@ -31,7 +31,7 @@ class ClientConnection(asyncio.Protocol):
 
     def __init__(self, pool: "Pool") -> None:
         self.pool = pool
-        self.router: Router | None = None
+        self.router: Attempts | None = None
         self.local_address = ""
         self.closed = False
         self.deadline = self.wake = float("inf")
@@ -97,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             router.flush()
 
-    def _malformed(self, router: "Router", error: Exception) -> None:
+    def _malformed(self, router: "Attempts", error: Exception) -> None:
         if self._finished:  # the answer was whole; what followed it was not ours
             self._poisoned = True
             self._next(router)
@@ -136,7 +136,7 @@ class ClientConnection(asyncio.Protocol):
 
     # --- the exchange's side ------------------------------------------------------------------------------------------
 
-    def start(self, router: "Router", data: bytes) -> None:
+    def start(self, router: "Attempts", data: bytes) -> None:
         """Send a request's first bytes; the connection is this exchange's until its answer ends."""
         self.router = router
         self._served += 1
@@ -175,7 +175,7 @@ class ClientConnection(asyncio.Protocol):
         if self.router is None and not self.closed:
             self.transport.close()
 
-    def _next(self, router: "Router") -> None:
+    def _next(self, router: "Attempts") -> None:
         """The answer is whole: tell the exchange, then serve another request or close."""
         self.router = None
         reusable = not (self._close_after or self._poisoned or self.closed) and router.request_complete
@@ -185,7 +185,7 @@ class ClientConnection(asyncio.Protocol):
         elif not self.closed:
             self.transport.close()
 
-    def _upgraded(self, router: "Router", rest: bytes) -> None:
+    def _upgraded(self, router: "Attempts", rest: bytes) -> None:
         if self._switch is None:
             router.on_failed(Cause.UPSTREAM_PROTOCOL, "unasked protocol switch")
         else:
@@ -218,7 +218,7 @@ class ClientConnection(asyncio.Protocol):
         self._in_head = False
         self._begin(router, status)
 
-    def _begin(self, router: "Router", status: int) -> None:
+    def _begin(self, router: "Attempts", status: int) -> None:
         response = ResponseHead(status, self._fields)
         config = self.pool.cluster.config
         fields = self._fields

@@ -23,7 +23,8 @@ from .exchange import Downstream, Exchange
 from .headers import Fields, RequestHead, ResponseHead
 from .options import EscapedSlashes, HttpOptions, Underscores
 from .request_target import TargetRejected, read
-from .router import Framing, Router
+from .router import Router
+from .stream import Framing
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope

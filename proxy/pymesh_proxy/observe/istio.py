@@ -137,11 +137,14 @@ class IstioStats:
     def _settle(self, live: LiveSession) -> None:
         """Count what has moved. Like Istio, a connection counts as opened when its server is known, or when it ends without one."""
         session = live.session
-        if session.endpoint is None and session.phase is Phase.OPEN:
+        if session.phase is Phase.CLOSED:
+            series = self.connections.of(self._reporter.tcp(session))
+        elif session.endpoint is not None:
+            series = live.series or self.connections.of(self._reporter.tcp(session))
+        else:
             return
-        series = self.connections.of(self._reporter.tcp(session))
-        series.opened += not live.opened
-        live.opened = True
+        series.opened += live.series is None
+        live.series = series
         series.sent += session.bytes_sent - live.sent
         series.received += session.bytes_received - live.received
         live.sent, live.received = session.bytes_sent, session.bytes_received

@@ -74,7 +74,7 @@ def fill(
 def _add_subject(exposition: Exposition, subject: Subject, selection: Selection) -> None:
     own = f'{subject.group.tag}="{escape(subject.label)}"' if subject.group.tag else ""
     for stat, value in subject.values:
-        if isinstance(value, int) and selection.takes(subject.name(stat), stat, value):
+        if isinstance(value, int) and selection.takes(subject, stat, value):
             metric, tag = metric_of(subject.group, stat)
             tags = f"{tag},{own}" if tag and own else tag or own
             exposition.family(metric, "gauge" if is_gauge(stat) else "counter").append(f"{metric}{{{tags}}} {value}")

@@ -62,11 +62,12 @@ class TcpSeries:
 class LiveSession:
     """An open TCP connection and what has been counted of it."""
 
-    __slots__ = ("opened", "received", "sent", "session")
+    __slots__ = ("received", "sent", "series", "session")
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.opened = False
+        self.series: TcpSeries | None = None
+        """Where it was counted as opened; None while its server is not known."""
         self.sent = 0
         self.received = 0
 

@@ -126,6 +126,19 @@ def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
         yield Subject(Group(f"{owner}.{short}"), "", _values(status, _UPDATE_NAMES))
 
 
+def reset(runtime: "Runtime") -> None:
+    """Set every counter of the runtime to zero; gauges keep their value."""
+    counted: list[tuple[Any, tuple[str, ...]]] = [(cluster, _CLUSTER_NAMES) for cluster in runtime.clusters]
+    counted += [(stats, _HTTP_NAMES) for stats in runtime.all_http_stats]
+    for thing, names in counted:
+        for name, _ in _ints(thing, names):
+            if not is_gauge(name):
+                setattr(thing, name, 0)
+    for listener in runtime.listeners:
+        listener.scope.total = listener.scope.no_filter_chain_match = 0
+        listener.scope.ssl_errors.clear()
+
+
 def stat_label(config: ClusterConfig) -> str:
     """The name of a cluster in statistics."""
     return (config.alt_stat_name or config.name).replace(":", "_")
@@ -141,14 +154,15 @@ def _cluster(cluster: "Cluster") -> Subject:
 
 def _listener(listener: "Listener") -> Subject:
     """Counters of the connections accepted under the listener's present configuration."""
-    scope = listener.scope
+    config, scope = listener.config, listener.scope
     values: tuple[tuple[str, Value], ...] = (
         ("downstream_cx_total", scope.total),
         ("downstream_cx_active", len(scope)),
         ("no_filter_chain_match", scope.no_filter_chain_match),
-        ("ssl.connection_error", sum(scope.ssl_errors.values())),
     )
-    return Subject(LISTENER, listener.config.address.replace(":", "_"), values)
+    if any(chain.tls is not None for chain in config.chains):
+        values += (("ssl.connection_error", sum(scope.ssl_errors.values())),)
+    return Subject(LISTENER, config.address.replace(":", "_"), values)
 
 
 def _breakers(cluster: Any) -> tuple[tuple[str, Value], ...]:
@@ -175,15 +189,18 @@ def _values(thing: Any, names: tuple[str, ...]) -> tuple[tuple[str, Value], ...]
 class Selection:
     """Which statistics a request asks for. `used_only` leaves out what is zero or empty."""
 
-    matches: Callable[[str], Any] = lambda name: True
+    matches: Callable[[str], Any] | None = None
+    """A test of the full name; None takes all."""
     used_only: bool = False
     kind: str = "All"
     """`Counters`, `Gauges`, `TextReadouts` or `All`."""
 
-    def takes(self, name: str, stat: str, value: Value) -> bool:
+    def takes(self, subject: Subject, stat: str, value: Value) -> bool:
         if self.used_only and not value:
             return False
-        return self.kind in ("All", _kind(stat, value)) and bool(self.matches(name))
+        if self.kind not in ("All", _kind(stat, value)):
+            return False
+        return self.matches is None or bool(self.matches(subject.name(stat)))
 
 
 def _kind(stat: str, value: Value) -> str:
@@ -194,9 +211,7 @@ def _kind(stat: str, value: Value) -> str:
 
 def select(found: Iterable[Subject], selection: Selection) -> list[tuple[str, Value]]:
     """Names and values as `/stats` lists them: text first, then numbers, each sorted by name."""
-    chosen = [
-        (name, value) for subject in found for stat, value in subject.values if selection.takes(name := subject.name(stat), stat, value)
-    ]
+    chosen = [(subject.name(stat), value) for subject in found for stat, value in subject.values if selection.takes(subject, stat, value)]
     return sorted(chosen, key=lambda pair: (not isinstance(pair[1], str), pair[0]))
 
 

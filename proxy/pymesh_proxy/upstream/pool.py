@@ -15,7 +15,7 @@ from ..wheel import NEVER
 from .dial import DialFailed, dial
 
 if TYPE_CHECKING:
-    from ..http.router import Router
+    from ..http.attempts import Attempts
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -30,7 +30,7 @@ class Pool:
         self.cluster = cluster
         self.endpoint = endpoint
         self._idle: list[ClientConnection] = []
-        self._waiting: deque[Router] = deque()
+        self._waiting: deque[Attempts] = deque()
         self._all: set[ClientConnection] = set()
         self._connecting = 0
         self._closing = False
@@ -38,7 +38,7 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self.endpoint.config.address} idle={len(self._idle)} waiting={len(self._waiting)} connecting={self._connecting}>"
 
-    def acquire(self, router: "Router") -> None:
+    def acquire(self, router: "Attempts") -> None:
         """Give the exchange a connection, now (on_connection is called before this returns) or as soon as there is one."""
         if self._idle and not self._waiting:
             self._take(router)
@@ -53,7 +53,7 @@ class Pool:
         self._waiting.append(router)
         self._grow()
 
-    def _take(self, router: "Router") -> None:
+    def _take(self, router: "Attempts") -> None:
         connection = self._idle.pop()
         self._runtime.wheel.arm(connection, NEVER)
         router.on_connection(connection)
@@ -130,7 +130,7 @@ class Pool:
         if self._waiting:
             self._grow()
 
-    def forget(self, router: "Router") -> None:
+    def forget(self, router: "Attempts") -> None:
         """The exchange no longer waits."""
         if router in self._waiting:
             self._waiting.remove(router)

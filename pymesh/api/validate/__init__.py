@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..types import Model
-from . import destinationrule, gateway, peerauthentication, serviceentry, virtualservice, workloadentry
+from . import destinationrule, gateway, meshconfig, peerauthentication, serviceentry, virtualservice, workloadentry
 from .finding import Finding, Findings
 from .metadata import check as check_metadata
 
 __all__ = ["Finding", "check", "check_metadata"]
 
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
+    "ConfigMap": meshconfig.check,
     "DestinationRule": destinationrule.check,
     "Gateway": gateway.check,
     "PeerAuthentication": peerauthentication.check,

@@ -1,6 +1,6 @@
 """What a check says: the field, in the models' attribute names, and a sentence."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..problem import Severity
@@ -35,9 +35,3 @@ def repeated(name: str, values: Sequence[object]) -> Findings:
     for index, value in enumerate(values):
         if value in values[:index]:
             yield Finding((name, index), f'"{value}" is listed twice')
-
-
-def empty(name: str, values: Mapping[str, object]) -> Findings:
-    """Keys of a map that are empty."""
-    if "" in values:
-        yield Finding((name, ""), "an empty key")

@@ -41,7 +41,7 @@ def _route(route: HTTPRoute, *, is_delegate: bool, gateways: Sequence[str]) -> F
     yield from below("redirect", _redirect(route.redirect, route)) if route.redirect else ()
     yield from below("direct_response", _direct_response(route.direct_response)) if route.direct_response else ()
     yield from below("rewrite", _rewrite(route.rewrite)) if route.rewrite else ()
-    yield from below("retries", _retries(route.retries)) if route.retries else ()
+    yield from below("retries", retries_of(route.retries)) if route.retries else ()
     yield from below("fault", check_fault(route.fault)) if route.fault else ()
     yield from below("cors_policy", check_cors(route.cors_policy)) if route.cors_policy else ()
 
@@ -161,7 +161,8 @@ def _rewrite(rewrite: HTTPRewrite) -> Findings:
     yield from verdict(("uri_regex_rewrite", "match"), words.regex(expression.match or ""))
 
 
-def _retries(retries: HTTPRetry) -> Findings:
+def retries_of(retries: HTTPRetry) -> Findings:
+    """A retry policy, of a route or of the mesh."""
     attempts = retries.attempts or 0
     if attempts < 0:
         yield Finding(("attempts",), f"the number of attempts {attempts} is negative")

@@ -69,12 +69,12 @@ async def test_a_join_token_becomes_a_certificate(ca, make_csr):
     assert (ca.count("csr_count"), ca.count("success_cert_issuance_count")) == (1, 1)
 
 
-async def test_a_certificate_renews_itself_without_a_token(ca, make_csr):
+async def test_a_certificate_renews_itself_without_a_token(ca, make_csr, tmp_path):
     await ca.start(client_certificates=True)
     key = keys.generate()
     chain = ca.authority.sign(make_csr(key), workload_id("ml", "model"), DAY)
     current = KeyPair("".join(chain[:-1]).encode(), keys.to_pem(key))
-    renewed = await ca.client(bearer=str).sign(make_csr(), DAY, current)
+    renewed = await ca.client((tmp_path / "removed").read_text).sign(make_csr(), DAY, current)
     assert identity_in(renewed) == ["spiffe://cluster.local/ns/ml/sa/model"]
 
 
@@ -84,7 +84,8 @@ async def test_a_caller_without_a_good_token_learns_nothing(ca, make_csr, bearer
     shown = ca.token(clock=lambda: 1_000_000) if bearer == "expired" else bearer
     with pytest.raises(CaRefused) as caught:
         await ca.client(lambda: shown).sign(make_csr(), DAY, None)
-    assert f"UNAUTHENTICATED: {service.UNAUTHENTICATED} (" in str(caught.value)
+    assert f"UNAUTHENTICATED: {service.UNAUTHENTICATED}" in str(caught.value)
+    assert ("expired" in str(caught.value)) is bool(shown)
     assert "join token: " in caplog.text, "the reason is in the log"
     assert ca.count("authentication_failure_count") == 1
 
@@ -139,6 +140,39 @@ async def test_a_ca_under_another_root_is_not_told_our_token(ca, tmp_path, make_
     with pytest.raises(CaUnavailable):
         await client.sign(make_csr(), DAY, None)
     assert ca.count("csr_count") == 0
+
+
+async def test_a_root_or_token_that_cannot_be_read_is_unavailable(ca, make_csr, tmp_path):
+    await ca.start()
+    missing = tmp_path / "missing"
+    with pytest.raises(CaUnavailable, match="token cannot be read"):
+        await ca.client(missing.read_text).sign(make_csr(), DAY, None)
+    client = CaClient(f"127.0.0.1:{ca.port}", missing.read_bytes, ca.token)
+    with pytest.raises(CaUnavailable, match="root cannot be read"):
+        await client.sign(make_csr(), DAY, None)
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense"])
+async def test_the_public_webs_roots_never_stand_in_for_ours(ca, make_csr, content):
+    await ca.start()
+    client = CaClient(f"127.0.0.1:{ca.port}", lambda: content, ca.token)
+    with pytest.raises(CaUnavailable, match="no PEM certificate"):
+        await client.sign(make_csr(), DAY, None)
+
+
+async def test_a_damaged_root_is_unavailable(ca, make_csr):
+    await ca.start()
+    damaged = ca.authority.root_pem.replace(b"M", b"N")
+    client = CaClient(f"127.0.0.1:{ca.port}", lambda: damaged, ca.token, deadline=2)
+    with pytest.raises(CaUnavailable):
+        await client.sign(make_csr(), DAY, None)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "nul\0", "ümlaut"])
+async def test_a_token_that_cannot_be_sent_is_told(ca, make_csr, token):
+    await ca.start()
+    with pytest.raises(CaUnavailable, match="no token has"):
+        await ca.client(lambda: token).sign(make_csr(), DAY, None)
 
 
 async def test_a_ca_that_is_down_is_unavailable(ca, make_csr):

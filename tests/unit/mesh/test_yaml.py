@@ -59,8 +59,8 @@ def test_anchors_aliases_and_merge_keys_are_resolved():
         ("a: *nowhere\n", "f:1:4: error: not valid YAML: found undefined alias"),
         ("a: [1, 2\nb: 3\n", "f:2:2: error: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
         ("a:\n\tb: 1\n", "f:2:1: error: not valid YAML: while scanning for the next token, found character that cannot start any token"),
-        ("a: \x00", "f:1:1: error: not valid YAML: "),
-        ("a: \ud800", "f:1:1: error: not valid YAML: "),
+        ("a: 1\né: \x00", "f:2:4: error: not valid YAML: control characters are not allowed"),
+        ("a: 1\né: \ud800", "f:2:4: error: not valid YAML: surrogates not allowed"),
     ],
 )
 def test_bad_yaml_is_a_problem_with_a_place(text, expected):

@@ -93,3 +93,13 @@ def test_the_request_line_and_the_host_may_not_be_touched(parse, problems, name)
 def test_a_value_cannot_end_its_line(parse, problems):
     message = {"name": "r", **add("a\r\nx-evil: 1")}
     assert set(problems(compile_routes, parse("routes", yaml.safe_dump(message)))) == {"request_headers_to_add[0].header.value"}
+
+
+def test_a_value_can_read_the_request(edited):
+    assert edited(route=add("%REQ(:METHOD)% %REQ(X-B?X-C)%"), headers=[("x-c", "2")])[-1] == ("x-a", "GET 2")
+
+
+@pytest.mark.parametrize("value", ["%NONSENSE%", "50%"])
+def test_an_unknown_operator_is_refused_at_its_value(parse, problems, value):
+    message = {"name": "r", **add(value)}
+    assert set(problems(compile_routes, parse("routes", yaml.safe_dump(message)))) == {"request_headers_to_add[0].header.value"}

@@ -65,3 +65,15 @@ def test_two_static_resources_cannot_share_a_name(parse, ctx, problems):
     message = parse("bootstrap", HTTP)
     message.static_resources.clusters.add().CopyFrom(message.static_resources.clusters[0])
     assert set(problems(compile_static, message, ctx)) == {"static_resources.clusters[1].name"}
+
+
+def test_inline_routes_name_static_clusters_only(parse, ctx, problems):
+    found = problems(compile_static, parse("bootstrap", HTTP.replace("cluster: up,", "cluster: nope,")), ctx)
+    ((path, message),) = found.items()
+    assert path.endswith("filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route.cluster")
+    assert message == "unknown cluster 'nope'"
+
+
+def test_routes_can_ask_for_clusters_not_to_be_checked(parse, ctx):
+    text = HTTP.replace("cluster: up,", "cluster: nope,").replace("name: r\n", "name: r\n            validate_clusters: false\n")
+    assert compile_static(parse("bootstrap", text), ctx)[1]

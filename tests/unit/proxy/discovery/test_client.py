@@ -29,7 +29,7 @@ class Bench:
         self.server = server
         self.world = world
         source = GrpcSource(
-            variant=variant, target=server.target, back_off_base=0.0, back_off_max=0.0, metadata=(("authorization", "Bearer x"),)
+            variant=variant, target=server.target, back_off_base=0.01, back_off_max=0.02, metadata=(("authorization", "Bearer x"),)
         )
         self.client = Client(
             source,

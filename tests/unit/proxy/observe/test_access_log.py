@@ -89,6 +89,18 @@ async def test_reopening_follows_a_rotation_and_loses_no_line(tmp_path: Path) ->
     assert (tmp_path / "log").read_text() == "after\n"
 
 
+async def test_a_file_that_cannot_be_reopened_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "d").mkdir()
+    sinks = Sinks()
+    writer = sinks.file(str(tmp_path / "d" / "log"))
+    (tmp_path / "d").rename(tmp_path / "moved")
+    sinks.reopen()
+    writer.write("still\n")
+    await sinks.close()
+    assert (tmp_path / "moved" / "log").read_text() == "still\n"
+    assert "No such file" in caplog.text
+
+
 async def test_standard_output_can_be_a_log(capfd: pytest.CaptureFixture[str]) -> None:
     sinks = Sinks()
     sinks.file("/dev/stdout").write("to stdout\n")

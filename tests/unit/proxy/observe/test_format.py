@@ -40,7 +40,7 @@ def test_istios_default_line_tells_of_a_request_that_found_no_upstream(make: Any
     )  # fmt: skip
     assert compile_http(formats.ISTIO_DEFAULT)(exchange) == (
         '[2023-11-14T22:13:20.123Z] "GET /items?x=1 HTTP/1.1" 503 UF,URX upstream_reset_before_response_started{connection_failure} - '
-        '"connection refused" 0 0 250 - "-" "-" "-" "shop.example" "-" outbound|80||shop - 10.0.0.2:8080 10.0.0.1:40000 - default\n'
+        '"connection_refused" 0 0 250 - "-" "-" "-" "shop.example" "-" outbound|80||shop - 10.0.0.2:8080 10.0.0.1:40000 - default\n'
     )
 
 
@@ -53,6 +53,11 @@ def test_istios_default_line_serves_tcp_connections_too(make: Any) -> None:
         '[2023-11-14T22:13:20.123Z] "- - -" 0 - - - "-" 10 20 1500 - "-" "-" "-" "-" "10.7.7.7:5432" '
         "PassthroughCluster 10.0.0.2:50000 10.0.0.2:8080 10.0.0.1:40000 db.example -\n"
     )
+
+
+def test_a_connection_that_no_filter_chain_took_tells_why(make: Any) -> None:
+    line = compile_tcp(formats.ISTIO_DEFAULT)(make.session(flags="NR", details="filter_chain_not_found"))
+    assert '"- - -" 0 NR filter_chain_not_found - "-" 0 0 1500 ' in line
 
 
 @pytest.mark.parametrize(
@@ -83,6 +88,7 @@ def test_istios_default_line_serves_tcp_connections_too(make: Any) -> None:
         ("%GRPC_STATUS%", "PermissionDenied"),
         ("%GRPC_STATUS(SNAKE_STRING)%", "PERMISSION_DENIED"),
         ("%GRPC_STATUS_NUMBER%", "7"),
+        ("%UPSTREAM_REQUEST_ATTEMPT_COUNT%", "2"),
         ("%CONNECTION_ID%", "9"),
         ("100%%", "100%"),
     ],
@@ -91,6 +97,7 @@ def test_an_operator_reads_its_fact(make: Any, operator: str, expected: str) -> 
     peer = PeerCertificate(uri_sans=("spiffe://a", "spiffe://b"), subject="CN=x")
     exchange = make.exchange(
         fields=[(b"X-Long", b"abcdefgh")], response=[(b"grpc-status", b"7")], status=404, flags="URX,UF", response_started=100.125,
+        attempt=2,
         cluster=make.cluster("shop", alt_stat_name="shop.stat"), cluster_name="shop", endpoint=make.endpoint(hostname="shop.internal"),
         remote_address="192.0.2.1:0",
         downstream=make.downstream(local_address="[::1]:443", peer=peer, tls_version="TLSv1.3", connection_id=9),
@@ -170,4 +177,4 @@ def test_a_header_value_is_bytes_and_what_is_absent_is_empty(make: Any) -> None:
 
 
 def test_a_header_value_cannot_hold_a_line_end(make: Any) -> None:
-    assert compile_value("%UPSTREAM_TRANSPORT_FAILURE_REASON%")(make.exchange(upstream_failure="a\r\nb: c")) == b"a  b: c"
+    assert compile_value("%UPSTREAM_TRANSPORT_FAILURE_REASON%")(make.exchange(upstream_failure="a\r\nb: c")) == b"a  b:_c"

@@ -1,0 +1,77 @@
+"""Every connected client: who is told of a new snapshot, and whom the debug pages list."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from pymesh.identity import SpiffeId
+
+from ..errors import InvalidClient
+from ..metrics import Metrics
+from ..push.pusher import PushTarget
+from ..push.queue import PushQueue
+from .session import Session
+from .stream import Stream
+from .subscription import Resources
+
+_log = logging.getLogger("pymesh.ads")
+
+
+class Configuration(Protocol):
+    """What clients are served from."""
+
+    def view(self, node: Any, identity: SpiffeId | None) -> Any:
+        """The client as the generators see it. Raises ValueError for a node that cannot be understood."""
+
+    def resources(self, view: Any) -> Resources:
+        """The present snapshot through a client's eyes."""
+
+
+class Presence(Protocol):
+    """Who wants to know that a client is there."""
+
+    def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None: ...
+
+    def left(self, node: Any) -> None: ...
+
+
+class Clients:
+    """The streams, in the order of their arrival."""
+
+    def __init__(self, configuration: Configuration, presence: Presence, queue: PushQueue[PushTarget], metrics: Metrics) -> None:
+        self._configuration = configuration
+        self._presence = presence
+        self._queue = queue
+        self._metrics = metrics
+        self._streams: dict[Stream, None] = {}
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(self._streams)
+
+    def push(self, since: float) -> None:
+        """Queue everyone for the present snapshot, which answers changes since then (monotonic seconds)."""
+        for stream in self._streams:
+            self._queue.enqueue(stream, since)
+
+    @contextlib.contextmanager
+    def joined(self, form: type[Session], node: Any, identity: SpiffeId | None) -> Iterator[Stream]:
+        """A stream for a new client, which counts as connected inside the context. Raises InvalidClient."""
+        try:
+            view = self._configuration.view(node, identity)
+        except ValueError as error:
+            raise InvalidClient(str(error)) from None
+        session = form(self._configuration.resources(view), self._metrics)
+        stream = Stream(node, identity, session, lambda: self._configuration.resources(view), self._metrics)
+        self._streams[stream] = None
+        self._metrics.connected.inc()
+        self._presence.arrived(node, view, identity)
+        _log.info("%s connected (%s)", node.id, form.__name__)
+        try:
+            yield stream
+        finally:
+            del self._streams[stream]
+            self._queue.forget(stream)
+            self._metrics.connected.dec()
+            self._presence.left(node)
+            _log.info("%s disconnected", node.id)

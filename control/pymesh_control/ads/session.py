@@ -1,0 +1,66 @@
+"""One client's side of the protocol, whichever form it speaks: a request or a push comes in, the responses to send come out."""
+
+import abc
+import hashlib
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymesh.xds import proto, types
+
+from ..metrics import Metrics
+from .subscription import Heard, Resources, Subscription
+
+SERVER = proto.base.ControlPlane(identifier="pymesh-control")
+
+
+def digest(parts: Iterable[str]) -> str:
+    """A version text that is equal for equal content, also after a restart."""
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(slots=True)
+class Session(abc.ABC):
+    """The state of one stream. Neither asyncio nor gRPC is known here."""
+
+    resources: Resources
+    metrics: Metrics
+    clock: Callable[[], float] = time.time
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    _nonces: int = 0
+
+    @abc.abstractmethod
+    def request(self, request: Any) -> list[Any]:
+        """What to answer to a discovery request, in order."""
+
+    @abc.abstractmethod
+    def push(self, resources: Resources) -> list[Any]:
+        """What to send because the configuration became `resources`; nothing the client already holds."""
+
+    def subscribed(self) -> Iterable[Subscription]:
+        """The subscriptions in the order in which a push carries them: make before break."""
+        return (self.subscriptions[type_url] for type_url in types.PUSH_ORDER if type_url in self.subscriptions)
+
+    def hear(self, subscription: Subscription, request: Any) -> Heard:
+        """Record the request's ACK or NACK, and count what is worth counting."""
+        error = request.error_detail.message or "no reason given" if request.HasField("error_detail") else None
+        heard = subscription.hear(request.response_nonce, error, self.clock())
+        if heard is Heard.NACK:
+            self.metrics.rejected(subscription.type_url)
+        elif heard is Heard.STALE:
+            self.metrics.expired_nonce(subscription.type_url)
+        return heard
+
+    def next_nonce(self) -> str:
+        """A nonce that is unique on this stream, which is all that the protocol asks."""
+        self._nonces += 1
+        return str(self._nonces)
+
+
+def needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> set[str]:
+    """Load assignments that must be sent again although unchanged, because their cluster was.
+
+    Envoy warms a changed cluster until it hears its assignment anew, and a push in flight would make its own request stale.
+    """
+    return subscription.names.intersection(changed)

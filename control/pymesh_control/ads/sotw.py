@@ -1,0 +1,92 @@
+"""The state-of-the-world form: every request carries all names, every CDS or LDS response the full state."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pymesh.xds import proto, types
+
+from .session import SERVER, Session, digest, needs_endpoints
+from .subscription import WILDCARD_NAME, Built, Heard, Resources, Subscription
+
+
+class SotwSession(Session):
+    """A client of StreamAggregatedResources: Envoy with api_type GRPC, and every grpcio client."""
+
+    def request(self, request: Any) -> list[Any]:
+        if request.type_url not in types.MESSAGES:
+            return self._nothing_of(request)
+        subscription = self.subscriptions.get(request.type_url)
+        if subscription is None:
+            subscription = self.subscriptions[request.type_url] = Subscription(request.type_url)
+            heard = Heard.NEW
+        else:
+            heard = self.hear(subscription, request)
+        if heard is Heard.STALE:
+            return []  # the client will repeat its names when it answers the newer response
+        before = subscription.interest
+        _subscribe(subscription, request.resource_names)
+        return self._answer(subscription, heard, before)
+
+    def _answer(self, subscription: Subscription, heard: Heard, before: frozenset[str]) -> list[Any]:
+        if not subscription.interest:
+            subscription.sent.clear()
+            return []
+        added = subscription.interest - before
+        # An answered nonce that comes again, with names the same or more, means that a warming cluster wants its endpoints.
+        again = heard is Heard.REPEAT and before <= subscription.interest
+        current = subscription.fetch(self.resources)
+        if heard is Heard.NEW or again or WILDCARD_NAME in added:
+            return [self._send(subscription, current, current)]
+        return [self._send(subscription, current, added)] if added else []
+
+    def push(self, resources: Resources) -> list[Any]:
+        self.resources = resources
+        responses = []
+        clusters_changed: set[str] = set()
+        for subscription in self.subscribed():
+            current = subscription.fetch(resources)
+            changed = subscription.changed(current)
+            gone = subscription.sent.keys() - current.keys()
+            if subscription.type_url == types.CLUSTER:
+                clusters_changed = changed
+            elif subscription.type_url == types.ENDPOINT:
+                changed |= needs_endpoints(subscription, clusters_changed) & current.keys()
+            for name in gone:
+                del subscription.sent[name]
+            if changed or (gone and subscription.type_url in types.WILDCARD):
+                responses.append(self._send(subscription, current, changed))
+        return responses
+
+    def _send(self, subscription: Subscription, current: Mapping[str, Built], wanted: Iterable[str]) -> Any:
+        """A response with the wanted resources; of CDS and LDS with all of them, since there absence means removal."""
+        names = current.keys() if subscription.type_url in types.WILDCARD else current.keys() & set(wanted)
+        subscription.sent.update({name: current[name].version for name in names})
+        for name in subscription.sent.keys() - current.keys():
+            del subscription.sent[name]
+        version = digest(f"{name}={held}" for name, held in sorted(subscription.sent.items()))
+        nonce = self.next_nonce()
+        subscription.supersede()
+        subscription.record(nonce, version, names)
+        response = proto.discovery.DiscoveryResponse(
+            version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER,
+            resources=[current[name].any for name in sorted(names)],
+        )  # fmt: skip
+        self.metrics.pushed(subscription.type_url, response.ByteSize())
+        return response
+
+    def _nothing_of(self, request: Any) -> list[Any]:
+        """Answer a first request for a type we do not serve with nothing, so that the client does not wait for it."""
+        if request.response_nonce:
+            return []
+        return [proto.discovery.DiscoveryResponse(type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER)]
+
+
+def _subscribe(subscription: Subscription, requested: Iterable[str]) -> None:
+    """Replace the names. An empty list is the wildcard of CDS and LDS only until names were given; then it ends everything."""
+    names = set(requested)
+    if names:
+        subscription.wildcard = WILDCARD_NAME in names
+        subscription.named = True
+    elif subscription.type_url in types.WILDCARD:
+        subscription.wildcard = not subscription.named
+    subscription.names = names - {WILDCARD_NAME}

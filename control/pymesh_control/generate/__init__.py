@@ -1,0 +1,61 @@
+"""From a snapshot to xDS: pure functions, one room for each kind of resource."""
+
+from pymesh.xds import types
+
+from ..model.snapshot import Snapshot
+from ..model.view import GRPC, ProxyView
+from . import clusters, endpoints, gateways, proxyless, sidecar_routes
+from .built import Built
+from .inbound_listeners import inbound
+from .outbound import outbound
+from .scope import Scope, scope_of
+
+__all__ = ["Built", "generate"]
+
+
+def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozenset[str] | None) -> dict[str, Built]:
+    """The resources of one type for one proxy, by name.
+
+    `names` limits them to the ones subscribed to; None means all there are. A name that stands for nothing is absent.
+    Secrets are not made here: certificates come from the proxy's own agent, or are files.
+    """
+    scope = scope_of(snapshot, view)
+    if view.flavor == GRPC:
+        return _for_grpc(scope, type_url, names or frozenset())
+    if type_url == types.ENDPOINT:
+        return endpoints.assignments(scope, names)
+    if type_url == types.ROUTE:
+        return _routes(scope, view, names)
+    if type_url == types.CLUSTER:
+        return _only(clusters.clusters(scope, view), names)
+    if type_url == types.LISTENER:
+        return _only(_listeners(scope, view), names)
+    return {}
+
+
+def _for_grpc(scope: Scope, type_url: str, names: frozenset[str]) -> dict[str, Built]:
+    """Proxyless clients name everything that they want, listeners and clusters too."""
+    makers = {
+        types.LISTENER: proxyless.listeners,
+        types.ROUTE: proxyless.route_configurations,
+        types.CLUSTER: proxyless.clusters,
+        types.ENDPOINT: endpoints.assignments,
+    }
+    return makers[type_url](scope, names) if type_url in makers else {}
+
+
+def _listeners(scope: Scope, view: ProxyView) -> dict[str, Built]:
+    if view.is_router:
+        return gateways.listeners(scope, view)
+    return {**outbound(scope, view), **inbound(scope.snapshot, view)}
+
+
+def _routes(scope: Scope, view: ProxyView, names: frozenset[str] | None) -> dict[str, Built]:
+    if view.is_router:
+        return _only(gateways.route_configurations(scope, view), names)
+    made = ((name, sidecar_routes.route_configuration(scope, name)) for name in names or ())
+    return {name: built for name, built in made if built}
+
+
+def _only(found: dict[str, Built], names: frozenset[str] | None) -> dict[str, Built]:
+    return found if names is None else {name: found[name] for name in names if name in found}

@@ -1,0 +1,73 @@
+"""Listeners and filter chains, put together from their parts."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pymesh.xds import proto
+
+from ..model.mesh import Mesh
+from .accesslog import refusal_logs
+from .common import cidr, extension, socket
+
+_LISTENER = proto.listener.Listener
+_PARTS = proto.listener_components
+
+
+def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool, inspect: bool = True) -> Any:
+    """A listener without chains, not yet bound to its port (the caller clears that where it is).
+
+    `inspect` adds the filters that tell TLS and HTTP from anything else by a connection's first bytes.
+    """
+    message = _LISTENER(
+        name=name,
+        address=socket(address, port),
+        traffic_direction=proto.base.TrafficDirection.OUTBOUND if outbound else proto.base.TrafficDirection.INBOUND,
+        bind_to_port=proto.wrappers_pb2.BoolValue(value=False),
+        access_log=refusal_logs(mesh),
+    )
+    if inspect:
+        message.listener_filters.extend(inspectors())
+        message.listener_filters_timeout.CopyFrom(proto.duration(mesh.protocol_detection_timeout))
+        message.continue_on_listener_filters_timeout = True
+    return message
+
+
+def inspectors() -> list[Any]:
+    """The filters that look at a connection's first bytes."""
+    return [
+        _PARTS.ListenerFilter(**extension("envoy.filters.listener.tls_inspector", proto.tls_inspector.TlsInspector())),
+        _PARTS.ListenerFilter(**extension("envoy.filters.listener.http_inspector", proto.http_inspector.HttpInspector())),
+    ]
+
+
+def original_destination() -> Any:
+    """The filter that finds where a captured connection was going."""
+    return _PARTS.ListenerFilter(**extension("envoy.filters.listener.original_dst", proto.original_dst.OriginalDst()))
+
+
+def chain(
+    filters: Sequence[Any],
+    *,
+    name: str = "",
+    port: int = 0,
+    blocks: Iterable[str] = (),
+    server_names: Iterable[str] = (),
+    transport: str = "",
+    application_protocols: Iterable[str] = (),
+    secured: Any = None,
+) -> Any:
+    """A filter chain with its conditions; `secured` is the transport socket that terminates TLS."""
+    message = _PARTS.FilterChain(filters=filters, name=name)
+    match = _PARTS.FilterChainMatch(
+        prefix_ranges=[cidr(block) for block in blocks],
+        server_names=server_names,
+        transport_protocol=transport,
+        application_protocols=application_protocols,
+    )
+    if port:
+        match.destination_port.value = port
+    if match.ByteSize():
+        message.filter_chain_match.CopyFrom(match)
+    if secured is not None:
+        message.transport_socket.CopyFrom(secured)
+    return message

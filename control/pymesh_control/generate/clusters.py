@@ -1,0 +1,157 @@
+"""CDS: a cluster for every port of every visible service and for each of its subsets, and Istio's special ones."""
+
+from typing import Any
+
+from pymesh.xds import names, proto
+
+from ..model.destination import Policy, Rule
+from ..model.protocol import Protocol
+from ..model.service import Port, Service
+from ..model.snapshot import Snapshot
+from ..model.view import ProxyView
+from . import endpoints, inbound, policy
+from .built import Built, pack
+from .common import ADS, socket, struct
+from .scope import Scope
+
+_CLUSTER = proto.cluster.Cluster
+_PASSTHROUGH_SOURCE = proto.address.SocketAddress(address="127.0.0.6", port_value=0)
+"""The source address of connections to the application, which capture rules let pass instead of sending them back to the sidecar."""
+
+
+def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
+    """Every cluster of a proxy, by name."""
+    found = dict(scope.cached(("clusters",), lambda: _outbound(scope)))
+    if view.is_router:
+        return found
+    if view.captures:
+        found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.snapshot.cached(
+            ("inbound passthrough",), lambda: pack(_inbound_passthrough(scope.snapshot))
+        )
+    for server in inbound.servers(scope.snapshot, view):
+        found[names.inbound_cluster(server.app)] = pack(_application(scope.snapshot, view, server))
+    return found
+
+
+def _outbound(scope: Scope) -> dict[str, Built]:
+    found = {names.BLACKHOLE_CLUSTER: pack(_blackhole()), names.PASSTHROUGH_CLUSTER: pack(_passthrough(scope.snapshot))}
+    for service, port in scope.ports():
+        rule = scope.rule(service)
+        for subset in ("", *(rule.subsets if rule else ())):
+            built = _shared(scope, service, port, subset, rule)
+            if built:
+                found[names.outbound_cluster(service.host, port.number, subset)] = built
+    return found
+
+
+def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
+    """The cluster as every client gets it whom the same rule governs."""
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule))
+    return scope.snapshot.cached(key, lambda: (_service_cluster(scope, service, port, subset, rule),))[0]
+
+
+def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
+    settled = rule.policy_for(port.number, subset) if rule else Policy()
+    name = names.outbound_cluster(service.host, port.number, subset)
+    message = _CLUSTER(
+        name=name,
+        alt_stat_name=name + ";",
+        circuit_breakers=policy.breakers(settled),
+        common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold=proto.percent.Percent()),
+        metadata=_metadata(service, port, subset, rule),
+    )
+    if not _discover(message, scope, service, port, subset, rule, settled):
+        return None
+    policy.connect(message, settled, scope.snapshot.mesh)
+    policy.speak(message, port.protocol, settled)
+    policy.encrypt(message, scope, service, port, subset, settled)
+    return pack(message)
+
+
+def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> bool:
+    """Set how the cluster finds instances; False for a wildcard host that DNS cannot resolve and that lists none."""
+    message.lb_policy = policy.balancing(settled)
+    if service.resolution == "NONE" or policy.wants_passthrough(settled):
+        message.type, message.lb_policy = _CLUSTER.ORIGINAL_DST, _CLUSTER.CLUSTER_PROVIDED
+    elif service.resolution == "STATIC":
+        message.type = _CLUSTER.EDS
+        message.eds_cluster_config.eds_config.CopyFrom(ADS)
+        message.eds_cluster_config.service_name = message.name
+    else:
+        assignment = endpoints.assignment(scope, service, port, subset, rule)
+        if not assignment.endpoints and service.host.startswith("*"):
+            return False
+        message.type = _CLUSTER.STRICT_DNS if service.resolution == "DNS" else _CLUSTER.LOGICAL_DNS
+        message.load_assignment.CopyFrom(assignment)
+        message.dns_lookup_family = _CLUSTER.V4_PREFERRED
+        message.dns_refresh_rate.CopyFrom(proto.duration(60))
+        message.respect_dns_ttl = True
+    return True
+
+
+def _metadata(service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
+    """What telemetry and people read: which service, which rule."""
+    istio: dict[str, Any] = {
+        "services": [{"host": service.host, "name": service.name, "namespace": service.namespace}],
+        "default_original_port": port.number,
+    }
+    if rule:
+        istio["config"] = f"/apis/networking.istio.io/v1/namespaces/{rule.namespace}/destination-rule/{rule.names[0]}"
+    if subset:
+        istio["subset"] = subset
+    if service.external:
+        istio["external"] = True
+    return proto.base.Metadata(filter_metadata={"istio": struct(istio)})
+
+
+def _blackhole() -> Any:
+    nowhere = proto.endpoint.ClusterLoadAssignment(cluster_name=names.BLACKHOLE_CLUSTER)
+    return _CLUSTER(name=nowhere.cluster_name, type=_CLUSTER.STATIC, connect_timeout=proto.duration(10), load_assignment=nowhere)
+
+
+def _passthrough(snapshot: Snapshot) -> Any:
+    message = _original(names.PASSTHROUGH_CLUSTER, snapshot)
+    options = proto.http_options.HttpProtocolOptions()
+    options.common_http_protocol_options.idle_timeout.CopyFrom(proto.duration(300))
+    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+    options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+    message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].CopyFrom(proto.pack(options))
+    return message
+
+
+def _original(name: str, snapshot: Snapshot) -> Any:
+    message = _CLUSTER(name=name, type=_CLUSTER.ORIGINAL_DST, lb_policy=_CLUSTER.CLUSTER_PROVIDED, circuit_breakers=policy.breakers())
+    policy.connect(message, None, snapshot.mesh)
+    return message
+
+
+def _inbound_passthrough(snapshot: Snapshot) -> Any:
+    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, snapshot)
+    message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
+    policy.speak(message, Protocol.AUTO)
+    return message
+
+
+def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundServer) -> Any:
+    """The cluster of one port of the application: where the connection was meant to go, or loopback without capture."""
+    name = names.inbound_cluster(server.app)
+    settled = inbound.server_policy(snapshot, view, server)
+    if view.captures:
+        message = _original(name, snapshot)
+        message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
+    else:
+        message = _CLUSTER(name=name, type=_CLUSTER.STATIC)
+        message.load_assignment.cluster_name = name
+        message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(socket("127.0.0.1", server.app))
+    message.alt_stat_name = name + ";"
+    message.circuit_breakers.CopyFrom(policy.breakers(settled))
+    policy.connect(message, settled, snapshot.mesh)
+    policy.speak(message, server.protocol, settled)
+    if server.service:
+        message.metadata.CopyFrom(_inbound_metadata(server.service))
+    return message
+
+
+def _inbound_metadata(service: Service) -> Any:
+    services = [{"host": service.host, "name": service.name, "namespace": service.namespace}]
+    return proto.base.Metadata(filter_metadata={"istio": struct({"services": services})})

@@ -1,0 +1,113 @@
+"""EDS: the instances of a cluster, by locality, each with what chooses its TLS and what telemetry says of it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pymesh.xds import names, proto
+
+from ..model.authentication import Mode
+from ..model.destination import Rule
+from ..model.service import Endpoint, Port, Service
+from ..model.workload import Workload, selects
+from .built import Built, pack
+from .common import endpoint_address
+from .scope import Scope
+
+_POINT = proto.endpoint_components
+
+
+def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]:
+    """The assignments of a scope by cluster name; all of them when `wanted` is None."""
+    return scope.cached(("endpoints", wanted), lambda: _assignments(scope, _names(scope) if wanted is None else wanted))
+
+
+def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
+    """The ClusterLoadAssignment of one cluster; localities in sorted order, so that equal content is equal bytes."""
+    labels = rule.subsets[subset].labels if rule and subset else {}
+    places: dict[str, list[Endpoint]] = {}
+    for endpoint in service.endpoints.get(port.number, ()):
+        if selects(labels, endpoint.workload.labels):
+            places.setdefault(endpoint.workload.locality, []).append(endpoint)
+    name = names.outbound_cluster(service.host, port.number, subset)
+    stated = _rule_says_mutual(rule, port, subset)
+    assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=name)
+    for place in sorted(places):
+        instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(places[place])]
+        assigned.endpoints.append(_group(place, instances))
+    return assigned
+
+
+def _assignments(scope: Scope, wanted: Iterable[str]) -> dict[str, Built]:
+    found = ((name, _shared(scope, name)) for name in wanted)
+    return {name: built for name, built in found if built}
+
+
+def _names(scope: Scope) -> Iterable[str]:
+    for service, port in scope.ports():
+        if service.resolution == "STATIC":
+            rule = scope.rule(service)
+            for subset in ("", *(rule.subsets if rule else ())):
+                yield names.outbound_cluster(service.host, port.number, subset)
+
+
+def _shared(scope: Scope, name: str) -> Built | None:
+    parts = names.parse_cluster(name)
+    service = scope.services.get(parts.host) if parts and parts.direction == "outbound" else None
+    port = service.port(parts.port) if service and parts else None
+    if parts is None or service is None or port is None or service.resolution != "STATIC":
+        return None
+    rule = scope.rule(service)
+    if parts.subset and (rule is None or parts.subset not in rule.subsets):
+        return None
+    key = ("endpoints", service.namespace, name, id(rule))
+    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, parts.subset, rule)))
+
+
+def _rule_says_mutual(rule: Rule | None, port: Port, subset: str) -> bool | None:
+    """What a rule's TLS mode says of mutual TLS; None when there is none and each instance decides."""
+    tls = rule.policy_for(port.number, subset).tls if rule else None
+    return None if tls is None else bool(tls.mode and tls.mode.value == "ISTIO_MUTUAL")
+
+
+def _mutual(scope: Scope, endpoint: Endpoint, stated: bool | None) -> bool:
+    if stated is not None:
+        return stated
+    workload = endpoint.workload
+    mode = scope.snapshot.authentication.mode(workload.namespace, workload.labels, endpoint.port)
+    return endpoint.speaks_mutual_tls and mode is not Mode.DISABLE
+
+
+def _sorted(endpoints: list[Endpoint]) -> list[Endpoint]:
+    return sorted(endpoints, key=lambda one: (one.workload.ip, one.port))
+
+
+def _group(place: str, endpoints: list[Any]) -> Any:
+    weight = sum(one.load_balancing_weight.value for one in endpoints)
+    return _POINT.LocalityLbEndpoints(
+        locality=_locality(place), lb_endpoints=endpoints, load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=weight)
+    )
+
+
+def _locality(place: str) -> Any:
+    region, zone, sub_zone = (place.split("/") + ["", ""])[:3]
+    return proto.base.Locality(region=region, zone=zone, sub_zone=sub_zone)
+
+
+def _endpoint(endpoint: Endpoint, service: Service, *, mutual: bool) -> Any:
+    message = _POINT.LbEndpoint(
+        endpoint=_POINT.Endpoint(address=endpoint_address(endpoint.workload.ip, endpoint.port)),
+        health_status="HEALTHY",
+        load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=endpoint.workload.weight),
+    )
+    metadata = message.metadata.filter_metadata
+    if not service.external:
+        metadata["istio"].fields["workload"].string_value = _identity(endpoint.workload)
+    if mutual:
+        metadata["envoy.transport_socket_match"].fields["tlsMode"].string_value = "istio"
+    return message
+
+
+def _identity(workload: Workload) -> str:
+    """`<workload>;<namespace>;<canonical name>;<canonical revision>;<cluster>`."""
+    name, revision = workload.canonical_name, workload.canonical_revision
+    return ";".join((workload.name, workload.namespace, name, revision, workload.cluster_id))

@@ -1,0 +1,163 @@
+"""LDS and RDS for gateways: the servers of every Gateway that selects the proxy, and the VirtualServices bound to them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from pymesh.xds import proto
+
+from ..model import gateway
+from ..model.gateway import Server
+from ..model.protocol import Protocol
+from ..model.view import ProxyView
+from ..model.virtual import VirtualService
+from . import manager, secure, tcp
+from .built import Built, pack
+from .chains import chain, inspectors, listener
+from .connections import Connections, tcp_routes, tls_routes
+from .match import is_catch_all
+from .routes import Place, virtual_routes
+from .scope import Scope
+
+_ROUTE = proto.route_components
+_ANY = "0.0.0.0"
+Group = Sequence[Server]
+
+
+def listeners(scope: Scope, view: ProxyView) -> dict[str, Built]:
+    """A gateway's listeners by name; a port whose chains all wait for a VirtualService has none yet."""
+    found = {}
+    for (bind, port), group in _groups(scope, view).items():
+        chains = list(_chains(scope, group, bind, port))
+        if chains:
+            message = _listener(scope, group, bind, port)
+            message.filter_chains.extend(chains)
+            found[message.name] = pack(message)
+    return found
+
+
+def route_configurations(scope: Scope, view: ProxyView) -> dict[str, Built]:
+    """A gateway's route configurations by name."""
+    return {name: pack(message) for name, message in _route_configurations(scope, view)}
+
+
+def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]]:
+    return gateway.merged(scope.snapshot.gateways, view.labels)
+
+
+def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
+    message = listener(f"{bind}_{port}", bind, port, scope.snapshot.mesh, outbound=True, inspect=False)
+    message.ClearField("bind_to_port")
+    if group[0].protocol.is_tls:
+        message.listener_filters.append(inspectors()[0])
+        message.listener_filters_timeout.CopyFrom(proto.duration(scope.snapshot.mesh.protocol_detection_timeout))
+        message.continue_on_listener_filters_timeout = True
+    return message
+
+
+def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
+    mesh = scope.snapshot.mesh
+    if group[0].protocol.is_http:
+        yield chain([manager.gateway(mesh, scope.flavor, f"{bind}_{port}", _http_name(bind, port))])
+        return
+    seen: set[object] = set()
+    for server in group:
+        for made in _server_chains(scope, server):
+            condition = made.filter_chain_match.SerializeToString(deterministic=True)
+            if condition not in seen:  # of servers with the same host on one port the oldest has it
+                seen.add(condition)
+                yield made
+
+
+def _server_chains(scope: Scope, server: Server) -> Iterator[Any]:
+    mesh = scope.snapshot.mesh
+    secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
+    if server.serves_http:
+        http = manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))
+        yield _terminating(chain([http], server_names=server.server_names, secured=secured))
+        return
+    for route in _connections(scope, server):
+        filters = tcp.filters(mesh, scope.flavor, route.targets)
+        server_names = route.server_names or (server.server_names if secured else ())
+        made = chain(filters, server_names=server_names, blocks=route.blocks, secured=secured)
+        yield _terminating(made) if secured else made
+
+
+def _terminating(made: Any) -> Any:
+    """Let the TLS handshake take 15 seconds and no longer: strangers connect here."""
+    made.transport_socket_connect_timeout.CopyFrom(proto.duration(15))
+    return made
+
+
+def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
+    """The rules for connections at a server: `tls` rules where TLS passes through, else `tcp` rules."""
+    for rule in scope.snapshot.virtual_services:
+        if not server.names_of(rule):
+            continue
+        place = Place(scope, rule, frozenset({server.gateway}), server.port)
+        yield from tls_routes(place, rule) if server.protocol.is_tls and not server.terminates else tcp_routes(place)
+
+
+def _route_configurations(scope: Scope, view: ProxyView) -> Iterator[tuple[str, Any]]:
+    for (bind, port), group in _groups(scope, view).items():
+        if group[0].protocol.is_http:
+            yield _http_name(bind, port), _configuration(scope, _http_name(bind, port), group)
+        for server in group:
+            if server.terminates and server.serves_http:
+                yield _https_name(server), _configuration(scope, _https_name(server), [server])
+
+
+def _http_name(bind: str, port: int) -> str:
+    return f"http.{port}" if bind == _ANY else f"http.{port}.{bind}"
+
+
+def _https_name(server: Server) -> str:
+    namespace, _, name = server.gateway.partition("/")
+    bind = f".{server.bind}" if server.bind and server.bind != _ANY else ""
+    return f"https.{server.port}.{server.port_name}.{name}.{namespace}{bind}"
+
+
+def _configuration(scope: Scope, name: str, group: Group) -> Any:
+    port = group[0].port
+    hosts = list(_virtual_hosts(scope, group)) or [_ROUTE.VirtualHost(name=f"blackhole:{port}", domains=["*"])]
+    return proto.route.RouteConfiguration(
+        name=name,
+        virtual_hosts=hosts,
+        validate_clusters={"value": False},
+        ignore_port_in_host_matching=True,
+        max_direct_response_body_size_bytes={"value": 1 << 20},
+    )
+
+
+def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
+    """A virtual host for every name served; the rules that share one are joined in age, catch-alls last."""
+    bound: dict[str, list[tuple[Server, VirtualService]]] = {}
+    for rule in scope.snapshot.virtual_services:
+        for name, server in _bindings(rule, group):
+            bound.setdefault(name, []).append((server, rule))
+    for name, pairs in bound.items():
+        routes = [route for server, rule in pairs for route in virtual_routes(_place(scope, server, rule))]
+        routes.sort(key=lambda route: is_catch_all(route.match))
+        host = _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], routes=routes, include_request_attempt_count=True)
+        if any(_redirects(server) for server, _ in pairs):
+            host.require_tls = _ROUTE.VirtualHost.ALL
+        yield host
+    for name in (name for server in group if _redirects(server) for _, name in server.hosts if name not in bound):
+        yield _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], require_tls=_ROUTE.VirtualHost.ALL)
+
+
+def _redirects(server: Server) -> bool:
+    """Whether plain HTTP is answered by sending the client to HTTPS."""
+    return bool(server.tls and server.tls.https_redirect)
+
+
+def _bindings(rule: VirtualService, group: Group) -> Iterable[tuple[str, Server]]:
+    """The names under which a rule is served at a port, each with the first server that has it."""
+    found: dict[str, Server] = {}
+    for server in group:
+        for name in server.names_of(rule):
+            found.setdefault(name, server)
+    return found.items()
+
+
+def _place(scope: Scope, server: Server, rule: VirtualService) -> Place:
+    return Place(scope, rule, frozenset({server.gateway}), server.port, encrypted=server.protocol is Protocol.HTTPS)

@@ -1,0 +1,76 @@
+"""Which ports a sidecar serves for its application, and under which rules."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..model.authentication import Mode
+from ..model.destination import Policy
+from ..model.protocol import Protocol, of_port
+from ..model.service import Service
+from ..model.snapshot import Snapshot
+from ..model.view import PYMESH, ProxyView
+from .scope import carried
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundServer:
+    """One port of the application: where the sidecar listens for it, where it listens itself, and the service it belongs to."""
+
+    bind: int
+    app: int
+    protocol: Protocol
+    service: Service | None
+    service_port: int
+
+
+def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
+    """The served ports, sorted; of two services that share a target port the older one says what is spoken there."""
+    found: dict[int, InboundServer] = {}
+    for server in _declared(snapshot, view) if view.inbound_ports is not None else _selected(snapshot, view):
+        found.setdefault(server.bind, server)
+    return [found[port] for port in sorted(found)]
+
+
+def mode(snapshot: Snapshot, view: ProxyView, port: int) -> Mode:
+    """Whether connections to a port must be, may be or cannot be mutual TLS."""
+    return snapshot.authentication.mode(view.namespace, view.labels, port)
+
+
+def server_policy(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Policy | None:
+    """The connection pool that the service's DestinationRule sets, which holds on this side too."""
+    if server.service is None:
+        return None
+    rule = snapshot.rules.find(server.service.host, server.service.namespace, view.namespace, view.labels)
+    return rule.policy_for(server.service_port) if rule else None
+
+
+def _declared(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
+    """What the node's INBOUND_PORTS say. A port that no service names is served too, its protocol told by its name."""
+    services = _own(snapshot, view)
+    for name, bound in (view.inbound_ports or {}).items():
+        known = next(((one, port) for one in services for port in one.ports if port.name == name), None)
+        yield InboundServer(
+            bind=bound.bind,
+            app=bound.app,
+            protocol=known[1].protocol if known else _unnamed(view, bound.app, name),
+            service=known[0] if known else None,
+            service_port=known[1].number if known else bound.app,
+        )
+
+
+def _unnamed(view: ProxyView, port: int, name: str) -> Protocol:
+    protocol = of_port(port, name)
+    return Protocol.TCP if protocol.is_http2 and view.flavor == PYMESH else protocol
+
+
+def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
+    """The target ports of every service that this workload is an instance of."""
+    for service in _own(snapshot, view):
+        for port in service.ports:
+            ports = {one.port for one in service.endpoints.get(port.number, ()) if one.workload.ip == view.ip}
+            for target in sorted(ports) or (port.target,):
+                yield InboundServer(bind=target, app=target, protocol=port.protocol, service=service, service_port=port.number)
+
+
+def _own(snapshot: Snapshot, view: ProxyView) -> list[Service]:
+    return [carried(service, view.flavor) for service in snapshot.memberships.of(view.namespace, view.labels, view.ip)]

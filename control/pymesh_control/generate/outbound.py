@@ -1,0 +1,169 @@
+"""LDS towards the mesh: what a sidecar listens on for its application's calls, with capture (REDIRECT) and without (NONE)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymesh.xds import names
+
+from ..model.service import Port, Service
+from ..model.view import ProxyView
+from . import manager, tcp
+from .built import Built, pack
+from .chains import chain, listener
+from .connections import Connections, connection_routes
+from .scope import Scope
+
+_ANY = "0.0.0.0"
+_LOOPBACK = "127.0.0.1"
+_HTTP_PROTOCOLS = ("http/1.1", "h2c")
+
+
+@dataclass(slots=True)
+class _Bound:
+    """What shares one address and port: requests by an RDS name, and connections to services."""
+
+    http: str = ""
+    services: list[tuple[Service, Port, str]] = field(default_factory=list)
+    """With the CIDR block that the connection must go to, where the address does not tell."""
+
+
+def outbound(scope: Scope, view: ProxyView) -> dict[str, Built]:
+    """The outbound listeners of a proxy by name."""
+    found: dict[str, Built] = {}
+    if view.outbound_ports is not None:
+        for (host, number), local in view.outbound_ports.items():
+            message = _single(scope, host, number, local)
+            if message is not None:
+                found[message.name] = pack(message)
+    else:
+        found.update(scope.cached(("outbound", view.captures), lambda: _shared(scope, captures=view.captures)))
+    if view.http_proxy_port:
+        message = _http_proxy(scope, view.http_proxy_port)
+        found[message.name] = pack(message)
+    return found
+
+
+def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
+    bounds: dict[tuple[str, int], _Bound] = {}
+    for service, port in scope.ports():
+        for address, block, route in _addresses(service, port, captures=captures):
+            bound = bounds.setdefault((address, port.number), _Bound())
+            if port.protocol.may_be_http:
+                bound.http = bound.http or route
+            if not port.protocol.is_http:
+                bound.services.append((service, port, block))
+    made = [_listener(scope, address, number, bound, captures=captures) for (address, number), bound in bounds.items()]
+    if captures:
+        made.append(_virtual(scope))
+    return {message.name: pack(message) for message in made}
+
+
+def _addresses(service: Service, port: Port, *, captures: bool) -> Iterator[tuple[str, str, str]]:
+    """(address to listen on, CIDR block to match, RDS name) of a service's port."""
+    number = str(port.number)
+    if not captures:
+        yield _LOOPBACK, "", number
+    elif port.protocol.is_http or not service.addresses:
+        yield _ANY, "", number
+    else:
+        for address in service.addresses:
+            if "/" in address:
+                yield _ANY, address, number
+            else:
+                yield address, "", f"{service.host}:{port.number}"
+
+
+def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, captures: bool) -> Any:
+    name = f"{address}_{number}"
+    matched, rest = _connection_chains(scope, bound, address, number)
+    message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
+    if bound.http:
+        http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
+        matched.append(chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+        rest = rest or _unknown(scope)
+    elif rest is None and address == _ANY:
+        rest = _unknown(scope)
+    message.filter_chains.extend(matched or [rest])
+    if matched and rest is not None:
+        message.default_filter_chain.CopyFrom(rest)
+    if not captures:
+        message.ClearField("bind_to_port")
+    return message
+
+
+def _connection_chains(scope: Scope, bound: _Bound, address: str, number: int) -> tuple[list[Any], Any | None]:
+    """The chains with a condition, and the first of those without, to which everything else goes."""
+    matched, rest, seen = [], None, set()
+    for service, port, block in bound.services:
+        for route in connection_routes(scope, service, port, block, wildcard=address in (_ANY, _LOOPBACK)):
+            if route.condition in seen:
+                continue
+            seen.add(route.condition)
+            if route.is_conditional:
+                matched.append(_connection_chain(scope, route))
+            else:
+                rest = _connection_chain(scope, route)
+    return matched, rest
+
+
+def _connection_chain(scope: Scope, route: Connections) -> Any:
+    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool)
+    return chain(filters, server_names=route.server_names, blocks=route.blocks)
+
+
+def _unknown(scope: Scope) -> Any:
+    return chain(_to(scope, _unknown_cluster(scope)), name="PassthroughFilterChain")
+
+
+def _unknown_cluster(scope: Scope) -> str:
+    return names.BLACKHOLE_CLUSTER if scope.snapshot.mesh.registry_only else names.PASSTHROUGH_CLUSTER
+
+
+def _to(scope: Scope, cluster: str) -> list[Any]:
+    return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)])
+
+
+def _virtual(scope: Scope) -> Any:
+    """Where captured connections arrive: handed to the listener of their destination, else sent on or refused."""
+    message = listener(names.VIRTUAL_OUTBOUND, _ANY, 15001, scope.snapshot.mesh, outbound=True, inspect=False)
+    message.ClearField("bind_to_port")
+    message.use_original_dst.value = True
+    message.filter_chains.extend(
+        [
+            chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=15001),
+            chain(_to(scope, _unknown_cluster(scope)), name="virtualOutbound-catchall-tcp"),
+        ]
+    )
+    return message
+
+
+def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
+    """The listener for one service on a loopback port of its own; None while nothing declares the service."""
+    service = scope.services.get(host)
+    port = service.port(number) if service else None
+    if service is None or port is None:
+        return None
+    name = f"{_LOOPBACK}_{local}"
+    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True, inspect=not port.protocol.is_http)
+    message.ClearField("bind_to_port")
+    message.filter_chains.extend(_single_chains(scope, service, port, name))
+    return message
+
+
+def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:
+    http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, f"{service.host}:{port.number}")
+    if port.protocol.is_http:
+        return [chain([http])]
+    found = [_connection_chain(scope, route) for route in connection_routes(scope, service, port, "", wildcard=False)]
+    if port.protocol.may_be_http:
+        found.insert(0, chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+    return found
+
+
+def _http_proxy(scope: Scope, port: int) -> Any:
+    name = f"{_LOOPBACK}_{port}"
+    message = listener(name, _LOOPBACK, port, scope.snapshot.mesh, outbound=True, inspect=False)
+    message.ClearField("bind_to_port")
+    message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, name, names.HTTP_PROXY_ROUTE)]))
+    return message

@@ -1,0 +1,143 @@
+"""What a DestinationRule's traffic policy makes of a cluster: balancing, connection limits, keepalive, TLS."""
+
+from typing import Any
+
+from pymesh.xds import proto
+
+from ..model.authentication import Mode
+from ..model.destination import Policy
+from ..model.mesh import Mesh
+from ..model.protocol import Protocol
+from ..model.service import Port, Service
+from . import secure
+from .common import UNLIMITED
+from .scope import Scope
+
+_CLUSTER = proto.cluster.Cluster
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+_BALANCING = {
+    "RANDOM": _CLUSTER.RANDOM,
+    "ROUND_ROBIN": _CLUSTER.ROUND_ROBIN,
+    "PASSTHROUGH": _CLUSTER.CLUSTER_PROVIDED,
+}
+"""LEAST_REQUEST, also under its names LEAST_CONN and UNSPECIFIED, is what all others are."""
+
+
+def wants_passthrough(policy: Policy) -> bool:
+    """Whether connections go where the client meant them to (`simple: PASSTHROUGH`)."""
+    return _balancer(policy) == "PASSTHROUGH"
+
+
+def balancing(policy: Policy) -> Any:
+    return _BALANCING.get(_balancer(policy), _CLUSTER.LEAST_REQUEST)
+
+
+def _balancer(policy: Policy) -> str:
+    settings = policy.load_balancer
+    return settings.simple.value if settings and settings.simple else ""
+
+
+def breakers(policy: Policy | None = None) -> Any:
+    """Circuit breakers: Istio lifts Envoy's limits of 1024 and 3 unless a rule sets some."""
+    tcp, http = _pools(policy)
+    thresholds = proto.circuit_breaker.CircuitBreakers.Thresholds(
+        max_connections=_u32((tcp and tcp.max_connections) or UNLIMITED),
+        max_pending_requests=_u32((http and http.http1_max_pending_requests) or UNLIMITED),
+        max_requests=_u32((http and http.http2_max_requests) or UNLIMITED),
+        max_retries=_u32((http and http.max_retries) or UNLIMITED),
+    )
+    return proto.circuit_breaker.CircuitBreakers(thresholds=[thresholds])
+
+
+def connect(message: Any, policy: Policy | None, mesh: Mesh) -> None:
+    """Set how connections are made: the time they may take, and TCP keepalive."""
+    tcp, _ = _pools(policy)
+    message.connect_timeout.CopyFrom(proto.duration((tcp and tcp.connect_timeout) or mesh.connect_timeout))
+    if tcp and tcp.tcp_keepalive:
+        keepalive = message.upstream_connection_options.tcp_keepalive
+        keepalive.SetInParent()
+        _set(keepalive.keepalive_probes, tcp.tcp_keepalive.probes)
+        _set(keepalive.keepalive_time, tcp.tcp_keepalive.time)
+        _set(keepalive.keepalive_interval, tcp.tcp_keepalive.interval)
+
+
+def speak(message: Any, protocol: Protocol, policy: Policy | None = None) -> None:
+    """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none."""
+    if not protocol.may_be_http:
+        return
+    options = proto.http_options.HttpProtocolOptions()
+    if protocol is Protocol.AUTO:
+        options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+        options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
+    elif protocol.is_http2:
+        options.explicit_http_config.http2_protocol_options.SetInParent()
+    else:
+        options.explicit_http_config.http_protocol_options.SetInParent()
+    _limit(options, policy)
+    message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
+
+
+def _limit(options: Any, policy: Policy | None) -> None:
+    tcp, http = _pools(policy)
+    common = options.common_http_protocol_options
+    if http and http.idle_timeout:
+        common.idle_timeout.CopyFrom(proto.duration(http.idle_timeout))
+    if http and http.max_requests_per_connection:
+        common.max_requests_per_connection.value = http.max_requests_per_connection
+    if tcp and tcp.max_connection_duration:
+        common.max_connection_duration.CopyFrom(proto.duration(tcp.max_connection_duration))
+
+
+def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy) -> None:
+    """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can."""
+    mesh = scope.snapshot.mesh
+    mode = policy.tls.mode.value if policy.tls and policy.tls.mode else ("DISABLE" if policy.tls else "")
+    if mode == "ISTIO_MUTUAL":
+        sans = policy.tls.subject_alt_names or secure.mesh_identities(mesh, service)
+        message.transport_socket.CopyFrom(secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or ""))
+    elif mode in ("SIMPLE", "MUTUAL"):
+        message.transport_socket.CopyFrom(secure.originate(policy.tls, service))
+    elif not mode and _may_detect(scope, service):
+        mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
+        if message.type != _CLUSTER.ORIGINAL_DST:
+            _detect(message, mutual)
+        elif _all_mutual(service, port):
+            message.transport_socket.CopyFrom(mutual)
+
+
+def _may_detect(scope: Scope, service: Service) -> bool:
+    """Auto mTLS: not outside the mesh, and not where the service's namespace switches it off.
+
+    Workload policies do not count here: they act on each endpoint's tlsMode. A cluster without endpoints of its own
+    (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can.
+    """
+    snapshot = scope.snapshot
+    if service.external or not snapshot.mesh.auto_mtls or service.resolution == "NONE":
+        return False
+    return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
+
+
+def _all_mutual(service: Service, port: Port) -> bool:
+    instances = service.endpoints.get(port.number, ())
+    return bool(instances) and all(endpoint.speaks_mutual_tls for endpoint in instances)
+
+
+def _detect(message: Any, mutual: Any) -> None:
+    istio = message.transport_socket_matches.add(name="tlsMode-istio", transport_socket=mutual)
+    istio.match.fields["tlsMode"].string_value = "istio"
+    message.transport_socket_matches.add(name="tlsMode-disabled", match={}, transport_socket=secure.plain_socket())
+
+
+def _pools(policy: Policy | None) -> tuple[Any, Any]:
+    pool = policy.connection_pool if policy else None
+    return (pool.tcp, pool.http) if pool else (None, None)
+
+
+def _u32(value: int) -> Any:
+    return proto.wrappers_pb2.UInt32Value(value=value)
+
+
+def _set(wrapper: Any, value: float | None) -> None:
+    if value:
+        wrapper.value = int(value)

@@ -1,0 +1,68 @@
+"""Retry policies: a route's own, else the mesh's, else Istio's default."""
+
+import functools
+from typing import Any
+
+from pymesh.xds import proto
+
+from ..model.mesh import RetryDefaults
+
+_RETRY = proto.route_components.RetryPolicy
+_HOST_ATTEMPTS = 5
+
+
+def outbound(retries: Any, defaults: RetryDefaults) -> Any | None:
+    """The policy of a forwarding route, or None when it is not to retry. `retries` is an HTTPRetry or None."""
+    if retries is None:
+        return _default(defaults)
+    if not retries.attempts:
+        return None
+    policy = _policy(retries.attempts, retries.retry_on or defaults.retry_on, retries.per_try_timeout, retries.backoff)
+    if retries.retry_ignore_previous_hosts is False:
+        del policy.retry_host_predicate[:]
+    return policy
+
+
+@functools.cache
+def inbound() -> Any:
+    """Towards the application: only what it certainly has not seen."""
+    return _RETRY(num_retries=proto.wrappers_pb2.UInt32Value(value=2), retry_on="reset-before-request")
+
+
+@functools.lru_cache(maxsize=8)
+def _default(defaults: RetryDefaults) -> Any | None:
+    if not defaults.attempts:
+        return None
+    return _policy(defaults.attempts, defaults.retry_on, defaults.per_try_timeout, defaults.backoff)
+
+
+def _policy(attempts: int, retry_on: str, per_try_timeout: float | None, backoff: float | None) -> Any:
+    tokens, codes = _conditions(retry_on)
+    policy = _RETRY(
+        num_retries=proto.wrappers_pb2.UInt32Value(value=attempts),
+        retry_on=",".join(tokens),
+        retriable_status_codes=codes,
+        host_selection_retry_max_attempts=_HOST_ATTEMPTS,
+        retry_host_predicate=[_previous_hosts()],
+    )
+    if per_try_timeout:
+        policy.per_try_timeout.CopyFrom(proto.duration(per_try_timeout))
+    if backoff:
+        policy.retry_back_off.base_interval.CopyFrom(proto.duration(backoff))
+    return policy
+
+
+def _conditions(retry_on: str) -> tuple[list[str], list[int]]:
+    """Envoy's tokens and status codes of an Istio list, in which codes stand among the tokens."""
+    parts = [part.strip() for part in retry_on.split(",") if part.strip()]
+    codes = [int(part) for part in parts if part.isdigit()]
+    tokens = [part for part in parts if not part.isdigit()]
+    if codes and "retriable-status-codes" not in tokens:
+        tokens.append("retriable-status-codes")
+    return tokens, codes
+
+
+@functools.cache
+def _previous_hosts() -> Any:
+    config = proto.pack(proto.previous_hosts.PreviousHostsPredicate())
+    return _RETRY.RetryHostPredicate(name="envoy.retry_host_predicates.previous_hosts", typed_config=config)

@@ -1,0 +1,172 @@
+"""VirtualService HTTP routes as Envoy routes, for one kind of client on one port."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.xds import names, proto
+
+from ..model.virtual import MESH, VirtualService
+from ..model.workload import selects
+from . import edits, retries
+from .match import EVERYTHING, is_catch_all, route_match
+from .scope import Scope
+
+_ROUTE = proto.route_components
+_ACTION = _ROUTE.RouteAction
+_REDIRECT = _ROUTE.RedirectAction
+
+_REDIRECT_CODES = {
+    302: _REDIRECT.FOUND,
+    303: _REDIRECT.SEE_OTHER,
+    307: _REDIRECT.TEMPORARY_REDIRECT,
+    308: _REDIRECT.PERMANENT_REDIRECT,
+}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a VirtualService is being read: by which clients, through which gateways (or the mesh), on which port."""
+
+    scope: Scope
+    rule: VirtualService
+    gateways: frozenset[str]
+    port: int
+    encrypted: bool = False
+
+    def admits(self, match: Any) -> bool:
+        """Whether a match applies to these clients at all; where it names gateways, the client's own traits do not count."""
+        if match.port and match.port != self.port:
+            return False
+        if match.gateways:
+            return any(self.rule.gateway(name) in self.gateways for name in match.gateways)
+        if MESH not in self.gateways:
+            return True
+        if match.source_namespace and match.source_namespace != self.scope.namespace:
+            return False
+        return selects(match.source_labels, dict(self.scope.labels))
+
+    def targets(self, destinations: Sequence[Any]) -> list[tuple[str, int, Any]]:
+        """(cluster, weight, destination) of each destination that gets a share; a single one gets all."""
+        if len(destinations) == 1:
+            return [(self.cluster(destinations[0].destination), 1, destinations[0])]
+        return [(self.cluster(one.destination), one.weight, one) for one in destinations if one.weight]
+
+    def cluster(self, destination: Any) -> str:
+        """The cluster's name, whether or not it exists: one that does not is answered with 503 and flag NC."""
+        host = self.rule.destination(destination.host)
+        port = destination.port.number if destination.port else None
+        return names.outbound_cluster(host, self.scope.destination_port(host, port, self.port), destination.subset or "")
+
+
+def virtual_routes(place: Place) -> list[Any]:
+    """The routes of a VirtualService in order, up to the first that takes everything."""
+    found = []
+    for route in _candidates(place):
+        found.append(route)
+        if is_catch_all(route.match):
+            break
+    return found
+
+
+def default_route(place_scope: Scope, cluster: str) -> Any:
+    """The route of a service that no VirtualService speaks of."""
+    route = _ROUTE.Route(name="default", match=EVERYTHING, route=_ACTION(cluster=cluster, timeout=proto.duration(0)))
+    policy = retries.outbound(None, place_scope.snapshot.mesh.retry)
+    if policy is not None:
+        route.route.retry_policy.CopyFrom(policy)
+    return route
+
+
+def _candidates(place: Place) -> Iterator[Any]:
+    for http in place.rule.spec.http:
+        if not http.match:
+            yield _route(place, http, None)
+        for match in http.match:
+            if place.admits(match):
+                yield _route(place, http, match)
+
+
+def _route(place: Place, http: Any, match: Any) -> Any:
+    name = ".".join(part for part in (http.name, match.name if match else None) if part)
+    route = _ROUTE.Route(name=name, match=EVERYTHING if match is None else route_match(match))
+    if http.redirect:
+        route.redirect.CopyFrom(_redirect(http.redirect, place))
+    elif http.direct_response:
+        route.direct_response.CopyFrom(_direct(http.direct_response))
+    else:
+        _forward(route, place, http)
+    edits.apply(route, http.headers)
+    return route
+
+
+def _forward(route: Any, place: Place, http: Any) -> None:
+    action = route.route
+    action.timeout.CopyFrom(proto.duration(http.timeout or 0))
+    policy = retries.outbound(http.retries, place.scope.snapshot.mesh.retry)
+    if policy is not None:
+        action.retry_policy.CopyFrom(policy)
+    _rewrite(action, http.rewrite)
+    host = (http.rewrite and http.rewrite.authority) or edits.host_of(http.headers)
+    targets = place.targets(http.route)
+    if len(targets) == 1:
+        action.cluster = targets[0][0]
+        edits.apply(route, targets[0][2].headers)
+        host = host or edits.host_of(targets[0][2].headers)
+    else:
+        action.weighted_clusters.clusters.extend(_share(*target, host=host) for target in targets)
+    if host:
+        action.host_rewrite_literal = host
+
+
+def _share(cluster: str, weight: int, destination: Any, *, host: str) -> Any:
+    share = _ROUTE.WeightedCluster.ClusterWeight(name=cluster, weight=proto.wrappers_pb2.UInt32Value(value=weight))
+    edits.apply(share, destination.headers)
+    own = edits.host_of(destination.headers)
+    if own and not host:
+        share.host_rewrite_literal = own
+    return share
+
+
+def _rewrite(action: Any, rewrite: Any) -> None:
+    if rewrite is None:
+        return
+    if rewrite.uri_regex_rewrite:
+        action.regex_rewrite.pattern.regex = rewrite.uri_regex_rewrite.match or ""
+        action.regex_rewrite.substitution = rewrite.uri_regex_rewrite.rewrite or ""
+    elif rewrite.uri:
+        action.prefix_rewrite = rewrite.uri
+
+
+def _redirect(redirect: Any, place: Place) -> Any:
+    action = _REDIRECT(response_code=_REDIRECT_CODES.get(redirect.redirect_code or 301, _REDIRECT.MOVED_PERMANENTLY))
+    if redirect.uri:
+        action.path_redirect = redirect.uri
+    elif redirect.prefix_rewrite:
+        action.prefix_rewrite = redirect.prefix_rewrite
+    if redirect.authority:
+        action.host_redirect = redirect.authority
+    if redirect.scheme:
+        action.scheme_redirect = redirect.scheme
+    action.port_redirect = _redirect_port(redirect, place)
+    return action
+
+
+def _redirect_port(redirect: Any, place: Place) -> int:
+    """The port to name; 0 names none, which is right where it is the scheme's own."""
+    port = redirect.port or 0
+    if redirect.derive_port and redirect.derive_port.value == "FROM_REQUEST_PORT":
+        port = place.port
+    scheme = redirect.scheme or ("https" if place.encrypted else "http")
+    return 0 if port == _DEFAULT_PORTS.get(scheme) else port
+
+
+def _direct(response: Any) -> Any:
+    action = _ROUTE.DirectResponseAction(status=response.status)
+    if response.body is not None:
+        if response.body.bytes is not None:
+            action.body.inline_bytes = response.body.bytes
+        else:
+            action.body.inline_string = response.body.string or ""
+    return action

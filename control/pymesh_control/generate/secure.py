@@ -1,0 +1,213 @@
+"""TLS settings on both sides: the mesh's own mutual TLS with certificates from SDS, and what DestinationRules and Gateways ask for."""
+
+import functools
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pymesh.xds import names, proto
+
+from ..model.mesh import Mesh
+from ..model.protocol import Protocol
+from ..model.service import Port, Service
+from .common import V3, extension
+
+_TLS = proto.tls_common
+_SOCKET = "envoy.transport_sockets.tls"
+_SAN = _TLS.SubjectAltNameMatcher
+
+_SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+"""Where proxies on Debian keep the public authorities: what SIMPLE verifies against when no file is named."""
+
+_VERSIONS = {
+    "TLSV1_0": _TLS.TlsParameters.TLSv1_0,
+    "TLSV1_1": _TLS.TlsParameters.TLSv1_1,
+    "TLSV1_2": _TLS.TlsParameters.TLSv1_2,
+    "TLSV1_3": _TLS.TlsParameters.TLSv1_3,
+}
+
+_CIPHERS = (
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-GCM-SHA256",
+)
+
+HTTP_ALPN = ("istio-http/1.0", "istio-http/1.1", "istio-h2")
+TCP_ALPN = ("istio-peer-exchange", "istio")
+MESH_ALPN = ("istio", "istio-peer-exchange", *HTTP_ALPN)
+"""The protocol names by which a server tells the mesh's mutual TLS from an application's own TLS."""
+
+
+@functools.lru_cache(maxsize=8)
+def server_socket(mesh: Mesh) -> Any:
+    """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains.
+
+    Istio's TCP chains accept `istio-peer-exchange` too; here no proxy speaks that exchange, so no chain agrees to it.
+    """
+    trusted = [_san_prefix(f"spiffe://{domain}/") for domain in mesh.trust_domains]
+    common = _mesh_credentials(trusted, ("h2", "http/1.1"))
+    common.tls_params.cipher_suites.extend(_CIPHERS)
+    context = proto.tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=_true())
+    return _socket(context)
+
+
+def client_socket(mesh: Mesh, service: Service, port: Port, subset: str, sans: Sequence[str], server_name: str = "") -> Any:
+    """The client's side of Istio's mutual TLS towards a service."""
+    common = _mesh_credentials([_exact(name) for name in sans], _client_alpn(port.protocol))
+    sni = server_name or names.sni(service.host, port.number, subset)
+    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
+
+
+def provider_socket(sans: Sequence[str]) -> Any:
+    """Mutual TLS for a client that gets certificates from the providers of its own bootstrap (proxyless gRPC)."""
+    provider = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.WORKLOAD_SECRET)
+    roots = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.ROOT_SECRET)
+    untyped = [proto.string_matcher.StringMatcher(exact=name) for name in sans]  # gRPC reads only the matchers without a type
+    common = proto.tls.CommonTlsContext(
+        tls_certificate_certificate_provider_instance=provider,
+        combined_validation_context={
+            "default_validation_context": _TLS.CertificateValidationContext(match_subject_alt_names=untyped),
+            "validation_context_certificate_provider_instance": roots,
+        },
+    )
+    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common))
+
+
+def mesh_identities(mesh: Mesh, service: Service) -> list[str]:
+    """The SPIFFE ids that instances of a service may show, in every spelling of the trust domain."""
+    accounts = service.service_accounts
+    ids = {f"spiffe://{domain}/ns/{place}/sa/{account}" for domain in mesh.trust_domains for place, account in accounts}
+    return sorted(ids | set(service.subject_alt_names))
+
+
+def originate(settings: Any, service: Service) -> Any:
+    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL): certificates are the proxy's files.
+
+    Without `sni` the service's host is sent, and without `subjectAltNames` it is what the certificate must name.
+    """
+    host = "" if service.host.startswith("*") else service.host
+    sni = settings.sni or host
+    common = proto.tls.CommonTlsContext(tls_params=_modern())
+    if settings.mode.value == "MUTUAL":
+        common.tls_certificates.append(_pair(settings.client_certificate, settings.private_key))
+    if not settings.insecure_skip_verify:
+        sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
+        common.validation_context.CopyFrom(_verify(settings.ca_certificates or _SYSTEM_ROOTS, settings.ca_crl, sans))
+    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
+
+
+def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
+    """What a Gateway's server terminates TLS with."""
+    mode = settings.mode.value
+    if mode == "ISTIO_MUTUAL":
+        return server_socket(mesh)
+    common = proto.tls.CommonTlsContext(tls_params=_parameters(settings))
+    if http:
+        common.alpn_protocols.extend(("h2", "http/1.1"))
+    common.tls_certificates.append(_pair(settings.server_certificate, settings.private_key))
+    if mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
+        validation = _verify(settings.ca_certificates, settings.ca_crl, settings.subject_alt_names)
+        validation.verify_certificate_spki.extend(settings.verify_certificate_spki)
+        validation.verify_certificate_hash.extend(settings.verify_certificate_hash)
+        common.validation_context.CopyFrom(validation)
+    required = proto.wrappers_pb2.BoolValue(value=mode == "MUTUAL")
+    return _socket(proto.tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=required))
+
+
+def plain_socket() -> Any:
+    return proto.base.TransportSocket(**extension("envoy.transport_sockets.raw_buffer", proto.raw_buffer.RawBuffer()))
+
+
+def _client_alpn(protocol: Protocol) -> tuple[str, ...]:
+    """What the client calls the protocol inside.
+
+    Istio's `istio.alpn` filter picks the name per request, and stock Envoy has no such filter; where the port declares its
+    protocol the cluster can say the same. `istio-peer-exchange` is not offered, as no proxy here speaks that exchange.
+    """
+    if protocol.is_http2:
+        return ("istio-h2", "istio", "h2")
+    return ("istio-http/1.1", "istio") if protocol.is_http else ("istio",)
+
+
+def _mesh_credentials(sans: Iterable[Any], alpn: Iterable[str]) -> Any:
+    validation = proto.tls.CommonTlsContext.CombinedCertificateValidationContext(
+        default_validation_context=_TLS.CertificateValidationContext(match_typed_subject_alt_names=sans),
+        validation_context_sds_secret_config=_sds(names.ROOT_SECRET),
+    )
+    return proto.tls.CommonTlsContext(
+        tls_params=_modern(),
+        alpn_protocols=alpn,
+        tls_certificate_sds_secret_configs=[_sds(names.WORKLOAD_SECRET)],
+        combined_validation_context=validation,
+    )
+
+
+def _sds(name: str) -> Any:
+    """A secret of the workload's own agent (the bootstrap's `sds-grpc`), never of this control plane: keys stay where they are made."""
+    source = proto.config_source.ApiConfigSource(
+        api_type=proto.config_source.ApiConfigSource.GRPC,
+        transport_api_version=V3,
+        grpc_services=[proto.grpc_service.GrpcService(envoy_grpc={"cluster_name": "sds-grpc"})],
+    )
+    config = proto.config_source.ConfigSource(api_config_source=source, resource_api_version=V3, initial_fetch_timeout=proto.duration(0))
+    return proto.secret.SdsSecretConfig(name=name, sds_config=config)
+
+
+def _modern() -> Any:
+    """TLS 1.2 to 1.3; Envoy's clients stop at 1.2 unless told."""
+    return _TLS.TlsParameters(tls_minimum_protocol_version="TLSv1_2", tls_maximum_protocol_version="TLSv1_3")
+
+
+def _parameters(settings: Any) -> Any:
+    lowest = settings.min_protocol_version.value if settings.min_protocol_version else ""
+    highest = settings.max_protocol_version.value if settings.max_protocol_version else ""
+    return _TLS.TlsParameters(
+        tls_minimum_protocol_version=_VERSIONS.get(lowest, _TLS.TlsParameters.TLSv1_2),
+        tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
+        cipher_suites=settings.cipher_suites,
+        ecdh_curves=settings.ecdh_curves,
+    )
+
+
+def _pair(chain: str, key: str) -> Any:
+    return _TLS.TlsCertificate(certificate_chain=_file(chain), private_key=_file(key))
+
+
+def _verify(roots: str, revoked: str | None, sans: Iterable[str]) -> Any:
+    context = _TLS.CertificateValidationContext(trusted_ca=_file(roots), match_typed_subject_alt_names=[_exact(name) for name in sans])
+    if revoked:
+        context.crl.CopyFrom(_file(revoked))
+    return context
+
+
+def _file(path: str) -> Any:
+    return proto.base.DataSource(filename=path)
+
+
+def _exact(name: str) -> Any:
+    return _SAN(san_type=_san_type(name), matcher=proto.string_matcher.StringMatcher(exact=name))
+
+
+def _san_prefix(prefix: str) -> Any:
+    return _SAN(san_type=_SAN.URI, matcher=proto.string_matcher.StringMatcher(prefix=prefix))
+
+
+def _san_type(name: str) -> Any:
+    if "://" in name:
+        return _SAN.URI
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return _SAN.DNS
+    return _SAN.IP_ADDRESS
+
+
+def _socket(context: Any) -> Any:
+    return proto.base.TransportSocket(**extension(_SOCKET, context))
+
+
+def _true() -> Any:
+    return proto.wrappers_pb2.BoolValue(value=True)

@@ -1,0 +1,121 @@
+"""RDS for sidecars: the shared route configurations of each HTTP port, of single services, and of the HTTP proxy port."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pymesh.api import hosts
+from pymesh.xds import names, proto
+
+from ..model.service import Port, Service
+from ..model.virtual import MESH
+from .built import Built, pack
+from .routes import Place, default_route, virtual_routes
+from .scope import Scope, alternative_names
+
+_ROUTE = proto.route_components
+_MESH = frozenset({MESH})
+_LEGACY_PORT = 80
+"""Rules for hosts that no service declares act on this port only, as they always have."""
+
+
+def route_configuration(scope: Scope, name: str) -> Built | None:
+    """The route configuration of a name (`8080`, `<fqdn>:8080`, `http_proxy`), or None when there can be none."""
+    return scope.cached(("route", name), lambda: (_make(scope, name),))[0]
+
+
+def _make(scope: Scope, name: str) -> Built | None:
+    if name == names.HTTP_PROXY_ROUTE:
+        return pack(_configuration(name, [*_proxy_hosts(scope), _otherwise(scope)]))
+    if name.isdigit():
+        declared = _deduplicated(_port_hosts(scope, int(name)))
+        return pack(_configuration(name, [*declared, _otherwise(scope)], ignore_port=True))
+    host, _, port = name.rpartition(":")
+    service = scope.services.get(host)
+    known = service.port(int(port)) if service and port.isdigit() else None
+    if service is None or known is None:
+        return None
+    return pack(_configuration(name, [_virtual_host(scope, service, known, ["*"])], ignore_port=True))
+
+
+def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool = False) -> Any:
+    """Clusters are not validated: a route to one that does not exist answers 503 (NC) instead of holding back all others."""
+    return proto.route.RouteConfiguration(
+        name=name,
+        virtual_hosts=virtual_hosts,
+        validate_clusters=proto.wrappers_pb2.BoolValue(value=False),
+        ignore_port_in_host_matching=ignore_port,
+        max_direct_response_body_size_bytes=proto.wrappers_pb2.UInt32Value(value=1 << 20),
+    )
+
+
+def _port_hosts(scope: Scope, number: int) -> Iterable[Any]:
+    for service in scope.services.values():
+        port = service.port(number)
+        if port and port.protocol.may_be_http:
+            yield _virtual_host(scope, service, port, domains(service, scope.namespace))
+    if number == _LEGACY_PORT:
+        yield from _undeclared(scope)
+
+
+def _proxy_hosts(scope: Scope) -> Iterable[Any]:
+    """Hosts as a forward proxy is asked for them: with their port, which only 80 may leave out."""
+    made = []
+    for service, port in scope.ports():
+        if port.protocol.may_be_http:
+            plain = domains(service, scope.namespace)
+            named = [f"{domain}:{port.number}" for domain in plain]
+            made.append(_virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named))
+    return _deduplicated([*made, *_undeclared(scope)])
+
+
+def domains(service: Service, namespace: str) -> list[str]:
+    """What clients of a namespace may call a service: its host first, then its short names and virtual IPs."""
+    host = [service.host] if service.host.startswith("*") else [service.host, service.host + "."]
+    headless = [f"*.{service.host}"] if service.resolution == "NONE" and not service.addresses and not service.host.startswith("*") else []
+    addresses = [f"[{address}]" if ":" in address else address for address in service.virtual_ips]
+    return [*host, *headless, *alternative_names(service, namespace), *addresses]
+
+
+def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str]) -> Any:
+    cluster = names.outbound_cluster(service.host, port.number)
+    rule = scope.routes.find(service.host)
+    routes = virtual_routes(Place(scope, rule, _MESH, port.number)) if rule and rule.spec.http else [default_route(scope, cluster)]
+    return _ROUTE.VirtualHost(name=f"{service.host}:{port.number}", domains=names_, routes=routes, include_request_attempt_count=True)
+
+
+def _undeclared(scope: Scope) -> Iterable[Any]:
+    """Virtual hosts for rules whose hosts stand for no service."""
+    for host, rule in scope.routes.claims():
+        if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
+            routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
+            yield _ROUTE.VirtualHost(name=f"{host}:{_LEGACY_PORT}", domains=[host], routes=routes, include_request_attempt_count=True)
+
+
+def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
+    """Virtual hosts without the domains that an earlier one holds; full names are settled before short ones."""
+    made = list(virtual_hosts)
+    taken: dict[str, str] = {}
+    for one in made:
+        for domain in one.domains:
+            if _is_full_name(domain, one.name):
+                taken.setdefault(domain, one.name)
+    for one in made:
+        kept = [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]
+        del one.domains[:]
+        one.domains.extend(kept)
+    return [one for one in made if one.domains]
+
+
+def _is_full_name(domain: str, name: str) -> bool:
+    host, _, port = name.rpartition(":")
+    return domain in (host, f"{host}:{port}")
+
+
+def _otherwise(scope: Scope) -> Any:
+    """What becomes of hosts that nothing declares: sent on as they are, or refused, as the mesh's outbound policy says."""
+    if scope.snapshot.mesh.registry_only:
+        route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response={"status": 502})
+        return _ROUTE.VirtualHost(name="block_all", domains=["*"], routes=[route], include_request_attempt_count=True)
+    action = _ROUTE.RouteAction(cluster=names.PASSTHROUGH_CLUSTER, timeout=proto.duration(0))
+    route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
+    return _ROUTE.VirtualHost(name="allow_any", domains=["*"], routes=[route], include_request_attempt_count=True)

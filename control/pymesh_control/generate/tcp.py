@@ -1,0 +1,30 @@
+"""TCP proxies: the network filters of a chain that forwards connections rather than requests."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymesh.xds import proto
+
+from ..model.mesh import Mesh
+from ..model.view import PYMESH
+from .accesslog import access_logs
+from .common import extension
+from .manager import istio_extension
+
+_PROXY = proto.tcp_proxy.TcpProxy
+_FILTER = proto.listener_components.Filter
+
+
+def filters(mesh: Mesh, flavor: str, targets: Sequence[tuple[str, int]], pool: Any = None, prefix: str = "") -> list[Any]:
+    """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp."""
+    proxy = _PROXY(stat_prefix=prefix or targets[0][0], access_log=access_logs(mesh))
+    if len(targets) == 1:
+        proxy.cluster = targets[0][0]
+    else:
+        proxy.weighted_clusters.clusters.extend(_PROXY.WeightedCluster.ClusterWeight(name=name, weight=weight) for name, weight in targets)
+    if pool and pool.idle_timeout is not None:
+        proxy.idle_timeout.CopyFrom(proto.duration(pool.idle_timeout))
+    if pool and pool.max_connection_duration:
+        proxy.max_downstream_connection_duration.CopyFrom(proto.duration(pool.max_connection_duration))
+    stats = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH else []
+    return [*stats, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]

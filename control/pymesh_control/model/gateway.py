@@ -1,0 +1,116 @@
+"""Gateways: the servers that a gateway proxy opens, gathered from every Gateway that selects it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.api import hosts
+
+from .protocol import Protocol, declared
+from .virtual import VirtualService
+from .workload import selects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """One server of one Gateway."""
+
+    gateway: str
+    """`<namespace>/<name>` of the Gateway."""
+    port: int
+    port_name: str
+    protocol: Protocol
+    bind: str
+    hosts: tuple[tuple[str, str], ...]
+    """(namespace whose VirtualServices may bind, `*` for any; host pattern)."""
+    tls: Any = None
+
+    @property
+    def terminates(self) -> bool:
+        """Whether the gateway itself ends TLS here."""
+        return self.tls is not None and self.protocol.is_tls and _mode(self.tls) != "PASSTHROUGH"
+
+    @property
+    def serves_http(self) -> bool:
+        """Whether requests are routed here, rather than connections."""
+        return self.protocol.is_http or (self.protocol is Protocol.HTTPS and self.terminates)
+
+    @property
+    def kind(self) -> str:
+        """What a port is for; servers of different kinds cannot share one."""
+        if self.protocol.is_tls:
+            return "TLS"
+        return "HTTP" if self.protocol.is_http else "TCP"
+
+    @property
+    def server_names(self) -> tuple[str, ...]:
+        """The SNI values it answers to; none when it answers to all."""
+        names = tuple(dict.fromkeys(host for _, host in self.hosts))
+        return () if "*" in names else names
+
+    def names_of(self, service: VirtualService) -> list[str]:
+        """The names under which a VirtualService is served here; none when it does not bind.
+
+        Each is the narrower of one of its hosts and one of the server's.
+        """
+        if self.gateway not in service.gateways or not service.visibility.reaches(self.gateway.partition("/")[0]):
+            return []
+        allowed = [pattern for place, pattern in self.hosts if place in ("*", service.namespace)]
+        found = (_overlap(pattern, host) for host in service.hosts for pattern in allowed)
+        return list(dict.fromkeys(name for name in found if name))
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One Gateway resource; a selector of None selects every gateway proxy."""
+
+    selector: Mapping[str, str]
+    servers: tuple[Server, ...]
+
+
+def from_resource(resource: Any) -> Gateway:
+    name = f"{resource.namespace}/{resource.name}"
+    return Gateway(dict(resource.spec.selector), tuple(_server(server, name, resource.namespace) for server in resource.spec.servers))
+
+
+def merged(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> dict[tuple[str, int], list[Server]]:
+    """The servers of a proxy by (bind, port). Servers of another kind than a bind's first one are left out, as the port can do one."""
+    found: dict[tuple[str, int], list[Server]] = {}
+    for gateway in gateways:
+        if not selects(gateway.selector, labels):
+            continue
+        for server in gateway.servers:
+            group = found.setdefault((server.bind or "0.0.0.0", server.port), [])
+            if not group or group[0].kind == server.kind:
+                group.append(server)
+    return found
+
+
+def _overlap(one: str, other: str) -> str | None:
+    """The narrower of two host patterns of which one covers the other, or None."""
+    if hosts.subset_of(other, one):
+        return other
+    return one if hosts.subset_of(one, other) else None
+
+
+def _server(server: Any, gateway: str, namespace: str) -> Server:
+    return Server(
+        gateway=gateway,
+        port=server.port.number,
+        port_name=server.port.name or "",
+        protocol=declared(server.port.protocol or "") or Protocol.TCP,
+        bind=server.bind or "",
+        hosts=tuple(_host(host, namespace) for host in server.hosts),
+        tls=server.tls,
+    )
+
+
+def _host(text: str, namespace: str) -> tuple[str, str]:
+    place, slash, pattern = text.rpartition("/")
+    if not slash:
+        return "*", pattern
+    return (namespace if place == "." else place), pattern
+
+
+def _mode(tls: Any) -> str:
+    return str(tls.mode.value) if tls.mode else "PASSTHROUGH"

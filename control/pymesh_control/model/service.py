@@ -1,0 +1,171 @@
+"""A service: a host, its ports, and how clients find what answers. Made from ServiceEntries."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pymesh.api import hosts
+
+from .protocol import Protocol, of_port
+from .visibility import Visibility, exported
+from .workload import MUTUAL, TLS_MODE_LABEL, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One port of a service; `target` is where its instances listen unless they say otherwise."""
+
+    number: int
+    name: str
+    protocol: Protocol
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A workload at the port that serves one port of a service."""
+
+    workload: Workload
+    port: int
+
+    @property
+    def speaks_mutual_tls(self) -> bool:
+        return self.workload.tls_mode == MUTUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One host of one namespace. `resolution` is ServiceEntry's: NONE, STATIC, DNS or DNS_ROUND_ROBIN."""
+
+    host: str
+    namespace: str
+    name: str
+    ports: tuple[Port, ...]
+    resolution: str
+    external: bool
+    visibility: Visibility
+    addresses: tuple[str, ...] = ()
+    """Virtual IPs and CIDR blocks."""
+    selector: Mapping[str, str] | None = None
+    inline: tuple[Workload, ...] = ()
+    """The instances that the ServiceEntry itself lists."""
+    subject_alt_names: tuple[str, ...] = ()
+    endpoints: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=dict)
+    """By service port."""
+
+    def port(self, number: int) -> Port | None:
+        return next((port for port in self.ports if port.number == number), None)
+
+    @property
+    def virtual_ips(self) -> tuple[str, ...]:
+        return tuple(address for address in self.addresses if "/" not in address)
+
+    @property
+    def service_accounts(self) -> tuple[tuple[str, str], ...]:
+        """The (namespace, service account) pairs that its instances run as, sorted."""
+        found = {
+            (endpoint.workload.namespace, endpoint.workload.service_account)
+            for endpoints in self.endpoints.values()
+            for endpoint in endpoints
+            if endpoint.workload.service_account
+        }
+        return tuple(sorted(found))
+
+
+def from_entry(resource: Any) -> list[Service]:
+    """The services that a ServiceEntry declares, one a host, without endpoints."""
+    spec = resource.spec
+    ports = tuple(_port(port) for port in spec.ports)
+    first = Service(
+        host="",
+        namespace=resource.namespace,
+        name="",
+        ports=tuple(port for port in ports if port.protocol is not Protocol.UDP),
+        resolution=spec.resolution.value if spec.resolution else "NONE",
+        external=spec.location is None or spec.location.value == "MESH_EXTERNAL",
+        visibility=exported(spec.export_to, resource.namespace),
+        addresses=tuple(_address(address) for address in spec.addresses),
+        selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
+        inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
+        subject_alt_names=tuple(spec.subject_alt_names),
+    )
+    return [replace(first, host=host, name=_short_name(host)) for host in spec.hosts]
+
+
+def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
+    """The workload that a WorkloadEntry (or an inline endpoint) describes."""
+    labels = dict(entry.labels)
+    return Workload(
+        name=name,
+        namespace=namespace,
+        ip=entry.address or "",
+        labels=labels,
+        service_account=entry.service_account or "",
+        ports=dict(entry.ports),
+        locality=entry.locality or "",
+        network=entry.network or "",
+        tls_mode=labels.get(TLS_MODE_LABEL, "disabled"),
+        weight=entry.weight or 1,
+    )
+
+
+def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
+    """The service with its instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
+    chosen = (*service.inline, *selected)
+    if service.resolution == "STATIC":
+        chosen = tuple(workload for workload in chosen if is_address(workload.ip))
+    if not chosen and service.resolution.startswith("DNS") and not service.host.startswith("*"):
+        chosen = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
+    endpoints = {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
+    return replace(service, endpoints=endpoints)
+
+
+def is_address(text: str) -> bool:
+    """Whether it can be connected to without asking DNS: an IP address or a Unix socket."""
+    if text.startswith("unix://"):
+        return True
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def port_of(port: Port, workload: Workload) -> int:
+    """Where a workload serves a service's port: what it says itself, else the service's target port."""
+    return workload.ports.get(port.name, port.target)
+
+
+def merged(first: Service, other: Service) -> Service:
+    """Two ServiceEntries of one namespace and host as one service: the first one's settings, the ports and instances of both."""
+    numbers = {port.number for port in first.ports}
+    return replace(
+        first,
+        ports=first.ports + tuple(port for port in other.ports if port.number not in numbers),
+        addresses=first.addresses + tuple(address for address in other.addresses if address not in first.addresses),
+        inline=first.inline + other.inline,
+        selector=first.selector if first.selector is not None else other.selector,
+        subject_alt_names=first.subject_alt_names + other.subject_alt_names,
+    )
+
+
+def _port(port: Any) -> Port:
+    protocol = of_port(port.number, port.name or "", port.protocol or "")
+    return Port(number=port.number, name=port.name or "", protocol=protocol, target=port.target_port or port.number)
+
+
+def _inline(entry: Any, resource: Any) -> Workload:
+    return from_workload_entry(entry, resource.name, resource.namespace)
+
+
+def _short_name(host: str) -> str:
+    """`reviews` for a host of the cluster's domain, else the host itself."""
+    name, _, rest = host.partition(".")
+    return name if rest.endswith(f".svc.{hosts.DEFAULT_DOMAIN}") else host
+
+
+def _address(text: str) -> str:
+    """A virtual IP, or a CIDR block; a block of one address is that address."""
+    network = ipaddress.ip_network(text, strict=False)
+    return str(network.network_address) if network.num_addresses == 1 else str(network)

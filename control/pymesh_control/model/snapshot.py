@@ -1,0 +1,117 @@
+"""The mesh at one moment: everything the generators read, immutable, replaced whole by the next."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pymesh.api import Problem, Resource
+
+from . import advice, authentication, destination, gateway, membership, mesh, service, support, virtual
+from .workload import Workload
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """Indexes over all accepted resources, and the place where results made from them are kept."""
+
+    version: int
+    mesh: mesh.Mesh
+    services: tuple[service.Service, ...]
+    memberships: membership.Memberships
+    rules: destination.Rules
+    virtual_services: tuple[virtual.VirtualService, ...]
+    gateways: tuple[gateway.Gateway, ...]
+    authentication: authentication.Authentication
+    workloads: tuple[Workload, ...]
+    label_keys: frozenset[str]
+    """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def cached(self, key: Any, make: Callable[[], T]) -> T:
+        """The value made for `key` from this snapshot, made once. The key must hold all that `make` reads besides the snapshot."""
+        found: T | None = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = make()
+        return found
+
+    def visible(self, namespace: str) -> Mapping[str, service.Service]:
+        """The services that a namespace sees, by host: its own before those of others, older before newer."""
+        return self.cached(("visible", namespace), lambda: _visible(self.services, namespace))
+
+    def service(self, host: str, namespace: str) -> service.Service | None:
+        return self.visible(namespace).get(host)
+
+    def mesh_rules(self, namespace: str) -> virtual.MeshRules:
+        """The VirtualServices that sidecars of a namespace obey."""
+        return self.cached(("mesh rules", namespace), lambda: virtual.MeshRules(namespace, self.virtual_services))
+
+
+def build(resources: Sequence[Resource], workloads: Sequence[Workload], version: int) -> tuple[Snapshot, list[Problem]]:
+    """The Snapshot of all resources that can be honoured, and what was found wrong with the others.
+
+    Order is age: of two resources that contend, the one that comes first in `resources` wins.
+    """
+    judged = [(resource, support.refusals(resource)) for resource in resources]
+    accepted = [resource for resource, refusals in judged if not refusals]
+    by_kind: dict[str, list[Resource]] = {}
+    for resource in accepted:
+        by_kind.setdefault(resource.kind, []).append(resource)
+    snapshot = _assemble(by_kind, workloads, version)
+    refused = [problem for _, refusals in judged for problem in refusals]
+    return snapshot, refused + advice.warnings(accepted, snapshot)
+
+
+def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int) -> Snapshot:
+    settings = [mesh.from_config(resource.spec) for resource in by_kind.get("ConfigMap", ())]
+    chosen = settings[0] if settings else mesh.Mesh()
+    entries = by_kind.get("WorkloadEntry", ())
+    workloads = (*(service.from_workload_entry(one.spec, one.name, one.namespace) for one in entries), *registered)
+    rules = [destination.from_resource(resource) for resource in by_kind.get("DestinationRule", ())]
+    routes = tuple(virtual.from_resource(resource) for resource in by_kind.get("VirtualService", ()))
+    peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
+    services = _services(by_kind.get("ServiceEntry", ()), workloads)
+    return Snapshot(
+        version=version,
+        mesh=chosen,
+        services=services,
+        memberships=membership.Memberships(services),
+        rules=destination.Rules(rules, chosen.root_namespace),
+        virtual_services=routes,
+        gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
+        authentication=authentication.Authentication(peers, chosen.root_namespace),
+        workloads=workloads,
+        label_keys=_label_keys(rules, routes),
+    )
+
+
+def _services(entries: Iterable[Resource], workloads: Sequence[Workload]) -> tuple[service.Service, ...]:
+    known = membership.Workloads(workloads)
+    found: dict[tuple[str, str], service.Service] = {}
+    for entry in entries:
+        for one in service.from_entry(entry):
+            key = (one.namespace, one.host)
+            found[key] = service.merged(found[key], one) if key in found else one
+    return tuple(
+        service.with_endpoints(one, () if one.selector is None else known.selected(one.namespace, one.selector)) for one in found.values()
+    )
+
+
+def _visible(services: Iterable[service.Service], namespace: str) -> Mapping[str, service.Service]:
+    found: dict[str, service.Service] = {}
+    for one in services:
+        if not one.visibility.reaches(namespace):
+            continue
+        held = found.get(one.host)
+        if held is None or (one.namespace == namespace and held.namespace != namespace):
+            found[one.host] = one
+    return found
+
+
+def _label_keys(rules: Iterable[destination.Rule], routes: Iterable[virtual.VirtualService]) -> frozenset[str]:
+    keys = {key for rule in rules for key in rule.selector or ()}
+    for route in routes:
+        for kind in ("http", "tls", "tcp"):
+            keys |= {key for _, match in support.walk(route.spec, f"{kind}[].match[]") for key in match.source_labels}
+    return frozenset(keys)

@@ -1,0 +1,185 @@
+"""What we refuse of Istio's resources because no proxy of this mesh would honour it: a table of fields and of values."""
+
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pymesh.api import Problem, Resource
+
+Path = tuple[str | int, ...]
+
+_WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
+_POLICIES = (*_WHOLE, *(f"{policy}.portLevelSettings[]" for policy in _WHOLE))
+_POLICY_FIELDS = (
+    "outlierDetection",
+    "loadBalancer.consistentHash",
+    "loadBalancer.localityLbSetting",
+    "loadBalancer.zoneAwareLbSetting",
+    "loadBalancer.warmupDurationSecs",
+    "loadBalancer.warmup",
+    "connectionPool.http.useClientProtocol",
+    "connectionPool.http.maxConcurrentStreams",
+    "connectionPool.http.http2KeepAlive",
+    "tls.credentialName",
+)
+_WHOLE_FIELDS = ("tunnel", "proxyProtocol", "retryBudget")
+
+FIELDS: dict[str, tuple[str, ...]] = {
+    "VirtualService": (
+        "http[].fault",
+        "http[].mirror",
+        "http[].mirrors",
+        "http[].mirrorPercent",
+        "http[].mirrorPercentage",
+        "http[].corsPolicy",
+        "http[].delegate",
+        "http[].retries.retryRemoteLocalities",
+        "http[].match[].statPrefix",
+        "tcp[].match[].sourceSubnet",
+    ),
+    "DestinationRule": (
+        *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
+        *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
+    ),
+    "Gateway": (
+        "servers[].defaultEndpoint",
+        "servers[].tls.credentialName",
+        "servers[].tls.credentialNames",
+        "servers[].tls.caCertCredentialName",
+        "servers[].tls.tlsCertificates",
+        "servers[].port.targetPort",
+    ),
+}
+"""By kind, the fields that may not be set."""
+
+VALUES: dict[str, dict[str, str]] = {
+    "VirtualService": {
+        "http[].match[].headers.*": r"(?!@request\.auth\.claims).*",
+        "http[].match[].withoutHeaders.*": r"(?!@request\.auth\.claims).*",
+        "http[].redirect.redirectCode": "0|301|302|303|307|308",
+    },
+    "DestinationRule": {f"{policy}.connectionPool.http.h2UpgradePolicy": "DEFAULT|DO_NOT_UPGRADE" for policy in _POLICIES},
+    "Gateway": {
+        "servers[].port.protocol": "(?i:HTTP|HTTPS|HTTP2|GRPC|GRPC-WEB|TLS|TCP)",
+        "servers[].tls.mode": "PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
+        "servers[].bind": "(?!unix:).*",
+    },
+    "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN"},
+}
+"""By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""
+
+
+def refusals(resource: Resource) -> list[Problem]:
+    """Every field and value of a resource that cannot be honoured, each at its place in the file."""
+    found = [problem_at(resource, path, sentence) for path, sentence in _refused(resource.spec, _tree(resource.kind), ())]
+    if resource.kind == "VirtualService" and not resource.spec.hosts:
+        found.append(problem_at(resource, ("hosts",), "a VirtualService without hosts is a delegate, which is not supported"))
+    if resource.kind == "ConfigMap" and not _log_format_is_usable(resource.spec):
+        found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
+    return found
+
+
+def _log_format_is_usable(spec: Any) -> bool:
+    if not spec.access_log_format or spec.access_log_encoding is None or spec.access_log_encoding.value != "JSON":
+        return True
+    try:
+        return isinstance(json.loads(spec.access_log_format), dict)
+    except ValueError:
+        return False
+
+
+def problem_at(resource: Resource, path: Path, message: str, severity: Literal["error", "warning"] = "error") -> Problem:
+    """A Problem at a field of a resource's spec."""
+    where = resource.position_of("spec", *path)
+    return Problem.at(where, f"{resource.kind} {resource.namespace}/{resource.name}: {message}", severity)
+
+
+@dataclass(slots=True)
+class _Node:
+    """One step of the tables' dotted fields, gathered into a tree so that a resource is walked once and only where it is set."""
+
+    steps: "dict[str, _Node]" = field(default_factory=dict)
+    forbidden: bool = False
+    allowed: re.Pattern[str] | None = None
+
+    def verdict(self, value: Any, path: Path) -> str:
+        """A sentence when the value at this step is refused."""
+        if self.forbidden and value:
+            return f"{spell(path)} is not supported"
+        if self.allowed:
+            text = str(getattr(value, "value", value))
+            return "" if self.allowed.fullmatch(text) else f"{spell(path)}: {text} is not supported"
+        return ""
+
+
+@functools.cache
+def _tree(kind: str) -> _Node:
+    root = _Node()
+    for name in FIELDS.get(kind, ()):
+        _grow(root, name).forbidden = True
+    for name, pattern in VALUES.get(kind, {}).items():
+        _grow(root, name).allowed = re.compile(pattern)
+    return root
+
+
+def _grow(node: _Node, name: str) -> _Node:
+    for part in _parts(name):
+        node = node.steps.setdefault(part, _Node())
+    return node
+
+
+def _refused(value: Any, node: _Node, path: Path) -> Iterator[tuple[Path, str]]:
+    if value is None:
+        return
+    sentence = node.verdict(value, path)
+    if sentence:
+        yield path, sentence
+        return
+    for part, below in node.steps.items():
+        for place, inner in _step(value, part, path):
+            yield from _refused(inner, below, place)
+
+
+def walk(value: Any, name: str) -> Iterator[tuple[Path, Any]]:
+    """The places that a dotted field stands for in a model, with their values: `a[]` for each of a list, `a.*` for each key of a map."""
+    return _walk(value, _parts(name), ())
+
+
+def _walk(value: Any, parts: tuple[str, ...], path: Path) -> Iterator[tuple[Path, Any]]:
+    if value is None:
+        return
+    if not parts:
+        yield path, value
+        return
+    for place, inner in _step(value, parts[0], path):
+        yield from _walk(inner, parts[1:], place)
+
+
+def _step(value: Any, part: str, path: Path) -> Iterator[tuple[Path, Any]]:
+    """Where one step of a dotted field leads from a value: each item of a list, each key of a map, or one attribute."""
+    if part == "[]":
+        for index, item in enumerate(value):
+            yield (*path, index), item
+    elif part == "*":
+        yield from (((*path, key), key) for key in value)
+    else:
+        yield (*path, part), getattr(value, _attribute(part), None)
+
+
+def spell(path: Path) -> str:
+    """A path as people write it: `http[0].fault`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+@functools.cache
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(name.replace("[]", ".[]").split("."))
+
+
+@functools.cache
+def _attribute(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda match: "_" + match[0].lower(), name)

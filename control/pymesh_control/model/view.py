@@ -1,0 +1,140 @@
+"""A proxy as the generators see it: what its node says of where it runs and what it listens on."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import json_format
+
+from pymesh.identity import SpiffeId
+from pymesh.xds import node as nodes
+
+PYMESH = "pymesh"
+ENVOY = "envoy"
+GRPC = "grpc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundPort:
+    """Where a sidecar listens for one service port (`bind`), and where its application does (`app`)."""
+
+    bind: int
+    app: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyView:
+    """One connected proxy. `flavor` says which extensions it knows: pymesh, envoy or grpc."""
+
+    node_id: str
+    type: str
+    ip: str
+    name: str
+    namespace: str
+    flavor: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    captures: bool = True
+    """Whether connections are redirected to it (REDIRECT); otherwise applications call its listeners (NONE)."""
+    http_proxy_port: int = 0
+    inbound_ports: Mapping[str, BoundPort] | None = None
+    """By service port name; None when the sidecar does not say and serves what services select it for."""
+    outbound_ports: Mapping[tuple[str, int], int] | None = None
+    """(service host, service port) to local port; None for Istio's usual listeners."""
+
+    @property
+    def is_router(self) -> bool:
+        return self.type == nodes.ROUTER
+
+
+def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
+    """Read a Node message; `identity` is the stream's client certificate, whose namespace stands over the node's own word.
+
+    Raises pymesh.xds.node.InvalidNodeId for an id or metadata that cannot be understood.
+    """
+    metadata = json_format.MessageToDict(node.metadata)
+    flavor = _flavor(node, metadata)
+    parsed = _node_id(node.id, flavor)
+    namespace = (identity and identity.namespace) or metadata.get("NAMESPACE") or parsed.namespace
+    return ProxyView(
+        node_id=node.id,
+        type=parsed.type,
+        ip=_ip(metadata, parsed),
+        name=parsed.name.partition(".")[0],
+        namespace=str(namespace),
+        flavor=flavor,
+        labels={key: str(value) for key, value in _object(metadata, "LABELS").items()},
+        metadata=metadata,
+        captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
+        http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
+        inbound_ports=_inbound(metadata),
+        outbound_ports=_outbound(metadata),
+    )
+
+
+def _flavor(node: Any, metadata: Mapping[str, Any]) -> str:
+    if metadata.get("GENERATOR") == GRPC or node.user_agent_name.lower().startswith(GRPC):
+        return GRPC
+    return PYMESH if node.user_agent_name == PYMESH else ENVOY
+
+
+def _node_id(text: str, flavor: str) -> nodes.NodeId:
+    """The node's id; a gRPC client may give itself any name, and then is a client in the default namespace."""
+    try:
+        return nodes.parse(text)
+    except nodes.InvalidNodeId:
+        if flavor != GRPC:
+            raise
+        return nodes.NodeId(nodes.SIDECAR, "", text, "default.svc.cluster.local")
+
+
+def _ip(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> str:
+    addresses = str(metadata.get("INSTANCE_IPS", "")).split(",")
+    return addresses[0] or parsed.ip
+
+
+def _object(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """A metadata value that is an object, or its JSON text (a plain ISTIO_META_ variable)."""
+    value = metadata.get(key, {})
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise nodes.InvalidNodeId(f"node metadata {key}: {error}") from None
+    if not isinstance(value, dict):
+        raise nodes.InvalidNodeId(f"node metadata {key}: an object is needed, not {value!r}")
+    return value
+
+
+def _inbound(metadata: Mapping[str, Any]) -> Mapping[str, BoundPort] | None:
+    if "INBOUND_PORTS" not in metadata:
+        return None
+    return {name: _bound(name, value) for name, value in _object(metadata, "INBOUND_PORTS").items()}
+
+
+def _bound(name: str, value: Any) -> BoundPort:
+    where = f"INBOUND_PORTS[{name}]"
+    if not isinstance(value, dict) or not {"bind", "app"} <= value.keys():
+        raise nodes.InvalidNodeId(f"node metadata {where}: an object with bind and app is needed, not {value!r}")
+    return BoundPort(bind=_number(value["bind"], where), app=_number(value["app"], where))
+
+
+def _outbound(metadata: Mapping[str, Any]) -> Mapping[tuple[str, int], int] | None:
+    if "OUTBOUND_PORTS" not in metadata:
+        return None
+    found = {}
+    for name, value in _object(metadata, "OUTBOUND_PORTS").items():
+        host, _, port = name.rpartition(":")
+        found[host, _number(port, f"OUTBOUND_PORTS[{name}]")] = _number(value, f"OUTBOUND_PORTS[{name}]")
+    return found
+
+
+def _number(value: Any, where: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise nodes.InvalidNodeId(f"node metadata {where}: {value!r} is not a port") from None
+    if not 0 <= number <= 65535:
+        raise nodes.InvalidNodeId(f"node metadata {where}: {number} is not a port")
+    return number

@@ -1,0 +1,75 @@
+"""VirtualServices: which one routes a host for a sidecar, and which ones bind to a gateway."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.api import hosts
+
+from .visibility import Visibility, exported
+
+MESH = hosts.MESH_GATEWAY
+"""The gateway name that stands for all sidecars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualService:
+    """One VirtualService with its names in full."""
+
+    name: str
+    namespace: str
+    hosts: tuple[str, ...]
+    gateways: frozenset[str]
+    """`mesh`, or `<namespace>/<name>`."""
+    visibility: Visibility
+    spec: Any
+
+    def destination(self, host: str) -> str:
+        """The full name of a destination that one of its routes names."""
+        return hosts.expand(host, self.namespace)
+
+    def gateway(self, name: str) -> str:
+        """The full name of a gateway that one of its matches names."""
+        return hosts.expand_gateway(name, self.namespace)
+
+
+class MeshRules:
+    """The VirtualServices that sidecars of one namespace obey: for each host the first, private before shared before public."""
+
+    def __init__(self, namespace: str, services: Iterable[VirtualService]) -> None:
+        seen = [one for one in services if MESH in one.gateways and one.visibility.reaches(namespace)]
+        self.ordered: tuple[VirtualService, ...] = tuple(sorted(seen, key=_reach))
+        self._by_host: dict[str, VirtualService] = {}
+        for one in self.ordered:
+            for host in one.hosts:
+                self._by_host.setdefault(host, one)
+        self._wildcards = [host for host in self._by_host if host.startswith("*")]
+
+    def find(self, host: str) -> VirtualService | None:
+        exact = self._by_host.get(host)
+        if exact or not self._wildcards:
+            return exact
+        pattern = hosts.most_specific(host, self._wildcards)
+        return None if pattern is None else self._by_host[pattern]
+
+    def claims(self) -> Iterable[tuple[str, VirtualService]]:
+        """Every host that some rule names, with the rule that has it."""
+        return self._by_host.items()
+
+
+def from_resource(resource: Any) -> VirtualService:
+    spec = resource.spec
+    return VirtualService(
+        name=resource.name,
+        namespace=resource.namespace,
+        hosts=tuple(hosts.expand(host, resource.namespace) for host in spec.hosts),
+        gateways=frozenset(hosts.expand_gateway(name, resource.namespace) for name in spec.gateways or (MESH,)),
+        visibility=exported(spec.export_to, resource.namespace),
+        spec=spec,
+    )
+
+
+def _reach(service: VirtualService) -> int:
+    if service.visibility.everywhere:
+        return 2
+    return 0 if service.visibility.private else 1

@@ -1,0 +1,52 @@
+"""What the control plane is started with, checked before anything is bound."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .push.debounce import Timing
+from .registration.registry import DEFAULT_GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen; port 0 means any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
+    """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface). Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    return Address(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port))
+
+
+XDS = Address("127.0.0.1", 15010)
+SECURE_XDS = Address("127.0.0.1", 15012)
+MONITORING = Address("127.0.0.1", 15014)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """One control plane."""
+
+    config: Path
+    """The folder of Istio resources."""
+    ca_dir: Path
+    """The authority's files; made when there are none."""
+    state_dir: Path
+    """Where registrations outlive a restart."""
+    xds: Address = XDS
+    secure_xds: Address = SECURE_XDS
+    monitoring: Address = MONITORING
+    trust_domain: str | None = None
+    """None: what the MeshConfig says, else cluster.local."""
+    server_names: tuple[str, ...] = ()
+    """Further DNS names for the certificate of the secure port (Istio's ISTIOD_CUSTOM_HOST)."""
+    registration_grace: float = DEFAULT_GRACE
+    timing: Timing = field(default_factory=Timing)

@@ -1,0 +1,90 @@
+"""Which workloads are registered now, from the comings and goings of their streams."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pymesh.identity import SpiffeId
+
+from ..model.view import ProxyView
+from ..model.workload import Workload
+from .workload import workload_of
+
+DEFAULT_GRACE = 10.0
+"""Seconds from the end of a proxy's last stream until its workload is removed; a reconnect meanwhile changes nothing."""
+
+_log = logging.getLogger("pymesh.registration")
+
+
+class Timer(Protocol):
+    """What `loop.call_later` returns."""
+
+    def cancel(self) -> None: ...
+
+
+Later = Callable[[float, Callable[[], None]], Timer]
+"""`loop.call_later`, or a test's stand-in."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    workload: Workload
+    streams: int = 0
+    removal: Timer | None = None
+
+
+class Registry:
+    """Workloads by node id. `on_change` is called whenever `workloads()` would answer differently."""
+
+    def __init__(self, grace: float, later: Later, on_change: Callable[[], None]) -> None:
+        self._grace = grace
+        self._later = later
+        self._on_change = on_change
+        self._entries: dict[str, _Entry] = {}
+
+    def workloads(self) -> tuple[Workload, ...]:
+        """The registered workloads, in the order of their node ids so that equal sets are equal."""
+        return tuple(self._entries[node_id].workload for node_id in sorted(self._entries))
+
+    def restore(self, workloads: Iterable[Workload]) -> None:
+        """Begin with what an earlier process knew; whoever does not reconnect within the grace period is removed."""
+        for workload in workloads:
+            self._entries[workload.node_id] = _Entry(workload)
+            self._remove_later(workload.node_id)
+
+    def arrived(self, node: Any, view: ProxyView, identity: SpiffeId | None) -> None:
+        """A proxy's stream opened."""
+        workload = workload_of(node, view, identity)
+        if workload is None:
+            return
+        entry = self._entries.get(node.id)
+        if entry is None:
+            entry = self._entries[node.id] = _Entry(workload)
+            self._told("registered", workload)
+        elif entry.workload != workload:
+            entry.workload = workload
+            self._told("changed", workload)
+        if entry.removal is not None:
+            entry.removal.cancel()
+            entry.removal = None
+        entry.streams += 1
+
+    def left(self, node: Any) -> None:
+        """A proxy's stream ended, in whatever way."""
+        entry = self._entries.get(node.id)
+        if entry is None:
+            return
+        entry.streams -= 1
+        if entry.streams == 0:  # a proxy that reconnects before its old stream is found dead has two for a while
+            self._remove_later(node.id)
+
+    def _remove_later(self, node_id: str) -> None:
+        self._entries[node_id].removal = self._later(self._grace, lambda: self._remove(node_id))
+
+    def _remove(self, node_id: str) -> None:
+        self._told("removed", self._entries.pop(node_id).workload)
+
+    def _told(self, what: str, workload: Workload) -> None:
+        _log.info("workload %s/%s at %s %s (%s)", workload.namespace, workload.name, workload.ip, what, workload.node_id)
+        self._on_change()

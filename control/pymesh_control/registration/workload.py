@@ -1,0 +1,41 @@
+"""The workload behind a proxy, as its node describes it."""
+
+from typing import Any
+
+from pymesh.identity import SpiffeId
+
+from ..model.view import ProxyView
+from ..model.workload import MUTUAL, TLS_MODE_LABEL, Workload
+
+AUTO_REGISTER = "AUTO_REGISTER_GROUP"
+"""Istio's metadata key of a virtual machine that wants to be registered."""
+
+
+def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload | None:
+    """What to register while the proxy is connected; None for one that does not ask for it."""
+    if view.inbound_ports is None and AUTO_REGISTER not in view.metadata:
+        return None
+    account = (identity and identity.service_account) or view.metadata.get("SERVICE_ACCOUNT", "")
+    return Workload(
+        name=str(view.metadata.get("WORKLOAD_NAME") or view.name),
+        namespace=view.namespace,
+        ip=view.ip,
+        labels=dict(view.labels),
+        service_account=str(account),
+        ports={name: port.bind for name, port in (view.inbound_ports or {}).items()},
+        locality=_locality(node),
+        network=str(view.metadata.get("NETWORK", "")),
+        node_id=view.node_id,
+        cluster_id=str(view.metadata.get("CLUSTER_ID") or "Kubernetes"),
+        tls_mode=view.labels.get(TLS_MODE_LABEL) or _tls_mode(identity),
+    )
+
+
+def _tls_mode(identity: SpiffeId | None) -> str:
+    """A proxy that came with a certificate can terminate mutual TLS with it; one that came in plaintext has none."""
+    return MUTUAL if identity else "disabled"
+
+
+def _locality(node: Any) -> str:
+    place = node.locality
+    return "/".join((place.region, place.zone, place.sub_zone)).rstrip("/")

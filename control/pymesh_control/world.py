@@ -1,0 +1,83 @@
+"""What the mesh is at this moment: one snapshot, swapped whole, made of the files that count and the workloads that are there."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from pymesh.api import Problem, Resource, has_errors
+from pymesh.identity import SpiffeId
+
+from .ads.subscription import Resources
+from .generate import generate
+from .metrics import Metrics
+from .model.snapshot import Snapshot, build
+from .model.view import ProxyView, view_of
+from .model.workload import Workload
+from .store.catalogue import Contents
+from .store.quarantine import Quarantine, blame
+
+_log = logging.getLogger("pymesh.config")
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
+
+
+class World:
+    """The present snapshot and what is wrong with the configuration it was made from."""
+
+    def __init__(self, trust_domain: str, metrics: Metrics) -> None:
+        self.trust_domain = trust_domain
+        self.resources_used: Sequence[Resource] = ()
+        self.problems: tuple[Problem, ...] = ()
+        self._metrics = metrics
+        self._quarantine = Quarantine()
+        self.snapshot = self._in_trust_domain(build([], [], 0)[0])
+
+    def rebuild(self, contents: Contents, workloads: Sequence[Workload]) -> None:
+        """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
+        version = self.snapshot.version + 1
+        snapshot, found = build(contents.resources, workloads, version)
+        blamed = blame(found, contents.resources)
+        used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
+        if blamed:
+            snapshot, _ = build(used, workloads, version)
+        self.snapshot, self.resources_used = self._in_trust_domain(snapshot), used
+        self._tell((*contents.problems, *found, *self._other_trust_domains(used)))
+
+    def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
+        """A client as the generators see it. Raises ValueError."""
+        return view_of(node, identity)
+
+    def resources(self, view: ProxyView) -> Resources:
+        """The present snapshot through a client's eyes; it stays the same whatever is built later."""
+        return partial(generate, self.snapshot, view)
+
+    def _in_trust_domain(self, snapshot: Snapshot) -> Snapshot:
+        """The certificates decide which trust domain the mesh is: a policy for another would refuse all of them."""
+        return dataclasses.replace(snapshot, mesh=dataclasses.replace(snapshot.mesh, trust_domain=self.trust_domain))
+
+    def _other_trust_domains(self, resources: Sequence[Resource]) -> list[Problem]:
+        text = f"this control plane runs for trust domain {self.trust_domain}; restart it to change that"
+        return [
+            Problem.at(resource.position_of("data", "mesh"), f"trustDomain {domain}: {text}")
+            for resource in resources
+            if (domain := trust_domain_in(resource)) not in (None, self.trust_domain)
+        ]
+
+    def _tell(self, problems: tuple[Problem, ...]) -> None:
+        """Log each problem when it appears, in the form that editors turn into a link, and count."""
+        for problem in problems:
+            if problem not in self.problems:
+                _log.log(_LEVELS[problem.severity], "%s", problem)
+        self.problems = problems
+        metrics = self._metrics
+        (metrics.validation_failed if has_errors(problems) else metrics.validation_passed).inc()
+        for severity in _LEVELS:
+            metrics.config_problems.labels(severity).set(sum(problem.severity == severity for problem in problems))
+        metrics.services.set(len(self.snapshot.services))
+        metrics.virtual_services.set(len(self.snapshot.virtual_services))
+
+
+def trust_domain_in(resource: Resource) -> str | None:
+    """The trust domain that a MeshConfig asks for; None for other resources, and when it leaves it open."""
+    return resource.spec.trust_domain if resource.kind == "ConfigMap" else None

@@ -1,0 +1,102 @@
+"""The words between the two connections of an exchange: how far it is, how bodies end, what the client's side can do."""
+
+import enum
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+from .headers import ResponseHead
+
+if TYPE_CHECKING:
+    from .h1_client import ClientConnection
+
+
+class Phase(enum.IntEnum):
+    """How far an exchange is.
+
+    ROUTING -> CONNECTING -> WAITING (request goes up, no answer yet) -> ANSWERING (answer goes down) -> DONE
+                    ^------------ another attempt ----------'
+    """
+
+    ROUTING = 0
+    CONNECTING = 1
+    WAITING = 2
+    ANSWERING = 3
+    DONE = 4
+
+
+class Framing(enum.Enum):
+    """How the end of a body is told."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    CLOSE = "close"
+
+
+class DownstreamStream(Protocol):
+    """What a router needs of the client's side, whatever protocol it speaks."""
+
+    def send_head(self, response: ResponseHead, framing: Framing) -> None:
+        """The answer's head; framing says how the upstream's body ends."""
+
+    def send_body(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+
+    def flush(self) -> None:
+        """Send what is held back."""
+
+    def finish(self) -> None:
+        """The answer is complete and the exchange has been observed."""
+
+    def abort(self) -> None:
+        """The answer cannot be completed; the client must notice."""
+
+    def pause_request(self) -> None:
+        """Stop reading the request's body."""
+
+    def resume_request(self) -> None:
+        """Go on reading it."""
+
+    def arm(self, deadline: float) -> None:
+        """Call on_deadline at this loop time, replacing the former one."""
+
+    def tunnel(self, connection: "ClientConnection", early: bytes) -> None:
+        """The answer was 101: from here on bytes go both ways unread."""
+
+
+class UpstreamStream(ABC):
+    """What a connection to an upstream needs of the exchange that it serves."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def on_head(self, response: ResponseHead, framing: Framing) -> None:
+        """The upstream's answer begins."""
+
+    @abstractmethod
+    def on_body(self, data: bytes) -> None:
+        """A piece of the answer's body."""
+
+    @abstractmethod
+    def on_end(self) -> None:
+        """The answer is complete; the connection looks after itself."""
+
+    @abstractmethod
+    def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
+        """101 Switching Protocols; `early` came behind it."""
+
+    @abstractmethod
+    def on_broken(self, reason: str) -> None:
+        """The upstream died in the middle of its answer."""
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Nothing more comes in this turn."""
+
+    @abstractmethod
+    def pause_upload(self) -> None:
+        """The upstream reads slowly."""
+
+    @abstractmethod
+    def resume_upload(self) -> None:
+        """The upstream has caught up."""

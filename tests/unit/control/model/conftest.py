@@ -1,0 +1,21 @@
+"""Snapshots from Istio's YAML."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from pymesh.api import Problem, parse_text
+from pymesh_control.model.snapshot import Snapshot, build
+from pymesh_control.model.workload import Workload
+
+
+@pytest.fixture
+def built() -> Callable[..., tuple[Snapshot, list[Problem]]]:
+    """The snapshot of a YAML text, and the problems found while building it."""
+
+    def make(text: str, workloads: Sequence[Workload] = ()) -> tuple[Snapshot, list[Problem]]:
+        parsed = parse_text(text, "mesh.yaml")
+        assert not parsed.problems, [str(problem) for problem in parsed.problems]
+        return build(parsed.resources, workloads, 7)
+
+    return make

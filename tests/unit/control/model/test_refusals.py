@@ -1,0 +1,105 @@
+"""What no proxy would honour is refused at its place, and nothing else suffers."""
+
+import pytest
+
+from pymesh.api.kinds import KINDS
+from pymesh_control.model.support import FIELDS, VALUES
+
+ROUTE = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: %s}
+spec:
+  hosts: [%s.example.com]
+  http:
+  - route: [{destination: {host: a.example.com}}]
+"""
+
+
+def errors(problems):
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def test_a_refused_resource_is_left_out_and_the_others_stand(built):
+    bad = ROUTE % ("bad", "bad") + "    fault: {abort: {httpStatus: 500, percentage: {value: 10}}}\n"
+    snapshot, problems = built(ROUTE % ("good", "good") + bad)
+    assert [one.name for one in snapshot.virtual_services] == ["good"]
+    assert [str(problem) for problem in errors(problems)] == [
+        "mesh.yaml:19:5: error: VirtualService default/bad: http[0].fault is not supported"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "field"),
+    [
+        ("VirtualService", "{hosts: [a.com], http: [{mirror: {host: b.com}, route: [{destination: {host: a.com}}]}]}", "http[0].mirror"),
+        ("VirtualService", "{hosts: [a.com], http: [{delegate: {name: x}}]}", "http[0].delegate"),
+        ("VirtualService", "{http: [{route: [{destination: {host: a.com}}]}]}", "without hosts"),
+        ("DestinationRule", "{host: a.com, trafficPolicy: {outlierDetection: {interval: 1s}}}", "trafficPolicy.outlierDetection"),
+        (
+            "DestinationRule",
+            "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {targetHost: b.com, targetPort: 1}}}]}",
+            "subsets[0]",
+        ),
+        (
+            "DestinationRule",
+            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, outlierDetection: {interval: 1s}}]}}",
+            "trafficPolicy.portLevelSettings[0].outlierDetection",
+        ),
+        (
+            "DestinationRule",
+            "{host: a.com, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}",
+            "trafficPolicy.loadBalancer.consistentHash",
+        ),
+        (
+            "DestinationRule",
+            "{host: a.com, trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}}",
+            "h2UpgradePolicy: UPGRADE is not supported",
+        ),
+        (
+            "Gateway",
+            "{servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: [a.com], tls: {mode: SIMPLE, credentialName: c}}]}",
+            "servers[0].tls.credentialName",
+        ),
+        ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: MONGO}, hosts: [a.com]}]}", "servers[0].port.protocol: MONGO"),
+        (
+            "ServiceEntry",
+            "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
+            "resolution: DYNAMIC_DNS",
+        ),
+    ],
+)
+def test_what_is_not_supported_is_named(built, kind, spec, field):
+    _, problems = built(f"apiVersion: networking.istio.io/v1\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}")
+    assert any(field in problem.message for problem in errors(problems)), problems
+
+
+def test_a_claim_match_is_refused(built):
+    match = '    match: [{headers: {"@request.auth.claims.group": {exact: admin}}}]\n'
+    edge = (ROUTE % ("bad", "bad") + match).replace("  http:", "  gateways: [edge]\n  http:")
+    assert "claims" in errors(built(edge)[1])[0].message
+
+
+def test_a_json_log_format_that_is_no_object_is_refused(built):
+    settings = "{accessLogFile: /dev/stdout, accessLogEncoding: JSON, accessLogFormat: '%START_TIME%'}"
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {settings}\n"
+    snapshot, problems = built(text)
+    assert "accessLogFormat" in errors(problems)[0].message
+    assert snapshot.mesh.access_log_file == ""
+
+
+@pytest.mark.parametrize("kind", sorted({*FIELDS, *VALUES}))
+def test_every_refused_field_exists_in_its_model(kind):
+    for name in (*FIELDS.get(kind, ()), *VALUES.get(kind, {})):
+        model = KINDS[kind].model
+        for part in name.removesuffix(".*").replace("[]", "").split("."):
+            aliases = {field.serialization_alias or key: field for key, field in model.model_fields.items()}
+            assert part in aliases, f"{name}: {part}"
+            model = _model_in(aliases[part].annotation)
+
+
+def _model_in(annotation):
+    """The model inside `X | None` or `list[X]`."""
+    inner = [one for one in getattr(annotation, "__args__", (annotation,)) if hasattr(one, "model_fields")]
+    return inner[0] if inner else annotation

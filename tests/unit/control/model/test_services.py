@@ -1,0 +1,108 @@
+"""Services and their instances, as ServiceEntries, WorkloadEntries and registrations make them."""
+
+from pymesh_control.model.workload import Workload
+
+ENTRY = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: reviews, namespace: shop}
+spec:
+  hosts: [reviews.shop.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, targetPort: 8080}]
+  workloadSelector: {labels: {app: reviews}}
+"""
+HOST = "reviews.shop.svc.cluster.local"
+
+
+def workload(name, namespace="shop", ip="10.0.0.1", **more):
+    return Workload(name=name, namespace=namespace, ip=ip, labels={"app": "reviews"}, **more)
+
+
+def instances(built, workloads, text=ENTRY):
+    service = built(text, workloads)[0].service(HOST, "shop")
+    return [(one.workload.name, one.port) for one in service.endpoints[80]]
+
+
+def test_a_selector_takes_the_workloads_of_its_own_namespace(built):
+    others = [workload("elsewhere", namespace="web"), Workload(name="unlike", namespace="shop", ip="10.0.0.2", labels={"app": "x"})]
+    assert instances(built, [workload("here"), *others]) == [("here", 8080)]
+
+
+def test_a_workloads_own_port_comes_before_the_target_port(built):
+    assert instances(built, [workload("bound", ports={"http": 21001})]) == [("bound", 21001)]
+
+
+def test_declared_and_registered_workloads_are_instances_alike(built):
+    declared = """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: declared, namespace: shop}
+spec: {address: 10.0.0.5, labels: {app: reviews}, ports: {http: 9999}}
+"""
+    assert instances(built, [workload("registered")], ENTRY + declared) == [("declared", 9999), ("registered", 8080)]
+
+
+def test_two_entries_of_one_host_join_their_ports_and_instances(built):
+    more = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: more, namespace: shop}
+spec:
+  hosts: [reviews.shop.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http}, {number: 90, name: tcp}]
+  endpoints: [{address: 10.0.0.8}]
+"""
+    service = built(ENTRY + more, [workload("one")])[0].service(HOST, "shop")
+    assert [port.number for port in service.ports] == [80, 90]
+    assert {one.workload.ip for one in service.endpoints[80]} == {"10.0.0.8", "10.0.0.1"}
+
+
+def test_a_name_found_by_dns_is_its_own_instance(built):
+    text = ENTRY.replace("STATIC", "DNS").replace("  workloadSelector: {labels: {app: reviews}}\n", "")
+    service = built(text)[0].service(HOST, "shop")
+    assert [(one.workload.ip, one.port) for one in service.endpoints[80]] == [(HOST, 8080)]
+
+
+def test_a_namespace_sees_its_own_service_of_a_host_before_anothers(built):
+    other = ENTRY.replace("namespace: shop", "namespace: web").replace("name: reviews", "name: copy")
+    snapshot, _ = built(ENTRY + other)
+    assert snapshot.service(HOST, "web").namespace == "web"
+    assert snapshot.service(HOST, "third").namespace == "shop"
+
+
+def test_a_service_that_is_not_exported_is_not_seen(built):
+    snapshot, _ = built(ENTRY + "  exportTo: ['.']\n")
+    assert snapshot.service(HOST, "web") is None
+    assert snapshot.service(HOST, "shop") is not None
+
+
+def test_a_workload_belongs_to_the_services_that_select_or_list_it(built):
+    listed = ENTRY.replace("name: reviews,", "name: listed,").replace("hosts: [reviews", "hosts: [listed")
+    listed = listed.replace("workloadSelector: {labels: {app: reviews}}", "endpoints: [{address: 10.0.0.1}]")
+    memberships = built(ENTRY + listed)[0].memberships
+    assert [one.name for one in memberships.of("shop", {"app": "reviews"}, "10.0.0.1")] == ["reviews", "listed"]
+    assert memberships.of("shop", {"app": "other"}, "10.0.0.2") == []
+
+
+def test_a_static_service_leaves_out_what_only_dns_could_find_and_says_so(built):
+    text = (
+        ENTRY
+        + """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: named, namespace: shop}
+spec: {address: host.example.com, labels: {app: reviews}}
+"""
+    )
+    snapshot, problems = built(text, [workload("one")])
+    assert [one.workload.name for one in snapshot.service(HOST, "shop").endpoints[80]] == ["one"]
+    assert [problem.severity for problem in problems] == ["warning"]
+    assert "host.example.com" in problems[0].message

@@ -1,0 +1,77 @@
+"""Snapshots from files and workloads: one bad resource never spoils the rest."""
+
+import pytest
+
+from pymesh.api import parse_text
+from pymesh_control.metrics import Metrics
+from pymesh_control.store.catalogue import Contents
+from pymesh_control.world import World
+
+from .started import MESH, WEB
+
+GATEWAY = """\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 80, name: web, protocol: HTTP}
+    hosts: ["one.example"]
+"""
+
+
+@pytest.fixture
+def world():
+    return World("cluster.local", Metrics())
+
+
+def contents(*texts):
+    return Contents(tuple(resource for number, text in enumerate(texts) for resource in parse_text(text, f"{number}.yaml").resources))
+
+
+def hosts(world):
+    return [service.host for service in world.snapshot.services]
+
+
+def test_services_of_the_files_are_in_the_snapshot(world):
+    world.rebuild(contents(WEB, WEB.replace("web", "api")), ())
+    assert hosts(world) == ["web.shop.svc.cluster.local", "api.shop.svc.cluster.local"]
+
+
+def test_what_a_client_was_given_to_see_stays_while_the_world_goes_on(world):
+    before = world.snapshot
+    world.rebuild(contents(WEB), ())
+    assert before.services == ()
+    assert world.snapshot.version == before.version + 1
+
+
+def test_a_mesh_configuration_for_another_trust_domain_is_an_error_and_is_not_followed(world):
+    world.rebuild(contents(MESH), ())
+    assert world.snapshot.mesh.trust_domain == "cluster.local"
+    assert "trustDomain td.example: this control plane runs for trust domain cluster.local" in str(world.problems[0])
+
+
+def test_a_problem_is_logged_when_it_appears_and_not_again(world, caplog):
+    wrong = Contents((), tuple(parse_text("kind: [", "a.yaml").problems))
+    world.rebuild(wrong, ())
+    world.rebuild(wrong, ())
+    assert [record.getMessage().startswith("a.yaml:2:") for record in caplog.records] == [True]
+
+
+def test_a_resource_that_cannot_be_honoured_stays_in_its_last_version_while_others_change(world):
+    world.rebuild(contents(GATEWAY, WEB), ())
+    refused = GATEWAY.replace("one.example", "two.example").replace("protocol: HTTP", "protocol: MONGO")
+    world.rebuild(contents(refused, WEB.replace("web.shop", "new.shop")), ())
+    assert [str(problem).partition(": ")[0] for problem in world.problems if problem.severity == "error"] == ["0.yaml:7:35"]
+    assert [one.spec.servers[0].hosts for one in world.resources_used if one.kind == "Gateway"] == [["one.example"]]
+    assert hosts(world) == ["new.shop.svc.cluster.local"]
+
+
+def test_a_resource_that_could_never_be_honoured_is_left_out_until_it_is_mended(world):
+    world.rebuild(contents(GATEWAY.replace("protocol: HTTP", "protocol: MONGO"), WEB), ())
+    assert world.snapshot.gateways == ()
+    assert hosts(world) == ["web.shop.svc.cluster.local"]
+    world.rebuild(contents(GATEWAY, WEB), ())
+    assert len(world.snapshot.gateways) == 1
+    assert [problem for problem in world.problems if problem.severity == "error"] == []

@@ -1,0 +1,130 @@
+"""Workloads by the comings and goings of their streams, with timers that tests fire by hand."""
+
+import pytest
+
+from pymesh.identity import parse
+from pymesh.xds import proto
+from pymesh_control.model.view import view_of
+from pymesh_control.registration.registry import Registry
+
+NODE = "sidecar~127.0.0.2~web-1.shop~shop.svc.cluster.local"
+INBOUND = {"http": {"bind": 21001, "app": 21002}}
+
+
+class Timers:
+    """`loop.call_later` of a clock that stands still until told."""
+
+    def __init__(self):
+        self.set = []
+
+    def __call__(self, seconds, call):
+        timer = Timer(self, seconds, call)
+        self.set.append(timer)
+        return timer
+
+    def fire(self):
+        due, self.set = self.set, []
+        for timer in due:
+            timer.call()
+
+
+class Timer:
+    def __init__(self, timers, seconds, call):
+        self.timers, self.seconds, self.call = timers, seconds, call
+
+    def cancel(self):
+        self.timers.set.remove(self)
+
+
+class Fixture:
+    def __init__(self):
+        self.timers = Timers()
+        self.changes = 0
+        self.registry = Registry(10.0, self.timers, self._changed)
+
+    def _changed(self):
+        self.changes += 1
+
+    def arrive(self, node_id=NODE, identity=None, **metadata):
+        node = proto.base.Node(id=node_id)
+        node.metadata.update(metadata)
+        self.registry.arrived(node, view_of(node, identity), identity)
+        return node
+
+    @property
+    def names(self):
+        return [workload.name for workload in self.registry.workloads()]
+
+
+@pytest.fixture
+def at():
+    return Fixture()
+
+
+def test_a_sidecar_with_inbound_ports_registers_what_its_node_says(at):
+    identity = parse("spiffe://cluster.local/ns/shop/sa/web")
+    at.arrive(identity=identity, INBOUND_PORTS=INBOUND, LABELS={"app": "web"}, WORKLOAD_NAME="web", CLUSTER_ID="laptop")
+    [workload] = at.registry.workloads()
+    assert (workload.name, workload.namespace, workload.ip, workload.service_account) == ("web", "shop", "127.0.0.2", "web")
+    assert (workload.ports, workload.labels, workload.cluster_id) == ({"http": 21001}, {"app": "web"}, "laptop")
+    assert workload.tls_mode == "istio"
+    assert at.changes == 1
+
+
+def test_a_sidecar_without_a_certificate_is_not_said_to_speak_mutual_tls(at):
+    at.arrive(INBOUND_PORTS=INBOUND)
+    assert at.registry.workloads()[0].tls_mode == "disabled"
+
+
+def test_a_virtual_machine_that_asks_for_it_registers_without_inbound_ports(at):
+    at.arrive(AUTO_REGISTER_GROUP="web")
+    assert at.names == ["web-1"]
+
+
+def test_a_proxy_that_does_not_ask_is_not_registered_and_may_leave(at):
+    at.registry.left(at.arrive())
+    assert at.names == []
+    assert at.changes == 0
+
+
+def test_a_lost_workload_stays_for_the_grace_period(at):
+    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    assert at.names == ["web-1"]
+    assert [timer.seconds for timer in at.timers.set] == [10.0]
+    at.timers.fire()
+    assert at.names == []
+    assert at.changes == 2
+
+
+def test_a_reconnect_within_the_grace_period_changes_nothing(at):
+    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    at.arrive(INBOUND_PORTS=INBOUND)
+    assert at.timers.set == []
+    assert at.changes == 1
+
+
+def test_the_end_of_an_old_stream_does_not_remove_a_workload_that_has_a_new_one(at):
+    node = at.arrive(INBOUND_PORTS=INBOUND)
+    at.arrive(INBOUND_PORTS=INBOUND)
+    at.registry.left(node)
+    assert at.timers.set == []
+    at.registry.left(node)
+    assert len(at.timers.set) == 1
+
+
+def test_a_workload_that_comes_back_different_is_changed(at):
+    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    at.arrive(INBOUND_PORTS={"http": {"bind": 22001, "app": 22002}})
+    assert at.registry.workloads()[0].ports == {"http": 22001}
+    assert at.changes == 2
+
+
+def test_restored_workloads_that_do_not_reconnect_are_removed_and_the_others_stay(at):
+    at.arrive(INBOUND_PORTS=INBOUND)
+    at.arrive("sidecar~127.0.0.3~web-2.shop~shop.svc.cluster.local", INBOUND_PORTS=INBOUND)
+    after = Fixture()
+    after.registry.restore(at.registry.workloads())
+    assert after.names == ["web-1", "web-2"]
+    after.arrive(INBOUND_PORTS=INBOUND)
+    after.timers.fire()
+    assert after.names == ["web-1"]

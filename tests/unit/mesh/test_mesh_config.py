@@ -1,0 +1,72 @@
+"""The ConfigMap `istio`: YAML inside YAML."""
+
+# ruff: noqa: E501  (tables of one case a line)
+
+import pytest
+
+from pymesh.api import Position, parse_text
+from pymesh.api.models.meshconfig import AccessLogEncoding, OutboundTrafficPolicyMode
+
+HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata:\n"
+MESH = HEAD + (
+    "  mesh: |-\n"
+    "    accessLogFile: /dev/stdout\n"
+    "    accessLogEncoding: JSON\n"
+    "    outboundTrafficPolicy:\n"
+    "      mode: REGISTRY_ONLY\n"
+    "    connectTimeout: 5s\n"
+    "    protocolDetectionTimeout: 0s\n"
+    "    defaultConfig: {concurrency: 2, drainDuration: 10s}\n"
+    "    defaultHttpRetryPolicy: {attempts: 0}\n"
+    "    trustDomainAliases: [old.example]\n"
+)
+
+
+def lines_of(text):
+    return [str(problem) for problem in parse_text(text, "f").problems]
+
+
+def test_the_mesh_configuration_is_read():
+    (resource,) = parse_text(MESH, "f").resources
+    assert (resource.kind, resource.name, resource.namespace) == ("ConfigMap", "istio", "istio-system")
+    mesh = resource.spec
+    assert mesh.access_log_encoding is AccessLogEncoding.JSON
+    assert mesh.outbound_traffic_policy.mode is OutboundTrafficPolicyMode.REGISTRY_ONLY
+    assert (mesh.connect_timeout, mesh.protocol_detection_timeout) == (5, 0)
+    assert mesh.default_config.drain_duration == 10
+    assert mesh.trust_domain_aliases == ["old.example"]
+    assert mesh.enable_auto_mtls is None
+
+
+def test_positions_inside_a_literal_block_are_those_of_the_file():
+    (resource,) = parse_text("\n" + MESH, "f").resources
+    assert resource.position_of("spec", "outbound_traffic_policy", "mode") == Position("f", 10, 7)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("  mesh: |\n    acessLogFile: x\n", 'f:6:5: error: ConfigMap istio: data.mesh.acessLogFile: unknown field (did you mean "accessLogFile"?)'),
+        ("  mesh: |\n    a: b\n    enableTracing: true\n", "f:7:5: error: ConfigMap istio: data.mesh.enableTracing: not supported"),
+        ("  mesh: |\n\n      rootNamespace: [x]\n", "f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: expected a string, found a list"),
+        ("  mesh: 'connectTimeout: 5'\n", 'f:5:9: error: ConfigMap istio: data.mesh.connectTimeout: expected a duration such as "10s" or "100ms"'),
+        ("  mesh: |\n    defaultConfig: {proxyMetadata: {}}\n", "f:6:21: error: ConfigMap istio: data.mesh.defaultConfig.proxyMetadata: not supported"),
+        ("  mesh: |\n    a: [\n    b\n", "f:8:5: error: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
+        ("  mesh: |\n    trustDomain: a\n    trustDomain: b\n", 'f:7:5: error: duplicate key "trustDomain" (first on line 6)'),
+        ("  mesh: {trustDomain: a}\n", "f:5:3: error: ConfigMap istio: data.mesh: expected a block of YAML (mesh: |), found an object"),
+        ("  mesh: 'connectTimeout: 2h'\n", "f:5:9: error: ConfigMap istio: data.mesh.connectTimeout: must be at most 1h"),
+        ("  mesh: 'trustDomain: A.b'\n", "f:5:9: error: ConfigMap istio: data.mesh.trustDomain: trust domain 'A.b' may hold only a-z, 0-9, '.', '-' and '_'"),
+        ("  mesh: 'trustDomainAliases: [a/b]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.trustDomainAliases[0]: "a/b" is not a trust domain'),
+        ("  mesh: 'rootNamespace: a.b'\n", 'f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: "a.b" is not a DNS label'),
+        ("  mesh: 'defaultHttpRetryPolicy: {attempts: -1}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultHttpRetryPolicy.attempts: the number of attempts -1 is negative"),
+        ("  mesh: 'defaultConfig: {statusPort: 0}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.statusPort: the port 0 is not between 1 and 65535"),
+        ("  meshNetworks: ''\n", "f:5:3: error: ConfigMap istio: data.meshNetworks: not supported"),
+        ("  mesh: ''\nbinaryData: {}\n", "f:6:1: error: ConfigMap istio: binaryData: unknown field"),
+    ],
+)
+def test_a_mistake_inside_is_told_at_its_place_in_the_file(data, expected):
+    assert any(line.startswith(expected) for line in lines_of(HEAD + data)), lines_of(HEAD + data)
+
+
+def test_an_empty_mesh_configuration_has_only_defaults():
+    assert parse_text(HEAD + "  mesh: ''\n", "f").resources[0].spec.model_fields_set == set()

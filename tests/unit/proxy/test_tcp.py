@@ -1,0 +1,134 @@
+"""TCP through the proxy: connect first, then relay, with half-close and backpressure."""
+
+from pymesh_proxy.http.exchange import Downstream
+from pymesh_proxy.tcp.config import TcpOptions
+from pymesh_proxy.tcp.proxy import TcpConnection
+from pymesh_proxy.tcp.session import Phase
+from pymesh_proxy.testing import MemoryTransport, Mesh, Peer, static_cluster
+
+
+def connect(mesh, sessions=None, **options):
+    seen = sessions if sessions is not None else []
+    settings = TcpOptions(stat_prefix="tcp", clusters=(("up", 1),), observers=(seen.append,), **options)
+    theirs, ours = MemoryTransport.pair()
+    client = Peer(theirs)
+    ours.attach(TcpConnection(mesh.runtime, settings, mesh.scope, Downstream(remote_address="c:1", local_address="l:2")))
+    return client
+
+
+async def test_bytes_go_both_ways_unchanged():
+    async with Mesh() as mesh:
+        client = connect(mesh)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        client.send(b"\x00ping")
+        upstream.send(b"\xffpong")
+        await mesh.settle()
+        assert (upstream.received, client.received) == (b"\x00ping", b"\xffpong")
+
+
+async def test_a_server_that_speaks_first_is_heard():
+    async with Mesh() as mesh:
+        client = connect(mesh)
+        upstream = await mesh.accepted()
+        upstream.send(b"220 smtp ready\r\n")
+        await mesh.settle()
+        assert client.received == b"220 smtp ready\r\n"
+
+
+async def test_bytes_sent_before_the_upstream_is_connected_wait_for_it():
+    async with Mesh() as mesh:
+        client = connect(mesh)
+        client.send(b"early")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        assert upstream.received == b"early"
+
+
+async def test_half_close_is_passed_on_and_the_other_direction_stays_open():
+    async with Mesh() as mesh:
+        sessions = []
+        client = connect(mesh, sessions)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        client.send(b"question")
+        client.finish()
+        await mesh.settle()
+        assert upstream.ended
+        upstream.send(b"answer")
+        await mesh.settle()
+        assert client.received == b"answer"
+        upstream.close()
+        await mesh.settle()
+        client.close()
+        await mesh.settle()
+        session = sessions[-1]
+        assert session.phase is Phase.CLOSED
+        assert (session.bytes_received, session.bytes_sent, session.flags) == (8, 6, "")
+        assert mesh.runtime.clusters.get("up").breaker.connections == 0
+
+
+async def test_an_upstream_reset_reaches_the_client():
+    async with Mesh() as mesh:
+        client = connect(mesh)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.reset()
+        await mesh.settle()
+        assert client.hung_up
+
+
+async def test_a_failed_connect_is_tried_again_and_then_told():
+    async with Mesh() as mesh:
+        mesh.loop.refusing.add(("10.0.0.1", 80))
+        sessions = []
+        client = connect(mesh, sessions, max_connect_attempts=3)
+        await mesh.settle()
+        assert client.hung_up
+        assert sessions[-1].flags == "UF,URX"
+        assert "refused" in sessions[-1].upstream_failure
+        assert mesh.runtime.clusters.get("up").upstream_cx_connect_fail == 3
+
+
+async def test_an_unknown_cluster_closes_with_NC_and_an_empty_one_with_UH():  # noqa: N802  the flags' names
+    async with Mesh(cluster=static_cluster("up")) as mesh:
+        sessions = []
+        assert connect(mesh, sessions)
+        await mesh.settle()
+        assert sessions[-1].flags == "UH"
+        mesh.runtime.clusters.remove("up")
+        assert connect(mesh, sessions)
+        await mesh.settle()
+        assert sessions[-1].flags == "NC"
+
+
+async def test_an_idle_tunnel_is_closed_and_a_moving_one_is_not():
+    async with Mesh() as mesh:
+        client = connect(mesh, idle_timeout=10.0)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        await mesh.advance(9)
+        upstream.send(b"x")
+        await mesh.settle()
+        await mesh.advance(9)
+        assert not client.hung_up
+        await mesh.advance(2)
+        assert client.hung_up
+        assert upstream.hung_up
+
+
+async def test_a_slow_reader_stops_the_other_side():
+    async with Mesh() as mesh:
+        client = connect(mesh)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        client.stop_reading()
+        for _ in range(40):
+            upstream.send(b"x" * 50_000)
+            await mesh.settle()
+        assert upstream.paused
+        client.start_reading()
+        for _ in range(10):
+            await mesh.settle()
+        assert not upstream.paused
+        assert len(client.received) == 2_000_000
