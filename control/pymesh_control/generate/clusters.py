@@ -81,7 +81,8 @@ def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: 
         assignment = endpoints.assignment(scope, service, port, subset, rule)
         if not assignment.endpoints and service.host.startswith("*"):
             return False
-        message.type = _CLUSTER.STRICT_DNS if service.resolution == "DNS" else _CLUSTER.LOGICAL_DNS
+        single = service.resolution == "DNS_ROUND_ROBIN" and assignment.endpoints  # LOGICAL_DNS needs one, and a subset may have none
+        message.type = _CLUSTER.LOGICAL_DNS if single else _CLUSTER.STRICT_DNS
         message.load_assignment.CopyFrom(assignment)
         message.dns_lookup_family = _CLUSTER.V4_PREFERRED
         message.dns_refresh_rate.CopyFrom(proto.duration(60))

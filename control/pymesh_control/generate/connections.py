@@ -1,13 +1,13 @@
 """Routing of connections rather than requests: VirtualService `tls` and `tcp` rules, else straight to the service."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymesh.xds import names
 
 from ..model.service import Port, Service
-from ..model.virtual import MESH, VirtualService
+from ..model.virtual import MESH
 from .routes import Place
 from .scope import Scope
 
@@ -22,68 +22,84 @@ class Connections:
     server_names: tuple[str, ...] = ()
     blocks: tuple[str, ...] = ()
     pool: Any = None
-    """The connectionPool.tcp of the rule that governs the service."""
-
-    @property
-    def condition(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return self.server_names, self.blocks
+    """The connectionPool.tcp of the rule that governs the first target."""
 
     @property
     def is_conditional(self) -> bool:
         return bool(self.server_names or self.blocks)
 
 
-def connection_routes(scope: Scope, service: Service, port: Port, block: str, *, wildcard: bool) -> Iterator[Connections]:
-    """Where connections to a service's port go. `wildcard` says that the listener's address does not tell the service,
+class Claims:
+    """The conditions that the chains of one listener have taken: proxies refuse a listener in which two chains share one."""
 
-    so that TLS has to be told by server name. `block` limits all to one CIDR block of the service.
+    def __init__(self) -> None:
+        self._taken: set[tuple[str, str]] = set()
+
+    def admit(self, route: Connections) -> Connections | None:
+        """The route without what an earlier one has; None when nothing is left of it."""
+        blocks = route.blocks or ("",)
+        if route.server_names:
+            kept = tuple(name for name in route.server_names if not any((name, block) in self._taken for block in blocks))
+            self._taken.update((name, block) for name in kept for block in blocks)
+            return replace(route, server_names=kept) if kept else None
+        free = tuple(block for block in blocks if ("", block) not in self._taken)
+        self._taken.update(("", block) for block in free)
+        return replace(route, blocks=free if route.blocks else ()) if free else None
+
+
+def connection_routes(scope: Scope, service: Service, port: Port, block: str, *, wildcard: bool) -> Iterator[Connections]:
+    """Where connections to a service's port go, all of them within `block` where one is given.
+
+    `wildcard` says that the listener's address does not tell the service, so that TLS has to be told by server name.
     """
     blocks = (block,) if block else ()
-    pool = _pool(scope, service, port)
     rule = scope.routes.find(service.host)
-    ruled = list(_ruled(Place(scope, rule, _MESH, port.number), port, blocks, pool)) if rule else []
+    ruled = list(_ruled(Place(scope, rule, _MESH, port.number), port, blocks)) if rule else []
     yield from ruled
-    if not any(route.server_names == () for route in ruled):
+    if not ruled or not (port.protocol.is_tls or any(route.blocks == blocks for route in ruled)):
+        by_name = port.protocol.is_tls and (wildcard or bool(block)) and service.host != "*"
         target = ((names.outbound_cluster(service.host, port.number), 1),)
-        by_name = port.protocol.is_tls and (wildcard or bool(block))
-        if not ruled or not port.protocol.is_tls:
-            yield Connections(target, (service.host,) if by_name else (), blocks, pool)
+        yield Connections(target, (service.host,) if by_name else (), blocks, _pool(scope, target))
 
 
-def _ruled(place: Place, port: Port, blocks: tuple[str, ...], pool: Any) -> Iterator[Connections]:
-    if port.protocol.is_tls:
-        yield from tls_routes(place, place.rule, blocks, pool)
-    else:
-        yield from tcp_routes(place, blocks, pool)
-
-
-def tls_routes(place: Place, rule: VirtualService, blocks: tuple[str, ...] = (), pool: Any = None) -> Iterator[Connections]:
-    """The `tls` rules that apply at a place, by server name."""
-    for route in rule.spec.tls:
+def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
+    """The `tls` rules that apply at a place, by server name; `*` is every name, and so no condition."""
+    for route in place.rule.spec.tls:
+        targets = _targets(place, route)
         for match in route.match:
             if place.admits(match):
-                yield Connections(_targets(place, route), tuple(match.sni_hosts), tuple(match.destination_subnets) or blocks, pool)
+                named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
+                yield Connections(targets, named, tuple(match.destination_subnets) or blocks, _pool(place.scope, targets))
 
 
-def tcp_routes(place: Place, blocks: tuple[str, ...] = (), pool: Any = None) -> Iterator[Connections]:
+def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
     """The `tcp` rules that apply at a place, up to the first that takes every connection."""
     for route in place.rule.spec.tcp:
+        targets = _targets(place, route)
+        pool = _pool(place.scope, targets)
         if not route.match:
-            yield Connections(_targets(place, route), (), blocks, pool)
+            yield Connections(targets, (), blocks, pool)
             return
         for match in route.match:
             if place.admits(match):
-                subnets = tuple(match.destination_subnets) or blocks
-                yield Connections(_targets(place, route), (), subnets, pool)
+                yield Connections(targets, (), tuple(match.destination_subnets) or blocks, pool)
                 if not match.destination_subnets:
                     return
+
+
+def _ruled(place: Place, port: Port, blocks: tuple[str, ...]) -> Iterator[Connections]:
+    return tls_routes(place, blocks) if port.protocol.is_tls else tcp_routes(place, blocks)
 
 
 def _targets(place: Place, route: Any) -> tuple[tuple[str, int], ...]:
     return tuple((cluster, weight) for cluster, weight, _ in place.targets(route.route))
 
 
-def _pool(scope: Scope, service: Service, port: Port) -> Any:
-    rule = scope.rule(service)
-    pool = rule.policy_for(port.number).connection_pool if rule else None
+def _pool(scope: Scope, targets: tuple[tuple[str, int], ...]) -> Any:
+    parts = names.parse_cluster(targets[0][0])
+    service = scope.services.get(parts.host) if parts else None
+    rule = scope.rule(service) if service else None
+    if parts is None or rule is None:
+        return None
+    pool = rule.policy_for(parts.port, parts.subset if parts.subset in rule.subsets else "").connection_pool
     return pool.tcp if pool else None

@@ -1,6 +1,7 @@
 """LDS and RDS for gateways: the servers of every Gateway that selects the proxy, and the VirtualServices bound to them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pymesh.xds import proto
@@ -13,7 +14,7 @@ from ..model.virtual import VirtualService
 from . import manager, secure, tcp
 from .built import Built, pack
 from .chains import chain, inspectors, listener
-from .connections import Connections, tcp_routes, tls_routes
+from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
 from .routes import Place, virtual_routes
 from .scope import Scope
@@ -55,31 +56,26 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
 
 
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
-    mesh = scope.snapshot.mesh
     if group[0].protocol.is_http:
-        yield chain([manager.gateway(mesh, scope.flavor, f"{bind}_{port}", _http_name(bind, port))])
+        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, f"{bind}_{port}", _http_name(bind, port))])
         return
-    seen: set[object] = set()
+    claims = Claims()  # of servers with the same host on one port the oldest has it
     for server in group:
-        for made in _server_chains(scope, server):
-            condition = made.filter_chain_match.SerializeToString(deterministic=True)
-            if condition not in seen:  # of servers with the same host on one port the oldest has it
-                seen.add(condition)
-                yield made
+        for wanted in _connections(scope, server):
+            route = claims.admit(wanted)
+            if route:
+                yield _chain(scope, server, route)
 
 
-def _server_chains(scope: Scope, server: Server) -> Iterator[Any]:
+def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     mesh = scope.snapshot.mesh
-    secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     if server.serves_http:
-        http = manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))
-        yield _terminating(chain([http], server_names=server.server_names, secured=secured))
-        return
-    for route in _connections(scope, server):
-        filters = tcp.filters(mesh, scope.flavor, route.targets)
-        server_names = route.server_names or (server.server_names if secured else ())
-        made = chain(filters, server_names=server_names, blocks=route.blocks, secured=secured)
-        yield _terminating(made) if secured else made
+        filters = [manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
+    else:
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool)
+    secured = secure.gateway_socket(server.tls, mesh, scope.flavor, http=server.serves_http) if server.terminates else None
+    made = chain(filters, server_names=route.server_names, blocks=route.blocks, secured=secured)
+    return _terminating(made) if secured else made
 
 
 def _terminating(made: Any) -> Any:
@@ -89,12 +85,20 @@ def _terminating(made: Any) -> Any:
 
 
 def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
-    """The rules for connections at a server: `tls` rules where TLS passes through, else `tcp` rules."""
+    """What a server takes: everything for its names where requests are routed, else what rules for connections say."""
+    if server.serves_http:
+        yield Connections((), server.server_names)
+        return
     for rule in scope.snapshot.virtual_services:
-        if not server.names_of(rule):
-            continue
-        place = Place(scope, rule, frozenset({server.gateway}), server.port)
-        yield from tls_routes(place, rule) if server.protocol.is_tls and not server.terminates else tcp_routes(place)
+        if server.names_of(rule):
+            place = Place(scope, rule, frozenset({server.gateway}), server.port)
+            yield from _named(server, tcp_routes(place)) if server.terminates or not server.protocol.is_tls else tls_routes(place)
+
+
+def _named(server: Server, routes: Iterable[Connections]) -> Iterator[Connections]:
+    """Connections of a server that ends TLS itself are told by its own names."""
+    for route in routes:
+        yield replace(route, server_names=server.server_names) if server.terminates else route
 
 
 def _route_configurations(scope: Scope, view: ProxyView) -> Iterator[tuple[str, Any]]:
@@ -141,7 +145,8 @@ def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
         if any(_redirects(server) for server, _ in pairs):
             host.require_tls = _ROUTE.VirtualHost.ALL
         yield host
-    for name in (name for server in group if _redirects(server) for _, name in server.hosts if name not in bound):
+    rest = dict.fromkeys(name for server in group if _redirects(server) for _, name in server.hosts if name not in bound)
+    for name in rest:
         yield _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], require_tls=_ROUTE.VirtualHost.ALL)
 
 

@@ -8,8 +8,8 @@ from ..model.destination import Policy
 from ..model.protocol import Protocol, of_port
 from ..model.service import Service
 from ..model.snapshot import Snapshot
-from ..model.view import PYMESH, ProxyView
-from .scope import carried
+from ..model.view import ProxyView
+from .dialect import carried, translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +52,10 @@ def _declared(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
         yield InboundServer(
             bind=bound.bind,
             app=bound.app,
-            protocol=known[1].protocol if known else _unnamed(view, bound.app, name),
+            protocol=known[1].protocol if known else carried(of_port(bound.app, name), view.flavor),
             service=known[0] if known else None,
             service_port=known[1].number if known else bound.app,
         )
-
-
-def _unnamed(view: ProxyView, port: int, name: str) -> Protocol:
-    protocol = of_port(port, name)
-    return Protocol.TCP if protocol.is_http2 and view.flavor == PYMESH else protocol
 
 
 def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
@@ -73,4 +68,4 @@ def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
 
 
 def _own(snapshot: Snapshot, view: ProxyView) -> list[Service]:
-    return [carried(service, view.flavor) for service in snapshot.memberships.of(view.namespace, view.labels, view.ip)]
+    return [translated(service, view.flavor) for service in snapshot.memberships.of(view.namespace, view.labels, view.ip)]

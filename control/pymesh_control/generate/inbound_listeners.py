@@ -1,5 +1,6 @@
 """LDS towards the application: virtualInbound for captured connections, or a listener for each port without capture."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +14,10 @@ from ..model.view import ProxyView
 from . import manager, retries, secure, tcp
 from .built import Built, pack
 from .chains import chain, listener, original_destination
+from .dialect import has_http2, plaintext_http
 from .inbound import InboundServer, mode, servers
 
 _ROUTE = proto.route_components
-_PLAIN_HTTP = ("http/1.1", "h2c")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +30,37 @@ class _Row:
     http: bool = False
 
 
-_STRICT, _PERMISSIVE, _DISABLE = Mode.STRICT, Mode.PERMISSIVE, Mode.DISABLE
-_TABLE: dict[tuple[str, Mode], tuple[_Row, ...]] = {
-    ("HTTP", _STRICT): (_Row("tls", mutual=True, http=True),),
-    ("HTTP", _PERMISSIVE): (_Row("tls", secure.MESH_ALPN, mutual=True, http=True), _Row("raw_buffer", http=True)),
-    ("HTTP", _DISABLE): (_Row("raw_buffer", http=True),),
-    ("TCP", _STRICT): (_Row("tls", mutual=True),),
-    ("TCP", _PERMISSIVE): (_Row("tls", secure.MESH_ALPN, mutual=True), _Row("tls"), _Row("raw_buffer")),
-    ("TCP", _DISABLE): (_Row(""),),
-    ("AUTO", _STRICT): (_Row("tls", secure.HTTP_ALPN, mutual=True, http=True), _Row("tls", mutual=True)),
-    ("AUTO", _PERMISSIVE): (
-        _Row("tls", secure.HTTP_ALPN, mutual=True, http=True),
-        _Row("raw_buffer", _PLAIN_HTTP, http=True),
-        _Row("tls", secure.TCP_ALPN, mutual=True),
-        _Row("raw_buffer"),
-        _Row("tls"),
-    ),
-    ("AUTO", _DISABLE): (_Row("raw_buffer", _PLAIN_HTTP, http=True), _Row("")),
-}
-"""Istio's chains by what the port speaks and whether mutual TLS is required, taken or off. Plaintext to STRICT matches none."""
+@functools.cache
+def _rows(protocol: Protocol, wanted: Mode, flavor: str) -> tuple[_Row, ...]:
+    """Istio's chains by what a port speaks and whether mutual TLS is required, taken or off. Plaintext to STRICT matches none."""
+    if protocol.is_http:
+        return _for_http(wanted)
+    return _for_either(wanted, flavor) if protocol is Protocol.AUTO else _for_tcp(wanted)
+
+
+def _for_http(wanted: Mode) -> tuple[_Row, ...]:
+    if wanted is Mode.STRICT:
+        return (_Row("tls", mutual=True, http=True),)
+    plain = _Row("raw_buffer", http=True)
+    return (plain,) if wanted is Mode.DISABLE else (_Row("tls", secure.MESH_ALPN, mutual=True, http=True), plain)
+
+
+def _for_tcp(wanted: Mode) -> tuple[_Row, ...]:
+    if wanted is Mode.STRICT:
+        return (_Row("tls", mutual=True),)
+    return (_Row(""),) if wanted is Mode.DISABLE else (_Row("tls", secure.MESH_ALPN, mutual=True), _Row("tls"), _Row("raw_buffer"))
+
+
+def _for_either(wanted: Mode, flavor: str) -> tuple[_Row, ...]:
+    """Requests are told by ALPN inside mutual TLS and by the first bytes outside; HTTP/2 that the proxy cannot read goes with the rest."""
+    http2, rest = (secure.HTTP2_ALPN, ()) if has_http2(flavor) else ((), secure.HTTP2_ALPN)
+    readable, opaque = (*secure.HTTP_ALPN, *http2), (*secure.TCP_ALPN, *rest)
+    mutual, plain = _Row("tls", readable, mutual=True, http=True), _Row("raw_buffer", plaintext_http(flavor), http=True)
+    if wanted is Mode.STRICT:
+        return (mutual, _Row("tls", mutual=True))
+    if wanted is Mode.DISABLE:
+        return (plain, _Row(""))
+    return (mutual, plain, _Row("tls", opaque, mutual=True), _Row("raw_buffer"), _Row("tls"))
 
 
 def inbound(snapshot: Snapshot, view: ProxyView) -> dict[str, Built]:
@@ -62,12 +75,21 @@ def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
     message.listener_filters.insert(0, original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=15006))
-    found = mode(snapshot, view, 0)
-    shared = snapshot.cached(("inbound passthrough", view.flavor, found), lambda: list(_passthrough(snapshot, view.flavor, found)))
-    message.filter_chains.extend(shared)
-    for server in servers(snapshot, view):
+    served = servers(snapshot, view)
+    message.filter_chains.extend(_unserved(snapshot, view, 0))
+    for port in snapshot.authentication.stated_ports(view.namespace, view.labels):
+        if all(server.bind != port for server in served):
+            message.filter_chains.extend(_unserved(snapshot, view, port))
+    for server in served:
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
     return message
+
+
+def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
+    """The chains of a port that no service names, of all such ports for 0; shared by the proxies to which they apply."""
+    found = mode(snapshot, view, port)
+    key = ("inbound passthrough", view.flavor, found, port)
+    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, found, port)))
 
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
@@ -78,38 +100,32 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     return message
 
 
-def _passthrough(snapshot: Snapshot, flavor: str, found: Mode) -> Iterator[Any]:
-    """Chains for ports that no service names: passed on as they are, yet under the same rules of mutual TLS."""
+def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Iterator[Any]:
+    """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0", retry=False)
-    for row in _TABLE["AUTO", found]:
+    for row in _rows(Protocol.AUTO, found, flavor):
         http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
-        yield _chain(snapshot, row, filters, name, 0)
+        yield _chain(snapshot, flavor, row, filters, name, port)
 
 
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:
     """The chains of one served port; `port` is the destination port to match, 0 where the listener has only one."""
     cluster = names.inbound_cluster(server.app)
-    for row in _TABLE[_kind(server.protocol), mode(snapshot, view, server.bind)]:
+    for row in _rows(server.protocol, mode(snapshot, view, server.bind), view.flavor):
         if row.http:
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry=server.protocol is not Protocol.GRPC)
             filters = [manager.inbound(snapshot.mesh, view.flavor, name, routes)]
         else:
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)])
-        yield _chain(snapshot, row, filters, name, port)
+        yield _chain(snapshot, view.flavor, row, filters, name, port)
 
 
-def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int) -> Any:
-    secured = secure.server_socket(snapshot.mesh) if row.mutual else None
+def _chain(snapshot: Snapshot, flavor: str, row: _Row, filters: Sequence[Any], name: str, port: int) -> Any:
+    secured = secure.server_socket(snapshot.mesh, flavor) if row.mutual else None
     return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured)
-
-
-def _kind(protocol: Protocol) -> str:
-    if protocol.is_http:
-        return "HTTP"
-    return "AUTO" if protocol is Protocol.AUTO else "TCP"
 
 
 def _routes(cluster: str, host: str, *, retry: bool) -> Any:

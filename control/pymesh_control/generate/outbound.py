@@ -11,12 +11,12 @@ from ..model.view import ProxyView
 from . import manager, tcp
 from .built import Built, pack
 from .chains import chain, listener
-from .connections import Connections, connection_routes
+from .connections import Claims, Connections, connection_routes
+from .dialect import plaintext_http
 from .scope import Scope
 
 _ANY = "0.0.0.0"
 _LOOPBACK = "127.0.0.1"
-_HTTP_PROTOCOLS = ("http/1.1", "h2c")
 
 
 @dataclass(slots=True)
@@ -76,11 +76,11 @@ def _addresses(service: Service, port: Port, *, captures: bool) -> Iterator[tupl
 
 def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, captures: bool) -> Any:
     name = f"{address}_{number}"
-    matched, rest = _connection_chains(scope, bound, address, number)
+    matched, rest = _connection_chains(scope, bound, address)
     message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
-        matched.append(chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+        matched.append(chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and address == _ANY:
         rest = _unknown(scope)
@@ -92,14 +92,14 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     return message
 
 
-def _connection_chains(scope: Scope, bound: _Bound, address: str, number: int) -> tuple[list[Any], Any | None]:
+def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[Any], Any | None]:
     """The chains with a condition, and the first of those without, to which everything else goes."""
-    matched, rest, seen = [], None, set()
+    matched, rest, claims = [], None, Claims()
     for service, port, block in bound.services:
-        for route in connection_routes(scope, service, port, block, wildcard=address in (_ANY, _LOOPBACK)):
-            if route.condition in seen:
+        for wanted in connection_routes(scope, service, port, block, wildcard=address in (_ANY, _LOOPBACK)):
+            route = claims.admit(wanted)
+            if route is None:
                 continue
-            seen.add(route.condition)
             if route.is_conditional:
                 matched.append(_connection_chain(scope, route))
             else:
@@ -155,9 +155,11 @@ def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Ite
     http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, f"{service.host}:{port.number}")
     if port.protocol.is_http:
         return [chain([http])]
-    found = [_connection_chain(scope, route) for route in connection_routes(scope, service, port, "", wildcard=False)]
+    claims = Claims()
+    routes = filter(None, map(claims.admit, connection_routes(scope, service, port, "", wildcard=False)))
+    found = [_connection_chain(scope, route) for route in routes]
     if port.protocol.may_be_http:
-        found.insert(0, chain([http], application_protocols=_HTTP_PROTOCOLS, transport="raw_buffer"))
+        found.insert(0, chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
     return found
 
 

@@ -5,22 +5,26 @@ from typing import Any
 
 from pymesh.xds import proto
 
-from ..model.mesh import RetryDefaults
+from ..model.mesh import RetrySettings
 
 _RETRY = proto.route_components.RetryPolicy
 _HOST_ATTEMPTS = 5
 
 
-def outbound(retries: Any, defaults: RetryDefaults) -> Any | None:
+def outbound(retries: Any, defaults: RetrySettings) -> Any | None:
     """The policy of a forwarding route, or None when it is not to retry. `retries` is an HTTPRetry or None."""
     if retries is None:
-        return _default(defaults)
+        return _policy(defaults) if defaults.attempts else None
     if not retries.attempts:
         return None
-    policy = _policy(retries.attempts, retries.retry_on or defaults.retry_on, retries.per_try_timeout, retries.backoff)
-    if retries.retry_ignore_previous_hosts is False:
-        del policy.retry_host_predicate[:]
-    return policy
+    own = RetrySettings(
+        attempts=retries.attempts,
+        retry_on=retries.retry_on or defaults.retry_on,
+        per_try_timeout=retries.per_try_timeout,
+        backoff=retries.backoff,
+        avoid_previous_hosts=retries.retry_ignore_previous_hosts is not False,
+    )
+    return _policy(own)
 
 
 @functools.cache
@@ -29,26 +33,20 @@ def inbound() -> Any:
     return _RETRY(num_retries=proto.wrappers_pb2.UInt32Value(value=2), retry_on="reset-before-request")
 
 
-@functools.lru_cache(maxsize=8)
-def _default(defaults: RetryDefaults) -> Any | None:
-    if not defaults.attempts:
-        return None
-    return _policy(defaults.attempts, defaults.retry_on, defaults.per_try_timeout, defaults.backoff)
-
-
-def _policy(attempts: int, retry_on: str, per_try_timeout: float | None, backoff: float | None) -> Any:
-    tokens, codes = _conditions(retry_on)
+@functools.lru_cache(maxsize=256)
+def _policy(wanted: RetrySettings) -> Any:
+    tokens, codes = _conditions(wanted.retry_on)
     policy = _RETRY(
-        num_retries=proto.wrappers_pb2.UInt32Value(value=attempts),
+        num_retries=proto.wrappers_pb2.UInt32Value(value=wanted.attempts),
         retry_on=",".join(tokens),
         retriable_status_codes=codes,
         host_selection_retry_max_attempts=_HOST_ATTEMPTS,
-        retry_host_predicate=[_previous_hosts()],
+        retry_host_predicate=[_previous_hosts()] if wanted.avoid_previous_hosts else [],
     )
-    if per_try_timeout:
-        policy.per_try_timeout.CopyFrom(proto.duration(per_try_timeout))
-    if backoff:
-        policy.retry_back_off.base_interval.CopyFrom(proto.duration(backoff))
+    if wanted.per_try_timeout:
+        policy.per_try_timeout.CopyFrom(proto.duration(wanted.per_try_timeout))
+    if wanted.backoff:
+        policy.retry_back_off.base_interval.CopyFrom(proto.duration(wanted.backoff))
     return policy
 
 

@@ -1,17 +1,17 @@
 """The mesh as one kind of client sees it. Proxies of equal scope share every outbound resource that is made for one of them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pymesh.api import hosts
 
 from ..model.destination import Rule
-from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
-from ..model.view import PYMESH, ProxyView
+from ..model.view import ProxyView
 from ..model.virtual import MeshRules
+from .dialect import translated
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Scope:
     def services(self) -> Mapping[str, Service]:
         """The services in sight, by host, their ports as this flavor of proxy can carry them."""
         return self.cached(
-            ("services",), lambda: {host: carried(one, self.flavor) for host, one in self.snapshot.visible(self.namespace).items()}
+            ("services",), lambda: {host: translated(one, self.flavor) for host, one in self.snapshot.visible(self.namespace).items()}
         )
 
     @property
@@ -43,8 +43,10 @@ class Scope:
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
-        make = lambda: (self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels)),)  # noqa: E731
-        return self.snapshot.cached(("rule", self.namespace, self.labels, service.namespace, service.host), make)[0]
+        return self.cached(("rule", service.namespace, service.host), lambda: (self._find_rule(service),))[0]
+
+    def _find_rule(self, service: Service) -> Rule | None:
+        return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))
 
     def ports(self) -> Iterable[tuple[Service, Port]]:
         for service in self.services.values():
@@ -62,14 +64,6 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     labels = tuple(sorted((key, value) for key, value in view.labels.items() if key in snapshot.label_keys))
     return Scope(snapshot, view.namespace, labels, view.type, view.flavor)
-
-
-def carried(service: Service, flavor: str) -> Service:
-    """The service as a proxy can carry it: our own does not speak HTTP/2 yet, so it takes what needs it as opaque connections."""
-    if flavor != PYMESH or not any(port.protocol.is_http2 for port in service.ports):
-        return service
-    ports = tuple(replace(port, protocol=Protocol.TCP) if port.protocol.is_http2 else port for port in service.ports)
-    return replace(service, ports=ports)
 
 
 def alternative_names(service: Service, namespace: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from .destination import from_resource
 from .gateway import Server
 from .gateway import from_resource as from_gateway
 from .protocol import Protocol, of_port
-from .service import is_address
+from .service import full_name, is_address
 from .support import Path, problem_at, walk
 from .virtual import MESH
 from .workload import selects
@@ -44,7 +44,7 @@ def _warning(resource: Resource, path: Path, message: str) -> Problem:
 def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
     for field in _ROUTES:
         for path, destination in walk(resource.spec, field):
-            host = hosts.expand(destination.host, resource.namespace)
+            host = full_name(destination.host, resource.namespace)
             service = snapshot.service(host, resource.namespace)
             if service is None:
                 yield _warning(resource, path, f"no service has the host {host}: requests sent there are answered with 503 (NC)")
@@ -98,7 +98,11 @@ def _of_servers(resources: Iterable[Resource]) -> Iterator[Problem]:
 
 
 def _of_settings(resources: Iterable[Resource]) -> Iterator[Problem]:
-    for resource in [one for one in resources if one.kind == "ConfigMap"][1:]:
+    meshes = [one for one in resources if one.kind == "ConfigMap"]
+    for resource in meshes[:1]:
+        if resource.spec.default_config:
+            yield _warning(resource, ("defaultConfig",), "defaultConfig acts on sidecars that are started with it, not on running ones")
+    for resource in meshes[1:]:
         yield _warning(resource, (), "the mesh is configured already: this one is not used")
 
 

@@ -55,6 +55,11 @@ class Authentication:
                 return stated
         return self.namespace_mode(namespace)
 
+    def stated_ports(self, namespace: str, labels: Mapping[str, str]) -> list[int]:
+        """The ports of a workload that have a mode of their own."""
+        rule = next((rule for rule in self._selecting if self._applies(rule, namespace, labels)), None)
+        return sorted(rule.ports) if rule else []
+
     def _applies(self, rule: PeerRule, namespace: str, labels: Mapping[str, str]) -> bool:
         return rule.namespace in (namespace, self._root) and selects(rule.selector or {}, labels)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .service import full_name
 from .visibility import Visibility, exported
 from .workload import selects
 
@@ -106,7 +107,7 @@ def from_resource(resource: Any) -> Rule:
     spec = resource.spec
     selector = spec.workload_selector
     return Rule(
-        host=hosts.expand(spec.host, resource.namespace),
+        host=full_name(spec.host, resource.namespace),
         namespace=resource.namespace,
         names=(resource.name,),
         visibility=exported(spec.export_to, resource.namespace),

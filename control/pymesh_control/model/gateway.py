@@ -106,7 +106,7 @@ def _server(server: Any, gateway: str, namespace: str) -> Server:
 
 
 def _host(text: str, namespace: str) -> tuple[str, str]:
-    place, slash, pattern = text.rpartition("/")
+    place, slash, pattern = text.lower().rpartition("/")
     if not slash:
         return "*", pattern
     return (namespace if place == "." else place), pattern

@@ -5,13 +5,14 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryDefaults:
-    """The retry policy of a route that has none of its own."""
+class RetrySettings:
+    """A retry policy; the defaults are Istio's for routes that have none of their own."""
 
     attempts: int = 2
     retry_on: str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
     per_try_timeout: float | None = None
     backoff: float | None = None
+    avoid_previous_hosts: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class Mesh:
     access_log_file: str = ""
     access_log_format: str = ""
     access_log_json: bool = False
-    retry: RetryDefaults = field(default_factory=RetryDefaults)
+    retry: RetrySettings = field(default_factory=RetrySettings)
 
     @property
     def trust_domains(self) -> tuple[str, ...]:
@@ -55,12 +56,13 @@ def from_config(spec: Any) -> Mesh:
     )
 
 
-def _retry(policy: Any) -> RetryDefaults:
+def _retry(policy: Any) -> RetrySettings:
     if policy is None:
-        return RetryDefaults()
-    return RetryDefaults(
+        return RetrySettings()
+    return RetrySettings(
         attempts=policy.attempts or 0,
-        retry_on=policy.retry_on or RetryDefaults().retry_on,
+        retry_on=policy.retry_on or RetrySettings().retry_on,
         per_try_timeout=policy.per_try_timeout,
         backoff=policy.backoff,
+        avoid_previous_hosts=policy.retry_ignore_previous_hosts is not False,
     )

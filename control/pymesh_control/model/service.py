@@ -73,6 +73,11 @@ class Service:
         return tuple(sorted(found))
 
 
+def full_name(host: str, namespace: str) -> str:
+    """The name of a host that a rule of `namespace` writes, in lower case, as names are compared."""
+    return hosts.expand(host, namespace).lower()
+
+
 def from_entry(resource: Any) -> list[Service]:
     """The services that a ServiceEntry declares, one a host, without endpoints."""
     spec = resource.spec
@@ -90,7 +95,7 @@ def from_entry(resource: Any) -> list[Service]:
         inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
         subject_alt_names=tuple(spec.subject_alt_names),
     )
-    return [replace(first, host=host, name=_short_name(host)) for host in spec.hosts]
+    return [replace(first, host=host, name=_short_name(host)) for host in map(str.lower, spec.hosts)]
 
 
 def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
@@ -115,10 +120,18 @@ def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
     chosen = (*service.inline, *selected)
     if service.resolution == "STATIC":
         chosen = tuple(workload for workload in chosen if is_address(workload.ip))
-    if not chosen and service.resolution.startswith("DNS") and not service.host.startswith("*"):
-        chosen = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
+    elif service.resolution.startswith("DNS"):
+        chosen = _resolvable(service, chosen)
     endpoints = {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
     return replace(service, endpoints=endpoints)
+
+
+def _resolvable(service: Service, chosen: tuple[Workload, ...]) -> tuple[Workload, ...]:
+    """The instances that DNS can be asked for: DNS_ROUND_ROBIN has one, and a service without any is its own."""
+    named = tuple(workload for workload in chosen if not workload.ip.startswith("unix://"))
+    if not named and not hosts.is_wildcard(service.host):
+        named = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
+    return named[:1] if service.resolution == "DNS_ROUND_ROBIN" else named
 
 
 def is_address(text: str) -> bool:

@@ -44,21 +44,28 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
+    "ConfigMap": ("defaultHttpRetryPolicy.retryRemoteLocalities",),
     "Gateway": (
         "servers[].defaultEndpoint",
         "servers[].tls.credentialName",
         "servers[].tls.credentialNames",
         "servers[].tls.caCertCredentialName",
         "servers[].tls.tlsCertificates",
+        "servers[].tls.insecureSkipVerify",
         "servers[].port.targetPort",
     ),
 }
 """By kind, the fields that may not be set."""
 
+_NAME = r"\*|(\*\.)?[^*]+"
+"""A host whose wildcard, if any, is a whole label: proxies take no other as a server name."""
+
 VALUES: dict[str, dict[str, str]] = {
     "VirtualService": {
         "http[].match[].headers.*": r"(?!@request\.auth\.claims).*",
         "http[].match[].withoutHeaders.*": r"(?!@request\.auth\.claims).*",
+        "hosts[]": _NAME,
+        "tls[].match[].sniHosts[]": _NAME,
         "http[].redirect.redirectCode": "0|301|302|303|307|308",
     },
     "DestinationRule": {f"{policy}.connectionPool.http.h2UpgradePolicy": "DEFAULT|DO_NOT_UPGRADE" for policy in _POLICIES},
@@ -67,7 +74,7 @@ VALUES: dict[str, dict[str, str]] = {
         "servers[].tls.mode": "PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
         "servers[].bind": "(?!unix:).*",
     },
-    "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN"},
+    "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
 }
 """By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""
 

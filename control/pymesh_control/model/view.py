@@ -126,7 +126,7 @@ def _outbound(metadata: Mapping[str, Any]) -> Mapping[tuple[str, int], int] | No
     found = {}
     for name, value in _object(metadata, "OUTBOUND_PORTS").items():
         host, _, port = name.rpartition(":")
-        found[host, _number(port, f"OUTBOUND_PORTS[{name}]")] = _number(value, f"OUTBOUND_PORTS[{name}]")
+        found[host.lower(), _number(port, f"OUTBOUND_PORTS[{name}]")] = _number(value, f"OUTBOUND_PORTS[{name}]")
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .service import full_name
 from .visibility import Visibility, exported
 
 MESH = hosts.MESH_GATEWAY
@@ -26,7 +27,7 @@ class VirtualService:
 
     def destination(self, host: str) -> str:
         """The full name of a destination that one of its routes names."""
-        return hosts.expand(host, self.namespace)
+        return full_name(host, self.namespace)
 
     def gateway(self, name: str) -> str:
         """The full name of a gateway that one of its matches names."""
@@ -62,7 +63,7 @@ def from_resource(resource: Any) -> VirtualService:
     return VirtualService(
         name=resource.name,
         namespace=resource.namespace,
-        hosts=tuple(hosts.expand(host, resource.namespace) for host in spec.hosts),
+        hosts=tuple(full_name(host, resource.namespace) for host in spec.hosts),
         gateways=frozenset(hosts.expand_gateway(name, resource.namespace) for name in spec.gateways or (MESH,)),
         visibility=exported(spec.export_to, resource.namespace),
         spec=spec,

@@ -48,6 +48,42 @@ class Mesh:
         return {host.name: host for host in self.routes(view, name).virtual_hosts}
 
 
+_SAMPLE = pathlib.Path(__file__).with_name("sample")
+
+
+@pytest.fixture
+def everything() -> str:
+    """YAML of a mesh that uses every part of the translation."""
+    return (_SAMPLE / "mesh.yaml").read_text()
+
+
+@pytest.fixture
+def everything_at_the_edge(everything: str) -> str:
+    """The same with a gateway."""
+    return everything + "---\n" + (_SAMPLE / "edge.yaml").read_text()
+
+
+@pytest.fixture
+def own_ports() -> dict[str, Any]:
+    """Node metadata of a sidecar of that mesh that has loopback ports of its own."""
+    bound = {name: {"bind": 21001 + 2 * index, "app": 21002 + 2 * index} for index, name in enumerate(("http", "tcp", "any"))}
+    called = ("reviews.default.svc.cluster.local:80", "reviews.default.svc.cluster.local:90", "s3.example.com:443")
+    return {
+        "LABELS": {"app": "reviews"},
+        "INTERCEPTION_MODE": "NONE",
+        "HTTP_PROXY_PORT": 15007,
+        "INBOUND_PORTS": bound,
+        "OUTBOUND_PORTS": {name: 21010 + index for index, name in enumerate(called)},
+    }
+
+
+@pytest.fixture
+def strictness() -> Callable[[str], str]:
+    """YAML that sets the mode of mutual TLS of that mesh."""
+    head = "---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: default}\n"
+    return lambda mode: f"{head}spec: {{mtls: {{mode: {mode}}}}}\n"
+
+
 @pytest.fixture
 def mesh() -> type[Mesh]:
     return Mesh

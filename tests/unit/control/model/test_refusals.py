@@ -3,6 +3,7 @@
 import pytest
 
 from pymesh.api.kinds import KINDS
+from pymesh.api.models.meshconfig import MeshConfig
 from pymesh_control.model.support import FIELDS, VALUES
 
 ROUTE = """
@@ -64,6 +65,13 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
         ),
         ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: MONGO}, hosts: [a.com]}]}", "servers[0].port.protocol: MONGO"),
         (
+            "Gateway",
+            "{servers: [{port: {number: 1, name: s, protocol: HTTPS}, hosts: [a.com],"
+            " tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, insecureSkipVerify: true}}]}",
+            "servers[0].tls.insecureSkipVerify",
+        ),
+        ("VirtualService", "{hosts: ['*a.com'], http: [{route: [{destination: {host: a.com}}]}]}", "hosts[0]: *a.com"),
+        (
             "ServiceEntry",
             "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
             "resolution: DYNAMIC_DNS",
@@ -92,7 +100,7 @@ def test_a_json_log_format_that_is_no_object_is_refused(built):
 @pytest.mark.parametrize("kind", sorted({*FIELDS, *VALUES}))
 def test_every_refused_field_exists_in_its_model(kind):
     for name in (*FIELDS.get(kind, ()), *VALUES.get(kind, {})):
-        model = KINDS[kind].model
+        model = KINDS[kind].model if kind in KINDS else MeshConfig
         for part in name.removesuffix(".*").replace("[]", "").split("."):
             aliases = {field.serialization_alias or key: field for key, field in model.model_fields.items()}
             assert part in aliases, f"{name}: {part}"

@@ -1,0 +1,52 @@
+"""Our own proxy takes everything that is generated for it; control and data plane meet here as they do on the wire."""
+
+from unittest import mock
+
+import pytest
+
+from pymesh.xds import types
+from pymesh_proxy.compile.clusters import compile_cluster
+from pymesh_proxy.compile.context import Context
+from pymesh_proxy.compile.endpoints import compile_assignment
+from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.compile.references import routes_of
+from pymesh_proxy.compile.routes import compile_routes
+from pymesh_proxy.http.options import RouteSlot
+
+
+@pytest.fixture
+def compiled():
+    """Everything that a proxy is sent, compiled; a problem raises ConfigError."""
+    context = Context(
+        route_slot=RouteSlot,
+        http_stats=mock.Mock(),
+        file_log=mock.Mock(),
+        istio_stats=mock.Mock(),
+        peer_metadata=mock.Mock(),
+    )
+
+    def check(mesh, seen):
+        for message in mesh.clusters(seen).values():
+            compile_cluster(message)
+        for message in mesh.sees(seen, types.ENDPOINT).values():
+            compile_assignment(message)
+        listeners = [compile_listener(message, context) for message in mesh.listeners(seen).values()]
+        names = {name for listener in listeners for name in routes_of(listener)}
+        for message in mesh.sees(seen, types.ROUTE, *names).values():
+            compile_routes(message)
+        return names
+
+    return check
+
+
+@pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE", "DISABLE"])
+def test_a_redirecting_sidecar_takes_everything_in_every_mutual_tls_mode(mesh, view, everything, strictness, compiled, mode):
+    assert "80" in compiled(mesh(everything + strictness(mode)), view(LABELS={"app": "reviews"}))
+
+
+def test_a_sidecar_with_ports_of_its_own_takes_everything(mesh, view, everything, own_ports, compiled):
+    assert {"http_proxy", "reviews.default.svc.cluster.local:80"} <= compiled(mesh(everything), view(**own_ports))
+
+
+def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled):
+    assert "http.8080" in compiled(mesh(everything_at_the_edge), view("router", LABELS={"istio": "ingressgateway"}))

@@ -1,0 +1,206 @@
+"""Gateways: listeners by port, routes by the VirtualServices that bind."""
+
+import pytest
+
+from pymesh.xds import proto, types
+
+ENTRY = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: reviews}
+spec:
+  hosts: [reviews.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 9080, name: http}]
+  endpoints: [{address: 10.0.0.1}]
+"""
+CLUSTER = "outbound|9080||reviews.default.svc.cluster.local"
+
+
+def gateway(*servers, name="edge", namespace="default", selector="{istio: ingressgateway}"):
+    return f"""
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  selector: {selector}
+  servers: [{", ".join(servers)}]
+"""
+
+
+def route(name, hosts, body="http: [{route: [{destination: {host: reviews}}]}]", gateways="[edge]", namespace="default"):
+    return f"""
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  hosts: {hosts}
+  gateways: {gateways}
+  {body}
+"""
+
+
+HTTP = "{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}"
+SIMPLE = (
+    "{port: {number: 443, name: web, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}}"
+)
+PASS = "{port: {number: 8443, name: pass, protocol: TLS}, hosts: ['*.example.com'], tls: {mode: PASSTHROUGH}}"
+TCP = "{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}"
+
+
+@pytest.fixture
+def edge(view):
+    return view("router", agent="envoy", LABELS={"istio": "ingressgateway"})
+
+
+def config(chain):
+    return proto.unpack(chain.filters[-1].typed_config)
+
+
+def test_a_gateway_listens_where_its_servers_say(mesh, edge):
+    listeners = mesh(ENTRY + gateway(HTTP)).listeners(edge)
+    assert set(listeners) == {"0.0.0.0_80"}
+    manager = config(listeners["0.0.0.0_80"].filter_chains[0])
+    assert manager.rds.route_config_name == "http.80"
+    assert manager.use_remote_address.value
+    assert manager.forward_client_cert_details == manager.SANITIZE_SET
+    assert not listeners["0.0.0.0_80"].HasField("bind_to_port")
+
+
+def test_a_gateway_of_other_proxies_opens_nothing_here(mesh, edge):
+    assert mesh(gateway(HTTP, selector="{istio: other}")).listeners(edge) == {}
+
+
+def test_a_gateway_has_no_inbound_clusters(mesh, edge):
+    assert set(mesh(ENTRY).clusters(edge)) == {CLUSTER, "BlackHoleCluster", "PassthroughCluster"}
+
+
+def test_a_bind_is_part_of_the_names(mesh, edge):
+    built = mesh(gateway(HTTP.replace("hosts", "bind: 127.0.0.1, hosts")))
+    listener = built.listeners(edge)["127.0.0.1_80"]
+    assert config(listener.filter_chains[0]).rds.route_config_name == "http.80.127.0.0.1"
+    assert set(built.sees(edge, types.ROUTE)) == {"http.80.127.0.0.1"}
+
+
+def test_rules_that_bind_are_served_under_the_narrower_name(mesh, edge):
+    hosts = mesh(ENTRY + gateway(HTTP) + route("all", "['*']") + route("one", "[a.example.com]")).hosts(edge, "http.80")
+    assert {name: list(host.domains) for name, host in hosts.items()} == {
+        "*.example.com:80": ["*.example.com"],
+        "a.example.com:80": ["a.example.com"],
+    }
+    assert hosts["a.example.com:80"].routes[0].route.cluster == CLUSTER
+
+
+def test_a_rule_for_all_hosts_is_served_under_every_name_of_a_server(mesh, edge):
+    server = HTTP.replace("'*.example.com'", "a.example.com, b.example.com")
+    assert set(mesh(ENTRY + gateway(server) + route("all", "['*']")).hosts(edge, "http.80")) == {"a.example.com:80", "b.example.com:80"}
+
+
+@pytest.mark.parametrize(
+    ("server", "rule", "binds"),
+    [
+        (HTTP, route("r", "[a.other.com]"), False),
+        (HTTP, route("r", "[a.example.com]", gateways="[mesh]"), False),
+        (HTTP, route("r", "[a.example.com]", gateways="[default/edge]"), True),
+        (HTTP.replace("'*.", "'./*."), route("r", "[a.example.com]", gateways="[default/edge]", namespace="other"), False),
+        (HTTP.replace("'*.", "'other/*."), route("r", "[a.example.com]", gateways="[default/edge]", namespace="other"), True),
+        (
+            HTTP,
+            route("r", "[a.example.com]", "exportTo: ['.']\n  http: [{route: [{destination: {host: x.com}}]}]", "[default/edge]", "other"),
+            False,
+        ),
+    ],
+)
+def test_a_rule_binds_by_gateway_host_and_namespace(mesh, edge, server, rule, binds):
+    assert ("a.example.com:80" in mesh(gateway(server) + rule).hosts(edge, "http.80")) == binds
+
+
+def test_a_port_that_no_rule_binds_to_answers_404(mesh, edge):
+    hosts = mesh(gateway(HTTP)).hosts(edge, "http.80")
+    assert list(hosts) == ["blackhole:80"]
+    assert list(hosts["blackhole:80"].domains) == ["*"]
+    assert not hosts["blackhole:80"].routes
+
+
+def test_rules_of_one_host_are_joined_with_catch_alls_last(mesh, edge):
+    catch_all = route("first", "[a.example.com]", "http: [{name: all, route: [{destination: {host: reviews}}]}]")
+    narrow = route(
+        "second", "[a.example.com]", "http: [{name: some, match: [{uri: {prefix: /x}}], route: [{destination: {host: reviews}}]}]"
+    )
+    host = mesh(ENTRY + gateway(HTTP) + catch_all + narrow).hosts(edge, "http.80")["a.example.com:80"]
+    assert [one.name for one in host.routes] == ["some", "all"]
+
+
+def test_https_is_terminated_with_the_named_files(mesh, edge):
+    built = mesh(ENTRY + gateway(SIMPLE) + route("r", "[a.example.com]"))
+    listener = built.listeners(edge)["0.0.0.0_443"]
+    assert [one.name for one in listener.listener_filters] == ["envoy.filters.listener.tls_inspector"]
+    chain = listener.filter_chains[0]
+    assert list(chain.filter_chain_match.server_names) == ["a.example.com"]
+    assert chain.transport_socket_connect_timeout.seconds == 15
+    context = proto.unpack(chain.transport_socket.typed_config)
+    pair = context.common_tls_context.tls_certificates[0]
+    assert (pair.certificate_chain.filename, pair.private_key.filename) == ("/c", "/k")
+    assert list(context.common_tls_context.alpn_protocols) == ["h2", "http/1.1"]
+    assert not context.require_client_certificate.value
+    name = "https.443.web.edge.default"
+    assert config(chain).rds.route_config_name == name
+    assert built.hosts(edge, name)["a.example.com:443"].routes[0].route.cluster == CLUSTER
+
+
+@pytest.mark.parametrize(("mode", "required"), [("MUTUAL", True), ("OPTIONAL_MUTUAL", False)])
+def test_clients_may_have_to_show_a_certificate(mesh, edge, mode, required):
+    server = SIMPLE.replace("mode: SIMPLE", f"mode: {mode}, caCertificates: /ca, minProtocolVersion: TLSV1_3")
+    context = proto.unpack(mesh(gateway(server)).listeners(edge)["0.0.0.0_443"].filter_chains[0].transport_socket.typed_config)
+    assert context.require_client_certificate.value == required
+    assert context.common_tls_context.validation_context.trusted_ca.filename == "/ca"
+    parameters = context.common_tls_context.tls_params
+    assert parameters.tls_minimum_protocol_version == parameters.TLSv1_3
+
+
+def test_passed_through_tls_is_routed_by_server_name(mesh, edge):
+    rule = route("r", "[a.example.com]", "tls: [{match: [{sniHosts: [a.example.com]}], route: [{destination: {host: reviews}}]}]")
+    chain = mesh(ENTRY + gateway(PASS) + rule).listeners(edge)["0.0.0.0_8443"].filter_chains[0]
+    assert list(chain.filter_chain_match.server_names) == ["a.example.com"]
+    assert config(chain).cluster == CLUSTER
+    assert not chain.HasField("transport_socket")
+
+
+def test_tcp_is_routed_by_port(mesh, edge):
+    rule = route("r", "['*']", "tcp: [{match: [{port: 9000}], route: [{destination: {host: reviews}}]}]")
+    assert config(mesh(ENTRY + gateway(TCP) + rule).listeners(edge)["0.0.0.0_9000"].filter_chains[0]).cluster == CLUSTER
+
+
+def test_a_port_that_waits_for_rules_is_not_open(mesh, edge):
+    assert mesh(gateway(TCP, PASS)).listeners(edge) == {}
+
+
+def test_of_two_kinds_of_server_on_one_port_the_first_has_it(mesh, edge):
+    other = HTTP.replace("protocol: HTTP", "protocol: TCP").replace("'*.example.com'", "'*'")
+    listeners = mesh(gateway(HTTP) + gateway(other, name="late")).listeners(edge)
+    assert config(listeners["0.0.0.0_80"].filter_chains[0]).rds.route_config_name == "http.80"
+    assert len(listeners["0.0.0.0_80"].filter_chains) == 1
+
+
+def test_of_two_servers_with_one_name_the_older_has_it(mesh, edge):
+    listeners = mesh(gateway(SIMPLE) + gateway(SIMPLE.replace("/c", "/other"), name="late")).listeners(edge)
+    chains = listeners["0.0.0.0_443"].filter_chains
+    assert len(chains) == 1
+    assert proto.unpack(chains[0].transport_socket.typed_config).common_tls_context.tls_certificates[0].certificate_chain.filename == "/c"
+
+
+def test_of_names_that_overlap_each_belongs_to_the_older_server(mesh, edge):
+    late = SIMPLE.replace("hosts: [a.example.com]", "hosts: [A.example.com, b.example.com]")
+    chains = mesh(gateway(SIMPLE) + gateway(late, name="late")).listeners(edge)["0.0.0.0_443"].filter_chains
+    assert [list(chain.filter_chain_match.server_names) for chain in chains] == [["a.example.com"], ["b.example.com"]]
+
+
+@pytest.mark.parametrize("rules", ["", route("r", "[a.example.com]")])
+def test_plain_http_may_be_sent_to_https(mesh, edge, rules):
+    server = HTTP.replace("'*.example.com'", "a.example.com").replace("]}", "], tls: {httpsRedirect: true}}")
+    host = mesh(ENTRY + gateway(server) + rules).hosts(edge, "http.80")["a.example.com:80"]
+    assert host.require_tls == host.ALL
