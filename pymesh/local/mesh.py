@@ -15,7 +15,6 @@ from .process import Child, Command
 from .supervisor import Supervisor
 
 CONTROL = "control-plane"
-_TEMPORARY = "tmp"
 _TOKEN_LIFE = "720h"  # noqa: S105  a duration: longer than anybody leaves a laptop's mesh running
 
 Say = Callable[[str], None]
@@ -106,14 +105,13 @@ class LocalMesh:
 
     async def start(self) -> None:
         """Start everything, side by side where nothing forbids it, and return when all of it is ready; raises LocalError."""
-        (self.plan.state / _TEMPORARY).mkdir(exist_ok=True)
         await _together(self._start_planes(), *(self.start_process(instance.pod) for instance in self.plan.instances))
 
     async def start_process(self, name: str) -> None:
         """Start one process, also after it was killed; returns when it is ready. Raises LocalError."""
         part = self._parts[name]
         # What a killed process leaves among temporary files must go with the rest of the run.
-        environment = {"TMPDIR": str(self.plan.state / _TEMPORARY), **part.command.env}
+        environment = {"TMPDIR": str(self.plan.state), **part.command.env}
         child = self._children[name] = await self._supervisor.start(replace(part.command, env=environment))
         await self._supervisor.ready(child, part.ready_url)
 
