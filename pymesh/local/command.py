@@ -59,7 +59,7 @@ async def _run_folder(console: Console, folder: Path, state: Path) -> bool:
 
 def _execute(console: Console, work: _Work, keep_dir: bool) -> None:
     """Run `work` with a folder of its own; the folder outlives it only if asked for, or if its logs must explain a failure."""
-    state = Path(tempfile.mkdtemp(prefix="pymesh-local-"))
+    state = Path(tempfile.mkdtemp(prefix="pymesh-"))
     keep = True
     try:
         held = asyncio.run(_until_signalled(work(state)))

@@ -73,6 +73,26 @@ class Plan:
                 require_free(port, f"port {name!r} of {instance.pod}")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One long-running process: how it is started, and the address that tells when it is ready."""
+
+    command: Command
+    ready_url: str
+
+
+def parts_of(plan: Plan) -> dict[str, Part]:
+    """Every long-running process of a plan, by name."""
+    parts = [Part(_control_command(plan), plan.control.ready_url)]
+    for proxy in plan.proxies:
+        command = Command(name=proxy.name, argv=["pymesh-proxy"], env=proxy.environment(plan.control))
+        parts.append(Part(command, proxy.ready_url))
+    for instance in plan.instances:
+        command = Command(name=instance.pod, argv=instance.command(), env=instance.environment(), cwd=plan.folder)
+        parts.append(Part(command, instance.ready_url))
+    return {part.command.name: part for part in parts}
+
+
 class LocalMesh:
     """The running mesh of a plan; its processes belong to the supervisor. `say` is told what is being awaited."""
 
@@ -80,39 +100,20 @@ class LocalMesh:
         self.plan = plan
         self._supervisor = supervisor
         self._say = say
+        self._parts = parts_of(plan)
         self._children: dict[str, Child] = {}
 
     async def start(self) -> None:
-        """Start everything in an order that wastes no time, and return when all of it is ready; raises LocalError."""
-        self._say("creating the certificate authority")
-        await self._create_authority()
-        self._say("starting the control plane and the applications")
-        await _together(
-            self.start_control(),
-            *(self._mint(*account) for account in self._accounts()),
-            *(self._start_application(instance) for instance in self.plan.instances),
-        )
-        self._say(f"starting {len(self.plan.proxies)} proxies")
-        await _together(*(self._start_proxy(proxy) for proxy in self.plan.proxies))
+        """Start everything, side by side where nothing forbids it, and return when all of it is ready; raises LocalError."""
+        await _together(self._start_planes(), *(self.start_process(instance.pod) for instance in self.plan.instances))
 
-    async def start_control(self) -> None:
-        """Start the control plane, also after it was killed; returns when it is ready."""
-        control = self.plan.control
-        await self._start(Command(name=CONTROL, argv=[
-            "pymesh-control", "--config", str(self.plan.config), "--ca-dir", str(control.ca_dir),
-            "--xds", f"{HOST}:{control.xds}", "--secure-xds", f"{HOST}:{control.secure_xds}",
-            "--monitoring", f"{HOST}:{control.monitoring}", "--state-dir", str(self.plan.state / CONTROL),
-        ]), control.ready_url)
-
-    async def start_instance(self, instance: Instance) -> None:
-        """Start an instance of which nothing runs; returns when application and sidecar are ready."""
-        await self._start_application(instance)
-        if instance.sidecar is not None:
-            await self._start_proxy(instance.sidecar)
-
-    def process(self, name: str) -> Child:
-        """A process by its name."""
-        return self._children[name]
+    async def start_process(self, name: str) -> None:
+        """Start one process, also after it was killed; returns when it is ready. Raises LocalError."""
+        part = self._parts[name]
+        # What a killed process leaves among temporary files must go with the rest of the run.
+        environment = {"TMPDIR": str(self.plan.state), **part.command.env}
+        child = self._children[name] = await self._supervisor.start(replace(part.command, env=environment))
+        await self._supervisor.ready(child, part.ready_url)
 
     async def kill(self, *names: str) -> None:
         """SIGKILL processes, as a crash would, and wait for their ends."""
@@ -121,28 +122,20 @@ class LocalMesh:
         for name in names:
             await self._children[name].exit()
 
-    async def _start(self, command: Command, ready_url: str) -> None:
-        child = self._children[command.name] = await self._supervisor.start(self._tidy(command))
-        await self._supervisor.ready(child, ready_url)
+    def process(self, name: str) -> Child:
+        """A process by its name."""
+        return self._children[name]
 
-    def _tidy(self, command: Command) -> Command:
-        """What a killed process leaves among temporary files must go with the rest of the run."""
-        folder = self.plan.state / "tmp"
-        folder.mkdir(exist_ok=True)
-        return replace(command, env={"TMPDIR": str(folder), **command.env})
+    async def _start_planes(self) -> None:
+        self._say("creating the certificate authority")
+        await self._supervisor.output(_ca("init", self.plan.control))
+        self._say("starting the control plane")
+        await _together(self.start_process(CONTROL), self._publish_root(), *(self._mint(*account) for account in self._accounts()))
+        self._say(f"starting {len(self.plan.proxies)} proxies")
+        await _together(*(self.start_process(proxy.name) for proxy in self.plan.proxies))
 
-    async def _start_application(self, instance: Instance) -> None:
-        command = Command(name=instance.pod, argv=instance.command(), env=instance.environment(), cwd=self.plan.folder)
-        await self._start(command, instance.ready_url)
-
-    async def _start_proxy(self, proxy: Proxy) -> None:
-        command = Command(name=proxy.name, argv=["pymesh-proxy"], env=proxy.environment(self.plan.control))
-        await self._start(command, proxy.ready_url)
-
-    async def _create_authority(self) -> None:
-        control = self.plan.control
-        await self._supervisor.output(_ca("init", control))
-        control.root.write_text(await self._supervisor.output(_ca("root", control)))
+    async def _publish_root(self) -> None:
+        self.plan.control.root.write_text(await self._supervisor.output(_ca("root", self.plan.control)))
 
     async def _mint(self, namespace: str, service_account: str, path: Path) -> None:
         of = ("--namespace", namespace, "--service-account", service_account, "--ttl", _TOKEN_LIFE)
@@ -151,6 +144,14 @@ class LocalMesh:
 
     def _accounts(self) -> set[tuple[str, str, Path]]:
         return {(proxy.namespace, proxy.service_account, proxy.token) for proxy in self.plan.proxies}
+
+
+def _control_command(plan: Plan) -> Command:
+    control = plan.control
+    return Command(name=CONTROL, argv=[
+        "pymesh-control", "--config", str(plan.config), "--ca-dir", str(control.ca_dir), "--state-dir", str(plan.state / CONTROL),
+        "--xds", f"{HOST}:{control.xds}", "--secure-xds", f"{HOST}:{control.secure_xds}", "--monitoring", f"{HOST}:{control.monitoring}",
+    ])  # fmt: skip
 
 
 def _write_secret(path: Path, text: str) -> None:

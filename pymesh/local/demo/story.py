@@ -101,7 +101,8 @@ class Story:
             await record.more(_UNDER_LOAD, _PATIENCE)
             await self._mesh.kill(*victim.processes)
             await record.more(3 * _UNDER_LOAD, _PATIENCE)
-        await self._mesh.start_instance(victim)
+        for name in victim.processes:
+            await self._mesh.start_process(name)
         return Result.of(steady_table(record, ("killed", ", ".join(victim.processes))), steady_faults(record))
 
     async def plaintext_refused(self) -> Result:
@@ -140,7 +141,7 @@ class Story:
             await self._mesh.kill(CONTROL)
             await record.more(3 * _UNDER_LOAD, _PATIENCE)
             self._say("restarting it and rolling back to the canary")
-            await self._mesh.start_control()
+            await self._mesh.start_process(CONTROL)
             self._replace_routes(_CANARY)
             restarted = time.monotonic()
             obeyed = await record.until(lambda seen: seen.outcomes[-1].version == "v1", _PATIENCE)

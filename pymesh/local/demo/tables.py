@@ -37,6 +37,8 @@ def steady_table(record: Record, *facts: tuple[str, str]) -> Table:
 def facts_table(*facts: tuple[str, str]) -> Table:
     """Two columns of what was found."""
     table = Table(show_header=False)
+    for _ in range(2):
+        table.add_column(overflow="fold")  # a cut address cannot be tried
     for name, value in facts:
         table.add_row(name, value)
     return table
