@@ -45,7 +45,7 @@ class Presence:
     def arrived(self, node, view, identity):
         self.seen.put_nowait(("arrived", node.id, identity and str(identity)))
 
-    def left(self, node):
+    def left(self, node, view):
         self.seen.put_nowait(("left", node.id))
 
 
