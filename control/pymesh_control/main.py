@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pymesh import identity
+from pymesh.address import Address
 from pymesh_certs import keys
 
 from . import options
@@ -93,7 +94,7 @@ def _state_home() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "pymesh"
 
 
-def _address(text: str) -> options.Address:
+def _address(text: str) -> Address:
     try:
         return options.address(text)
     except ValueError as error:

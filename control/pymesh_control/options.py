@@ -3,27 +3,16 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pymesh.address import Address, parse
+
 from .push.debounce import Timing
 from .registration.registry import DEFAULT_GRACE
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 means any free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
 def address(text: str) -> Address:
     """Read `HOST:PORT`, `[IPV6]:PORT` or `:PORT` (every interface). Raises ValueError."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
-        raise ValueError(f"{text!r} is not HOST:PORT")
-    return Address(host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port))
+    given = parse(text)
+    return given if given.host else Address("0.0.0.0", given.port)
 
 
 XDS = Address("127.0.0.1", 15010)

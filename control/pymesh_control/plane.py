@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc.aio
 
+from pymesh.address import Address
 from pymesh.identity import DEFAULT_TRUST_DOMAIN
 from pymesh.tasks import spawn
 from pymesh_certs import service
@@ -25,7 +26,7 @@ from .ads.clients import Clients
 from .errors import ControlError, StartupError
 from .metrics import Metrics
 from .monitoring import Monitoring
-from .options import Address, Options
+from .options import Options
 from .push.clock import SystemClock
 from .push.debounce import Batch, Debounce
 from .push.pusher import Pusher, default_concurrency

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import address as addresses
 from .. import identity
+from ..address import Address
 from ..xds import node
 from . import duration
 from .proxy_config import AuthPolicy, ProxyConfig
@@ -30,21 +32,6 @@ class InvalidEnvironment(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host (name or IP) and a port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_ip(self) -> bool:
-        return _is_ip(self.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,16 +122,18 @@ class _Reader:
         return value == supported
 
     def address(self, source: str, text: str) -> Address:
-        host, colon, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if colon and host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535:
-            return Address(host, int(port))
+        try:
+            address = addresses.parse(text)
+        except ValueError:
+            address = Address("", 0)
+        if address.host and address.port:
+            return address
         self.problems.append(f"{source}: {text!r} is not <host>:<port>")
         return Address("invalid", 1)
 
     def ip(self, name: str) -> str:
         text = self.required(name, "127.0.0.1")
-        if not _is_ip(text):
+        if not addresses.is_ip(text):
             self.problems.append(f"{name}: {text!r} is not an IP address")
         return text
 
@@ -235,11 +224,3 @@ def _service_cluster(metadata: dict[str, Any], namespace: str) -> str:
     labels = metadata.get("LABELS")
     app = labels.get("app") if isinstance(labels, dict) else None
     return f"{app or 'istio-proxy'}.{namespace}"
-
-
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

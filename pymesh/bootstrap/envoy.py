@@ -5,8 +5,9 @@ Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`, `agent`) are Istio's,
 
 from typing import Any
 
+from ..address import Address
 from ..xds import names, proto
-from .environment import Address, Settings
+from .environment import Settings
 
 XDS_CLUSTER = "xds-grpc"
 SDS_CLUSTER = "sds-grpc"

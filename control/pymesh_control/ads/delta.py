@@ -5,7 +5,7 @@ from typing import Any
 
 from pymesh.xds import proto, types
 
-from .session import SERVER, Session, digest, needs_endpoints
+from .session import SERVER, Session, digest
 from .subscription import WILDCARD_NAME, Built, Resources, Subscription
 
 BREAK_LAST = frozenset({types.CLUSTER, types.ENDPOINT})
@@ -53,16 +53,8 @@ class DeltaSession(Session):
     def push(self, resources: Resources) -> list[Any]:
         self.resources = resources
         responses = []
-        clusters_changed: set[str] = set()
         late: list[tuple[Subscription, set[str]]] = []
-        for subscription in self.subscribed():
-            current = subscription.fetch(resources)
-            changed = subscription.changed(current)
-            gone = subscription.sent.keys() - current.keys()
-            if subscription.type_url == types.CLUSTER:
-                clusters_changed = changed
-            elif subscription.type_url == types.ENDPOINT:
-                changed |= needs_endpoints(subscription, clusters_changed) & current.keys()
+        for subscription, current, changed, gone in self.moved():
             if subscription.type_url in BREAK_LAST and gone:
                 late.append((subscription, gone))
                 gone = set()

@@ -3,14 +3,14 @@
 import abc
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymesh.xds import proto, types
 
 from ..metrics import Metrics
-from .subscription import Heard, Resources, Subscription
+from .subscription import Built, Heard, Resources, Subscription
 
 SERVER = proto.base.ControlPlane(identifier="pymesh-control")
 
@@ -42,6 +42,18 @@ class Session(abc.ABC):
         """The subscriptions in the order in which a push carries them: make before break."""
         return (self.subscriptions[type_url] for type_url in types.PUSH_ORDER if type_url in self.subscriptions)
 
+    def moved(self) -> Iterator[tuple[Subscription, Mapping[str, Built], set[str], set[str]]]:
+        """Every subscription with its present resources and the names of those that its client must be told of and has to forget."""
+        clusters: set[str] = set()
+        for subscription in self.subscribed():
+            current = subscription.fetch(self.resources)
+            changed = subscription.changed(current)
+            if subscription.type_url == types.CLUSTER:
+                clusters = changed
+            elif subscription.type_url == types.ENDPOINT:
+                changed |= _needs_endpoints(subscription, clusters) & current.keys()
+            yield subscription, current, changed, subscription.sent.keys() - current.keys()
+
     def hear(self, subscription: Subscription, request: Any) -> Heard:
         """Record the request's ACK or NACK, and count what is worth counting."""
         error = request.error_detail.message or "no reason given" if request.HasField("error_detail") else None
@@ -58,7 +70,7 @@ class Session(abc.ABC):
         return str(self._nonces)
 
 
-def needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> set[str]:
+def _needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> set[str]:
     """Load assignments that must be sent again although unchanged, because their cluster was.
 
     Envoy warms a changed cluster until it hears its assignment anew, and a push in flight would make its own request stale.

@@ -5,7 +5,7 @@ from typing import Any
 
 from pymesh.xds import proto, types
 
-from .session import SERVER, Session, digest, needs_endpoints
+from .session import SERVER, Session, digest
 from .subscription import WILDCARD_NAME, Built, Heard, Resources, Subscription
 
 
@@ -42,15 +42,7 @@ class SotwSession(Session):
     def push(self, resources: Resources) -> list[Any]:
         self.resources = resources
         responses = []
-        clusters_changed: set[str] = set()
-        for subscription in self.subscribed():
-            current = subscription.fetch(resources)
-            changed = subscription.changed(current)
-            gone = subscription.sent.keys() - current.keys()
-            if subscription.type_url == types.CLUSTER:
-                clusters_changed = changed
-            elif subscription.type_url == types.ENDPOINT:
-                changed |= needs_endpoints(subscription, clusters_changed) & current.keys()
+        for subscription, current, changed, gone in self.moved():
             for name in gone:
                 del subscription.sent[name]
             if changed or (gone and subscription.type_url in types.WILDCARD):

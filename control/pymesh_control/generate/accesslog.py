@@ -9,7 +9,7 @@ from pymesh.xds import proto
 from ..model.mesh import Mesh
 from .common import extension, struct
 
-_TEXT = (
+ISTIO_TEXT = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS%'
     " %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS%"
     ' "%UPSTREAM_TRANSPORT_FAILURE_REASON%" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%'
@@ -18,7 +18,7 @@ _TEXT = (
     " %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 )
 
-_JSON = {
+ISTIO_JSON = {
     "start_time": "%START_TIME%",
     "route_name": "%ROUTE_NAME%",
     "method": "%REQ(:METHOD)%",
@@ -67,7 +67,7 @@ def _log(mesh: Mesh, flag: str = "") -> Any:
 
 def _format(mesh: Mesh) -> Any:
     if mesh.access_log_json:
-        values = json.loads(mesh.access_log_format) if mesh.access_log_format else _JSON
+        values = json.loads(mesh.access_log_format) if mesh.access_log_format else ISTIO_JSON
         return proto.format_string.SubstitutionFormatString(json_format=struct(values))
-    text = mesh.access_log_format or _TEXT
+    text = mesh.access_log_format or ISTIO_TEXT
     return proto.format_string.SubstitutionFormatString(text_format_source={"inline_string": text})

@@ -81,7 +81,11 @@ class Subscription(ABC):
         """The update was refused and what was held before still serves: the NACK."""
 
     def close(self) -> None:
-        """The stream is gone."""
+        """The stream is gone.
+
+        A refusal that it took with it is not said on the next one: told what is held, the server sends what was refused again,
+        and hears why again. Envoy repeats it in the first request, which istiod takes for an answer and leaves unanswered.
+        """
         self._live = False
 
 

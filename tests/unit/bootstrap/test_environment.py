@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pymesh.bootstrap.environment import Address, InvalidEnvironment, Settings
+from pymesh.address import Address
+from pymesh.bootstrap.environment import InvalidEnvironment, Settings
 
 MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "10.1.2.3"}
 

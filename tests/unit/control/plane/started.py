@@ -4,8 +4,9 @@ import contextlib
 
 import grpc.aio
 
+from pymesh.address import Address
 from pymesh.xds import proto
-from pymesh_control.options import Address, Options
+from pymesh_control.options import Options
 from pymesh_control.push.debounce import Timing
 
 FREE = Address("127.0.0.1", 0)

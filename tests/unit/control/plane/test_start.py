@@ -4,9 +4,10 @@ import socket
 
 import pytest
 
+from pymesh.address import Address
 from pymesh_control.errors import StartupError
 from pymesh_control.main import main
-from pymesh_control.options import Address, address
+from pymesh_control.options import address
 from pymesh_control.plane import ControlPlane
 
 from .started import MESH, options

@@ -168,6 +168,25 @@ async def test_lost_stream_is_opened_again_with_what_is_held(bench: Bench) -> No
     assert bench.world.runtime.take() == []
 
 
+async def test_what_was_refused_on_a_lost_stream_is_refused_again_on_the_next(bench: Bench) -> None:
+    stream = await configured(bench)
+    bad = delta(CDS, cluster("c", timeout=13), nonce="5", version="2")
+    stream.say(bad)
+    stream.cut()
+    stream = await bench.server.accept()
+    assert await bench.hear(stream, 4) == ["cds c=1", "eds +c c=1", "lds l=1", "rds +r r=1"]
+    stream.say(bad)
+    assert await bench.hear(stream, 1) == ["cds nack 5"]
+
+
+async def test_response_larger_than_grpcs_own_limit_is_taken(bench: Bench) -> None:
+    stream = await configured(bench)
+    large = cluster("large", eds=False)
+    large.alt_stat_name = "x" * (5 * 1024 * 1024)
+    stream.say(delta(CDS, large, nonce="5"))
+    assert await bench.hear(stream, 1) == ["cds ack 5"]
+
+
 async def test_push_cut_in_the_middle_is_finished_on_the_next_stream(bench: Bench) -> None:
     stream = await bench.server.accept()
     stream.say(delta(CDS, cluster("c"), nonce="1"))

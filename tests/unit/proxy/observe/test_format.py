@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from pymesh_control.generate.accesslog import ISTIO_JSON, ISTIO_TEXT
 from pymesh_proxy.errors import ConfigError
-from pymesh_proxy.observe import format as formats
-from pymesh_proxy.observe.format import compile_http, compile_tcp, compile_value
+from pymesh_proxy.observe.format import ENVOY_DEFAULT, compile_http, compile_tcp, compile_value
 from pymesh_proxy.observe.operators import HTTP
 from pymesh_proxy.route.table import DirectReply, Route
 from pymesh_proxy.tls.peer import PeerCertificate
@@ -27,7 +27,7 @@ def test_envoys_default_line_is_written_field_by_field(make: Any) -> None:
         request_bytes=3,
         response_bytes=11,
     )
-    assert compile_http(formats.ENVOY_DEFAULT)(exchange) == (
+    assert compile_http(ENVOY_DEFAULT)(exchange) == (
         '[2023-11-14T22:13:20.123Z] "GET /items?x=1 HTTP/1.1" 200 - 3 11 250 7 "10.9.9.9" "curl/8" "r-1" "shop.example" "10.1.1.1:80"\n'
     )
 
@@ -38,7 +38,7 @@ def test_istios_default_line_tells_of_a_request_that_found_no_upstream(make: Any
         upstream_failure="connection refused", cluster_name="outbound|80||shop",
         route=Route(name="default", action=DirectReply(status=200)),
     )  # fmt: skip
-    assert compile_http(formats.ISTIO_DEFAULT)(exchange) == (
+    assert compile_http(ISTIO_TEXT)(exchange) == (
         '[2023-11-14T22:13:20.123Z] "GET /items?x=1 HTTP/1.1" 503 UF,URX upstream_reset_before_response_started{connection_failure} - '
         '"connection_refused" 0 0 250 - "-" "-" "-" "shop.example" "-" outbound|80||shop - 10.0.0.2:8080 10.0.0.1:40000 - default\n'
     )
@@ -49,14 +49,14 @@ def test_istios_default_line_serves_tcp_connections_too(make: Any) -> None:
         cluster_name="PassthroughCluster", endpoint=make.endpoint("10.7.7.7", 5432), bytes_received=10, bytes_sent=20,
         upstream_local_address="10.0.0.2:50000", downstream=make.downstream(sni="db.example"),
     )  # fmt: skip
-    assert compile_tcp(formats.ISTIO_DEFAULT)(session) == (
+    assert compile_tcp(ISTIO_TEXT)(session) == (
         '[2023-11-14T22:13:20.123Z] "- - -" 0 - - - "-" 10 20 1500 - "-" "-" "-" "-" "10.7.7.7:5432" '
         "PassthroughCluster 10.0.0.2:50000 10.0.0.2:8080 10.0.0.1:40000 db.example -\n"
     )
 
 
 def test_a_connection_that_no_filter_chain_took_tells_why(make: Any) -> None:
-    line = compile_tcp(formats.ISTIO_DEFAULT)(make.session(flags="NR", details="filter_chain_not_found"))
+    line = compile_tcp(ISTIO_TEXT)(make.session(flags="NR", details="filter_chain_not_found"))
     assert '"- - -" 0 NR filter_chain_not_found - "-" 0 0 1500 ' in line
 
 
@@ -167,7 +167,7 @@ def test_json_leaves_absent_values_out_when_told_to(make: Any) -> None:
 
 
 def test_istios_json_has_its_24_keys(make: Any) -> None:
-    assert len(json.loads(compile_http(formats.ISTIO_DEFAULT_JSON)(make.exchange()))) == 24
+    assert len(json.loads(compile_http(ISTIO_JSON)(make.exchange()))) == 24
 
 
 def test_a_header_value_is_bytes_and_what_is_absent_is_empty(make: Any) -> None:
