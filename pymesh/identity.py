@@ -49,6 +49,12 @@ def workload_id(namespace: str, service_account: str, trust_domain: str = DEFAUL
     return parse(f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}")
 
 
+def check_trust_domain(text: str) -> None:
+    """Raise InvalidSpiffeId unless the text can be a trust domain."""
+    if not _TRUST_DOMAIN.fullmatch(text):
+        raise InvalidSpiffeId(f"trust domain {text!r} may hold only a-z, 0-9, '.', '-' and '_'")
+
+
 def parse(text: str) -> SpiffeId:
     """Read a SPIFFE id; raises InvalidSpiffeId."""
     if len(text.encode()) > MAX_LENGTH:
@@ -56,8 +62,7 @@ def parse(text: str) -> SpiffeId:
     if not text.startswith("spiffe://"):
         raise InvalidSpiffeId(f"{text!r} does not begin with spiffe://")
     trust_domain, slash, rest = text.removeprefix("spiffe://").partition("/")
-    if not _TRUST_DOMAIN.fullmatch(trust_domain):
-        raise InvalidSpiffeId(f"trust domain {trust_domain!r} may hold only a-z, 0-9, '.', '-' and '_'")
+    check_trust_domain(trust_domain)
     for segment in rest.split("/") if slash else ():
         if not _SEGMENT.fullmatch(segment) or segment in (".", ".."):
             raise InvalidSpiffeId(f"path segment {segment!r} of {text!r} is empty, a dot segment, or holds a forbidden character")

@@ -34,15 +34,6 @@ def endpoint_address(reader: Reader) -> tuple[str, int]:
     return pipe.message.path, 0
 
 
-def is_ip(host: str) -> bool:
-    """Whether a host is an IP address and no name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def network(reader: Reader) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """A CidrRange; host bits beyond the prefix are cleared, as Envoy does. None, with a problem, when it is no network."""
     reader.only("address_prefix", "prefix_len")

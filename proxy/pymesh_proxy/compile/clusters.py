@@ -5,9 +5,11 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from pymesh.address import is_ip
+
 from ..upstream.config import Assignment, Balancing, ClusterConfig, Discovery, Limits, TransportMatch
 from . import tls, upstream_http
-from .addresses import host_and_port, is_ip
+from .addresses import host_and_port
 from .endpoints import assignment
 from .fields import Reader, compiled
 from .sources import check_delivery

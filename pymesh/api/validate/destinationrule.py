@@ -1,5 +1,7 @@
 """DestinationRule: subsets, and traffic policies by host, port and subset."""
 
+from pymesh.address import is_ip
+
 from ..models.destinationrule import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy, TunnelSettings
 from . import common, words
 from .clienttls import check as check_tls
@@ -63,6 +65,6 @@ def _port_policy(policy: PortTrafficPolicy) -> Findings:
 def _tunnel(tunnel: TunnelSettings) -> Findings:
     if (tunnel.protocol or "CONNECT").upper() not in ("CONNECT", "POST"):
         yield Finding(("protocol",), f'"{tunnel.protocol}" must be CONNECT or POST')
-    if not words.is_ip(tunnel.target_host):
+    if not is_ip(tunnel.target_host):
         yield from verdict("target_host", words.fqdn(tunnel.target_host))
     yield from verdict("target_port", words.port(tunnel.target_port))

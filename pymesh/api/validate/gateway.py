@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from pymesh.address import is_ip
+
 from ..models.gateway import Gateway, Port, Server, ServerTLSSettings, TLSCertificate, TLSMode, TLSProtocol
 from ..tree import json_name
 from . import common, words
@@ -33,7 +35,7 @@ def _server(server: Server) -> Findings:
     for index, host in enumerate(server.hosts):
         yield from verdict(("hosts", index), _host(host))
     bind = server.bind or ""
-    if bind and not bind.startswith(UNIX) and not words.is_ip(bind):
+    if bind and not bind.startswith(UNIX) and not is_ip(bind):
         yield Finding(("bind",), f'"{bind}" is neither an IP address nor unix://')
     yield from _tls_for_protocol(server)
     if server.tls is not None:
@@ -59,7 +61,7 @@ def _host(host: str) -> str | None:
         problem = words.dns_label(namespace)
         if problem:
             return problem
-    if name == "*" or words.is_ip(name):
+    if name == "*" or is_ip(name):
         return None
     if "." not in name:
         return f'"{name}" is a short name; a gateway needs full host names'

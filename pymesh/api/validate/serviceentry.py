@@ -1,5 +1,7 @@
 """ServiceEntry: how addresses are found, and what that allows beside it."""
 
+from pymesh.address import is_ip
+
 from ..hosts import is_wildcard
 from ..models.serviceentry import Resolution, ServiceEntry, ServicePort
 from ..models.workloadentry import WorkloadEntry
@@ -89,7 +91,7 @@ def _resolution(spec: ServiceEntry, resolution: Resolution) -> Findings:
 
 def _static(endpoints: list[WorkloadEntry]) -> Findings:
     for index, entry in enumerate(endpoints):
-        if entry.address and not entry.address.startswith(UNIX) and not words.is_ip(entry.address):
+        if entry.address and not entry.address.startswith(UNIX) and not is_ip(entry.address):
             yield Finding(("endpoints", index, "address"), f'resolution STATIC needs an IP address, found "{entry.address}"')
 
 

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from pymesh.address import is_ip
+
 from .. import hosts as names
 from ..models.virtualservice import L4MatchAttributes, RouteDestination, TCPRoute, TLSMatchAttributes, TLSRoute, VirtualService
 from . import common, httproute, words
@@ -42,7 +44,7 @@ def _hosts(spec: VirtualService) -> Findings:
         path = ("hosts", index)
         if host == "*" and in_mesh:
             yield Finding(path, 'the host "*" is only for gateways, not for the mesh')
-        elif not words.is_ip(host):
+        elif not is_ip(host):
             yield from verdict(path, words.wildcard_domain(host))
         rival = next((other for other in spec.hosts[:index] if names.matches(host, other)), None)
         if rival is not None:
@@ -68,7 +70,7 @@ def _tls_match(match: TLSMatchAttributes, hosts: Sequence[str]) -> Findings:
 def _server_name(sni: str, hosts: Sequence[str]) -> Findings:
     if _MESH_SNI.fullmatch(sni):
         return
-    if words.is_ip(sni):
+    if is_ip(sni):
         yield Finding((), f'"{sni}" is an IP address, which clients do not send as server name', "warning")
     elif problem := words.wildcard_domain(sni):
         yield Finding((), problem)

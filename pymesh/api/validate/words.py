@@ -55,15 +55,6 @@ def _domain(text: str, first: re.Pattern[str]) -> str | None:
     return None
 
 
-def is_ip(text: str) -> bool:
-    """Whether the text is an IP address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
 def subnet(text: str) -> str | None:
     """An IP address or a CIDR block; host bits may be set, as Go allows."""
     try:

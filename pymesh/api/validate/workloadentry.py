@@ -1,5 +1,7 @@
 """WorkloadEntry, alone or as an endpoint of a ServiceEntry."""
 
+from pymesh.address import is_ip
+
 from ..models.workloadentry import WorkloadEntry
 from . import common, words
 from .finding import Finding, Findings, below, verdict
@@ -21,7 +23,7 @@ def endpoint(entry: WorkloadEntry) -> Findings:
         yield Finding((), "needs an address (or a network that knows one)")
     elif address.startswith(UNIX):
         yield from _socket(address.removeprefix(UNIX), entry)
-    elif address and not words.is_ip(address):
+    elif address and not is_ip(address):
         yield from verdict("address", words.fqdn(address))
     for name, number in entry.ports.items():
         yield from verdict(("ports", name), words.dns_label(name))

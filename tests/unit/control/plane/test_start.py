@@ -73,7 +73,8 @@ def test_the_command_exits_64_with_a_sentence_and_without_a_ready_line(tmp_path,
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--xds", "15010"], ["--xds", "127.0.0.1:99999"], ["--debounce-max", "-1"], ["--trust-domain", "A b"]]
+    "arguments",
+    [["--xds", "15010"], ["--xds", "127.0.0.1:99999"], ["--debounce-max", "-1"], ["--trust-domain", "A b"], ["--trust-domain", "a/b"]],
 )
 def test_wrong_usage_exits_2(tmp_path, arguments, capsys):
     with pytest.raises(SystemExit) as exit_:
