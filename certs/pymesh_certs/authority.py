@@ -46,11 +46,6 @@ class Authority:
     def load_or_create(cls, directory: Path, trust_domain: str, now: Now = utc_now) -> "Authority":
         """The authority of a directory, which gets a self-signed root if it has none. Raises FileUnusable."""
         cadir.prepare(directory, trust_domain, now())
-        return cls.load(directory, trust_domain, now)
-
-    @classmethod
-    def load(cls, directory: Path, trust_domain: str, now: Now = utc_now) -> "Authority":
-        """The authority of a directory that must already hold one. Raises FileUnusable."""
         signer, intermediates, roots = cadir.load(directory, now())
         return cls(signer, intermediates, roots, trust_domain, now)
 

@@ -1,5 +1,7 @@
 """Private keys: made, written as PEM, read from PEM."""
 
+import resource
+
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
@@ -30,3 +32,8 @@ def from_pem(pem: bytes, source: str) -> PrivateKey:
     if not isinstance(key, PrivateKey):
         raise FileUnusable(f"{source} holds a {type(key).__name__}, not an EC or RSA key")
     return key
+
+
+def keep_out_of_core_dumps() -> None:
+    """Forbid this process and its children to write their memory, and the keys in it, to disk when they crash."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

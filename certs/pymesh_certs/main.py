@@ -12,7 +12,7 @@ from pathlib import Path
 from pymesh.bootstrap import duration
 from pymesh.identity import DEFAULT_TRUST_DOMAIN
 
-from . import token
+from . import cadir, files, keys, token
 from .authority import Authority
 from .errors import FileUnusable
 
@@ -22,6 +22,7 @@ GOOD, NO, UNUSABLE = 0, 1, 64
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (2 is raised by argparse)."""
     arguments = _parser().parse_args(argv)
+    keys.keep_out_of_core_dumps()
     try:
         print(arguments.run(arguments))
     except token.TokenRefused as refusal:
@@ -49,7 +50,7 @@ def _token(arguments: argparse.Namespace) -> str:
 
 
 def _root(arguments: argparse.Namespace) -> str:
-    return Authority.load(arguments.ca_dir, DEFAULT_TRUST_DOMAIN).root_pem.decode().rstrip("\n")
+    return files.read(arguments.ca_dir / cadir.ROOT).decode().rstrip("\n")
 
 
 def _seconds(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Join tokens: how a workload outside Kubernetes proves, once, which service account it may be.
+"""Join tokens: how a workload outside Kubernetes proves which service account it may be, before it has a certificate.
 
 A token is a JWT in the form of a Kubernetes service account token (audience `istio-ca`, subject
 `system:serviceaccount:<namespace>:<account>`), signed with a key of the CA directory that signs nothing else.

@@ -21,7 +21,7 @@ from pymesh.identity import SpiffeId
 
 from . import keys, svid
 from .client import Ca, KeyPair
-from .errors import AuthenticationFailed, CaRefused, CertsError
+from .errors import AuthenticationFailed, CaRefused, CaUnavailable, CertsError
 
 _log = logging.getLogger("pymesh.certs.workload")
 
@@ -32,13 +32,15 @@ FIRST_DELAY = 0.5
 LONGEST_DELAY = 30.0
 """Seconds between attempts: short enough that the CA's return is noticed, long enough to let it come up."""
 
+_SLICE = 60.0
+
 
 class Clock(Protocol):
     """What time is for here."""
 
     def now(self) -> datetime: ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep_until(self, moment: datetime) -> None: ...
 
 
 class SystemClock:
@@ -47,8 +49,10 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def sleep_until(self, moment: datetime) -> None:
+        """In slices: the loop's own clock stands still while a laptop is suspended, and certificates age meanwhile."""
+        while (left := (moment - self.now()).total_seconds()) > 0:  # noqa: ASYNC110  nobody sets an event when time passes
+            await asyncio.sleep(min(left, _SLICE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +134,7 @@ class WorkloadIdentity:
 
     async def _holding(self, bundle: Bundle) -> None:
         self._state = f"holding until {bundle.not_after:%Y-%m-%d %H:%M:%S}"
-        await self._clock.sleep(self._until_renewal(bundle))
+        await self._clock.sleep_until(self._renewal(bundle))
 
     async def _fetching(self) -> Bundle:
         self._state = "fetching"
@@ -138,26 +142,31 @@ class WorkloadIdentity:
         while True:
             self.requests += 1
             try:
-                bundle = await self._fetch(self._proof(failed))
+                bundle = await self._attempt()
             except CertsError as error:
                 self.failures += 1
                 failed += 1
                 delay = self._backoff(failed)
                 self._tell(error, delay)
-                await self._clock.sleep(delay)
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=delay))
             else:
                 self._adopt(bundle)
                 return bundle
 
-    def _proof(self, failed: int) -> KeyPair | None:
-        """The certificate to show, if any.
+    async def _attempt(self) -> Bundle:
+        """With the held certificate, and if that fails without it.
 
-        Every second attempt goes without: a CA that has a new root no longer knows the old certificate and would cut the
-        handshake, while a fresh token still gets through.
+        A CA that has a new root no longer knows the old certificate and cuts the handshake, while a token still gets through.
         """
-        if self._bundle is None or self.seconds_left <= 0 or failed % 2:
-            return None
-        return KeyPair(self._bundle.chain_pem, self._bundle.key_pem)
+        if self._bundle is None or self.seconds_left <= 0:
+            return await self._fetch(None)
+        try:
+            return await self._fetch(KeyPair(self._bundle.chain_pem, self._bundle.key_pem))
+        except CertsError as first:
+            try:
+                return await self._fetch(None)
+            except CertsError as second:
+                raise CaUnavailable(f"with the held certificate, {first}; with a token, {second}") from None
 
     async def _fetch(self, proof: KeyPair | None) -> Bundle:
         key = await asyncio.to_thread(keys.generate, self._policy.rsa_bits)  # an RSA key takes up to a second
@@ -199,11 +208,11 @@ class WorkloadIdentity:
         self._state = f"fetching, failed: {error}"
         _log.warning("no certificate for %s: %s; %s; next attempt in %.1f s", self.spiffe, error, held, delay)
 
-    def _until_renewal(self, bundle: Bundle) -> float:
-        """Seconds from now to renewal; at least one, so that a life of nothing does not make a busy loop."""
+    def _renewal(self, bundle: Bundle) -> datetime:
+        """At half of the life, more or less; at least a second after its begin, so that a tiny life makes no busy loop."""
         ratio = self._policy.ratio + self._uniform(-JITTER, JITTER)
-        renewal = bundle.not_after - ratio * (bundle.not_after - bundle.obtained)
-        return max(1.0, (renewal - self._clock.now()).total_seconds())
+        moment = bundle.not_after - ratio * (bundle.not_after - bundle.obtained)
+        return max(moment, bundle.obtained + timedelta(seconds=1))
 
     def _backoff(self, failed: int) -> float:
         ceiling: float = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failed - 1, 16))

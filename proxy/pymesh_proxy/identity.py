@@ -3,7 +3,6 @@
 This is what Istio's agent does for Envoy over SDS on a Unix socket; here it is a function call.
 """
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pymesh.bootstrap.environment import Settings
@@ -12,14 +11,16 @@ from pymesh.xds import names
 
 from .discovery.configuration import Configuration
 from .discovery.target import Secrets
-from .errors import StartupError
 from .tls.config import SecretValue
 
 if TYPE_CHECKING:
     from pymesh_certs.workload import Bundle, WorkloadIdentity
 
-LOCAL_SERVICES = frozenset({SDS_CLUSTER})
+SERVICES = frozenset({SDS_CLUSTER})
 """SDS configurations that name this cluster mean the workload's agent: the process itself."""
+
+SECRETS = frozenset({names.WORKLOAD_SECRET, names.ROOT_SECRET})
+"""What it serves."""
 
 
 def secrets_of(bundle: "Bundle") -> tuple[SecretValue, SecretValue]:
@@ -37,17 +38,7 @@ def publish(bundle: "Bundle", secrets: Secrets, configuration: Configuration) ->
 
 
 def make_identity(settings: Settings, secrets: Secrets, configuration: Configuration) -> "WorkloadIdentity":
-    """An identity that publishes itself; raises StartupError when its root or token cannot be read."""
-    from pymesh_certs.client import CaClient
-    from pymesh_certs.workload import Policy, WorkloadIdentity
+    """An identity that publishes itself; not started yet."""
+    from pymesh_certs.enrol import identity_for
 
-    for path in (settings.ca_root, settings.token_file):
-        try:
-            path.read_bytes()
-        except OSError as error:
-            raise StartupError(f"cannot read {path}, needed to join the mesh: {error.strerror}") from error
-    client = CaClient(str(settings.ca), settings.ca_root.read_bytes, lambda: settings.token_file.read_text().strip())
-    policy = Policy(ttl=timedelta(seconds=settings.secret_ttl), ratio=settings.rotation_ratio, rsa_bits=settings.rsa_bits)
-    return WorkloadIdentity(
-        settings.identity, client, policy=policy, on_change=lambda bundle: publish(bundle, secrets, configuration)
-    )
+    return identity_for(settings, lambda bundle: publish(bundle, secrets, configuration))

@@ -41,13 +41,10 @@ class Launch:
 
 
 def prepare(options: argparse.Namespace, environ: Mapping[str, str]) -> Launch:
-    """Read and check the configuration; raises Rejected with every mistake found."""
+    """Read the configuration; raises Rejected with every mistake when it cannot be read."""
     settings = None if options.config_path or options.config_yaml else _settings(environ)
     bootstrap = _bootstrap(options, settings)
-    try:
-        plan = make_plan(bootstrap.message, node_id=options.service_node, node_cluster=options.service_cluster)
-    except ConfigError as error:
-        raise Rejected(bootstrap.locate(error)) from error
+    plan = make_plan(bootstrap.message, node_id=options.service_node, node_cluster=options.service_cluster)
     asked = settings.proxy if settings else None
     concurrency = options.concurrency if options.concurrency is not None else asked.concurrency if asked else None
     drain_time = options.drain_time_s if options.drain_time_s is not None else asked.termination_drain_duration if asked else DRAIN_TIME

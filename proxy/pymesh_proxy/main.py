@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the proxy; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(arguments)
-    logging.basicConfig(level=LEVELS[options.log_level], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    _log_at(options.log_level)
     from .launch import Rejected, prepare
 
     try:
@@ -108,6 +108,12 @@ def _run(launch: "Launch", arguments: list[str]) -> int:
     except StartupError as error:
         print(f"pymesh-proxy: {error}", file=sys.stderr)
         return 1
+
+
+def _log_at(level: str) -> None:
+    logging.basicConfig(level=LEVELS[level], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if level != "trace":  # gRPC tells every event loop turn at debug
+        logging.getLogger("grpc").setLevel(max(LEVELS[level], logging.WARNING))
 
 
 def _reject(lines: Sequence[str]) -> int:

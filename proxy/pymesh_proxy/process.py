@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any
 from pymesh.tasks import spawn
 from pymesh.xds import types
 
-from .discovery.channel import Channels
+from .check import Checked, check
 from .discovery.client import ADS, Client
 from .discovery.configuration import Configuration, Stage
 from .discovery.secrets import SecretStreams
 from .discovery.status import Status
 from .drain import Life, drain
 from .garbage import Freezer
-from .identity import LOCAL_SERVICES, make_identity
+from .identity import make_identity
 from .launch import Launch
 
 if TYPE_CHECKING:
     from pymesh_certs.workload import WorkloadIdentity
 
-    from .assembly import Assembly, Static
+    from .assembly import Assembly
 
 _log = logging.getLogger("pymesh.proxy")
 
@@ -35,16 +35,15 @@ async def validate(launch: Launch) -> None:
     """Compile everything and open nothing; raises ConfigError."""
     assembly = _assemble(launch)
     try:
-        Process(launch, assembly).check()
+        check(launch, assembly)
     finally:
         await assembly.sinks.close()
 
 
 async def serve(launch: Launch) -> None:
     """Run one worker until it is told to stop; raises ConfigError or StartupError when it cannot start."""
-    process = Process(launch, _assemble(launch))
-    process.check()
-    await process.run()
+    assembly = _assemble(launch)
+    await Process(launch, assembly, check(launch, assembly)).run()
 
 
 def _assemble(launch: Launch) -> "Assembly":
@@ -57,17 +56,19 @@ def _assemble(launch: Launch) -> "Assembly":
 class Process:
     """The parts of one worker in their order of life."""
 
-    def __init__(self, launch: Launch, assembly: "Assembly") -> None:
+    def __init__(self, launch: Launch, assembly: "Assembly", checked: Checked) -> None:
+        loop = asyncio.get_running_loop()
+        plan = launch.plan
         self.launch = launch
         self.life = Life(_LISTENERS)
         self.status = Status()
         self._assembly = assembly
         self._runtime = assembly.runtime
-        self._static: Static | None = None
+        self._static = checked.static
+        self._channels = checked.channels
         self._stopping = asyncio.Event()
         self._drain: asyncio.Task[Any] | None = None
-        loop = asyncio.get_running_loop()
-        plan = launch.plan
+        self._freezer = Freezer(loop.call_later)
         dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
         self.configuration = Configuration(
             self._runtime,
@@ -75,19 +76,11 @@ class Process:
             status=self.status,
             schedule=loop.call_later,
             dynamic={url: fetch for url, fetch in dynamic.items() if fetch is not None},
-            local_services=LOCAL_SERVICES if launch.settings else frozenset(),
+            origins=checked.origins,
         )
-        self._freezer = Freezer(loop.call_later)
 
     def __repr__(self) -> str:
         return f"<Process {self.life!r} {self.configuration!r}>"
-
-    def check(self) -> None:
-        """Compile the static resources; raises ConfigError before anything is opened."""
-        plan = self.launch.plan
-        self._static = self._assembly.compile(plan.bootstrap)
-        if plan.ads is not None:
-            self._channels().check(plan.ads, "dynamic_resources.ads_config.grpc_services[0]")
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain; raises StartupError or ConfigError when it cannot start."""
@@ -104,7 +97,6 @@ class Process:
         self._stopping.set()
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
-        assert self._static is not None, "check() comes first"
         for note in self.launch.plan.notes:
             _log.warning("bootstrap: %s", note)
         stack.push_async_callback(self._assembly.sinks.close)
@@ -128,14 +120,16 @@ class Process:
             life=self.life,
             discovery=self.status,
             bootstrap=self.launch.plan.bootstrap,
+            warming=self.configuration.warming,
             stop=self.stop,
+            reopen_logs=self._assembly.sinks.reopen,
         )
         await admin.start(*address)
         stack.push_async_callback(admin.stop)
 
     def _subscribe(self, stack: contextlib.AsyncExitStack) -> None:
         """Prepare the streams; what is wanted on them follows from the configuration."""
-        secrets = SecretStreams(self.configuration, self._channels().open, self.launch.plan.node, self.status)
+        secrets = SecretStreams(self.configuration, self._channels.open, self.launch.plan.node, self.status)
         stack.callback(secrets.close)
         stack.callback(self._freezer.close)
         self.configuration.on_change += [self._advance, secrets.refresh, self._freezer.soon]
@@ -154,7 +148,7 @@ class Process:
             return
         client = Client(
             self.launch.plan.ads,
-            open_channel=self._channels().open,
+            open_channel=self._channels.open,
             methods=ADS,
             subscribe=types.PUSH_ORDER,
             consumer=self.configuration,
@@ -165,10 +159,6 @@ class Process:
         )
         self.configuration.on_change.append(client.refresh)
         await client.run()
-
-    def _channels(self) -> Channels:
-        assert self._static is not None, "check() comes first"
-        return Channels({held.name: held.config for held in self._static.clusters}, self._runtime.secrets.get)
 
     def _advance(self) -> None:
         """Tell the life of the process how far the configuration is."""

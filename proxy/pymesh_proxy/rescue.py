@@ -48,14 +48,23 @@ _GRPC_STATUS = {400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 50
 """HTTP to gRPC status, Envoy's map for local replies; anything else is UNKNOWN (2)."""
 
 
-def reply(cause: Cause, *, status: int = 0, body: bytes = b"", details: str = "", reason: str = "", retried: bool = False) -> LocalReply:
+def reply(
+    cause: Cause,
+    *,
+    status: int = 0,
+    body: bytes = b"",
+    details: str = "",
+    reason: str = "",
+    retried: bool = False,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+) -> LocalReply:
     """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does."""
     row = _TABLE[cause]
     text = details or row.details
     if reason and text.endswith("}"):
         text = f"{text[:-1]}|{reason.replace(' ', '_')}}}"
     flags = f"URX,{row.flags}" if retried and row.flags else row.flags
-    return LocalReply(status=status or row.status, body=body or row.body, flags=flags, details=text, headers=row.headers)
+    return LocalReply(status=status or row.status, body=body or row.body, flags=flags, details=text, headers=row.headers + headers)
 
 
 def grpc_form(answer: LocalReply) -> LocalReply:

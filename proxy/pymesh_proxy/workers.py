@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -130,26 +131,28 @@ async def _supervise(launch: Launch, arguments: Sequence[str], directory: Path) 
     sockets = [directory / f"worker-{index}.sock" for index in range(launch.concurrency)]
     supervisor = Supervisor(lambda index: _exec(arguments, sockets[index]), launch.concurrency)
     loop = asyncio.get_running_loop()
+    forward = partial(_forward, supervisor, patience=launch.drain_time + KILL_AFTER)
     async with contextlib.AsyncExitStack() as stack:
         for number in FORWARDED:
-            loop.add_signal_handler(number, _forward, supervisor, number, launch.drain_time + KILL_AFTER)
+            loop.add_signal_handler(number, forward, number)
             stack.callback(loop.remove_signal_handler, number)
         if launch.plan.admin is not None:
-            from .front import Front
+            from .admin.front import Front
 
-            front = Front(sockets)
+            front = Front(sockets, stop=partial(forward, signal.SIGTERM))
             await front.start(*launch.plan.admin)
             stack.push_async_callback(front.stop)
         return await supervisor.run()
 
 
-def _forward(supervisor: Supervisor, number: int, patience: float) -> None:
+def _forward(supervisor: Supervisor, number: int, *, patience: float) -> None:
     supervisor.forward(number)
     if number != signal.SIGUSR1:
         asyncio.get_running_loop().call_later(patience, supervisor.kill)
 
 
 async def _exec(arguments: Sequence[str], socket: Path) -> Child:
-    """A worker; it notices by the end of its standard input that the parent is gone, however that came about."""
+    """A worker. The end of its standard input tells it that the parent is gone, however that came about; a session of its
+    own keeps the terminal's Ctrl-C from it, which the parent passes on."""
     command = [sys.executable, "-m", "pymesh_proxy.main", *arguments, "--worker", str(socket)]
-    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, start_new_session=True)

@@ -36,7 +36,7 @@ def inbound_cluster(port: int) -> str:
 def parse_cluster(name: str) -> ClusterName | None:
     """The parts of a cluster's name, or None when it has not Istio's form."""
     parts = name.split("|")
-    if len(parts) != 4 or parts[0] not in ("outbound", "inbound") or not parts[1].isdigit():
+    if len(parts) != 4 or parts[0] not in ("outbound", "inbound") or not parts[1].isdecimal():
         return None
     return ClusterName(parts[0], int(parts[1]), parts[2], parts[3])
 

@@ -19,7 +19,7 @@ from pymesh.bootstrap import envoy as bootstrap
 from pymesh.bootstrap.environment import InvalidEnvironment, Settings
 from pymesh.xds import node
 
-from .. import enrol, files
+from .. import enrol, files, keys
 from ..errors import AgentError, FileUnusable
 from .envoy import Envoy, Stop, command
 from .sds import SdsServer
@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 async def _run(settings: Settings, sds_path: Path, given: Sequence[str]) -> int:
-    """Identity first, then the socket, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
+    """The socket, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
+    keys.keep_out_of_core_dumps()
     path = _write_bootstrap(settings, sds_path)
     envoy = Envoy(
         command(settings, path, given),

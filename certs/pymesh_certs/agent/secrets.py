@@ -21,16 +21,24 @@ class Secrets:
         self.version = 0
         self.watchers: set[asyncio.Event] = set()
         self._secrets: dict[str, Any] = {}
+        self._versions: dict[str, int] = {}
 
     def put(self, bundle: Bundle) -> None:
-        """Serve a new certificate and its roots."""
+        """Serve a new certificate and its roots. A secret keeps its version when it is the same as before, as roots mostly are."""
         self.version += 1
-        self._secrets = {names.WORKLOAD_SECRET: _certificate(bundle), names.ROOT_SECRET: _roots(bundle)}
+        for secret in (_certificate(bundle), _roots(bundle)):
+            if self._secrets.get(secret.name) != secret:
+                self._secrets[secret.name] = secret
+                self._versions[secret.name] = self.version
         for watcher in self.watchers:
             watcher.set()
 
     def get(self, name: str) -> Any | None:
         return self._secrets.get(name)
+
+    def version_of(self, name: str) -> int:
+        """When the secret last changed; 0 for one that does not exist."""
+        return self._versions.get(name, 0)
 
 
 class SotwSession:
@@ -51,14 +59,15 @@ class SotwSession:
 
     def answer(self) -> Any | None:
         """The next message to send, None when the stream knows all."""
-        due = (self._names, self._secrets.version)
+        version = max(map(self._secrets.version_of, self._names), default=0)
+        due = (self._names, version)
         if not self._names or due == self._told or not self._secrets.version:
             return None
         self._told = due
         self._nonce += 1
         found = [secret for name in self._names if (secret := self._secrets.get(name)) is not None]
         return proto.discovery.DiscoveryResponse(
-            version_info=str(self._secrets.version),
+            version_info=str(version),
             resources=[proto.pack(secret) for secret in found],
             type_url=types.SECRET,
             nonce=str(self._nonce),
@@ -66,32 +75,33 @@ class SotwSession:
 
 
 class DeltaSession:
-    """One DeltaSecrets stream: the version of each subscribed secret that it was told; an empty one for not yet."""
+    """One DeltaSecrets stream: the version of each subscribed secret that it was told; -1 for not yet."""
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._told: dict[str, str] = {}
+        self._told: dict[str, int] = {}
         self._nonce = 0
 
     def request(self, request: Any) -> None:
         """Take a change of subscription, ACK or NACK. Subscribing again asks for the secret again."""
         _note_refusal(request)
-        self._told.update(dict.fromkeys(request.resource_names_subscribe, ""))
+        self._told.update(dict.fromkeys(request.resource_names_subscribe, -1))
         for name in request.resource_names_unsubscribe:
             self._told.pop(name, None)
 
     def answer(self) -> Any | None:
         """The next message to send, None when the stream knows all."""
-        version = str(self._secrets.version)
-        due = [name for name, told in self._told.items() if told != version]
+        due = {name: version for name, told in self._told.items() if told != (version := self._secrets.version_of(name))}
         if not due or not self._secrets.version:
             return None
-        self._told.update(dict.fromkeys(due, version))
+        self._told.update(due)
         self._nonce += 1
         found = {name: secret for name in due if (secret := self._secrets.get(name)) is not None}
         return proto.discovery.DeltaDiscoveryResponse(
-            system_version_info=version,
-            resources=[proto.discovery.Resource(name=name, version=version, resource=proto.pack(secret)) for name, secret in found.items()],
+            system_version_info=str(self._secrets.version),
+            resources=[
+                proto.discovery.Resource(name=name, version=str(due[name]), resource=proto.pack(secret)) for name, secret in found.items()
+            ],
             removed_resources=[name for name in due if name not in found],
             type_url=types.SECRET,
             nonce=str(self._nonce),

@@ -18,6 +18,8 @@ _CLUSTER = proto.cluster.Cluster
 _PASSTHROUGH_SOURCE = proto.address.SocketAddress(address="127.0.0.6", port_value=0)
 """The source address of connections to the application, which capture rules let pass instead of sending them back to the sidecar."""
 
+_PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
+
 
 def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
     """Every cluster of a proxy, by name."""
@@ -47,7 +49,7 @@ def _outbound(scope: Scope) -> dict[str, Built]:
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
     key = ("cluster", service.namespace, service.host, port, subset, id(rule))
-    return scope.snapshot.cached(key, lambda: (_service_cluster(scope, service, port, subset, rule),))[0]
+    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule))
 
 
 def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
@@ -112,11 +114,7 @@ def _blackhole() -> Any:
 
 def _passthrough(snapshot: Snapshot) -> Any:
     message = _original(names.PASSTHROUGH_CLUSTER, snapshot)
-    options = proto.http_options.HttpProtocolOptions()
-    options.common_http_protocol_options.idle_timeout.CopyFrom(proto.duration(300))
-    options.use_downstream_protocol_config.http_protocol_options.SetInParent()
-    options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
-    message.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].CopyFrom(proto.pack(options))
+    policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE)
     return message
 
 

@@ -42,7 +42,7 @@ class Claims:
             kept = tuple(name for name in route.server_names if not any((name, block) in self._taken for block in blocks))
             self._taken.update((name, block) for name in kept for block in blocks)
             return replace(route, server_names=kept) if kept else None
-        free = tuple(block for block in blocks if ("", block) not in self._taken)
+        free = tuple(block for block in dict.fromkeys(blocks) if ("", block) not in self._taken)
         self._taken.update(("", block) for block in free)
         return replace(route, blocks=free if route.blocks else ()) if free else None
 

@@ -18,7 +18,8 @@ _POINT = proto.endpoint_components
 
 def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]:
     """The assignments of a scope by cluster name; all of them when `wanted` is None."""
-    return scope.cached(("endpoints", wanted), lambda: _assignments(scope, _names(scope) if wanted is None else wanted))
+    found = scope.cached(("endpoints",), lambda: dict(_all(scope)))
+    return found if wanted is None else {name: found[name] for name in wanted if name in found}
 
 
 def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
@@ -37,30 +38,18 @@ def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Ru
     return assigned
 
 
-def _assignments(scope: Scope, wanted: Iterable[str]) -> dict[str, Built]:
-    found = ((name, _shared(scope, name)) for name in wanted)
-    return {name: built for name, built in found if built}
-
-
-def _names(scope: Scope) -> Iterable[str]:
+def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
     for service, port in scope.ports():
         if service.resolution == "STATIC":
             rule = scope.rule(service)
             for subset in ("", *(rule.subsets if rule else ())):
-                yield names.outbound_cluster(service.host, port.number, subset)
+                yield names.outbound_cluster(service.host, port.number, subset), _shared(scope, service, port, subset, rule)
 
 
-def _shared(scope: Scope, name: str) -> Built | None:
-    parts = names.parse_cluster(name)
-    service = scope.services.get(parts.host) if parts and parts.direction == "outbound" else None
-    port = service.port(parts.port) if service and parts else None
-    if parts is None or service is None or port is None or service.resolution != "STATIC":
-        return None
-    rule = scope.rule(service)
-    if parts.subset and (rule is None or parts.subset not in rule.subsets):
-        return None
-    key = ("endpoints", service.namespace, name, id(rule))
-    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, parts.subset, rule)))
+def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built:
+    """The assignment as every client gets it whom the same rule governs."""
+    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule))
+    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule)))
 
 
 def _rule_says_mutual(rule: Rule | None, port: Port, subset: str) -> bool | None:

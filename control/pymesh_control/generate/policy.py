@@ -62,8 +62,8 @@ def connect(message: Any, policy: Policy | None, mesh: Mesh) -> None:
         _set(keepalive.keepalive_interval, tcp.tcp_keepalive.interval)
 
 
-def speak(message: Any, protocol: Protocol, policy: Policy | None = None) -> None:
-    """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none."""
+def speak(message: Any, protocol: Protocol, policy: Policy | None = None, idle_timeout: float = 0.0) -> None:
+    """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds."""
     if not protocol.may_be_http:
         return
     options = proto.http_options.HttpProtocolOptions()
@@ -74,15 +74,16 @@ def speak(message: Any, protocol: Protocol, policy: Policy | None = None) -> Non
         options.explicit_http_config.http2_protocol_options.SetInParent()
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
-    _limit(options, policy)
+    _limit(options, policy, idle_timeout)
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
 
 
-def _limit(options: Any, policy: Policy | None) -> None:
+def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
     tcp, http = _pools(policy)
     common = options.common_http_protocol_options
-    if http and http.idle_timeout:
-        common.idle_timeout.CopyFrom(proto.duration(http.idle_timeout))
+    idle_timeout = (http and http.idle_timeout) or idle_timeout
+    if idle_timeout:
+        common.idle_timeout.CopyFrom(proto.duration(idle_timeout))
     if http and http.max_requests_per_connection:
         common.max_requests_per_connection.value = http.max_requests_per_connection
     if tcp and tcp.max_connection_duration:

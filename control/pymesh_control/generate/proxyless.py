@@ -18,7 +18,7 @@ from . import endpoints, secure
 from .built import Built, pack
 from .common import ADS, extension
 from .routes import Place, default_route, virtual_routes
-from .scope import Scope
+from .scope import Scope, port_number
 
 _CLUSTER = proto.cluster.Cluster
 _ROUTE = proto.route_components
@@ -40,20 +40,20 @@ def clusters(scope: Scope, wanted: Iterable[str]) -> dict[str, Built]:
 
 
 def _each(scope: Scope, wanted: Iterable[str], make: Callable[[Scope, str], Any | None]) -> dict[str, Built]:
-    made = ((name, scope.cached((make, name), partial(_packed, make, scope, name))[0]) for name in wanted)
+    made = ((name, scope.cached((make, name), partial(_packed, make, scope, name))) for name in wanted)
     return {name: built for name, built in made if built}
 
 
-def _packed(make: Callable[[Scope, str], Any | None], scope: Scope, name: str) -> tuple[Built | None]:
+def _packed(make: Callable[[Scope, str], Any | None], scope: Scope, name: str) -> Built | None:
     message = make(scope, name)
-    return (None if message is None else pack(message),)
+    return None if message is None else pack(message)
 
 
 def _listener(scope: Scope, name: str) -> Any | None:
     host, _, number = name.rpartition(":")
-    if not number.isdigit() or _find(scope, host, int(number)) is None:
+    if _find(scope, host, port_number(number)) is None:
         return None
-    rds = proto.hcm.Rds(route_config_name=names.outbound_cluster(host, int(number)), config_source=ADS)
+    rds = proto.hcm.Rds(route_config_name=names.outbound_cluster(host, port_number(number)), config_source=ADS)
     router = proto.hcm.HttpFilter(**extension("envoy.filters.http.router", proto.router.Router()))
     manager = proto.hcm.HttpConnectionManager(rds=rds, http_filters=[router])
     return proto.listener.Listener(name=name, api_listener={"api_listener": proto.pack(manager)})

@@ -43,7 +43,7 @@ class Scope:
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
-        return self.cached(("rule", service.namespace, service.host), lambda: (self._find_rule(service),))[0]
+        return self.cached(("rule", service.namespace, service.host), lambda: self._find_rule(service))
 
     def _find_rule(self, service: Service) -> Rule | None:
         return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))
@@ -64,6 +64,12 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     labels = tuple(sorted((key, value) for key, value in view.labels.items() if key in snapshot.label_keys))
     return Scope(snapshot, view.namespace, labels, view.type, view.flavor)
+
+
+def port_number(text: str) -> int:
+    """The port that a resource name spells, or 0: names come from clients, and only one spelling of each port counts."""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+    return number if str(number) == text and number <= 65535 else 0
 
 
 def alternative_names(service: Service, namespace: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from ..model.service import Port, Service
 from ..model.virtual import MESH
 from .built import Built, pack
 from .routes import Place, default_route, virtual_routes
-from .scope import Scope, alternative_names
+from .scope import Scope, alternative_names, port_number
 
 _ROUTE = proto.route_components
 _MESH = frozenset({MESH})
@@ -20,18 +20,18 @@ _LEGACY_PORT = 80
 
 def route_configuration(scope: Scope, name: str) -> Built | None:
     """The route configuration of a name (`8080`, `<fqdn>:8080`, `http_proxy`), or None when there can be none."""
-    return scope.cached(("route", name), lambda: (_make(scope, name),))[0]
+    return scope.cached(("route", name), lambda: _make(scope, name))
 
 
 def _make(scope: Scope, name: str) -> Built | None:
     if name == names.HTTP_PROXY_ROUTE:
         return pack(_configuration(name, [*_proxy_hosts(scope), _otherwise(scope)]))
-    if name.isdigit():
-        declared = _deduplicated(_port_hosts(scope, int(name)))
+    if number := port_number(name):
+        declared = _deduplicated(_port_hosts(scope, number))
         return pack(_configuration(name, [*declared, _otherwise(scope)], ignore_port=True))
     host, _, port = name.rpartition(":")
     service = scope.services.get(host)
-    known = service.port(int(port)) if service and port.isdigit() else None
+    known = service.port(port_number(port)) if service else None
     if service is None or known is None:
         return None
     return pack(_configuration(name, [_virtual_host(scope, service, known, ["*"])], ignore_port=True))

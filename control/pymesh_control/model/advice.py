@@ -12,7 +12,7 @@ from .protocol import Protocol, of_port
 from .service import full_name, is_address
 from .support import Path, problem_at, walk
 from .virtual import MESH
-from .workload import selects
+from .workload import Workload, selects
 
 if TYPE_CHECKING:
     from .snapshot import Snapshot
@@ -23,6 +23,7 @@ _ROUTES = ("http[].route[].destination", "tls[].route[].destination", "tcp[].rou
 def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Problem]:
     """What a person should look at, with the mesh as it is in `snapshot`."""
     accepted = list(resources)
+    named = [workload for workload in snapshot.workloads if not is_address(workload.ip)]
     gateways = {f"{one.namespace}/{one.name}" for one in accepted if one.kind == "Gateway"}
     found: list[Problem] = []
     for resource in accepted:
@@ -33,7 +34,7 @@ def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Proble
             found += _of_subsets(resource, snapshot)
         elif resource.kind == "ServiceEntry":
             found += _of_ports(resource)
-            found += _of_instances(resource, snapshot)
+            found += _of_instances(resource, named)
     return [*found, *_of_servers(accepted), *_of_settings(accepted)]
 
 
@@ -106,12 +107,11 @@ def _of_settings(resources: Iterable[Resource]) -> Iterator[Problem]:
         yield _warning(resource, (), "the mesh is configured already: this one is not used")
 
 
-def _of_instances(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
-    """Selected workloads that a STATIC service cannot use, as it needs addresses."""
+def _of_instances(resource: Resource, named: Iterable[Workload]) -> Iterator[Problem]:
+    """Selected workloads that a STATIC service cannot use, as they have no address but a name."""
     if resource.spec.resolution is None or resource.spec.resolution.value != "STATIC" or not resource.spec.workload_selector:
         return
-    for workload in snapshot.workloads:
-        chosen = workload.namespace == resource.namespace and selects(resource.spec.workload_selector.labels, workload.labels)
-        if chosen and not is_address(workload.ip):
+    for workload in named:
+        if workload.namespace == resource.namespace and selects(resource.spec.workload_selector.labels, workload.labels):
             text = f"workload {workload.name} has no IP address but {workload.ip!r}: it is left out, as resolution STATIC asks no DNS"
             yield _warning(resource, ("resolution",), text)

@@ -30,10 +30,15 @@ class Snapshot:
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
-        """The value made for `key` from this snapshot, made once. The key must hold all that `make` reads besides the snapshot."""
+        """The value made for `key` from this snapshot, made once. The key must hold all that `make` reads besides the snapshot.
+
+        None is not kept: clients may ask for any name, and what is not there must not fill memory.
+        """
         found: T | None = self._cache.get(key)
         if found is None:
-            found = self._cache[key] = make()
+            found = make()
+            if found is not None:
+                self._cache[key] = found
         return found
 
     def visible(self, namespace: str) -> Mapping[str, service.Service]:

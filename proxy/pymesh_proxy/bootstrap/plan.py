@@ -21,7 +21,7 @@ _HARMLESS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A bootstrap that can be honoured as far as one can tell without compiling its resources."""
+    """A bootstrap as far as it can be understood without compiling its resources."""
 
     node: Any
     bootstrap: Any = field(repr=False)
@@ -33,10 +33,12 @@ class Plan:
     listeners: Fetch | None = None
     notes: tuple[str, ...] = ()
     """What was accepted without effect; for the log."""
+    problems: tuple[Problem, ...] = ()
+    """What cannot be honoured; told together with the problems of the static resources."""
 
 
 def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> Plan:
-    """Check a Bootstrap and apply the flags; raises ConfigError with every problem."""
+    """Check a Bootstrap and apply the flags."""
     problems: list[Problem] = []
     present = {descriptor.name for descriptor, _ in bootstrap.ListFields()}
     problems += [Problem(name, "not supported") for name in sorted(present - _HONOURED - _HARMLESS.keys())]
@@ -45,8 +47,6 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
     ads, clusters, listeners = _dynamic(problems, bootstrap.dynamic_resources)
     if (ads or clusters or listeners) and not (node.id and node.cluster):
         problems.append(Problem("node", "id and cluster are required; set them here or by --service-node and --service-cluster"))
-    if problems:
-        raise ConfigError(*problems)
     return Plan(
         node=node,
         bootstrap=bootstrap,
@@ -55,6 +55,7 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
         clusters=clusters,
         listeners=listeners,
         notes=tuple(f"{name} has no effect: {_HARMLESS[name]}" for name in sorted(present & _HARMLESS.keys())),
+        problems=tuple(problems),
     )
 
 

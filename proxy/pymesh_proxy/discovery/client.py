@@ -56,10 +56,10 @@ class Consumer(Protocol):
 
     def wanted(self, type_url: str) -> frozenset[str] | None: ...
 
-    def prepare(self, update: Update) -> Mapping[str, Any]:
+    async def prepare(self, update: Update) -> Mapping[str, Any]:
         """Compile; raises ConfigError."""
 
-    def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
+    async def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
         """Use; raises ConfigError only when nothing was changed."""
 
     async def settle(self) -> None: ...
@@ -161,7 +161,7 @@ class Client:
         status.update_attempt += 1
         try:
             update = subscription.read(response)
-            self._consumer.apply(update, self._consumer.prepare(update))
+            await self._consumer.apply(update, await self._consumer.prepare(update))
         except ConfigError as error:
             status.update_rejected += 1
             status.last_error = str(error)

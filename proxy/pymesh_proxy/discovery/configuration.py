@@ -2,7 +2,7 @@
 
 A response is compiled whole before anything changes and is then applied whole, or refused whole (Envoy applies the good
 resources of a bad response). A changed cluster is warm at once when its assignment is already held; Envoy waits 15 s for
-a fresh one before it does the same. Everything here is synchronous but for `settle`, since binding a listener is not.
+a fresh one before it does the same.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ from pymesh.tasks import spawn
 from pymesh.xds import types
 
 from ..errors import ConfigError, Problem, StartupError
+from .fairness import Slices
+from .origins import Origins
 from .references import Need, Reference, references_of
 from .roster import Held, Roster
 from .source import Fetch, GrpcSource
@@ -51,9 +53,9 @@ class Configuration:
         status: Status,
         schedule: Schedule,
         dynamic: Mapping[str, Fetch],
-        local_services: frozenset[str] = frozenset(),
+        origins: Origins | None = None,
     ) -> None:
-        """`dynamic` says where clusters and listeners come from, by type URL; secrets of `local_services` are held by the process."""
+        """`dynamic` says where clusters and listeners come from, by type URL."""
         self.stage = Stage.CLUSTERS
         self.on_change: list[Callable[[], None]] = []
         self._runtime = runtime
@@ -61,7 +63,7 @@ class Configuration:
         self._status = status
         self._schedule = schedule
         self._dynamic = dynamic
-        self._local_services = local_services
+        self._origins = origins or Origins()
         self._rosters = {types.CLUSTER: Roster(), types.LISTENER: Roster()}
         self._assignments: dict[str, Any] = {}
         self._present: set[Need] = set()
@@ -92,17 +94,18 @@ class Configuration:
         """The secrets to fetch from services of their own."""
         wanted: dict[GrpcSource, set[str]] = {}
         for one in self._references():
-            if one.fetch.service is not None and not self._is_local(one):
+            if one.fetch.service is not None and not self._origins.is_own(one):
                 wanted.setdefault(one.fetch.service, set()).add(one.need.name)
         return {source: frozenset(names) for source, names in wanted.items()}
+
+    def warming(self, type_url: str) -> list[Any]:
+        """The accepted clusters or listeners that do not serve yet, as protobufs; for /config_dump."""
+        roster = self._rosters.get(type_url)
+        return [held.message for held in roster.warming.values()] if roster is not None else []
 
     def _references(self) -> Iterable[Reference]:
         for roster in self._rosters.values():
             yield from roster.references()
-
-    def _is_local(self, reference: Reference) -> bool:
-        service = reference.fetch.service
-        return service.cluster in self._local_services if service is not None else not reference.fetch.ads
 
     async def start(self, clusters: Iterable[Held], listeners: Iterable[Held]) -> None:
         """Take the static resources and begin to wait for the dynamic ones; raises ConfigError, and StartupError for a taken port."""
@@ -117,12 +120,14 @@ class Configuration:
             await self._runtime.listeners.put(held.config)
         await self.settle()
 
-    def prepare(self, update: Update) -> dict[str, Any]:
+    async def prepare(self, update: Update) -> dict[str, Any]:
         """Compile a response, changing nothing; raises ConfigError with `type name: field path: sentence` for each problem."""
         kind = types.MESSAGES[update.type_url].DESCRIPTOR.name
         prepared: dict[str, Any] = {}
         problems: list[Problem] = []
+        slices = Slices()
         for name, message in self._relevant(update).items():
+            await slices.breathe()
             try:
                 prepared[name] = self._compile(update.type_url, name, message)
             except ConfigError as error:
@@ -131,13 +136,13 @@ class Configuration:
             raise ConfigError(*problems)
         return prepared
 
-    def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
+    async def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
         """Put a prepared response into use; listeners that are ready wait for `settle`."""
         match update.type_url:
             case types.CLUSTER | types.LISTENER:
                 self._replace(update, prepared)
             case types.ENDPOINT:
-                self._assign(prepared)
+                await self._assign(prepared)
             case types.ROUTE:
                 for table in prepared.values():
                     self._runtime.routes.put(table)
@@ -159,10 +164,12 @@ class Configuration:
             self._remove(update.type_url, name)
         self._arrived(Need(update.type_url, ""))
 
-    def _assign(self, assignments: Mapping[str, Any]) -> None:
+    async def _assign(self, assignments: Mapping[str, Any]) -> None:
         self._assignments |= assignments
         served = self._clusters.served()
+        slices = Slices()
         for name, assignment in assignments.items():
+            await slices.breathe()
             if Need(types.ENDPOINT, name) in served:
                 self._runtime.clusters.assign(assignment)
 
@@ -190,8 +197,10 @@ class Configuration:
         compiled = self._compilers[type_url](message)
         if type_url not in self._rosters:
             return compiled
-        config = dataclasses.replace(compiled, added_via_api=True)
-        return Held(name=name, message=message, config=config, references=references_of(message))
+        references = references_of(message)
+        if problems := self._origins.check(references):
+            raise ConfigError(*problems)
+        return Held(name=name, message=message, config=dataclasses.replace(compiled, added_via_api=True), references=references)
 
     def _stage(self, type_url: str, held: Held) -> None:
         missing = [one for one in held.references if not self._has(one)]

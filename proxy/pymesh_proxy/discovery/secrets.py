@@ -70,11 +70,11 @@ class _OneService:
     def wanted(self, type_url: str) -> frozenset[str] | None:
         return self._configuration.wanted_secrets().get(self._source, frozenset()) if type_url == types.SECRET else None
 
-    def prepare(self, update: Update) -> Mapping[str, Any]:
-        return self._configuration.prepare(update)
+    async def prepare(self, update: Update) -> Mapping[str, Any]:
+        return await self._configuration.prepare(update)
 
-    def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
-        self._configuration.apply(update, prepared)
+    async def apply(self, update: Update, prepared: Mapping[str, Any]) -> None:
+        await self._configuration.apply(update, prepared)
 
     async def settle(self) -> None:
         await self._configuration.settle()

@@ -21,81 +21,76 @@ if TYPE_CHECKING:
     from ..upstream.cluster import Cluster, Endpoint
     from .h1_client import ClientConnection
 
+# Enum members as globals: the hot path looks them up some twenty times a request.
+_CONNECTING, _WAITING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.WAITING, Phase.ANSWERING, Phase.DONE
+_ORIGINAL_DST = Discovery.ORIGINAL_DST
+
 _UNROUTED_BUFFER = 1024 * 1024
 """Bytes of a body held while no cluster is known whose limit would apply (Envoy's per_connection_buffer_limit_bytes)."""
 
 
 class Attempts(UpstreamStream):
-    """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
+    """The tries of one exchange. `Router` decides what is tried and what becomes of the answer.
 
-    __slots__ = (
-        "_active", "_body", "_body_size", "_complete", "_connection", "_downstream", "_endpoint", "_expires", "_forward",
-        "_held", "_options", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_upgrade", "_wire_head",
-        "chunked", "exchange", "phase",
-    )  # fmt: skip
+    What most exchanges never set stands in the class, so that making one is cheap.
+    """
+
+    phase = Phase.ROUTING
+    complete = False
+    """Whether the request has been received to its end."""
+    _body: list[bytes] | None = None
+    """The request's body so far, kept while another attempt may need it or no connection has it yet."""
+    _body_size = 0
+    _held = False
+    """Whether the client has been told to stop sending until there is a connection."""
+    _connection: "ClientConnection | None" = None
+    _endpoint: "Endpoint | None" = None
+    _forward: Forward | None = None
+    _target_edit: Edit | None = None
+    _tried: "list[Endpoint] | None" = None
+    _retries = 0
+    _wire_head = b""
+    _sent_at = 0.0
+    _expires = NEVER
+    _try_expires = NEVER
+    _active = 0.0
+    """Loop time of the last sign of life."""
 
     def __init__(
-        self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, *, chunked: bool, upgrade: bytes
+        self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, chunked: bool, upgrade: bytes
     ) -> None:
         self._runtime = runtime
         self._options = options
         self._downstream = downstream
         self.exchange = exchange
-        self.phase = Phase.ROUTING
         self.chunked = chunked
         """The request's body came in chunks and goes on in chunks."""
-        self._upgrade = upgrade
-        """The upgrade token to pass on, empty for an ordinary request."""
-        self._complete = False
-        self._body: list[bytes] | None = None
-        """The request's body so far, kept while another attempt may need it or no connection has it yet."""
-        self._body_size = 0
-        self._held = False
-        self._connection: ClientConnection | None = None
-        self._endpoint: Endpoint | None = None
-        self._forward: Forward | None = None
-        self._target_edit: Edit | None = None
-        self._tried: list[Endpoint] | None = None
-        self._retries = 0
-        self._wire_head = b""
-        self._sent_at = 0.0
-        self._expires = NEVER
-        self._try_expires = NEVER
-        self._active = 0.0
+        self.upgrade = upgrade
+        """The protocol switch that the request asks for, in lower case; empty for none."""
 
     @abstractmethod
     def give_up(self, cause: Cause, reason: str) -> None:
         """No further attempt: the exchange ends with what this cause means."""
 
-    @property
-    def request_complete(self) -> bool:
-        return self._complete
-
-    @property
-    def expects_body(self) -> bool:
-        """Whether the answer may carry one."""
-        return self.exchange.head.method != b"HEAD"
+    @abstractmethod
+    def before_retry(self) -> None:
+        """Another attempt is coming; its head may differ (x-envoy-attempt-count)."""
 
     @property
     def head(self) -> RequestHead:
         return self.exchange.head
 
     @property
-    def upgrade(self) -> bytes:
-        """The protocol switch that the request asks for and that may be passed on; empty for none."""
-        return self._upgrade
-
-    @property
     def answering(self) -> bool:
         """Whether an answer has begun to go down."""
-        return self.phase >= Phase.ANSWERING
+        return self.phase >= _ANSWERING
 
     def body(self, data: bytes) -> None:
         """A piece of the request's body."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
         self._active = self._runtime.loop.time()
-        if self.phase is Phase.DONE:
+        if self.phase is _DONE:
             return
         if self._body is not None or self._connection is None:
             self._keep(data)
@@ -120,32 +115,36 @@ class Attempts(UpstreamStream):
 
     def end(self) -> None:
         """The request is complete."""
-        self._complete = True
-        if self.phase is Phase.DONE:
+        self.complete = True
+        if self.phase is _DONE:
             return
         if self._connection is not None and self.chunked:
             self._connection.write(wire.LAST_CHUNK)
         if self._forward is not None:
-            self._start_clock(self._runtime.loop.time())
+            self.start_clock(self._runtime.loop.time())
 
     def attempt(self) -> None:
+        """Pick an endpoint and ask its pool for a connection."""
         exchange = self.exchange
         cluster = exchange.cluster
+        forward = self._forward
         assert cluster is not None
-        assert self._forward is not None
-        policy = self._forward.retry
-        endpoint = self._pick(cluster)
+        assert forward is not None
+        plain = cluster.config.discovery is not _ORIGINAL_DST and self._tried is None
+        endpoint = cluster.pick() if plain else self._pick(cluster)
         if endpoint is None:
             self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
             return
         self._endpoint = exchange.endpoint = endpoint
-        if policy is not None and policy.per_try_timeout and self._complete:
+        policy = forward.retry
+        if policy is not None and policy.per_try_timeout and self.complete:
             self._try_expires = self._runtime.loop.time() + policy.per_try_timeout
             self._arm(self._runtime.loop.time())
-        self._runtime.pools.of(cluster, endpoint).acquire(self)
+        pool = endpoint.pool or self._runtime.pools.of(cluster, endpoint)
+        pool.acquire(self)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
-        if cluster.config.discovery is Discovery.ORIGINAL_DST:
+        if cluster.config.discovery is _ORIGINAL_DST:
             return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.original_destination)
         policy = self._forward.retry if self._forward else None
         if self._tried and policy is not None and policy.avoid_previous_hosts:
@@ -156,30 +155,35 @@ class Attempts(UpstreamStream):
         """The pool gave a connection: send what there is of the request."""
         exchange = self.exchange
         endpoint = self._endpoint
+        cluster = exchange.cluster
         assert endpoint is not None
+        assert cluster is not None
         self._connection = connection
-        self.phase = Phase.WAITING
+        self.phase = _WAITING
         exchange.upstream_local_address = connection.local_address
         endpoint.rq_active += 1
         endpoint.rq_total += 1
-        cluster = exchange.cluster
-        assert cluster is not None
         cluster.upstream_rq_total += 1
         self._sent_at = self._runtime.loop.time()
-        connection.start(self, self._request_bytes())
+        if self.complete and self._body is None:
+            connection.start(self, self._wire_head + wire.LAST_CHUNK if self.chunked else self._wire_head)
+        else:
+            connection.start(self, self._wire_head + self._body_bytes())
         if self._held:
             self._held = False
             self._downstream.resume_request()
 
-    def _request_bytes(self) -> bytes:
+    def _body_bytes(self) -> bytes:
+        """What has come of the body, framed; and whether it is kept from here on depends on whether a retry may need it."""
         body = b"".join(map(wire.chunk, self._body) if self.chunked else self._body) if self._body else b""
-        if self._complete and self.chunked:
+        if self.complete and self.chunked:
             body += wire.LAST_CHUNK
-        if self._body is not None and self._forward is not None and self._forward.retry is None:
+        may_retry = self._forward is not None and self._forward.retry is not None
+        if not may_retry:
             self._body = None
-        elif self._body is None and not self._complete and self._forward is not None and self._forward.retry is not None:
+        elif self._body is None and not self.complete:
             self._body = []
-        return self._wire_head + body
+        return body
 
     def on_failed(self, cause: Cause, reason: str = "", *, sent: bool = True, reused: bool = False) -> None:
         """The attempt came to nothing before an answer's head: no connection, or one that died."""
@@ -216,33 +220,36 @@ class Attempts(UpstreamStream):
             return
         self._retries += 1
         exchange.attempt += 1
+        self.before_retry()
         cluster.upstream_rq_retry += 1
         cluster.breaker.retries += 1
         if self._endpoint is not None:
             self._tried = [*(self._tried or ()), self._endpoint]
-        self.phase = Phase.CONNECTING
+        self.phase = _CONNECTING
         policy = self._forward.retry if self._forward else None
         delay = retry.back_off(policy, self._retries) if policy is not None else 0.0
         self._runtime.loop.call_later(delay, self._retry_now, cluster)
 
     def _retry_now(self, cluster: "Cluster") -> None:
         cluster.breaker.retries -= 1
-        if self.phase is Phase.CONNECTING and self._connection is None:
+        if self.phase is _CONNECTING and self._connection is None:
             self.attempt()
 
     def release(self) -> "ClientConnection | None":
         """Forget the attempt's connection; the caller decides its fate."""
-        connection, self._connection = self._connection, None
-        if connection is not None and self._endpoint is not None:
-            self._endpoint.rq_active -= 1
+        connection = self._connection
+        if connection is not None:
+            self._connection = None
+            if self._endpoint is not None:
+                self._endpoint.rq_active -= 1
         self._try_expires = NEVER
         return connection
 
     def cancel_wait(self) -> None:
-        if self.phase is Phase.CONNECTING and self._endpoint is not None and self._endpoint.pool is not None:
+        if self.phase is _CONNECTING and self._endpoint is not None and self._endpoint.pool is not None:
             self._endpoint.pool.forget(self)
 
-    def _start_clock(self, now: float) -> None:
+    def start_clock(self, now: float) -> None:
         """The route's timeout runs from the end of the request to the end of the answer."""
         forward = self._forward
         if forward is not None and forward.timeout:
@@ -251,7 +258,11 @@ class Attempts(UpstreamStream):
 
     def _arm(self, now: float) -> None:
         idle = self._idle_timeout()
-        deadline = min(self._expires, self._try_expires, now + idle if idle else NEVER)
+        deadline = now + idle if idle else NEVER
+        if self._expires < deadline:
+            deadline = self._expires
+        if self._try_expires < deadline:
+            deadline = self._try_expires
         self._downstream.arm(deadline)
 
     def _idle_timeout(self) -> float:

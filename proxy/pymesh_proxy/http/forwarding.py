@@ -5,7 +5,7 @@ x-forwarded-*, x-forwarded-client-cert, and the headers that only Envoy's own fa
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
 from ..tls.peer import PeerCertificate
@@ -32,12 +32,9 @@ _EDGE_ONLY = frozenset(
     )
 )  # fmt: skip
 
+_ALWAYS_DROPPED = _HOP_BY_HOP | _INTERNAL
 _REQUEST_TOUCHED = _HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
 _UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
-_RESPONSE_HOP = _HOP_BY_HOP
-
-_HEX = "0123456789abcdef"
-
 
 class HeaderRejected(ValueError):
     """The head asks for something no proxy may do; answered with 400 and the details given."""
@@ -47,20 +44,30 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
     """Edit the request's head in place; raises HeaderRejected."""
     head = exchange.head
     if not _REQUEST_TOUCHED.isdisjoint(head.index):
-        _strip_request(options, exchange)
+        touched = _REQUEST_TOUCHED & head.index.keys()
+        if touched == _CONNECTION and head.index[b"connection"].lower() in _PLAIN_CONNECTION:
+            head.remove(b"connection")
+        else:
+            _strip_request(options, exchange)
     if options.use_remote_address:
         _edge(options, exchange)
     else:
         _inner(options, exchange)
     if options.via:
         _append(head, b"via", options.via)
-    if options.forward_client_cert is not ClientCert.SANITIZE:
+    if options.forward_client_cert is not _SANITIZE:
         _client_cert(options, exchange)
+
+
+_SANITIZE = ClientCert.SANITIZE
+_CONNECTION = frozenset((b"connection",))
+_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close"))
+"""The values that nearly every client sends, and that name no other header."""
 
 
 def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
     head = exchange.head
-    drop = set(_HOP_BY_HOP | _INTERNAL)
+    drop = set(_ALWAYS_DROPPED)
     connection = head.get_all(b"connection")
     if connection:
         drop |= _nominated(connection)
@@ -132,8 +139,13 @@ def _append(head: Headers, name: bytes, value: bytes) -> None:
 
 def new_request_id() -> bytes:
     """A random version-4 UUID as text. Its 15th digit `4` also tells Envoys down the line that no trace was decided."""
-    digits = f"{random.getrandbits(128):032x}"
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_HEX[8 + (ord(digits[16]) & 3)]}{digits[17:20]}-{digits[20:]}".encode()
+    digits = "%032x" % (random.getrandbits(128) & _UUID_CLEAR | _UUID_SET)
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}".encode()
+
+
+_UUID_CLEAR = ~(0xF << 76 | 0xC << 60)
+_UUID_SET = 0x4 << 76 | 0x8 << 60
+"""RFC 9562 5.4: version 4 in the 13th hexadecimal digit, variant 10 in the 17th."""
 
 
 def _client_cert(options: HttpOptions, exchange: Exchange) -> None:
@@ -164,18 +176,27 @@ def client_cert_element(options: HttpOptions, peer: PeerCertificate, own_uri: st
     return ";".join(parts).encode()
 
 
-def prepare_response(options: HttpOptions, response: ResponseHead, date: bytes) -> None:
-    """Edit an upstream answer's head in place."""
+def prepare_response(options: HttpOptions, response: ResponseHead, date: Callable[[], bytes]) -> None:
+    """Edit an upstream answer's head in place; `date` gives the Date header's value where the upstream set none."""
+    drop = _drop_from_response(options)
     index = response.index
-    if not _RESPONSE_HOP.isdisjoint(index):
-        response.fields = [field for field in response.fields if field[0].lower() not in _RESPONSE_HOP]
-        for name in _RESPONSE_HOP:
+    if not drop.isdisjoint(index):
+        response.fields = [field for field in response.fields if field[0].lower() not in drop]
+        for name in drop:
             index.pop(name, None)
     if b"date" not in index:
-        response.add(b"date", date)
-    if options.server_header is ServerHeader.OVERWRITE:
-        response.set(b"server", options.server_name)
-    elif options.server_header is ServerHeader.APPEND_IF_ABSENT and b"server" not in index:
+        response.add(b"date", date())
+    if b"server" not in index and options.server_header is not _PASS_THROUGH:
         response.add(b"server", options.server_name)
     if options.via:
         _append(response, b"via", options.via)
+
+
+_PASS_THROUGH = ServerHeader.PASS_THROUGH
+_RESPONSE_HOP = _HOP_BY_HOP | {b"x-envoy-upstream-service-time"}
+_RESPONSE_HOP_AND_SERVER = _RESPONSE_HOP | {b"server"}
+
+
+def _drop_from_response(options: HttpOptions) -> frozenset[bytes]:
+    """What an upstream may not say in our name: hop-by-hop headers, the time we measure, and our server header."""
+    return _RESPONSE_HOP_AND_SERVER if options.server_header is ServerHeader.OVERWRITE else _RESPONSE_HOP

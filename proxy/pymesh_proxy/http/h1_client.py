@@ -178,7 +178,7 @@ class ClientConnection(asyncio.Protocol):
     def _next(self, router: "Attempts") -> None:
         """The answer is whole: tell the exchange, then serve another request or close."""
         self.router = None
-        reusable = not (self._close_after or self._poisoned or self.closed) and router.request_complete
+        reusable = not (self._close_after or self._poisoned or self.closed) and router.complete
         router.on_end()
         if reusable:
             self.pool.release(self)
@@ -231,9 +231,9 @@ class ClientConnection(asyncio.Protocol):
             self._in_head = True
             raise ValueError("a bodiless status with a body's framing")
         self._close_after = not self._parser.should_keep_alive()
-        bodiless = not router.expects_body or status in BODILESS
-        router.on_head(response, Framing.NONE if bodiless else self._framing)
-        if self.router is router and not router.expects_body:
+        head_only = router.exchange.head.method == b"HEAD"
+        router.on_head(response, Framing.NONE if head_only or status in BODILESS else self._framing)
+        if head_only and self.router is router:
             self._finished = True
             self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body that HEAD answers do not have
 

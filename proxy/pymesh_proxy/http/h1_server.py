@@ -6,9 +6,10 @@ is not empty. Each request is driven by a Router, to which this is the Downstrea
 
 import asyncio
 import enum
-import time
 from collections import deque
 from dataclasses import dataclass, field
+from time import monotonic
+from time import time as wall_clock
 from typing import TYPE_CHECKING, cast
 
 import httptools
@@ -18,11 +19,12 @@ from ..errors import Cause
 from ..filters import LocalReply
 from ..tcp.relay import Relay
 from ..wheel import NEVER
-from . import paths, wire
+from . import wire
 from .exchange import Downstream, Exchange
+from .h1_request import checked
 from .headers import Fields, RequestHead, ResponseHead
-from .options import EscapedSlashes, HttpOptions, Underscores
-from .request_target import TargetRejected, read
+from .options import HttpOptions
+from .request_target import TargetRejected
 from .router import Router
 from .stream import Framing
 
@@ -32,8 +34,12 @@ if TYPE_CHECKING:
     from .h1_client import ClientConnection
 
 
-_MAX_LENGTH_DIGITS = 19
-"""No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
+_BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade", b"expect"))
+"""Without one of these a request is complete with its head."""
+
+
+_CHUNKED = Framing.CHUNKED
+_UNTIL_CLOSE = Framing.CLOSE
 
 
 class Reading(enum.Enum):
@@ -181,7 +187,9 @@ class ServerConnection(asyncio.Protocol):
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def arm(self, deadline: float) -> None:
-        self._runtime.wheel.arm(self, deadline)
+        self.deadline = deadline
+        if deadline < self.wake:  # else the wheel looks in time by itself (see Wheel.arm)
+            self._runtime.wheel.arm(self, deadline)
 
     def on_deadline(self, now: float) -> None:
         """One of: the lingering close, the exchange's own timeouts, a slow head, an idle connection."""
@@ -214,91 +222,39 @@ class ServerConnection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._reading is Reading.RESUMED:
             return
-        parser = self._parser
         self._overhead = 0
         if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
             raise _too_large()
-        if parser.get_http_version() != "1.1":
-            self._old_version(parser.get_http_version())
-        if len(self._fields) > self.options.max_headers_count:
-            raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
-        self._head_bytes = 0
-        head = self._head(parser.get_method())
+        parser = self._parser
+        head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
         self._fields = []  # from here on they are trailers
+        self._head_bytes = 0
         self._reading = Reading.BODY
+        if _BODY_OR_SWITCH.isdisjoint(head.index):
+            complete, chunked, upgrade = True, False, b""
+        else:
+            complete, chunked, upgrade = self._follow(head)
+        if self._router is None and not self._queue:
+            self._begin(head, complete, chunked, upgrade)
+        else:
+            self._receiving = parsed = _Parsed(head, complete, chunked, upgrade)
+            self._queue.append(parsed)
+
+    def _follow(self, head: RequestHead) -> tuple[bool, bool, bytes]:
+        """What follows a head: whether nothing does, whether it is chunked, and the upgrade that is asked for."""
         index = head.index
         chunked = b"transfer-encoding" in index
         complete = not chunked and index.get(b"content-length", b"0").strip(b"0") == b""
-        upgrade = index[b"upgrade"].lower() if b"upgrade" in index and parser.should_upgrade() else b""
+        upgrade = index[b"upgrade"].lower() if b"upgrade" in index and self._parser.should_upgrade() else b""
         if upgrade == b"h2c":
             upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
-        complete = complete or bool(upgrade)
         if index.get(b"expect", b"").lower() == b"100-continue" and not complete:
             self._out.append(wire.CONTINUE)
             self.flush()
-        parsed = _Parsed(head, complete, chunked, upgrade)
-        if self._router is None and not self._queue:
-            self._begin(parsed)
-        else:
-            self._queue.append(parsed)
-            self._receiving = parsed
+        return complete or bool(upgrade), chunked, upgrade
 
     def _head_size(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._fields)
-
-    def _old_version(self, version: str) -> None:
-        if version == "1.0" and self.options.accept_http_10:
-            return
-        raise TargetRejected(426, "low_version", b"HTTP/1.1 or later is needed")
-
-    def _head(self, method: bytes) -> RequestHead:
-        """The head's checks beyond the parser's; raises TargetRejected."""
-        options = self.options
-        fields = self._fields
-        if options.underscores is not Underscores.ALLOW:
-            fields = self._underscores(fields)
-        hosts = [value for name, value in fields if len(name) == 4 and name.lower() == b"host"]
-        version = self._parser.get_http_version()
-        if not hosts and version == "1.0" and options.default_host_for_http_10:
-            hosts = [options.default_host_for_http_10]
-            fields = [*fields, (b"Host", hosts[0])]
-        target = read(method, self._url, fields, hosts)
-        if any(len(value) > _MAX_LENGTH_DIGITS for name, value in fields if len(name) == 14 and name.lower() == b"content-length"):
-            raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
-        head = RequestHead(method, target.path, target.authority, fields, b"https" if self.facts.tls_version else b"http", version)
-        if head.index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-            raise TargetRejected(501, "http1.invalid_transfer_encoding", b"only the chunked transfer encoding is implemented")
-        if target.authority != hosts[0] if hosts else False:
-            head.set(b"host", target.authority)
-        self._normalize(head)
-        return head
-
-    def _underscores(self, fields: Fields) -> Fields:
-        if self.options.underscores is Underscores.REJECT_REQUEST and any(b"_" in name for name, _ in fields):
-            raise TargetRejected(400, "http1.unexpected_underscore", b"a header name holds an underscore")
-        return [pair for pair in fields if b"_" not in pair[0]]
-
-    def _normalize(self, head: RequestHead) -> None:
-        options = self.options
-        if options.strip_matching_host_port or options.strip_any_host_port or options.strip_trailing_host_dot:
-            self._strip_host(head)
-        if options.normalize_path or options.merge_slashes or options.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED:
-            try:
-                head.path = paths.normalize(
-                    head.path, normalize_path=options.normalize_path, merge_slashes=options.merge_slashes, escaped=options.escaped_slashes
-                )
-            except paths.PathRejected as rejected:
-                raise TargetRejected(400, "path_normalization_failed", str(rejected).encode()) from None
-
-    def _strip_host(self, head: RequestHead) -> None:
-        host, colon, port = head.authority.rpartition(b":")
-        if colon and port.isdigit():
-            own = self.facts.local_address.rpartition(":")[2].encode()
-            if self.options.strip_any_host_port or (self.options.strip_matching_host_port and port == own):
-                head.authority = host
-        if self.options.strip_trailing_host_dot:
-            head.authority = head.authority.removesuffix(b".")
-        head.set(b"host", head.authority)
 
     def on_body(self, data: bytes) -> None:
         self._overhead = 0
@@ -323,30 +279,28 @@ class ServerConnection(asyncio.Protocol):
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, parsed: _Parsed) -> None:
+    def _begin(self, head: RequestHead, complete: bool, chunked: bool, upgrade: bytes, refusal: LocalReply | None = None) -> None:
         """Start the exchange of a request whose turn it is."""
         stats = self.options.stats
         stats.downstream_rq_total += 1
         stats.downstream_rq_active += 1
         self._served += 1
-        head = parsed.head
-        self._version_10 = head.version == "1.0"
-        exchange = Exchange(self.facts, head, time.monotonic(), time.time())
-        if self._version_10:
+        exchange = Exchange(self.facts, head, monotonic(), wall_clock())
+        self._version_10 = False
+        if head.version == "1.0":
+            self._version_10 = True
             exchange.protocol = "HTTP/1.0"
-        self._close_after = self._asks_to_close(head) or bool(parsed.upgrade)
-        router = Router(self._runtime, self.options, self, exchange, chunked=parsed.chunked, upgrade=parsed.upgrade)
-        self._router = router
-        if not parsed.complete or parsed.body:
+        self._close_after = refusal is not None or bool(upgrade) or self._asks_to_close(head)
+        self._router = router = Router(self._runtime, self.options, self, exchange, chunked, upgrade)
+        if not complete:
             self._receiving = router
-        if parsed.refusal is not None:
-            self._close_after = True
-            router.reply(parsed.refusal)
+        if refusal is not None:
+            router.reply(refusal)
         elif head.method == b"CONNECT":
             self._close_after = True
             router.reply(rescue.reply(Cause.NO_ROUTE))
         else:
-            router.start(parsed.complete and not parsed.body)
+            router.start(complete)
 
     def _asks_to_close(self, head: RequestHead) -> bool:
         connection = head.index.get(b"connection")
@@ -360,10 +314,8 @@ class ServerConnection(asyncio.Protocol):
             return
         parsed = self._queue.popleft()
         complete = parsed.complete
-        if parsed.body:
-            parsed.complete = False
         still_reading = self._receiving is parsed
-        self._begin(parsed)
+        self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal)
         router = self._router
         if router is not None:
             for data in parsed.body:
@@ -390,11 +342,10 @@ class ServerConnection(asyncio.Protocol):
                 self.abort()
             return
         head = RequestHead(b"-", self._url or b"-", b"", [])
-        parsed = _Parsed(head, True, refusal=refusal)
         if router is None and not self._queue:
-            self._begin(parsed)
+            self._begin(head, True, False, b"", refusal)
         else:
-            self._queue.append(parsed)
+            self._queue.append(_Parsed(head, True, refusal=refusal))
 
     # --- upgrades -----------------------------------------------------------------------------------------------------
 
@@ -446,27 +397,28 @@ class ServerConnection(asyncio.Protocol):
 
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         fields = response.fields
-        router = self._router
         self._chunking = False
-        if framing is Framing.CHUNKED or framing is Framing.CLOSE:
+        if framing is _CHUNKED or framing is _UNTIL_CLOSE:
             if self._version_10:
                 self._close_after = True
             else:
                 self._chunking = True
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
-        if response.status == 101:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", router.upgrade if router else b"")]
-        elif self._must_close(router):
+        status = response.status
+        if status == 101:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
+        elif self._close_after or self._must_close():
             self._close_after = True
             fields = [*fields, (b"connection", b"close")]
         elif self._version_10:
             fields = [*fields, (b"connection", b"keep-alive")]
         lines = wire.STATUS_LINE_10 if self._version_10 else wire.STATUS_LINE
-        self._out.append(wire.response_head(lines[response.status], fields))
+        self._out.append(wire.response_head(lines[status], fields))
 
-    def _must_close(self, router: Router | None) -> bool:
+    def _must_close(self) -> bool:
         options = self.options
-        if self._close_after or self._reading is Reading.STOPPED or (router is not None and not router.request_complete):
+        router = self._router
+        if self._reading is Reading.STOPPED or (router is not None and not router.complete):
             return True
         if self.scope.draining:
             options.stats.downstream_cx_drain_close += 1
@@ -550,7 +502,9 @@ class ServerConnection(asyncio.Protocol):
 
 
 def _refusal(rejected: TargetRejected) -> LocalReply:
-    return rescue.reply(Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence)
+    return rescue.reply(
+        Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
+    )
 
 
 def _too_large() -> TargetRejected:

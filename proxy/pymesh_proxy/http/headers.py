@@ -51,8 +51,18 @@ class RequestHead(Headers):
 
     __slots__ = ("authority", "method", "path", "scheme", "version")
 
-    def __init__(self, method: bytes, path: bytes, authority: bytes, fields: Fields, scheme: bytes = b"http", version: str = "1.1") -> None:
-        super().__init__(fields)
+    def __init__(
+        self,
+        method: bytes,
+        path: bytes,
+        authority: bytes,
+        fields: Fields,
+        scheme: bytes = b"http",
+        version: str = "1.1",
+        index: dict[bytes, bytes] | None = None,
+    ) -> None:
+        self.fields = fields
+        self.index = {name.lower(): value for name, value in fields} if index is None else index
         self.method = method
         self.path = path
         self.authority = authority
@@ -69,8 +79,9 @@ class ResponseHead(Headers):
     __slots__ = ("status",)
 
     def __init__(self, status: int, fields: Fields) -> None:
-        super().__init__(fields)
         self.status = status
+        self.fields = fields
+        self.index = {name.lower(): value for name, value in fields}
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status}>"

@@ -131,3 +131,10 @@ class HttpOptions:
     """Upgrade tokens in lower case that are passed through (`websocket`)."""
     suppress_envoy_headers: bool = False
     """The router filter's switch: no x-envoy-* headers of its own."""
+    rewrites_target: bool = field(init=False)
+    """Whether any option changes a request's host or path before it is routed."""
+
+    def __post_init__(self) -> None:
+        host = self.strip_matching_host_port or self.strip_any_host_port or self.strip_trailing_host_dot
+        path = self.normalize_path or self.merge_slashes or self.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED
+        object.__setattr__(self, "rewrites_target", host or path)

@@ -5,63 +5,59 @@ security bulletins are disagreements between parsers.
 """
 
 import re
-from dataclasses import dataclass
-
-from .headers import Fields
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})++(?::[0-9]{1,5})?\Z|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?\Z")
 _ABSOLUTE = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)\Z", re.DOTALL)
 _CONNECT = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}\Z")
 
 
-class TargetRejected(ValueError):
-    """The request cannot be told apart from an attack; carries status, Envoy's detail string and a sentence."""
+_SOUND_LIMIT = 1024
+_sound: set[bytes] = set()
+"""Authorities that have passed: a mesh sees the same few again and again, and the pattern costs more than a look-up."""
 
-    def __init__(self, status: int, details: str, sentence: bytes) -> None:
+
+class TargetRejected(ValueError):
+    """The request is not served as it is; carries status, Envoy's detail string, a sentence, and headers of the answer."""
+
+    def __init__(self, status: int, details: str, sentence: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(details)
         self.status = status
         self.details = details
         self.sentence = sentence
+        self.headers = headers
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request wants to go."""
-
-    path: bytes
-    authority: bytes
+Target = tuple[bytes, bytes]
+"""Path with query, and authority."""
 
 
-def read(method: bytes, url: bytes, fields: Fields, hosts: "list[bytes]") -> Target:
-    """The target of an HTTP/1 request; `hosts` are the values of its Host lines. Raises TargetRejected."""
-    if len(hosts) > 1:
-        raise TargetRejected(400, "http1.duplicate_host_header", b"more than one Host header")
-    host = hosts[0] if hosts else b""
+def read(method: bytes, url: bytes, host: bytes | None) -> Target:
+    """The target of an HTTP/1 request; `host` is its only Host header. Raises TargetRejected."""
     if method == b"CONNECT":
         return _connect(url)
-    if url.startswith(b"/"):
-        return Target(_path(url), _authority(host, bool(hosts)))
+    if url[:1] == b"/":
+        return _path(url), _authority(host)
     if url == b"*":
         raise TargetRejected(404 if method == b"OPTIONS" else 400, "absolute_path_rejected", b"no route matches this host and path")
-    return _absolute(url, host, bool(hosts))
+    return _absolute(url, host)
 
 
 def _connect(url: bytes) -> Target:
     if not _CONNECT.match(url):
         raise TargetRejected(400, "http1.codec_error", b"CONNECT wants host:port")
-    return Target(b"", url)
+    return b"", url
 
 
-def _absolute(url: bytes, host: bytes, has_host: bool) -> Target:
+def _absolute(url: bytes, host: bytes | None) -> Target:
     found = _ABSOLUTE.match(url)
     if found is None:
         raise TargetRejected(400, "http1.codec_error", b"malformed request target")
     if found[1].lower() not in (b"http", b"https"):
         raise TargetRejected(400, "http1.invalid_scheme", b"the target's scheme is neither http nor https")
-    if has_host:
-        _authority(host, True)
+    if host is not None:
+        _authority(host)
     path = found[3] if found[3].startswith(b"/") else b"/" + found[3]
-    return Target(_path(path), _authority(found[2], True))
+    return _path(path), _authority(found[2])
 
 
 def _path(path: bytes) -> bytes:
@@ -70,9 +66,14 @@ def _path(path: bytes) -> bytes:
     return path
 
 
-def _authority(host: bytes, present: bool) -> bytes:
-    if not present:
+def _authority(host: bytes | None) -> bytes:
+    if host in _sound:
+        return host
+    if host is None:
         raise TargetRejected(400, "missing_host_header", b"no Host header")
     if not _HOST.match(host):
         raise TargetRejected(400, "http.invalid_authority", b"malformed Host header")
+    if len(_sound) >= _SOUND_LIMIT:
+        _sound.clear()
+    _sound.add(host)
     return host

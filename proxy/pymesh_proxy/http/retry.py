@@ -31,12 +31,14 @@ def on_failure(policy: RetryPolicy, cause: Cause, *, sent: bool) -> bool:
 
 def on_response(policy: RetryPolicy, response: ResponseHead) -> bool:
     """Whether an answer is thrown away for another attempt."""
+    status = response.status
+    if status < 400 and status not in policy.status_codes and b"grpc-status" not in response.index:
+        return False
     conditions = policy.conditions
     if b"x-envoy-ratelimited" in response.index:
         return "envoy-ratelimited" in conditions  # it vetoes every other condition
     if b"x-envoy-overloaded" in response.index:
         return False
-    status = response.status
     if status >= 500 and ("5xx" in conditions or ("gateway-error" in conditions and status in (502, 503, 504))):
         return True
     if status == 409 and "retriable-4xx" in conditions:

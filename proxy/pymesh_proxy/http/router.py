@@ -5,6 +5,7 @@ Everything here is a callback from one of the two connections; no task exists un
 
 import random
 from collections.abc import Awaitable
+from time import monotonic
 
 from pymesh.tasks import spawn
 
@@ -15,14 +16,17 @@ from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, retry, wire
 from .attempts import Attempts
-from .headers import ResponseHead
+from .headers import Fields, RequestHead, ResponseHead
 from .stream import Framing, Phase
+
+_ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
+
+_WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
+"""Methods whose empty body is told by `content-length: 0` (RFC 9110 8.6)."""
 
 
 class Router(Attempts):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
-
-    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<Router {self.phase.name} {self.exchange!r}>"
@@ -31,15 +35,15 @@ class Router(Attempts):
 
     def start(self, complete: bool) -> None:
         """The head is here; `complete` says that no body follows."""
-        self._complete = complete
-        exchange = self.exchange
+        self.complete = complete
+        options = self._options
         try:
-            forwarding.prepare_request(self._options, exchange)
+            forwarding.prepare_request(options, self.exchange)
         except forwarding.HeaderRejected as rejected:
             self.reply(rescue.reply(Cause.BAD_REQUEST, body=b"a header may not be named in Connection", details=str(rejected)))
             return
-        for http_filter in self._options.filters:
-            verdict = http_filter.on_request(exchange)
+        for http_filter in options.filters:
+            verdict = http_filter.on_request(self.exchange)
             if verdict is None:
                 continue
             if isinstance(verdict, LocalReply):
@@ -51,7 +55,7 @@ class Router(Attempts):
 
     async def _wait_for(self, verdict: "Awaitable[LocalReply | None]") -> None:
         answer = await verdict
-        if self.phase is Phase.DONE:
+        if self.phase is _DONE:
             return
         if answer is None:
             self._route()
@@ -84,7 +88,7 @@ class Router(Attempts):
     def _proxy(self, route: Route, forward: Forward, draw: int) -> None:
         exchange = self.exchange
         self._forward = forward
-        if self._upgrade and not self._may_upgrade(forward):
+        if self.upgrade and not self._may_upgrade(forward):
             self.reply(rescue.reply(Cause.UPGRADE_REFUSED))
             return
         target = forward.choose(draw)
@@ -92,81 +96,90 @@ class Router(Attempts):
         if forward.cluster_header:
             name = (exchange.head.index.get(forward.cluster_header) or b"").decode("latin-1")
         exchange.cluster_name = name
-        cluster = self._runtime.clusters.get(name)
+        exchange.cluster = cluster = self._runtime.clusters.get(name)
         if cluster is None:
             self.reply(rescue.reply(Cause.NO_CLUSTER, status=forward.cluster_missing_status))
             return
-        exchange.cluster = cluster
-        if cluster.drops():
+        if cluster.drop_percent and cluster.drops():
             self.reply(LocalReply(status=503, body=b"drop overload", flags="DO", details="drop_overload"))
             return
-        self._prepare(route, forward, target.edit_request)
         self._target_edit = target.edit_response
-        if not cluster.breaker.admits_request():
+        self._prepare(route, forward, target.edit_request)
+        breaker = cluster.breaker
+        if breaker.requests >= breaker.limits.max_requests:
             cluster.upstream_rq_pending_overflow += 1
             self.reply(rescue.reply(Cause.OVERFLOW))
             return
-        cluster.breaker.requests += 1
-        self.phase = Phase.CONNECTING
+        breaker.requests += 1
+        self.phase = _CONNECTING
         self.attempt()
 
     def _may_upgrade(self, forward: Forward) -> bool:
         allowed = self._options.upgrades if forward.upgrades is None else forward.upgrades
-        return self._upgrade in allowed
+        return self.upgrade in allowed
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
-        """The head as it goes up: rewrite, header edits from the most specific level outward, our own headers."""
+        """The head as it goes up: our own headers, edits from the most specific level outward, rewrites."""
         exchange = self.exchange
+        options = self._options
         head = exchange.head
-        if not self._options.suppress_envoy_headers:
-            timeout = forward.timeout
-            if forward.retry is not None and 0 < forward.retry.per_try_timeout < (timeout or NEVER):
-                timeout = forward.retry.per_try_timeout
-            if timeout:
-                head.set(b"x-envoy-expected-rq-timeout-ms", b"%d" % (timeout * 1000))
+        if forward.expected_timeout and not options.suppress_envoy_headers:
+            head.add(b"x-envoy-expected-rq-timeout-ms", forward.expected_timeout)
+        if forward.attempt_count_in_request:
+            head.set(b"x-envoy-attempt-count", b"1")
         if target_edit is not None:
             target_edit(exchange)
         if route.edit_request is not None:
             route.edit_request(exchange)
         if forward.rewrite is not None:
             forward.rewrite(exchange)
-        for http_filter in self._options.filters:
+        for http_filter in options.filters:
             http_filter.on_route(exchange)
+        self._write_head()
+        self._active = now = self._runtime.loop.time()
+        if self.complete:
+            self.start_clock(now)
+
+    def _write_head(self) -> None:
+        head = self.exchange.head
+        self._wire_head = wire.request_head(head.method, head.path, self._framed(head))
+
+    def before_retry(self) -> None:
+        if self._forward is not None and self._forward.attempt_count_in_request:
+            self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
+            self._write_head()
+
+    def _framed(self, head: RequestHead) -> Fields:
+        """The request's fields with what its body's framing or its upgrade needs on this hop."""
         fields = head.fields
         if self.chunked:
             fields = [*fields, (b"transfer-encoding", b"chunked")]
-        elif self._complete and head.method in (b"POST", b"PUT", b"PATCH") and b"content-length" not in head.index:
+        elif self.complete and head.method in _WITH_LENGTH and b"content-length" not in head.index:
             fields = [*fields, (b"content-length", b"0")]
-        if self._upgrade:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._upgrade)]
-        self._wire_head = wire.request_head(head.method, head.path, fields)
-        now = self._runtime.loop.time()
-        self._active = now
-        if self._complete:
-            self._start_clock(now)
-
-    def give_up(self, cause: Cause, reason: str) -> None:
-        policy = self._forward.retry if self._forward else None
-        exhausted = policy is not None and 0 < policy.num_retries <= self._retries
-        self.reply(rescue.reply(cause, reason=reason, retried=exhausted))
-
-    # --- the answer's side --------------------------------------------------------------------------------------------
+        if self.upgrade:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
+        return fields
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
-        """The upstream's answer begins."""
         exchange = self.exchange
         cluster = exchange.cluster
         endpoint = self._endpoint
+        forward = self._forward
         assert cluster is not None
         assert endpoint is not None
-        policy = self._forward.retry if self._forward else None
+        assert forward is not None
         status = response.status
-        cluster.count_status(status)
-        if status >= 500:
-            endpoint.rq_error += 1
-        else:
+        if 200 <= status < 300:
+            cluster.upstream_rq_2xx += 1
             endpoint.rq_success += 1
-        if policy is not None and self._retries < policy.num_retries and self._replayable() and retry.on_response(policy, response):
+        else:
+            cluster.count_status(status)
+            if status >= 500:
+                endpoint.rq_error += 1
+            else:
+                endpoint.rq_success += 1
+        policy = forward.retry
+        if policy is not None and self._retries < policy.num_retries and retry.on_response(policy, response) and self._replayable():
             connection = self.release()
             if connection is not None:
                 connection.discard()
@@ -176,19 +189,20 @@ class Router(Attempts):
 
     def _relay_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
+        options = self._options
         now = self._runtime.loop.time()
-        self.phase = Phase.ANSWERING
-        self._active = exchange.response_started = now
+        self.phase = _ANSWERING
+        self._active = now
         self._try_expires = NEVER
         self._body = None
+        exchange.response_started = monotonic()
         exchange.response = response
         exchange.details = "via_upstream"
         if self._retries and exchange.cluster is not None and response.status < 500:
             exchange.cluster.upstream_rq_retry_success += 1
-        options = self._options
-        forwarding.prepare_response(options, response, self._runtime.date())
+        forwarding.prepare_response(options, response, self._runtime.date)
         if not options.suppress_envoy_headers:
-            response.set(b"x-envoy-upstream-service-time", b"%d" % ((now - self._sent_at) * 1000))
+            response.add(b"x-envoy-upstream-service-time", b"%d" % ((now - self._sent_at) * 1000))
         self._finish_head(response)
         exchange.status = response.status
         self._downstream.send_head(response, framing)
@@ -198,6 +212,9 @@ class Router(Attempts):
         exchange = self.exchange
         for http_filter in self._options.filters:
             http_filter.on_response(exchange)
+        forward = self._forward
+        if forward is not None and forward.attempt_count_in_response:
+            response.set(b"x-envoy-attempt-count", b"%d" % exchange.attempt)
         if self._target_edit is not None:
             self._target_edit(exchange)
         route = exchange.route
@@ -215,7 +232,6 @@ class Router(Attempts):
         self._downstream.send_body(data)
 
     def on_end(self) -> None:
-        """The answer is complete; the connection looks after itself."""
         self.release()
         self._done()
         self._downstream.finish()
@@ -228,7 +244,7 @@ class Router(Attempts):
         exchange.response = response
         exchange.details = "via_upstream"
         exchange.status = response.status
-        self.phase = Phase.ANSWERING
+        self.phase = _ANSWERING
         self._expires = NEVER
         self._downstream.arm(NEVER)
         self._finish_head(response)
@@ -289,11 +305,16 @@ class Router(Attempts):
         """The upstream's read is over; nothing more comes in this turn."""
         self._downstream.flush()
 
+    def give_up(self, cause: Cause, reason: str) -> None:
+        policy = self._forward.retry if self._forward else None
+        exhausted = policy is not None and 0 < policy.num_retries <= self._retries
+        self.reply(rescue.reply(cause, reason=reason, retried=exhausted))
+
     # --- endings ------------------------------------------------------------------------------------------------------
 
     def on_deadline(self, now: float) -> None:
         """The earliest of the timeouts, or activity has moved it."""
-        if self.phase is Phase.DONE:
+        if self.phase is _DONE:
             return
         if self._expires <= now:
             self._timed_out(Cause.ROUTE_TIMEOUT)
@@ -309,12 +330,12 @@ class Router(Attempts):
 
     def _timed_out(self, cause: Cause) -> None:
         self._count_timeout()
-        answering = self.phase is Phase.ANSWERING
+        answering = self.phase is _ANSWERING
         self.cancel_wait()
         connection = self.release()
         if connection is not None:
             connection.discard()
-        answer = rescue.reply(cause, status=0 if self._complete else 408)
+        answer = rescue.reply(cause, status=0 if self.complete else 408)
         if not answering:
             self.reply(answer)
             return
@@ -325,7 +346,7 @@ class Router(Attempts):
 
     def client_left(self, details: str = "downstream_remote_disconnect") -> None:
         """The client's connection is gone."""
-        if self.phase is Phase.DONE:
+        if self.phase is _DONE:
             return
         self.cancel_wait()
         connection = self.release()
@@ -367,11 +388,11 @@ class Router(Attempts):
 
     def _done(self) -> None:
         """Observe the exchange, once."""
-        if self.phase is Phase.DONE:
+        if self.phase is _DONE:
             return
-        if self.phase is not Phase.ROUTING and self.exchange.cluster is not None:
+        if self.phase is not _ROUTING and self.exchange.cluster is not None:
             self.exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
-        self.phase = Phase.DONE
+        self.phase = _DONE
         self._body = None
         for observe in self._options.observers:
             observe(self.exchange)

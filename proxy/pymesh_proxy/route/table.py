@@ -1,7 +1,7 @@
 """A RouteConfiguration, compiled: virtual hosts by domain, routes in order, each with what to do when it matches."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..http.headers import RequestHead
@@ -61,6 +61,13 @@ class Forward:
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
     attempt_count_in_response: bool = False
     """Tell the client how many attempts were made, in the same header."""
+    expected_timeout: bytes = field(init=False)
+    """x-envoy-expected-rq-timeout-ms: the route's or the try's timeout, whichever is shorter; empty when both are off."""
+
+    def __post_init__(self) -> None:
+        per_try = self.retry.per_try_timeout if self.retry is not None else 0.0
+        shortest = min(filter(None, (self.timeout, per_try)), default=0.0)
+        object.__setattr__(self, "expected_timeout", b"%d" % (shortest * 1000) if shortest else b"")
 
     def choose(self, random: int) -> Target:
         """The target whose cumulative interval holds `random % total_weight` (Envoy walks them in order)."""

@@ -41,10 +41,10 @@ class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
-        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "endpoints", "lb_healthy_panic", "tls_default",
-        "tls_matches", "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy",
-        "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total", "upstream_rq_1xx",
-        "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_cancelled",
+        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "drop_percent", "endpoints", "lb_healthy_panic",
+        "tls_default", "tls_matches", "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
+        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
+        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_cancelled",
         "upstream_rq_pending_overflow", "upstream_rq_retry", "upstream_rq_retry_overflow", "upstream_rq_retry_success",
         "upstream_rq_timeout", "upstream_rq_total",
     )  # fmt: skip
@@ -59,6 +59,8 @@ class Cluster:
         self._all: Balancer | None = None
         self._healthy: Balancer | None = None
         self._panic = False
+        self.drop_percent = 0.0
+        """The share of requests that the assignment's drop_overload takes."""
         self.update_success = self.lb_healthy_panic = 0
         self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0
         self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = 0
@@ -86,6 +88,7 @@ class Cluster:
         """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones."""
         self.update_success += 1
         self.assignment = assignment
+        self.drop_percent = assignment.drop_percent
         known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
         self._rebalance()
@@ -134,8 +137,7 @@ class Cluster:
 
     def drops(self) -> bool:
         """Whether this request falls to the assignment's drop_overload."""
-        percent = self.assignment.drop_percent if self.assignment else 0.0
-        return percent > 0 and random.random() * 100 < percent
+        return random.random() * 100 < self.drop_percent
 
     def count_status(self, status: int) -> None:
         """One more answer of a status class."""

@@ -1,7 +1,7 @@
 """The HTTP/1.1 connections of one endpoint: the last one used is the first one taken, waiting requests go first come first served.
 
-All state is three collections (idle, waiting, connecting); every change of state ends in `_serve`, which alone matches
-connections with waiting requests.
+All state is three collections (idle, waiting, connecting); a connection that becomes free goes to the longest waiting
+request or idles, and a request that finds none waits and makes the pool grow.
 """
 
 from collections import deque
@@ -38,25 +38,22 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self.endpoint.config.address} idle={len(self._idle)} waiting={len(self._waiting)} connecting={self._connecting}>"
 
-    def acquire(self, router: "Attempts") -> None:
+    def acquire(self, attempts: "Attempts") -> None:
         """Give the exchange a connection, now (on_connection is called before this returns) or as soon as there is one."""
         if self._idle and not self._waiting:
-            self._take(router)
+            connection = self._idle.pop()
+            connection.deadline = NEVER
+            attempts.on_connection(connection)
             return
         breaker = self.cluster.breaker
         if not breaker.admits_pending():
             self.cluster.upstream_rq_pending_overflow += 1
-            router.on_failed(Cause.OVERFLOW, sent=False)
+            attempts.on_failed(Cause.OVERFLOW, sent=False)
             return
         breaker.pending += 1
         self.endpoint.rq_pending_active += 1
-        self._waiting.append(router)
+        self._waiting.append(attempts)
         self._grow()
-
-    def _take(self, router: "Attempts") -> None:
-        connection = self._idle.pop()
-        self._runtime.wheel.arm(connection, NEVER)
-        router.on_connection(connection)
 
     def _grow(self) -> None:
         """One more connection when more requests wait than connections are on their way."""
@@ -95,9 +92,9 @@ class Pool:
             self.cluster.upstream_cx_connect_timeout += 1
         # As in Envoy, one failed connection fails every request that waits for this endpoint: each may try another one.
         waiting, self._waiting = self._waiting, deque()
-        for router in waiting:
+        for attempts in waiting:
             self._leave_queue()
-            router.on_failed(failed.cause, failed.reason, sent=False)
+            attempts.on_failed(failed.cause, failed.reason, sent=False)
 
     def _leave_queue(self) -> None:
         self.cluster.breaker.pending -= 1
@@ -110,30 +107,29 @@ class Pool:
 
     def release(self, connection: ClientConnection) -> None:
         """A connection is free: the longest waiting request gets it, else it idles."""
-        limit = self.cluster.config.max_requests_per_connection
-        if self._closing or (limit and connection.requests >= limit):
+        config = self.cluster.config
+        if self._closing or (config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection):
             connection.transport.close()
             self._serve_next()
             return
-        self._idle.append(connection)
-        idle = self.cluster.config.idle_timeout
-        if idle:
-            self._runtime.wheel.arm(connection, self._runtime.loop.time() + idle)
-        self._serve()
-
-    def _serve(self) -> None:
-        while self._waiting and self._idle:
+        if self._waiting:
             self._leave_queue()
-            self._take(self._waiting.popleft())
+            self._waiting.popleft().on_connection(connection)
+            return
+        self._idle.append(connection)
+        if config.idle_timeout:
+            connection.deadline = deadline = self._runtime.loop.time() + config.idle_timeout
+            if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
+                self._runtime.wheel.arm(connection, deadline)
 
     def _serve_next(self) -> None:
         if self._waiting:
             self._grow()
 
-    def forget(self, router: "Attempts") -> None:
+    def forget(self, attempts: "Attempts") -> None:
         """The exchange no longer waits."""
-        if router in self._waiting:
-            self._waiting.remove(router)
+        if attempts in self._waiting:
+            self._waiting.remove(attempts)
             self._leave_queue()
 
     def lost(self, connection: ClientConnection) -> None:

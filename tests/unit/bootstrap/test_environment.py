@@ -83,8 +83,19 @@ def test_all_mistakes_are_told_at_once():
         ("TRUST_DOMAIN", "Upper.Case"),
         ("PYMESH_NODE_TYPE", "ztunnel"),
         ("WORKLOAD_RSA_KEY_SIZE", "1024"),
+        ("ECC_SIGNATURE_ALGORITHM", "ED25519"),
+        ("ECC_CURVE", "P521"),
     ],
 )
 def test_a_value_that_cannot_be_honoured_is_refused_by_name(variable, value):
     (problem,) = problems_of(**{variable: value})
     assert variable in problem
+
+
+def test_an_ec_key_is_made_unless_rsa_alone_is_asked_for():
+    def bits(**variables):
+        return Settings.from_environ({**MINIMAL, **variables}).rsa_bits
+
+    assert bits() is None
+    assert bits(WORKLOAD_RSA_KEY_SIZE="4096") == 4096
+    assert bits(WORKLOAD_RSA_KEY_SIZE="4096", ECC_SIGNATURE_ALGORITHM="ECDSA") is None

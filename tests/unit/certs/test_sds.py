@@ -10,7 +10,7 @@ import pytest
 
 from pymesh.xds import proto, types
 from pymesh_certs.agent.sds import SdsServer
-from pymesh_certs.agent.secrets import Secrets, SotwSession
+from pymesh_certs.agent.secrets import DeltaSession, Secrets, SotwSession
 from pymesh_certs.errors import AgentError
 from pymesh_certs.workload import Bundle
 
@@ -131,6 +131,30 @@ async def test_a_closed_stream_is_forgotten(sotw, secrets):
     await sotw.done_writing()
     assert await sotw.read() is grpc.aio.EOF
     assert not secrets.watchers
+
+
+def test_unchanged_roots_are_not_sent_again(secrets):
+    sotw, delta = SotwSession(secrets), DeltaSession(secrets)
+    sotw.request(ask("ROOTCA"))
+    delta.request(proto.discovery.DeltaDiscoveryRequest(resource_names_subscribe=["default", "ROOTCA"]))
+    assert len(sotw.answer().resources) == 1
+    assert len(delta.answer().resources) == 2
+    secrets.put(bundle(2))
+    assert sotw.answer() is None
+    assert [resource.name for resource in delta.answer().resources] == ["default"]
+
+
+def test_subscribing_by_delta_again_gets_the_secret_again(secrets):
+    session = DeltaSession(secrets)
+    request = proto.discovery.DeltaDiscoveryRequest(resource_names_subscribe=["default"])
+    session.request(request)
+    assert session.answer() is not None
+    assert session.answer() is None
+    session.request(request)
+    assert chain_in(session.answer()) == b"chain 1"
+    session.request(proto.discovery.DeltaDiscoveryRequest(resource_names_unsubscribe=["default"]))
+    secrets.put(bundle(2))
+    assert session.answer() is None
 
 
 def test_nothing_is_sent_before_there_is_a_certificate():

@@ -12,7 +12,7 @@ from pymesh.identity import workload_id
 from pymesh_certs import keys
 from pymesh_certs.errors import CaRefused, CaUnavailable
 from pymesh_certs.metrics import export_identity
-from pymesh_certs.workload import Policy, WorkloadIdentity
+from pymesh_certs.workload import Policy, SystemClock, WorkloadIdentity
 
 MODEL = workload_id("ml", "model")
 HOUR = timedelta(hours=1)
@@ -30,12 +30,12 @@ class SteppedClock:
     def now(self):
         return self.clock.now
 
-    async def sleep(self, seconds):
-        self.slept.append(seconds)
+    async def sleep_until(self, moment):
+        self.slept.append((moment - self.clock.now).total_seconds())
         if len(self.slept) >= self.steps:
             self.stuck.set()
             await asyncio.Event().wait()
-        self.clock.advance(seconds=seconds)
+        self.clock.now = moment
 
 
 class ScriptedCa:
@@ -97,7 +97,7 @@ async def test_a_renewal_shows_the_current_certificate(authority, clock):
 
 
 async def test_the_held_certificate_is_served_while_the_ca_is_down(authority, clock):
-    story = Story(authority, clock, None, *[CaUnavailable("down")] * 5, steps=6, ttl=HOUR)
+    story = Story(authority, clock, None, *[CaUnavailable("down")] * 10, steps=6, ttl=HOUR)
     (first,) = await story.run()
     assert story.identity.current == first
     assert story.identity.seconds_left > 0
@@ -115,10 +115,17 @@ async def test_the_ca_coming_back_ends_the_back_off(authority, clock):
     assert (story.identity.requests, story.identity.failures) == (3, 2)
 
 
-async def test_a_refused_renewal_is_tried_with_the_token_alone(authority, clock):
-    story = Story(authority, clock, None, CaUnavailable("handshake"), steps=3)
-    await story.run()
+async def test_a_refused_renewal_is_tried_with_the_token_alone_at_once(authority, clock):
+    story = Story(authority, clock, None, CaUnavailable("handshake"), steps=2)
+    assert len(await story.run()) == 2
     assert [proof is None for proof in story.ca.proofs] == [True, False, True]
+    assert story.identity.failures == 0
+
+
+async def test_a_renewal_that_fails_both_ways_says_why_in_both(authority, clock, caplog):
+    story = Story(authority, clock, None, CaUnavailable("handshake cut"), CaUnavailable("token gone"), steps=2)
+    await story.run()
+    assert "with the held certificate, handshake cut; with a token, token gone" in caplog.text
 
 
 async def test_an_expired_certificate_is_not_shown(authority, clock):
@@ -210,3 +217,23 @@ async def test_there_is_nothing_to_serve_before_the_first_certificate(authority,
     with pytest.raises(LookupError):
         _ = identity.current
     assert identity.seconds_left < 0
+
+
+async def test_the_machines_clock_does_not_wait_for_a_moment_that_has_passed():
+    clock = SystemClock()
+    await clock.sleep_until(clock.now() - timedelta(days=1))
+
+
+async def test_a_suspended_laptop_notices_that_time_went_on(monkeypatch):
+    """The loop's timer measures waking time only; the wall clock jumped a day during one slice of sleep."""
+    clock, now = SystemClock(), SystemClock().now()
+    moments = iter([now, now + timedelta(days=1)])
+    slices = []
+
+    async def sleep(seconds):
+        slices.append(seconds)
+
+    monkeypatch.setattr(clock, "now", lambda: next(moments), raising=False)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    await clock.sleep_until(now + timedelta(hours=12))
+    assert slices == [60]

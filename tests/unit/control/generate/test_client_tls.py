@@ -108,6 +108,14 @@ def test_where_it_is_off_connections_are_plain(mesh, view, more):
     assert not cluster.HasField("transport_socket")
 
 
+@pytest.mark.parametrize(("workloads", "mutual"), [(WORKLOADS[:1], True), (WORKLOADS, False), ([], False)])
+def test_where_instances_cannot_be_told_apart_all_must_take_mutual_tls(mesh, view, workloads, mutual):
+    passthrough = rule("reviews", "").replace("tls: ", "loadBalancer: {simple: PASSTHROUGH}")
+    cluster = mesh(ENTRY + passthrough, workloads).clusters(view())[HTTP]
+    assert cluster.HasField("transport_socket") == mutual
+    assert not cluster.transport_socket_matches
+
+
 def test_services_outside_the_mesh_are_called_in_plaintext(mesh, view):
     cluster = mesh(OUTSIDE).clusters(view())["outbound|80||s3.example.com"]
     assert not cluster.transport_socket_matches

@@ -30,7 +30,7 @@ spec:
   trafficPolicy:
     loadBalancer: {simple: ROUND_ROBIN}
     connectionPool:
-      tcp: {maxConnections: 1, connectTimeout: 250ms, tcpKeepalive: {probes: 2, time: 30s, interval: 4s}}
+      tcp: {maxConnections: 1, connectTimeout: 250ms, maxConnectionDuration: 7s, tcpKeepalive: {probes: 2, time: 30s, interval: 4s}}
       http: {http1MaxPendingRequests: 2, http2MaxRequests: 3, maxRetries: 4, maxRequestsPerConnection: 5, idleTimeout: 6s}
   subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]
 """
@@ -93,6 +93,7 @@ def test_a_rules_policy_shapes_the_cluster(mesh, view):
     keepalive = cluster.upstream_connection_options.tcp_keepalive
     assert [keepalive.keepalive_probes.value, keepalive.keepalive_time.value, keepalive.keepalive_interval.value] == [2, 30, 4]
     common = options(cluster).common_http_protocol_options
+    assert common.max_connection_duration.seconds == 7
     assert common.max_requests_per_connection.value == 5
     assert common.idle_timeout.seconds == 6
 
@@ -162,6 +163,11 @@ def test_a_single_name_is_resolved_as_such_and_an_empty_subset_has_none(mesh, vi
     clusters = mesh(text + rule).clusters(view())
     assert clusters["outbound|80||s3.example.com"].type == CLUSTER.LOGICAL_DNS
     assert clusters["outbound|80|v1|s3.example.com"].type == CLUSTER.STRICT_DNS
+
+
+def test_a_wildcard_that_dns_cannot_resolve_has_no_cluster(mesh, view):
+    text = entry("*.example.com", "DNS", "workloadSelector: {labels: {app: nobody}}")
+    assert "outbound|80||*.example.com" not in mesh(text).clusters(view())
 
 
 def test_names_are_compared_without_case(mesh, view):

@@ -99,6 +99,8 @@ def test_the_tls_mode_of_a_rule_decides_for_all(mesh, view, mode, mutual):
     assert {"envoy.transport_socket_match" in metadata(point) for point in points} == {mutual}
 
 
-@pytest.mark.parametrize("name", ["nonsense", "inbound|80||", f"outbound|81||{HOST}", f"outbound|80|v9|{HOST}", "outbound|80||nobody"])
+@pytest.mark.parametrize(
+    "name", ["nonsense", "outbound|²||x", "inbound|80||", f"outbound|81||{HOST}", f"outbound|80|v9|{HOST}", "outbound|80||nobody"]
+)
 def test_a_name_that_stands_for_nothing_is_absent(mesh, view, name):
     assert mesh(ENTRY, WORKLOADS).sees(view(), types.ENDPOINT, name) == {}

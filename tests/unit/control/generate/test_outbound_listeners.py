@@ -142,6 +142,24 @@ def test_tcp_and_tls_rules_route_connections(mesh, view):
     assert config(named).cluster == f"outbound|443|v1|{host}"
 
 
+def test_a_tcp_rule_may_be_for_some_addresses_only(mesh, view):
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: some}
+spec:
+  hosts: [db]
+  tcp:
+  - match: [{destinationSubnets: [10.0.0.0/8, 10.0.0.0/8]}]
+    route: [{destination: {host: db, subset: v1}}]
+"""
+    listener = mesh(entry("db", "[{number: 90, name: tcp}]") + rule).listeners(view())["0.0.0.0_90"]
+    assert [one.address_prefix for one in listener.filter_chains[0].filter_chain_match.prefix_ranges] == ["10.0.0.0"]
+    assert config(listener.filter_chains[0]).cluster == "outbound|90|v1|db.default.svc.cluster.local"
+    assert config(listener.default_filter_chain).cluster == "outbound|90||db.default.svc.cluster.local"
+
+
 def test_server_names_that_overlap_belong_to_the_first_rule(mesh, view):
     host = "db.default.svc.cluster.local"
     second = f"  - match: [{{port: 443, sniHosts: [db.example.com, {host}]}}]\n    route: [{{destination: {{host: db}}}}]\n"
@@ -162,11 +180,16 @@ def test_without_capture_listeners_are_bound_on_loopback(mesh, view):
 
 
 def test_outbound_ports_give_a_service_a_loopback_port_of_its_own(mesh, view):
-    text = entry("a", "[{number: 80, name: http}, {number: 90, name: tcp}]") + entry("b", "[{number: 81, name: http}]")
+    text = entry("a", "[{number: 80, name: http}, {number: 90, name: tcp}, {number: 91, name: any}]") + entry(
+        "b", "[{number: 81, name: http}]"
+    )
     host = "a.default.svc.cluster.local"
-    seen = view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS={f"{host}:80": 21010, f"{host}:90": 21011, "nobody.default:80": 21012})
-    listeners = mesh(text).listeners(seen)
-    assert set(listeners) == {"127.0.0.1_21010", "127.0.0.1_21011"}
+    ports = {f"{host}:80": 21010, f"{host}:90": 21011, f"{host}:91": 21012, "nobody.default:80": 21013}
+    listeners = mesh(text).listeners(view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS=ports))
+    assert set(listeners) == {"127.0.0.1_21010", "127.0.0.1_21011", "127.0.0.1_21012"}
+    either = listeners["127.0.0.1_21012"].filter_chains
+    assert config(either[0]).rds.route_config_name == f"{host}:91"
+    assert config(either[1]).cluster == f"outbound|91||{host}"
     assert config(listeners["127.0.0.1_21010"].filter_chains[0]).rds.route_config_name == f"{host}:80"
     assert config(listeners["127.0.0.1_21011"].filter_chains[0]).cluster == f"outbound|90||{host}"
 

@@ -71,6 +71,7 @@ def test_mutual_tls_uses_the_clients_own_certificate_provider(mesh, client):
         (types.ROUTE, "80"),
         (types.CLUSTER, f"outbound|50051|v2|{HOST}"),
         (types.CLUSTER, "BlackHoleCluster"),
+        (types.CLUSTER, "outbound|²||x"),
     ],
 )
 def test_a_name_that_stands_for_nothing_is_absent(mesh, client, url, name):

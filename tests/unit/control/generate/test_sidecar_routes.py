@@ -117,7 +117,7 @@ def test_a_single_services_routes_take_every_host(mesh, view):
     assert hosts[f"{HOST}:80"].routes[0].name == "r"
 
 
-@pytest.mark.parametrize("name", ["nobody.example.com:80", f"{HOST}:81", "nonsense", f"{HOST}:x"])
+@pytest.mark.parametrize("name", ["nobody.example.com:80", f"{HOST}:81", "nonsense", f"{HOST}:x", f"{HOST}:080", "080", "99999", "²"])
 def test_a_name_that_stands_for_nothing_is_absent(mesh, view, name):
     assert mesh(REVIEWS).sees(view(), types.ROUTE, name) == {}
 

@@ -149,6 +149,7 @@ def test_paths_and_hosts_are_rewritten(routes):
     ("redirect", "expected"),
     [
         ("uri: /new", {"path_redirect": "/new", "response_code": 0, "port_redirect": 0}),
+        ("prefixRewrite: /p", {"prefix_rewrite": "/p"}),
         ("authority: b.com, redirectCode: 307", {"host_redirect": "b.com", "response_code": 3}),
         ("scheme: https, port: 8443", {"scheme_redirect": "https", "port_redirect": 8443}),
         ("scheme: https, port: 443", {"scheme_redirect": "https", "port_redirect": 0}),
@@ -159,6 +160,15 @@ def test_paths_and_hosts_are_rewritten(routes):
 def test_redirects_say_where_to(routes, redirect, expected):
     made = routes(f"redirect: {{{redirect}}}")[0].redirect
     assert {name: getattr(made, name) for name in expected} == expected
+
+
+def test_a_share_may_go_to_another_host_name(routes):
+    shares = "route: [{destination: {host: a}, weight: 1, headers: {request: {set: {host: a.com}}}}, {destination: {host: b}, weight: 1}]"
+    assert [one.host_rewrite_literal for one in routes(shares)[0].route.weighted_clusters.clusters] == ["a.com", ""]
+
+
+def test_an_answer_may_be_bytes(routes):
+    assert routes("directResponse: {status: 200, body: {bytes: aGk=}}")[0].direct_response.body.inline_bytes == b"hi"
 
 
 def test_a_route_may_answer_by_itself(routes):

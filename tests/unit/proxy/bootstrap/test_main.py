@@ -29,10 +29,13 @@ def test_unusable_file_ends_with_64_and_all_lines(tmp_path: Path, capsys: pytest
     assert [line.removeprefix(str(file)).split(": ")[0] for line in lines] == [":1:12", ":1:16", ":2:8"]
 
 
-def test_problem_found_after_parsing_has_its_line_too(tmp_path: Path) -> None:
+def test_problems_of_all_parts_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "b.yaml"
-    file.write_text("node: {id: a}\nadmin:\n  address: {}\n  profile_path: /x\n")
-    assert rejected(["-c", str(file)]) == (f"{file}:4:17: error: admin.profile_path: not supported",)
+    file.write_text("admin:\n  address: {}\n  profile_path: /x\nstatic_resources: {clusters: [{name: a, lb_policy: MAGLEV}]}\n")
+    assert main(["-c", str(file)]) == 64
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{file}:3:17: error: admin.profile_path: not supported"
+    assert lines[1].startswith(f"{file}:4:52: error: static_resources.clusters[0].lb_policy: MAGLEV is not supported")
 
 
 def test_missing_file_is_a_sentence(tmp_path: Path) -> None:

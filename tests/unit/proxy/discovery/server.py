@@ -16,6 +16,7 @@ class Stream:
     def __init__(self) -> None:
         self._requests: asyncio.Queue[Any] = asyncio.Queue()
         self._responses: asyncio.Queue[Any] = asyncio.Queue()
+        self.metadata: dict[str, str] = {}
 
     async def heard(self) -> Any:
         """The next request of the client."""
@@ -30,6 +31,7 @@ class Stream:
         self._responses.put_nowait(code)
 
     async def serve(self, requests: Any, context: Any) -> Any:
+        self.metadata = dict(context.invocation_metadata())
         reading = asyncio.ensure_future(self._read(requests))  # noqa: TID251  cancelled below
         try:
             while not isinstance(response := await self._responses.get(), grpc.StatusCode):
@@ -59,6 +61,10 @@ class Server(proto.ads_grpc.AggregatedDiscoveryServiceServicer, proto.sds_grpc.S
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """End every stream; may be called again."""
         await self._server.stop(None)
 
     async def accept(self) -> Stream:

@@ -4,12 +4,14 @@ import pytest
 
 from pymesh.xds import types
 from pymesh_proxy.discovery.configuration import BIND_AGAIN, Stage
+from pymesh_proxy.discovery.origins import Origins
 from pymesh_proxy.errors import ConfigError
 
 from .resources import assignment, cluster, listener, route, secret, with_secret
 from .world import World
 
 CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
+OWN_IDENTITY = Origins(own_secrets=frozenset({"default"}), own_services=frozenset({"sds-grpc"}))
 
 
 async def serving(*routes: str) -> World:
@@ -37,6 +39,7 @@ async def test_cluster_waits_for_its_assignment() -> None:
     world = await World().start()
     assert await world.give(CDS, cluster("c"), cluster("plain", eds=False)) == ["cluster plain"]
     assert world.status.warming_clusters == 1
+    assert world.configuration.warming(CDS) == [cluster("c")]
 
 
 async def test_cluster_goes_on_without_when_no_assignment_comes() -> None:
@@ -147,7 +150,7 @@ async def test_secret_that_nothing_refers_to_is_forgotten() -> None:
 
 
 async def test_own_identity_serves_what_points_at_the_agent() -> None:
-    world = await World(local_services=frozenset({"sds-grpc"})).start()
+    world = await World(origins=OWN_IDENTITY).start()
     await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="sds-grpc"))
     assert (world.wanted(SDS), world.configuration.wanted_secrets()) == (set(), {})
     world.runtime.held_secrets["default"] = "certificate"
@@ -156,7 +159,7 @@ async def test_own_identity_serves_what_points_at_the_agent() -> None:
 
 
 async def test_own_identity_is_kept_when_nothing_refers_to_it() -> None:
-    world = await World(local_services=frozenset({"sds-grpc"})).start()
+    world = await World(origins=OWN_IDENTITY).start()
     world.runtime.held_secrets["default"] = "certificate"
     world.configuration.secret_changed("default")
     await world.give(CDS, with_secret(cluster("c", eds=False), "default", service="sds-grpc"))
@@ -195,6 +198,12 @@ async def test_source_that_cannot_be_honoured_is_refused_with_its_path() -> None
     bad.eds_cluster_config.eds_config.path_config_source.path = "/x"
     with pytest.raises(ConfigError, match=r"Cluster c: eds_cluster_config\.eds_config\.path_config_source: not supported"):
         await world.give(CDS, bad)
+
+
+async def test_secret_that_nobody_has_is_refused_not_waited_for() -> None:
+    world = await World(origins=OWN_IDENTITY).start()
+    with pytest.raises(ConfigError, match="Cluster c: there is no secret 'other', and no source to fetch it from"):
+        await world.give(CDS, with_secret(cluster("c", eds=False), "other", service="sds-grpc"))
 
 
 async def test_key_that_does_not_fit_is_refused() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.xds import types
 from pymesh_proxy.discovery.configuration import Configuration
+from pymesh_proxy.discovery.origins import Origins
 from pymesh_proxy.discovery.source import Fetch
 from pymesh_proxy.discovery.status import Status
 from pymesh_proxy.discovery.subscription import Update
@@ -131,7 +132,7 @@ class _Timer:
 class World:
     """A configuration between a recorder and a clock."""
 
-    def __init__(self, *, local_services: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, origins: Origins | None = None) -> None:
         self.runtime = Recorder()
         self.clock = Clock()
         self.status = Status()
@@ -141,7 +142,7 @@ class World:
             status=self.status,
             schedule=self.clock.schedule,
             dynamic={types.CLUSTER: Fetch(ads=True), types.LISTENER: Fetch(ads=True)},
-            local_services=local_services,
+            origins=origins,
         )
 
     async def start(self) -> "World":
@@ -155,7 +156,7 @@ class World:
             resources={types.resource_name(type_url, one): one for one in messages},
             removed=frozenset(removed),
         )
-        self.configuration.apply(update, self.configuration.prepare(update))
+        await self.configuration.apply(update, await self.configuration.prepare(update))
         await self.configuration.settle()
         return self.runtime.take()
 

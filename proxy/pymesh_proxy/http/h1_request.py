@@ -1,0 +1,75 @@
+"""A parsed HTTP/1 head, checked beyond what the parser checks: what comes out is what policy, router and upstream all see."""
+
+from .exchange import Downstream
+from .headers import Fields, RequestHead
+from .options import EscapedSlashes, HttpOptions, Underscores
+from .paths import PathRedirect, PathRejected, normalize
+from .request_target import TargetRejected, read
+
+_MAX_LENGTH_DIGITS = 19
+"""No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
+
+
+def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, version: str, fields: Fields) -> RequestHead:
+    """The request's head; raises TargetRejected."""
+    if version != "1.1" and not (version == "1.0" and options.accept_http_10):
+        raise TargetRejected(426, "low_version", b"HTTP/1.1 or later is needed")
+    if len(fields) > options.max_headers_count:
+        raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
+    if options.underscores is not Underscores.ALLOW:
+        fields = _underscores(options, fields)
+    index = {name.lower(): value for name, value in fields}
+    if len(index) != len(fields) and sum(name.lower() == b"host" for name, _ in fields) > 1:
+        raise TargetRejected(400, "http1.duplicate_host_header", b"more than one Host header")
+    host = index.get(b"host")
+    if host is None and version == "1.0" and options.default_host_for_http_10:
+        host = index[b"host"] = options.default_host_for_http_10
+        fields.append((b"Host", host))
+    path, authority = read(method, url, host)
+    head = RequestHead(method, path, authority, fields, b"https" if facts.tls_version else b"http", version, index)
+    if b"transfer-encoding" in index or b"content-length" in index:
+        _framing(index)
+    if authority != host and method != b"CONNECT":
+        head.set(b"host", authority)
+    if options.rewrites_target:
+        _rewrite(options, facts, head)
+    return head
+
+
+def _underscores(options: HttpOptions, fields: Fields) -> Fields:
+    if options.underscores is Underscores.REJECT_REQUEST and any(b"_" in name for name, _ in fields):
+        raise TargetRejected(400, "http1.unexpected_underscore", b"a header name holds an underscore")
+    return [pair for pair in fields if b"_" not in pair[0]]
+
+
+def _framing(index: dict[bytes, bytes]) -> None:
+    if index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise TargetRejected(501, "http1.invalid_transfer_encoding", b"only the chunked transfer encoding is implemented")
+    if len(index.get(b"content-length", b"")) > _MAX_LENGTH_DIGITS:
+        raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
+
+
+def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
+    """Host and path as the manager's options want them seen."""
+    if options.strip_matching_host_port or options.strip_any_host_port or options.strip_trailing_host_dot:
+        _strip_host(options, facts, head)
+    if options.normalize_path or options.merge_slashes or options.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED:
+        try:
+            head.path = normalize(
+                head.path, normalize_path=options.normalize_path, merge_slashes=options.merge_slashes, escaped=options.escaped_slashes
+            )
+        except PathRejected as rejected:
+            raise TargetRejected(400, "path_normalization_failed", str(rejected).encode()) from None
+        except PathRedirect as redirect:
+            raise TargetRejected(307, "path_normalization_redirect", b"", ((b"location", redirect.location),)) from None
+
+
+def _strip_host(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
+    host, colon, port = head.authority.rpartition(b":")
+    if colon and port.isdigit():
+        own = facts.local_address.rpartition(":")[2].encode()
+        if options.strip_any_host_port or (options.strip_matching_host_port and port == own):
+            head.authority = host
+    if options.strip_trailing_host_dot:
+        head.authority = head.authority.removesuffix(b".")
+    head.set(b"host", head.authority)

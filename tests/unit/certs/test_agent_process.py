@@ -1,0 +1,99 @@
+"""The whole agent as a process: a certificate from a real CA, secrets to whoever is started in Envoy's place."""
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import sys
+
+import pytest
+
+from .served import Ca
+
+ENVOY = """
+import json, sys
+import grpc
+from pymesh.xds import proto
+
+with open(sys.argv[sys.argv.index("-c") + 1]) as file:
+    bootstrap = json.load(file)
+(sds,) = [cluster for cluster in bootstrap["static_resources"]["clusters"] if cluster["name"] == "sds-grpc"]
+address = sds["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["pipe"]["path"]
+with grpc.insecure_channel("unix:" + address) as channel:
+    call = channel.stream_stream(
+        "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets",
+        request_serializer=proto.discovery.DiscoveryRequest.SerializeToString,
+        response_deserializer=proto.discovery.DiscoveryResponse.FromString,
+    )
+    answer = next(call(iter([proto.discovery.DiscoveryRequest(resource_names=["default"])])))
+secret = proto.unpack(answer.resources[0])
+print(json.dumps({"node": bootstrap["node"]["id"], "chain": secret.tls_certificate.certificate_chain.inline_bytes.decode()}))
+sys.exit(7)
+"""
+
+
+@pytest.fixture
+async def ca(ca_dir):
+    ca = Ca(ca_dir)
+    await ca.start()
+    yield ca
+    await ca.server.stop(None)
+
+
+@pytest.fixture
+def environment(ca, tmp_path):
+    root, token = tmp_path / "root.pem", tmp_path / "token"
+    root.write_bytes(ca.authority.root_pem)
+    token.write_text(ca.token())
+    config = {"discoveryAddress": f"127.0.0.1:{ca.port}", "configPath": str(tmp_path / "etc")}
+    return {
+        **os.environ,
+        "POD_NAME": "model-0",
+        "POD_NAMESPACE": "ml",
+        "SERVICE_ACCOUNT": "model",
+        "INSTANCE_IP": "127.0.0.1",
+        "CA_ROOT_CA": str(root),
+        "PYMESH_TOKEN_FILE": str(token),
+        "PROXY_CONFIG": json.dumps(config),
+    }
+
+
+async def start(environment, sds_path, *envoy):
+    program = "import sys; from pymesh_certs.agent.main import main; sys.exit(main())"
+    argv = [sys.executable, "-c", program, "--sds-path", str(sds_path), "--", *envoy]
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(*argv, env=environment, stdout=pipe, stderr=pipe)
+
+
+async def test_what_runs_as_envoy_gets_bootstrap_and_certificate(ca, environment, tmp_path):
+    script = tmp_path / "envoy"
+    script.write_text(f"#!{sys.executable}\n{ENVOY}")
+    script.chmod(0o700)
+    agent = await start(environment, tmp_path / "sds", str(script))
+    output, errors = await agent.communicate()
+    assert agent.returncode == 7, errors.decode()
+    told = json.loads(output)
+    assert told["node"] == "sidecar~127.0.0.1~model-0.ml~ml.svc.cluster.local"
+    assert told["chain"].startswith("-----BEGIN CERTIFICATE-----")
+    assert stat.S_IMODE((tmp_path / "etc" / "envoy-rev.json").stat().st_mode) == 0o600
+
+
+async def test_no_key_is_written_and_none_is_logged(ca, environment, tmp_path):
+    agent = await start(environment, tmp_path / "sds", "/bin/sh", "-c", "exit 0")
+    await agent.communicate()
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and ca.directory not in path.parents]
+    assert written, "the bootstrap at least"
+    assert all(b"PRIVATE KEY" not in path.read_bytes() for path in written)
+
+
+async def test_a_stop_while_the_ca_is_away_is_an_orderly_end(ca, environment, tmp_path):
+    await ca.server.stop(None)
+    agent = await start(environment, tmp_path / "sds", "/bin/false")
+    async for line in agent.stderr:
+        if b"next attempt" in line:
+            break
+    agent.send_signal(signal.SIGTERM)
+    await agent.communicate()
+    assert agent.returncode == 0
+    assert not (tmp_path / "sds").exists()
