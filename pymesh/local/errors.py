@@ -53,6 +53,10 @@ class InvalidMeshFile(LocalError):
     """`mesh.yaml` has mistakes; the message holds one `file:line:column: error: sentence` a line, all of them at once."""
 
 
+class InvalidConfig(LocalError):
+    """The Istio resources have mistakes; the message holds one line for each, as `pymesh validate` prints them."""
+
+
 class StoryStuck(LocalError):
     """The demo waited in vain for the mesh to do something."""
 

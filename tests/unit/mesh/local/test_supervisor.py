@@ -223,3 +223,16 @@ def test_free_ports_are_all_different_and_skip_taken_ones() -> None:
             FreePorts(range(taken, taken + 1)).take()
     ports = FreePorts()
     assert len({ports.take() for _ in range(50)}) == 50
+
+
+async def test_a_line_of_the_log_is_waited_for(tmp_path: Path) -> None:
+    async with Supervisor(tmp_path) as supervisor:
+        child = await supervisor.start(python(FOREVER))
+        assert await child.says("up", within=20) == "up"
+        assert await child.says("down", within=0) is None
+
+
+async def test_waiting_for_a_line_of_a_child_that_ends_is_told(tmp_path: Path) -> None:
+    async with Supervisor(tmp_path) as supervisor:
+        with pytest.raises(errors.ChildFailed, match="exit code 4"):
+            await (await supervisor.start(python("raise SystemExit(4)"))).says("up", within=20)
