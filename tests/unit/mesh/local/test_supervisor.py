@@ -1,6 +1,7 @@
 """Processes are started, awaited, and never left behind."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -206,6 +207,24 @@ async def test_a_child_without_health_address_is_ready_when_it_accepts_connectio
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(errors.ProgramMissing, match="'no-such-program'"):
         locate("no-such-program")
+
+
+def test_a_relative_program_is_looked_for_in_the_folder_of_its_command(tmp_path: Path) -> None:
+    program = tmp_path / "serve"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(errors.ProgramMissing, match="may not be executed"):
+        locate("./serve", tmp_path)
+    program.chmod(0o755)
+    assert Path(locate("./serve", tmp_path)) == program
+
+
+def test_a_port_that_needs_a_right_is_said_with_its_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(errors.PortForbidden, match=r"may not listen on port 80 of 127\.0\.0\.1, needed for the gateway"):
+        require_free(80, "the gateway")
 
 
 def test_a_taken_port_is_said_with_its_purpose() -> None:
