@@ -98,8 +98,7 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
     """use_remote_address false: what the peer proxy said is believed."""
     head = exchange.head
     index = head.index
-    proto = index.get(b"x-forwarded-proto")
-    if proto is None or proto.lower() not in (b"http", b"https"):
+    if b"x-forwarded-proto" not in index:
         head.set(b"x-forwarded-proto", head.scheme)
     if b"x-request-id" not in index and options.generate_request_id:
         head.add(b"x-request-id", new_request_id())
@@ -117,7 +116,8 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     exchange.remote_address = trusted or exchange.downstream.remote_address
     if not options.skip_xff_append:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
-    head.set(b"x-forwarded-proto", head.scheme)
+    if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
+        head.set(b"x-forwarded-proto", head.scheme)
     head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())
