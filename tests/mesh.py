@@ -1,0 +1,180 @@
+"""Meshes for tests: real processes on free ports, made of a mesh file and of Istio resources.
+
+Every mesh has a `caller`, which calls `reviews` through its sidecar, and `reviews` in two versions, each behind a sidecar that takes
+mutual TLS only. What a test adds it writes into the configuration folder.
+"""
+
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from pymesh.local.environment import Instance, Proxy
+from pymesh.local.mesh import LocalMesh, Plan
+from pymesh.local.ports import HOST, FreePorts
+from pymesh.local.process import Command
+from pymesh.local.supervisor import Supervisor
+
+from .waiting import eventually
+
+REVIEWS = "reviews.default.svc.cluster.local"
+_APP = Path(__file__).parent / "app.py"
+
+MESH_FILE = f"""
+namespace: default
+workloads:
+- name: caller
+  serviceAccount: caller
+  labels: {{app: caller, version: v1}}
+  command: [python, {_APP}, --version, caller, --port, $(PORT_HTTP)]
+  ports: {{http: 0}}
+  calls: ["reviews:80"]
+- name: reviews-v1
+  serviceAccount: reviews
+  labels: {{app: reviews, version: v1}}
+  command: [python, {_APP}, --version, v1, --port, $(PORT_HTTP)]
+  ports: {{http: 0}}
+- name: reviews-v2
+  serviceAccount: reviews
+  labels: {{app: reviews, version: v2}}
+  command: [python, {_APP}, --version, v2, --port, $(PORT_HTTP)]
+  ports: {{http: 0}}
+"""
+
+RESOURCES = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: |
+    accessLogFile: /dev/stdout
+    outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: istio-system}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: reviews}
+spec:
+  hosts: [reviews.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP}]
+  workloadSelector: {labels: {app: reviews}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec:
+  host: reviews
+  subsets:
+  - {name: v1, labels: {version: v1}}
+  - {name: v2, labels: {version: v2}}
+"""
+
+
+def split(**weights: int) -> str:
+    """The VirtualService that gives each subset its share."""
+    route = [{"destination": {"host": "reviews", "subset": subset}, "weight": weight} for subset, weight in weights.items()]
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: reviews}}
+spec:
+  hosts: [reviews]
+  http: [{{route: {route}}}]
+"""
+
+
+class Mesh:
+    """A running mesh and the questions that tests ask of it."""
+
+    def __init__(self, local: LocalMesh, supervisor: Supervisor, session: aiohttp.ClientSession) -> None:
+        self.local = local
+        self.supervisor = supervisor
+        self.session = session
+        self.ports = FreePorts()
+
+    @property
+    def plan(self) -> Plan:
+        return self.local.plan
+
+    @property
+    def state(self) -> Path:
+        return self.plan.state
+
+    @property
+    def reviews(self) -> str:
+        """Where the caller's application finds `reviews`: its sidecar."""
+        return f"http://{HOST}:{self.sidecar('caller').outbound[f'{REVIEWS}:80']}"
+
+    def instance(self, pod: str) -> Instance:
+        return next(each for each in self.plan.instances if each.pod == pod)
+
+    def sidecar(self, pod: str) -> Proxy:
+        proxy = self.instance(pod).sidecar
+        assert proxy is not None
+        return proxy
+
+    def configure(self, name: str, text: str) -> None:
+        """Put a file into the configuration folder, whole at once, as `kubectl` or an editor would."""
+        draft = self.state / name
+        draft.write_text(text)
+        os.replace(draft, self.plan.config / name)
+
+    async def syncz(self) -> list[dict[str, Any]]:
+        """What the control plane knows of its proxies."""
+        return await self.control("/debug/syncz")
+
+    async def control(self, path: str) -> Any:
+        """A JSON page of the control plane."""
+        async with self.session.get(f"http://{HOST}:{self.plan.control.monitoring}{path}") as answer:
+            return await answer.json()
+
+    async def synced(self, proxies: int) -> None:
+        """Wait until that many proxies have taken everything they were sent."""
+        await eventually(self.syncz, lambda seen: len(seen) >= proxies and not unsettled(seen))
+
+    async def version(self, url: str) -> str:
+        """Which version answers, or the status when none does."""
+        async with self.session.get(url) as answer:
+            return str((await answer.json())["version"] if answer.status == 200 else answer.status)
+
+    async def versions(self, url: str, requests: int) -> Counter[str]:
+        """Who answered how often."""
+        return Counter([await self.version(url) for _ in range(requests)])
+
+    async def token(self, service_account: str, ttl: str = "1h") -> Path:
+        """A join token of the default namespace, in a file."""
+        path = self.state / f"token-{service_account}-{ttl}"
+        options = ["--ca-dir", str(self.plan.control.ca_dir), "--namespace", "default", "--service-account", service_account, "--ttl", ttl]
+        path.write_text(await self.supervisor.output(Command(name="token", argv=["pymesh-ca", "token", *options])))
+        return path
+
+
+def unsettled(syncz: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The subscriptions that wait for an answer or were refused."""
+    return [one for proxy in syncz for one in proxy["types"].values() if one["status"] not in ("SYNCED", "NOT SENT")]
+
+
+@asynccontextmanager
+async def running(folder: Path, *resources: str) -> AsyncIterator[Mesh]:
+    """A mesh under `folder` that serves RESOURCES and what is given, ready for its first request."""
+    (folder / "mesh" / "config").mkdir(parents=True)
+    (folder / "mesh" / "mesh.yaml").write_text(MESH_FILE)
+    (folder / "mesh" / "config" / "mesh.yaml").write_text("\n---\n".join((RESOURCES, *resources)))
+    plan = Plan.make(folder / "mesh", folder)
+    async with Supervisor(plan.logs) as supervisor, aiohttp.ClientSession() as session:
+        local = LocalMesh(plan, supervisor, lambda what: None)
+        await local.start()
+        mesh = Mesh(local, supervisor, session)
+        yield mesh
+
+
