@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
-from pymesh.local.environment import Instance, Proxy
+from pymesh.local.environment import Instance, Proxy, place_instances
 from pymesh.local.mesh import LocalMesh, Plan
+from pymesh.local.meshfile import Workload
 from pymesh.local.ports import HOST, FreePorts
 from pymesh.local.process import Command
 from pymesh.local.supervisor import Supervisor
@@ -138,9 +141,10 @@ class Mesh:
         async with self.session.get(f"http://{HOST}:{self.plan.control.monitoring}{path}") as answer:
             return await answer.json()
 
-    async def synced(self, proxies: int) -> None:
-        """Wait until that many proxies have taken everything they were sent."""
-        await eventually(self.syncz, lambda seen: len(seen) >= proxies and not unsettled(seen))
+    async def types(self, pod: str) -> dict[str, Any]:
+        """The subscriptions of one proxy as the control plane sees them, by short type name."""
+        known = [proxy for proxy in await self.syncz() if f"~{pod}.default~" in proxy["proxy"]]
+        return dict(known[0]["types"]) if known else {}
 
     async def version(self, url: str) -> str:
         """Which version answers, or the status when none does."""
@@ -151,17 +155,27 @@ class Mesh:
         """Who answered how often."""
         return Counter([await self.version(url) for _ in range(requests)])
 
+    def place(self, pod: str) -> Proxy:
+        """Ports and an identity for a further sidecar, whose application would call `reviews`; nothing is started."""
+        workload = Workload.model_validate({
+            "name": pod, "serviceAccount": pod, "labels": {"app": pod}, "command": ["none"], "ports": {"http": 0}, "calls": ["reviews:80"],
+        })  # fmt: skip
+        (instance,) = place_instances(workload, "default", self.state / "tokens", self.ports)
+        assert instance.sidecar is not None
+        return instance.sidecar
+
+    async def metrics(self, proxy: Proxy) -> list[Sample]:
+        """Every sample of a proxy's metrics."""
+        async with self.session.get(proxy.metrics_url) as answer:
+            families = text_string_to_metric_families(await answer.text())
+            return [sample for family in families for sample in family.samples]
+
     async def token(self, service_account: str, ttl: str = "1h") -> Path:
         """A join token of the default namespace, in a file."""
         path = self.state / f"token-{service_account}-{ttl}"
         options = ["--ca-dir", str(self.plan.control.ca_dir), "--namespace", "default", "--service-account", service_account, "--ttl", ttl]
         path.write_text(await self.supervisor.output(Command(name="token", argv=["pymesh-ca", "token", *options])))
         return path
-
-
-def unsettled(syncz: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The subscriptions that wait for an answer or were refused."""
-    return [one for proxy in syncz for one in proxy["types"].values() if one["status"] not in ("SYNCED", "NOT SENT")]
 
 
 @asynccontextmanager
@@ -175,6 +189,7 @@ async def running(folder: Path, *resources: str) -> AsyncIterator[Mesh]:
         local = LocalMesh(plan, supervisor, lambda what: None)
         await local.start()
         mesh = Mesh(local, supervisor, session)
+        await eventually(lambda: mesh.version(mesh.reviews), lambda version: version in ("v1", "v2"))
         yield mesh
 
 

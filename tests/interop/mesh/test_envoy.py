@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from pymesh.local.environment import Proxy, place_instances
-from pymesh.local.meshfile import Workload
+from pymesh.local.environment import Proxy
 from pymesh.local.process import Command
 from tests.interop.conftest import require
 from tests.mesh import HOST, REVIEWS, Mesh
@@ -36,16 +34,6 @@ class Sidecar:
             return {stat["name"]: stat["value"] for stat in (await answer.json())["stats"]}
 
 
-def place(mesh: Mesh, pod: str) -> Proxy:
-    """Ports and identity of a further workload."""
-    workload = Workload.model_validate({
-        "name": pod, "serviceAccount": pod, "labels": {"app": pod}, "command": ["none"], "ports": {"http": 0}, "calls": ["reviews:80"],
-    })  # fmt: skip
-    (instance,) = place_instances(workload, "default", mesh.state / "tokens", mesh.ports)
-    assert instance.sidecar is not None
-    return instance.sidecar
-
-
 @pytest.mark.parametrize("ads", ["over-tls", "in-plaintext"])
 async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> None:
     sidecar = await start(mesh, f"envoy-{ads}", plaintext=ads == "in-plaintext")
@@ -59,7 +47,7 @@ async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> 
         seen_by_the_application = (await answer.json())["headers"]
     assert f"URI=spiffe://cluster.local/ns/default/sa/envoy-{ads}" in seen_by_the_application["x-forwarded-client-cert"]
 
-    types = await of_node(mesh, sidecar)
+    types = await mesh.types(sidecar.proxy.pod)
     assert set(types) == {"cds", "eds", "lds", "rds"}
     assert {one["status"] for one in types.values()} == {"SYNCED"}
     rejected = await sidecar.rejected(mesh)
@@ -69,7 +57,7 @@ async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> 
 
 async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:
     """An Envoy under our agent, whose configuration comes over mutual TLS or in plaintext; its certificate comes from our CA."""
-    binary, sidecar = require("envoy"), Sidecar(place(mesh, pod))
+    binary, sidecar = require("envoy"), Sidecar(mesh.place(pod))
     (await mesh.token(pod)).replace(sidecar.proxy.token)
     environment = sidecar.proxy.environment(mesh.plan.control)
     if plaintext:
@@ -80,9 +68,3 @@ async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:
     command = Command(name=pod, argv=["pymesh-agent", "--sds-path", "sds", "--", str(binary)], env=environment, cwd=folder)
     await mesh.supervisor.ready(await mesh.supervisor.start(command), sidecar.proxy.ready_url)
     return sidecar
-
-
-async def of_node(mesh: Mesh, sidecar: Sidecar) -> Mapping[str, Any]:
-    """The subscriptions of one proxy, by type."""
-    ours = [proxy for proxy in await mesh.syncz() if f"~{sidecar.proxy.pod}." in proxy["proxy"]]
-    return ours[0]["types"] if ours else {}
