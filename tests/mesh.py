@@ -25,6 +25,7 @@ from pymesh.local.supervisor import Supervisor
 from .waiting import eventually
 
 REVIEWS = "reviews.default.svc.cluster.local"
+ROUTES = "routes.yaml"
 _APP = Path(__file__).parent / "app.py"
 
 MESH_FILE = f"""
@@ -77,6 +78,8 @@ kind: DestinationRule
 metadata: {name: reviews}
 spec:
   host: reviews
+  # The default, least request, favours an instance that has just died: nothing is waiting there.
+  trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}
   subsets:
   - {name: v1, labels: {version: v1}}
   - {name: v2, labels: {version: v2}}
@@ -179,11 +182,12 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running(folder: Path, *resources: str) -> AsyncIterator[Mesh]:
-    """A mesh under `folder` that serves RESOURCES and what is given, ready for its first request."""
+async def running(folder: Path, routes: str = "") -> AsyncIterator[Mesh]:
+    """A mesh under `folder` that answers requests. `routes` go to `routes.yaml`, which tests may replace."""
     (folder / "mesh" / "config").mkdir(parents=True)
     (folder / "mesh" / "mesh.yaml").write_text(MESH_FILE)
-    (folder / "mesh" / "config" / "mesh.yaml").write_text("\n---\n".join((RESOURCES, *resources)))
+    (folder / "mesh" / "config" / "mesh.yaml").write_text(RESOURCES)
+    (folder / "mesh" / "config" / ROUTES).write_text(routes)
     plan = Plan.make(folder / "mesh", folder)
     async with Supervisor(plan.logs) as supervisor, aiohttp.ClientSession() as session:
         local = LocalMesh(plan, supervisor, lambda what: None)
@@ -191,5 +195,3 @@ async def running(folder: Path, *resources: str) -> AsyncIterator[Mesh]:
         mesh = Mesh(local, supervisor, session)
         await eventually(lambda: mesh.version(mesh.reviews), lambda version: version in ("v1", "v2"))
         yield mesh
-
-
