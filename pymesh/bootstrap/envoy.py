@@ -125,6 +125,8 @@ def _cluster(name: str, address: Any, *, static: bool) -> Any:
     return proto.cluster.Cluster(
         name=name,
         type="STATIC" if static else "STRICT_DNS",
+        # Envoy's own default asks for IPv6 first and stays with it: `localhost` would be [::1], where no control plane listens.
+        dns_lookup_family="V4_PREFERRED",
         connect_timeout=proto.duration(1),
         load_assignment=proto.endpoint.ClusterLoadAssignment(cluster_name=name, endpoints=[locality]),
     )
