@@ -8,17 +8,18 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
 
-from .errors import LocalError
+from .errors import LocalError, NoFolder
 
 _INTERRUPTED = 130  # as shells report a process ended by SIGINT
 
-_Work = Callable[[Path], Awaitable[bool]]
+_Work = Callable[[Path], Awaitable[None]]
 
 
 @click.command()
@@ -43,7 +44,7 @@ def up(folder: Path, keep_dir: bool) -> None:
     _execute(console, lambda state: _run_folder(console, folder.resolve(), state), keep_dir)
 
 
-async def _run_folder(console: Console, folder: Path, state: Path) -> bool:
+async def _run_folder(console: Console, folder: Path, state: Path) -> None:
     from .mesh import LocalMesh, Plan
     from .screen import addresses, progress
     from .supervisor import Supervisor
@@ -54,24 +55,32 @@ async def _run_folder(console: Console, folder: Path, state: Path) -> bool:
             await LocalMesh(plan, supervisor, say).start()
         addresses(console, plan)
         await supervisor.watch()
-    return True
 
 
 def _execute(console: Console, work: _Work, keep_dir: bool) -> None:
     """Run `work` with a folder of its own; the folder outlives it only if asked for, or if its logs must explain a failure."""
-    state = Path(tempfile.mkdtemp(prefix="pymesh-"))
-    keep = True
     try:
-        held = asyncio.run(_until_signalled(work(state)))
-        keep = keep_dir or not held
-        sys.exit(0 if held else 1)
+        with _folder(console, keep_dir) as state:
+            asyncio.run(_until_signalled(work(state)))
     except LocalError as error:
         console.print(f"pymesh: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        keep = keep_dir or any(state.rglob("*.log"))
         sys.exit(1)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        keep = keep_dir
         sys.exit(_INTERRUPTED)
+
+
+@contextmanager
+def _folder(console: Console, keep: bool) -> Iterator[Path]:
+    """A folder for one run; raises NoFolder."""
+    try:
+        state = Path(tempfile.mkdtemp(prefix="pymesh-"))
+    except OSError as error:
+        raise NoFolder(f"no folder for certificates and logs can be made below {tempfile.gettempdir()}: {error.strerror}") from error
+    try:
+        yield state
+    except Exception:
+        keep = keep or any(state.rglob("*.log"))
+        raise
     finally:
         if keep:
             console.print(f"the logs are in {state}", soft_wrap=True)
@@ -79,11 +88,11 @@ def _execute(console: Console, work: _Work, keep_dir: bool) -> None:
             shutil.rmtree(state)
 
 
-async def _until_signalled(work: Awaitable[bool]) -> bool:
+async def _until_signalled(work: Awaitable[None]) -> None:
     """Let SIGTERM and SIGHUP end the work as Ctrl-C does: by cancellation, so that every `finally` runs."""
     task = asyncio.current_task()
     assert task is not None, "runs as the main task"
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
-    return await work
+    await work

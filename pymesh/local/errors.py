@@ -1,5 +1,6 @@
 """What can go wrong on a laptop. Each message is one sentence a person can act on; the command line prints it and exits 1."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -26,10 +27,10 @@ class NoFreePort(LocalError):
 
 
 class ProgramMissing(LocalError):
-    """A program that the mesh starts is not installed beside this Python, nor on PATH."""
+    """A program that the mesh starts is not there, or may not be executed."""
 
     def __init__(self, program: str) -> None:
-        super().__init__(f"the program {program!r} is neither beside this Python nor on PATH; reinstall pymesh or correct the command")
+        super().__init__(f"the program {program!r} cannot be found or may not be executed; reinstall pymesh, or correct the command")
 
 
 class ChildFailed(LocalError):
@@ -49,12 +50,27 @@ class NotReady(LocalError):
         super().__init__(f"{name} was not ready ({url}) within {seconds:g} s; its log {log} ends with:\n{_tail(log)}")
 
 
+class NoFolder(LocalError):
+    """There is no place for certificates and logs."""
+
+
 class InvalidMeshFile(LocalError):
     """`mesh.yaml` has mistakes; the message holds one `file:line:column: error: sentence` a line, all of them at once."""
 
 
+class InvalidConfig(LocalError):
+    """The Istio resources have mistakes; the message holds one line for each, as `pymesh validate` prints them."""
+
+
 class StoryStuck(LocalError):
     """The demo waited in vain for the mesh to do something."""
+
+
+class StoryBroken(LocalError):
+    """Steps of the demo did not meet their condition."""
+
+    def __init__(self, steps: Sequence[str]) -> None:
+        super().__init__(f"{len(steps)} of the story's steps did not hold: {'; '.join(steps)}")
 
 
 def _tail(log: Path, lines: int = 8) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..api import has_errors, parse_paths
 from .environment import ControlPlane, Instance, Proxy, place_gateway, place_instances
-from .errors import LocalError
+from .errors import InvalidConfig, LocalError
 from .meshfile import CONFIG_FOLDER, FILE_NAME, MeshFile
 from .ports import HOST, FreePorts, require_free
 from .process import Child, Command
@@ -36,8 +37,7 @@ class Plan:
     def make(cls, folder: Path, state: Path) -> "Plan":
         """Read `folder`/mesh.yaml and choose ports; raises LocalError when a fixed one cannot be had."""
         mesh = MeshFile.load(folder / FILE_NAME)
-        if not (folder / CONFIG_FOLDER).is_dir():
-            raise LocalError(f"{folder / CONFIG_FOLDER} is not a folder; it should hold the mesh's Istio resources")
+        _check_config(folder / CONFIG_FOLDER)
         ports, tokens = FreePorts(), state / "tokens"
         plan = cls(
             folder=folder, state=state, control=ControlPlane.place(state, ports),
@@ -71,6 +71,15 @@ class Plan:
         for instance in self.instances:
             for name, port in instance.ports.items():
                 require_free(port, f"port {name!r} of {instance.pod}")
+
+
+def _check_config(folder: Path) -> None:
+    """Later mistakes are the control plane's to report, which keeps what was good; a mesh that starts with some would puzzle."""
+    if not folder.is_dir():
+        raise LocalError(f"{folder} is not a folder; it should hold the mesh's Istio resources")
+    problems = parse_paths([folder]).problems
+    if has_errors(problems):
+        raise InvalidConfig("\n".join(map(str, problems)))
 
 
 @dataclass(frozen=True, slots=True)

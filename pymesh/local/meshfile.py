@@ -29,27 +29,41 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, Strict
 
+from ..api import document, shape, tree, values
+from ..api.problem import Problem
+from ..api.types import Bool, Model
 from .errors import InvalidMeshFile
 
 FILE_NAME = "mesh.yaml"
 CONFIG_FOLDER = "config"
 
+_M = TypeVar("_M", bound=Model)
+_Path = tuple[str | int, ...]
+
 _REFERENCE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 
-DnsLabel = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-PortOrFree = Annotated[int, Field(ge=0, le=65535)]
-Target = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?:[0-9]{1,5}$")]
+
+def _worded(pattern: str, sentence: str) -> AfterValidator:
+    """A pattern whose breach is told in words."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(f'"{text}" is not {sentence}')
+        return text
+
+    return AfterValidator(check)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel)
+DnsLabel = Annotated[str, _worded(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "a DNS label: a-z, 0-9 and -, at most 63 of them")]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+PortOrFree = Annotated[int, Strict(), Field(ge=0, le=65535)]
+Target = Annotated[str, _worded(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?:[0-9]{1,5}", "<service>:<port>")]
+HttpPath = Annotated[str, _worded(r"/.*", "a path, which begins with /")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,7 @@ class Call:
         return f"{host}:{self.port}"
 
 
-class Gateway(_Strict):
+class Gateway(Model):
     """A proxy at the edge, without an application."""
 
     name: DnsLabel
@@ -80,7 +94,7 @@ class Gateway(_Strict):
     ports: list[Port] = []
 
 
-class Workload(_Strict):
+class Workload(Model):
     """An application, and whether a sidecar stands beside it."""
 
     name: DnsLabel
@@ -88,11 +102,11 @@ class Workload(_Strict):
     ports: Annotated[dict[DnsLabel, PortOrFree], Field(min_length=1)]
     labels: dict[str, str] = {}
     service_account: DnsLabel = "default"
-    replicas: Annotated[int, Field(ge=1, le=20)] = 1
+    replicas: Annotated[int, Strict(), Field(ge=1, le=20)] = 1
     calls: list[Target] = []
     env: dict[str, str] = {}
-    health: Annotated[str, Field(pattern="^/")] | None = None
-    sidecar: bool = True
+    health: HttpPath | None = None
+    sidecar: Bool = True
 
     @property
     def targets(self) -> list[Call]:
@@ -112,7 +126,7 @@ class Workload(_Strict):
         return [self.name] if self.replicas == 1 else [f"{self.name}-{number}" for number in range(self.replicas)]
 
 
-class MeshFile(_Strict):
+class MeshFile(Model):
     """The whole file."""
 
     namespace: DnsLabel = "default"
@@ -130,15 +144,46 @@ class MeshFile(_Strict):
     @classmethod
     def parse(cls, text: str, filename: str) -> Self:
         """Read and check a text; `filename` stands in the messages. Raises InvalidMeshFile."""
-        root = _compose(text, filename)
-        try:
-            mesh = cls.model_validate(yaml.safe_load(text))
-        except ValidationError as error:
-            mistakes = [(each["loc"], _sentence(each)) for each in error.errors()]
-        else:
-            if not (mistakes := list(_contradictions(mesh))):
-                return mesh
-        raise InvalidMeshFile("\n".join(f"{filename}:{_place(root, path)}: error: {sentence}" for path, sentence in mistakes))
+        reader = _Reader(text, filename)
+        mesh = reader.read(cls)
+        if mesh is not None:
+            for path, sentence in _contradictions(mesh):
+                reader.report_at(path, sentence)
+        if mesh is None or reader.problems:
+            raise InvalidMeshFile("\n".join(map(str, sorted(reader.problems))))
+        return mesh
+
+
+class _Reader:
+    """One YAML document and everything that is wrong with it."""
+
+    def __init__(self, text: str, filename: str) -> None:
+        self.problems: list[Problem] = []
+        self._filename = filename
+        documents = document.read(text, filename)
+        self._root: tree.Node = tree.Mapping(tree.Mark(1, 1))
+        if documents:
+            self.problems += documents[0].problems
+            self._root = documents[0].root or self._root
+        if len(documents) > 1:
+            self._report((), tree.Mark(1, 1), "the file holds several documents; it should be one")
+
+    def read(self, model: type[_M]) -> _M | None:
+        """The document as a model, or None with its problems noted."""
+        if self.problems:
+            return None
+        data = shape.fit(self._root, model, self._report)
+        mesh = values.build(model, data, self._root, self._report, ())
+        return None if self.problems else mesh
+
+    def report_at(self, path: _Path, sentence: str) -> None:
+        """Note a problem of a field, by its path of attributes."""
+        spot = tree.find(self._root, path)
+        self._report(spot.shown, spot.token, sentence)
+
+    def _report(self, path: _Path, mark: tree.Mark, sentence: str) -> None:
+        where = f"{tree.show(path)}: " if path else ""
+        self.problems.append(Problem(self._filename, *mark, "error", where + sentence))
 
 
 def variable_name(name: str) -> str:
@@ -156,9 +201,6 @@ def expand(argument: str, value_of: Callable[[str], str]) -> str:
     return _REFERENCE.sub(lambda match: value_of(match[1]), argument)
 
 
-_Path = tuple[str | int, ...]
-
-
 def _contradictions(mesh: MeshFile) -> Iterator[tuple[_Path, str]]:
     """What is wrong although each value alone is right."""
     taken: dict[str, str] = {}
@@ -166,7 +208,7 @@ def _contradictions(mesh: MeshFile) -> Iterator[tuple[_Path, str]]:
         for pod in pods:
             if pod in taken:
                 yield path, f"the name {pod!r} is already taken by {taken[pod]}"
-            taken.setdefault(pod, f"{path[0]}.{path[1]}")
+            taken.setdefault(pod, f"{path[0]}[{path[1]}]")
     for index, workload in enumerate(mesh.workloads):
         for path, sentence in _workload_contradictions(workload):
             yield ("workloads", index, *path), sentence
@@ -193,37 +235,3 @@ def _workload_contradictions(workload: Workload) -> Iterator[tuple[_Path, str]]:
             yield ("calls", position), "a workload without a sidecar has no way into the mesh"
         if not 1 <= call.port <= 65535:
             yield ("calls", position), f"{call.port} is not a port"
-
-
-def _compose(text: str, filename: str) -> yaml.Node:
-    try:
-        root = yaml.compose(text, yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise InvalidMeshFile(f"{filename}:{place}: error: not YAML: {error.problem}") from error
-    if root is None:
-        raise InvalidMeshFile(f"{filename}:1:1: error: the file is empty")
-    return root
-
-
-def _place(root: yaml.Node, path: _Path) -> str:
-    """`line:column` of a path, or of its nearest ancestor that stands in the file."""
-    node, mark = root, root.start_mark
-    for step in path:
-        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-            mark = node.start_mark
-        elif isinstance(node, yaml.MappingNode):
-            entry = next(((key, value) for key, value in node.value if key.value == step), None)
-            if entry is None:
-                break
-            mark, node = entry[0].start_mark, entry[1]
-    return f"{mark.line + 1}:{mark.column + 1}"
-
-
-def _sentence(mistake: Any) -> str:
-    where = ".".join(map(str, mistake["loc"])) or "the file"
-    if mistake["type"] == "extra_forbidden":
-        return f"{where}: unknown field"
-    return f"{where}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}"

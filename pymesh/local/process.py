@@ -124,19 +124,25 @@ async def output(command: Command, log: Path) -> str:
 
 async def _spawn(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[bytes]) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        locate(command.argv[0]), *command.argv[1:],
+        locate(command.argv[0], command.cwd), *command.argv[1:],
         env={**os.environ, **command.env}, cwd=command.cwd,
         stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr,
         start_new_session=True, preexec_fn=_die_with_parent(),
     )
 
 
-def locate(program: str) -> str:
-    """The path of a program: this Python for `python`, else beside this Python, else on PATH; raises ProgramMissing."""
+def locate(program: str, folder: Path | None = None) -> str:
+    """The path of a program: this Python for `python`; below `folder` for a relative path; else beside this Python, else on PATH.
+
+    Raises ProgramMissing.
+    """
     if program in ("python", "python3"):
         return sys.executable
-    search = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    if (found := shutil.which(program, path=search)) is None:
+    if os.sep in program:
+        found = shutil.which((folder or Path()) / program)
+    else:
+        found = shutil.which(program, path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))))
+    if found is None:
         raise ProgramMissing(program)
     return found
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from .h1_client import ClientConnection
 
 # Enum members as globals: the hot path looks them up some twenty times a request.
-_CONNECTING, _WAITING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.WAITING, Phase.ANSWERING, Phase.DONE
+_ROUTING, _CONNECTING, _WAITING = Phase.ROUTING, Phase.CONNECTING, Phase.WAITING
+_ANSWERING, _DONE = Phase.ANSWERING, Phase.DONE
 _ORIGINAL_DST = Discovery.ORIGINAL_DST
 
 _UNROUTED_BUFFER = 1024 * 1024
@@ -30,31 +31,13 @@ _UNROUTED_BUFFER = 1024 * 1024
 
 
 class Attempts(UpstreamStream):
-    """The tries of one exchange. `Router` decides what is tried and what becomes of the answer.
+    """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
-    What most exchanges never set stands in the class, so that making one is cheap.
-    """
-
-    phase = Phase.ROUTING
-    complete = False
-    """Whether the request has been received to its end."""
-    _body: list[bytes] | None = None
-    """The request's body so far, kept while another attempt may need it or no connection has it yet."""
-    _body_size = 0
-    _held = False
-    """Whether the client has been told to stop sending until there is a connection."""
-    _connection: "ClientConnection | None" = None
-    _endpoint: "Endpoint | None" = None
-    _forward: Forward | None = None
-    _target_edit: Edit | None = None
-    _tried: "list[Endpoint] | None" = None
-    _retries = 0
-    _wire_head = b""
-    _sent_at = 0.0
-    _expires = NEVER
-    _try_expires = NEVER
-    _active = 0.0
-    """Loop time of the last sign of life."""
+    __slots__ = (
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_endpoint", "_expires", "_forward", "_held", "_options",
+        "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange",
+        "phase", "upgrade",
+    )  # fmt: skip
 
     def __init__(
         self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, chunked: bool, upgrade: bytes
@@ -63,10 +46,30 @@ class Attempts(UpstreamStream):
         self._options = options
         self._downstream = downstream
         self.exchange = exchange
+        self.phase = _ROUTING
         self.chunked = chunked
         """The request's body came in chunks and goes on in chunks."""
         self.upgrade = upgrade
         """The protocol switch that the request asks for, in lower case; empty for none."""
+        self.complete = False
+        """Whether the request has been received to its end."""
+        self._body: list[bytes] | None = None
+        """The request's body so far, kept while another attempt may need it or no connection has it yet."""
+        self._body_size = 0
+        self._held = False
+        """Whether the client has been told to stop sending until there is a connection."""
+        self._connection: ClientConnection | None = None
+        self._endpoint: Endpoint | None = None
+        self._forward: Forward | None = None
+        self._target_edit: Edit | None = None
+        self._tried: list[Endpoint] | None = None
+        self._retries = 0
+        self._wire_head = b""
+        self._sent_at = 0.0
+        self._expires = NEVER
+        self._try_expires = NEVER
+        self._active = 0.0
+        """Loop time of the last sign of life."""
 
     @abstractmethod
     def give_up(self, cause: Cause, reason: str) -> None:
@@ -161,6 +164,7 @@ class Attempts(UpstreamStream):
         self._connection = connection
         self.phase = _WAITING
         exchange.upstream_local_address = connection.local_address
+        exchange.upstream_peer = connection.peer
         endpoint.rq_active += 1
         endpoint.rq_total += 1
         cluster.upstream_rq_total += 1
@@ -191,6 +195,8 @@ class Attempts(UpstreamStream):
         self.exchange.upstream_failure = reason
         if connection is not None:
             connection.discard()
+        if self._endpoint is not None:
+            self._endpoint.rq_error += 1
         if self._should_retry(cause, sent, reused):
             self._again()
         else:
@@ -257,6 +263,7 @@ class Attempts(UpstreamStream):
         self._arm(now)
 
     def _arm(self, now: float) -> None:
+        """The earliest of the timeouts; `now` is when there was the last sign of life."""
         idle = self._idle_timeout()
         deadline = now + idle if idle else NEVER
         if self._expires < deadline:

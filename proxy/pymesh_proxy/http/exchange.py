@@ -39,35 +39,14 @@ class Downstream:
 
 
 class Exchange:
-    """One request and its answer. What most exchanges never set stands in the class, so that making one is cheap."""
+    """One request and its answer."""
 
-    protocol = "HTTP/1.1"
-    route: "Route | None" = None
-    cluster_name = ""
-    cluster: "Cluster | None" = None
-    endpoint: "Endpoint | None" = None
-    upstream_local_address = ""
-    upstream_failure = ""
-    """Why the upstream connection failed, for UPSTREAM_TRANSPORT_FAILURE_REASON."""
-    attempt = 1
-    response: ResponseHead | None = None
-    response_started = 0.0
-    """When the first upstream byte of the answer came; 0 if none did."""
-    status = 0
-    """The status sent downstream; 0 if the client left first."""
-    flags = ""
-    """Response flags, comma-joined (`UH`, `URX,UF`); empty means none."""
-    details = ""
-    """Envoy's response code details, `via_upstream` for a proxied answer."""
-    termination_details = ""
-    request_bytes = 0
-    response_bytes = 0
-    request_wire_bytes = 0
-    response_wire_bytes = 0
-    source_peer: "Peer | None" = None
-    """The workload that sent the request, as its metadata exchange header tells (inbound)."""
-    destination_peer: "Peer | None" = None
-    """The workload that answered, as its metadata exchange header tells (outbound)."""
+    __slots__ = (
+        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "protocol",
+        "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started",
+        "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status", "termination_details",
+        "upstream_failure", "upstream_local_address", "upstream_peer",
+    )  # fmt: skip
 
     def __init__(self, downstream: Downstream, head: RequestHead, started: float, started_wall: float) -> None:
         self.downstream = downstream
@@ -77,6 +56,37 @@ class Exchange:
         """Seconds since the epoch, for log lines."""
         self.remote_address = downstream.remote_address
         """The trusted client address, after x-forwarded-for rules."""
+        self.protocol = "HTTP/1.1"
+        self.route: Route | None = None
+        self.cluster_name = ""
+        self.cluster: Cluster | None = None
+        self.endpoint: Endpoint | None = None
+        self.upstream_local_address = ""
+        self.upstream_failure = ""
+        """Why the upstream connection failed, for UPSTREAM_TRANSPORT_FAILURE_REASON."""
+        self.upstream_peer: PeerCertificate | None = None
+        """The upstream's verified certificate."""
+        self.attempt = 1
+        self.response: ResponseHead | None = None
+        self.response_started = 0.0
+        """When the first upstream byte of the answer came; 0 if none did."""
+        self.status = 0
+        """The status sent downstream; 0 if the client left first."""
+        self.flags = ""
+        """Response flags, comma-joined (`UH`, `URX,UF`); empty means none."""
+        self.details = ""
+        """Envoy's response code details, `via_upstream` for a proxied answer."""
+        self.termination_details = ""
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.request_wire_bytes = 0
+        """The request's head and body as they went upstream."""
+        self.response_wire_bytes = 0
+        """The answer's head and body as they went down."""
+        self.source_peer: Peer | None = None
+        """The workload that sent the request, as its metadata exchange header tells (inbound)."""
+        self.destination_peer: Peer | None = None
+        """The workload that answered, as its metadata exchange header tells (outbound)."""
 
     def __repr__(self) -> str:
         return f"<Exchange {self.head!r} -> {self.cluster_name or '-'} {self.status or '...'} {self.flags or '-'}>"

@@ -11,9 +11,7 @@ from urllib.parse import quote
 from ..tls.peer import PeerCertificate
 from .exchange import Exchange
 from .headers import Headers, RequestHead, ResponseHead
-from .options import ClientCert, HttpOptions, ServerHeader
-
-_HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+from .options import HOP_BY_HOP, ClientCert, HttpOptions, ServerHeader
 
 _INTERNAL = frozenset(
     b"x-envoy-" + name
@@ -32,8 +30,8 @@ _EDGE_ONLY = frozenset(
     )
 )  # fmt: skip
 
-_ALWAYS_DROPPED = _HOP_BY_HOP | _INTERNAL
-_REQUEST_TOUCHED = _HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
+_ALWAYS_DROPPED = HOP_BY_HOP | _INTERNAL
+_REQUEST_TOUCHED = HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
 _UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
 
 class HeaderRejected(ValueError):
@@ -97,11 +95,13 @@ def _nominated(connection: Iterable[bytes]) -> set[bytes]:
 def _inner(options: HttpOptions, exchange: Exchange) -> None:
     """use_remote_address false: what the peer proxy said is believed."""
     head = exchange.head
-    index = head.index
+    fields, index = head.fields, head.index
     if b"x-forwarded-proto" not in index:
-        head.set(b"x-forwarded-proto", head.scheme)
+        index[b"x-forwarded-proto"] = head.scheme
+        fields.append((b"x-forwarded-proto", head.scheme))
     if b"x-request-id" not in index and options.generate_request_id:
-        head.add(b"x-request-id", new_request_id())
+        index[b"x-request-id"] = request_id = new_request_id()
+        fields.append((b"x-request-id", request_id))
     if b"x-forwarded-for" in index:
         exchange.remote_address = _trusted(head, options.xff_num_trusted_hops + 1) or exchange.remote_address
 
@@ -176,27 +176,25 @@ def client_cert_element(options: HttpOptions, peer: PeerCertificate, own_uri: st
     return ";".join(parts).encode()
 
 
-def prepare_response(options: HttpOptions, response: ResponseHead, date: Callable[[], bytes]) -> None:
-    """Edit an upstream answer's head in place; `date` gives the Date header's value where the upstream set none."""
-    drop = _drop_from_response(options)
-    index = response.index
+def prepare_response(options: HttpOptions, response: ResponseHead, date: Callable[[], bytes], service_time: bytes = b"") -> None:
+    """Edit an answer's head in place. `date` gives the Date header's value where there is none; an answer of ours has no `service_time`."""
+    drop = options.response_drop
+    fields, index = response.fields, response.index
     if not drop.isdisjoint(index):
-        response.fields = [field for field in response.fields if field[0].lower() not in drop]
-        for name in drop:
-            index.pop(name, None)
+        response.fields = fields = [field for field in fields if field[0].lower() not in drop]
+        for name in drop & index.keys():
+            del index[name]
     if b"date" not in index:
-        response.add(b"date", date())
+        index[b"date"] = value = date()
+        fields.append((b"date", value))
     if b"server" not in index and options.server_header is not _PASS_THROUGH:
-        response.add(b"server", options.server_name)
+        index[b"server"] = options.server_name
+        fields.append((b"server", options.server_name))
+    if service_time and not options.suppress_envoy_headers:
+        index[b"x-envoy-upstream-service-time"] = service_time
+        fields.append((b"x-envoy-upstream-service-time", service_time))
     if options.via:
         _append(response, b"via", options.via)
 
 
 _PASS_THROUGH = ServerHeader.PASS_THROUGH
-_RESPONSE_HOP = _HOP_BY_HOP | {b"x-envoy-upstream-service-time"}
-_RESPONSE_HOP_AND_SERVER = _RESPONSE_HOP | {b"server"}
-
-
-def _drop_from_response(options: HttpOptions) -> frozenset[bytes]:
-    """What an upstream may not say in our name: hop-by-hop headers, the time we measure, and our server header."""
-    return _RESPONSE_HOP_AND_SERVER if options.server_header is ServerHeader.OVERWRITE else _RESPONSE_HOP

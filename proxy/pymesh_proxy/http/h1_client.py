@@ -5,256 +5,272 @@ exactly one whole answer to our request ends the connection instead of going bac
 """
 
 import asyncio
+import enum
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from ..errors import Cause
+from ..tls.layer import TlsLayer
 from .headers import Fields, ResponseHead
 from .stream import Framing
 from .wire import BODILESS
 
 if TYPE_CHECKING:
+    from ..tls.peer import PeerCertificate
     from ..upstream.pool import Pool
     from .attempts import Attempts
 
-_MAX_STATUS = 999
+_SWITCH = (b"connection", b"upgrade")
+
+
+class Stage(enum.Enum):
+    """Where in an answer the connection is."""
+
+    IDLE = "no request was sent"
+    HEAD = "the head, or an interim answer before it"
+    BODY = "the body"
+    WHOLE = "ended, within the read that is being parsed"
+    CLOSED = "the connection is gone"
+
+
+# Enum members as globals: the hot path compares with them several times an answer.
+_IDLE, _HEAD, _BODY, _WHOLE, _CLOSED = Stage.IDLE, Stage.HEAD, Stage.BODY, Stage.WHOLE, Stage.CLOSED
+_NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
+
+
+class UnusableAnswer(ValueError):
+    """The answer parses, but no safe proxy passes it on; the message says why."""
 
 
 class ClientConnection(asyncio.Protocol):
-    """One connection of a pool. While `router` is set it belongs to that exchange."""
+    """One connection of a pool. While `attempts` is set it belongs to that exchange."""
 
     __slots__ = (
-        "_close_after", "_fields", "_finished", "_framing", "_head_bytes", "_in_head", "_parser", "_poisoned", "_served", "_skip",
-        "_switch", "closed", "deadline", "local_address", "pool", "router", "transport", "wake",
+        "_fields", "_framing", "_head_bytes", "_keep", "_parser", "_switch", "attempts", "deadline", "local_address", "peer", "pool",
+        "requests", "stage", "transport", "wake",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
         self.pool = pool
-        self.router: Attempts | None = None
+        self.attempts: Attempts | None = None
         self.local_address = ""
-        self.closed = False
+        self.peer: PeerCertificate | None = None
+        """The upstream's verified certificate, on TLS."""
+        self.requests = 0
+        """How many requests it has been given."""
+        self.stage = _IDLE
         self.deadline = self.wake = float("inf")
         self._parser = httptools.HttpResponseParser(self)
         self._fields: Fields = []
-        self._in_head = True
         self._head_bytes = 0
-        self._framing = Framing.NONE
-        self._finished = False
-        """The answer ended within the read that is being parsed."""
-        self._close_after = False
-        self._poisoned = False
-        """Bytes came that no request asked for."""
-        self._skip = False
-        """The head being read is a 1xx that is not passed on."""
+        self._framing = _NONE
+        self._keep = True
+        """Whether the connection may serve another request after this answer."""
         self._switch: ResponseHead | None = None
         """A 101 that the request asked for: the connection changes hands behind it."""
-        self._served = 0
 
     def __repr__(self) -> str:
-        state = "closed" if self.closed else "active" if self.router else "idle"
-        return f"<ClientConnection {self.pool.endpoint.config.address} {state} served={self._served}>"
+        return f"<ClientConnection {self.pool.endpoint.config.address} {self.stage.name} requests={self.requests}>"
 
     @property
-    def requests(self) -> int:
-        """How many requests it has been given."""
-        return self._served
-
-    @property
-    def reused(self) -> bool:
-        """Whether the current request is not the connection's first."""
-        return self._served > 1
+    def closed(self) -> bool:
+        return self.stage is _CLOSED
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        if isinstance(transport, TlsLayer):
+            self.peer = transport.peer
         limit = self.pool.cluster.config.buffer_limit
         self.transport.set_write_buffer_limits(high=limit, low=limit // 2)
         name = transport.get_extra_info("sockname")
         self.local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "")
 
     def data_received(self, data: bytes) -> None:
-        self.pool.cluster.upstream_cx_rx_bytes_total += len(data)
-        router = self.router
-        if router is None:
+        cluster = self.pool.cluster
+        cluster.upstream_cx_rx_bytes_total += len(data)
+        attempts = self.attempts
+        if attempts is None:
             self.transport.abort()  # an idle connection has nothing to say; whatever this is, it is no answer
             return
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(router, data[upgrade.args[0] :])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._stopped(attempts, error, data)
             return
-        except httptools.HttpParserError as error:
-            self._malformed(router, error)
-            return
-        if self._in_head and self._head_bytes > self.pool.cluster.config.max_response_headers:
-            router.on_failed(Cause.UPSTREAM_PROTOCOL, "response headers too large")
-        elif self._finished:
-            self._next(router)
+        if self.attempts is not attempts:
+            return  # the exchange has given up on this connection
+        if self.stage is _WHOLE:
+            self._next(attempts)
+        elif self.stage is _HEAD and self._head_bytes > cluster.config.max_response_headers:
+            attempts.on_failed(Cause.UPSTREAM_PROTOCOL, "response headers too large")
         else:
-            router.flush()
+            attempts.flush()
 
-    def _malformed(self, router: "Attempts", error: Exception) -> None:
-        if self._finished:  # the answer was whole; what followed it was not ours
-            self._poisoned = True
-            self._next(router)
-        elif self._in_head:
-            router.on_failed(Cause.UPSTREAM_PROTOCOL, str(error))
+    def _stopped(self, attempts: "Attempts", error: Exception, data: bytes) -> None:
+        """The parser goes no further: a protocol switch, or something that is no answer."""
+        if isinstance(error, httptools.HttpParserUpgrade):
+            if self._switch is not None:
+                attempts.on_tunnel(self._switch, data[error.args[0] :])
+                return
+            reason = "unasked protocol switch"
         else:
-            router.on_broken("protocol_error")
+            reason = str(error.__context__ if isinstance(error.__context__, UnusableAnswer) else error)
+        self._keep = False
+        if self.stage is _WHOLE:  # the answer was whole; what followed it was not ours
+            self._next(attempts)
+        elif self.stage is _HEAD:
+            attempts.on_failed(Cause.UPSTREAM_PROTOCOL, reason)
+        else:
+            attempts.on_broken("protocol_error")
 
     def eof_received(self) -> bool:
-        router = self.router
-        if router is not None and self._framing is Framing.CLOSE and not self._in_head:
-            self._close_after = True
-            self._finished = True
-            self._next(router)
+        attempts = self.attempts
+        if attempts is not None and self.stage is _BODY and self._framing is _UNTIL_CLOSE:
+            self._keep = False
+            self._next(attempts)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
+        stage, self.stage = self.stage, _CLOSED
         self.pool.lost(self)
-        router = self.router
-        if router is None:
+        attempts = self.attempts
+        if attempts is None:
             return
-        if self._in_head:
+        if stage is _HEAD:
             reason = "" if exc is None else str(exc)
-            router.on_failed(Cause.UPSTREAM_CLOSED, reason, reused=self.reused and not self._head_bytes)
+            attempts.on_failed(Cause.UPSTREAM_CLOSED, reason, reused=self.requests > 1 and not self._head_bytes)
         else:
-            router.on_broken("connection_termination")
+            attempts.on_broken("connection_termination")
 
     def pause_writing(self) -> None:
-        if self.router is not None:
-            self.router.pause_upload()
+        if self.attempts is not None:
+            self.attempts.pause_upload()
 
     def resume_writing(self) -> None:
-        if self.router is not None:
-            self.router.resume_upload()
+        if self.attempts is not None:
+            self.attempts.resume_upload()
 
     # --- the exchange's side ------------------------------------------------------------------------------------------
 
-    def start(self, router: "Attempts", data: bytes) -> None:
+    def start(self, attempts: "Attempts", data: bytes) -> None:
         """Send a request's first bytes; the connection is this exchange's until its answer ends."""
-        self.router = router
-        self._served += 1
-        self._in_head = True
+        self.attempts = attempts
+        self.requests += 1
+        self.stage = _HEAD
         self._head_bytes = 0
-        self._finished = False
-        self.write(data)
+        self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
+        self.transport.write(data)
 
     def write(self, data: bytes) -> None:
         self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
         self.transport.write(data)
 
     def pause_reading(self) -> None:
-        if not self.closed:
+        if self.stage is not _CLOSED:
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        if not self.closed:
+        if self.stage is not _CLOSED:
             self.transport.resume_reading()
 
     def discard(self) -> None:
         """The exchange gave up on this connection: it cannot serve another."""
-        self.router = None
-        if not self.closed:
+        self.attempts = None
+        if self.stage is not _CLOSED:
             self.transport.abort()
 
     def leave(self) -> asyncio.Transport:
         """Hand the transport to another protocol; the pool no longer counts it."""
-        self.router = None
-        self.closed = True
+        self.attempts = None
+        self.stage = _CLOSED
         self.pool.lost(self)
         return self.transport
 
     def on_deadline(self, now: float) -> None:
         """Idle for too long."""
-        if self.router is None and not self.closed:
+        if self.stage is _IDLE:
             self.transport.close()
 
-    def _next(self, router: "Attempts") -> None:
+    def _next(self, attempts: "Attempts") -> None:
         """The answer is whole: tell the exchange, then serve another request or close."""
-        self.router = None
-        reusable = not (self._close_after or self._poisoned or self.closed) and router.complete
-        router.on_end()
+        self.attempts = None
+        self.stage = _IDLE
+        reusable = self._keep and attempts.complete
+        attempts.on_end()
         if reusable:
             self.pool.release(self)
-        elif not self.closed:
-            self.transport.close()
-
-    def _upgraded(self, router: "Attempts", rest: bytes) -> None:
-        if self._switch is None:
-            router.on_failed(Cause.UPSTREAM_PROTOCOL, "unasked protocol switch")
         else:
-            router.on_tunnel(self._switch, rest)
+            self.transport.close()
 
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self._finished:
-            self._poisoned = True
+        if self.stage is not _HEAD:
+            self._keep = False  # a second answer to one request
         self._fields = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        router = self.router
-        if router is None or self._finished:
-            self._poisoned = True
+        attempts = self.attempts
+        if attempts is None or self.stage is not _HEAD:
             return
         status = self._parser.get_status_code()
-        if status == 101 and router.upgrade:
-            self._switch = ResponseHead(status, [pair for pair in self._fields if pair[0].lower() not in (b"connection", b"upgrade")])
-            return
         if status < 200:
-            if status < 100 or status == 101:
-                raise ValueError(f"unusable status {status}")
-            self._skip = True
+            self._interim(attempts, status)
             return
-        self._in_head = False
-        self._begin(router, status)
-
-    def _begin(self, router: "Attempts", status: int) -> None:
         response = ResponseHead(status, self._fields)
+        framing = self._framed(response)
+        self.stage = _BODY
+        self._keep = self._parser.should_keep_alive()
+        if attempts.exchange.head.method == b"HEAD":
+            attempts.on_head(response, _NONE)
+            if self.attempts is attempts:
+                self.stage = _WHOLE
+                self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body that HEAD answers do not have
+        else:
+            attempts.on_head(response, framing)
+
+    def _interim(self, attempts: "Attempts", status: int) -> None:
+        """1xx: swallowed, but for the 101 that was asked for."""
+        if status == 101 and attempts.upgrade:
+            self._switch = ResponseHead(status, [pair for pair in self._fields if pair[0].lower() not in _SWITCH])
+        elif status < 100 or status == 101:
+            raise UnusableAnswer(f"unusable status {status}")
+
+    def _framed(self, response: ResponseHead) -> Framing:
+        """How the answer's body ends, in the order of RFC 9112 6.3; raises UnusableAnswer."""
         config = self.pool.cluster.config
-        fields = self._fields
-        size = sum(len(name) + len(value) + 4 for name, value in fields) if self._head_bytes > config.max_response_headers else 0
-        if status > _MAX_STATUS or len(fields) > config.max_response_headers_count or size > config.max_response_headers:
-            self._in_head = True
-            raise ValueError("unusable status, or too many or too large headers")
-        self._framing = _framing(response, status)
-        if status in BODILESS and status != 304 and self._framing in (Framing.LENGTH, Framing.CHUNKED):
-            self._in_head = True
-            raise ValueError("a bodiless status with a body's framing")
-        self._close_after = not self._parser.should_keep_alive()
-        head_only = router.exchange.head.method == b"HEAD"
-        router.on_head(response, Framing.NONE if head_only or status in BODILESS else self._framing)
-        if head_only and self.router is router:
-            self._finished = True
-            self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body that HEAD answers do not have
+        fields, index, status = response.fields, response.index, response.status
+        if len(fields) > config.max_response_headers_count or status > 999:
+            raise UnusableAnswer("too many headers, or an unusable status")
+        limit = config.max_response_headers
+        if self._head_bytes > limit and sum(len(name) + len(value) + 4 for name, value in fields) > limit:
+            raise UnusableAnswer("response headers too large")
+        if b"transfer-encoding" in index:
+            framing = _CHUNKED
+        elif b"content-length" in index:
+            framing = _LENGTH
+        else:
+            framing = _UNTIL_CLOSE
+        if status in BODILESS:
+            if status == 204 and framing is not _UNTIL_CLOSE:
+                raise UnusableAnswer("a 204 with a body's framing")
+            framing = _NONE
+        self._framing = framing
+        return framing
 
     def on_body(self, data: bytes) -> None:
-        if self.router is not None and not self._finished:
-            self.router.on_body(data)
+        if self.stage is _BODY and self.attempts is not None:
+            self.attempts.on_body(data)
 
     def on_message_complete(self) -> None:
-        if self._skip:
-            self._skip = False
-            self._fields = []
-            self._head_bytes = 0
-            return
-        if self.router is not None and not self._in_head:
-            self._finished = True
-
-
-def _framing(response: ResponseHead, status: int) -> Framing:
-    """How the answer's body ends, in the order of RFC 9112 6.3."""
-    if b"transfer-encoding" in response.index:
-        return Framing.CHUNKED
-    if b"content-length" in response.index:
-        return Framing.LENGTH
-    return Framing.NONE if status in BODILESS else Framing.CLOSE
+        if self.stage is _BODY:
+            self.stage = _WHOLE
+        elif self.stage is _HEAD:
+            self._head_bytes = 0  # an interim answer has ended

@@ -4,7 +4,7 @@ from .exchange import Downstream
 from .headers import Fields, RequestHead
 from .options import EscapedSlashes, HttpOptions, Underscores
 from .paths import PathRedirect, PathRejected, normalize
-from .request_target import TargetRejected, read
+from .request_target import SOUND, TargetRejected, read
 
 _MAX_LENGTH_DIGITS = 19
 """No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
@@ -25,7 +25,10 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if host is None and version == "1.0" and options.default_host_for_http_10:
         host = index[b"host"] = options.default_host_for_http_10
         fields.append((b"Host", host))
-    path, authority = read(method, url, host)
+    if host is not None and host in SOUND and url[:1] == b"/" and b"#" not in url and method != b"CONNECT":
+        path, authority = url, host  # nearly every request; `read` would say the same
+    else:
+        path, authority = read(method, url, host)
     head = RequestHead(method, path, authority, fields, b"https" if facts.tls_version else b"http", version, index)
     if b"transfer-encoding" in index or b"content-length" in index:
         _framing(index)

@@ -38,10 +38,6 @@ _BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade"
 """Without one of these a request is complete with its head."""
 
 
-_CHUNKED = Framing.CHUNKED
-_UNTIL_CLOSE = Framing.CLOSE
-
-
 class Reading(enum.Enum):
     """What the next bytes from the client are."""
 
@@ -52,6 +48,11 @@ class Reading(enum.Enum):
     STOPPED = "nothing: the connection ends with the answer under way"
     REFUSED = "nothing: what came was no request, and more of it may be on its way"
     LINGER = "nothing: the last answer is out, waiting for the client to see it"
+
+
+# Enum members as globals: the hot path compares with them several times a request.
+_HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
+_CHUNKED, _UNTIL_CLOSE = Framing.CHUNKED, Framing.CLOSE
 
 
 @dataclass(slots=True)
@@ -121,37 +122,36 @@ class ServerConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.options.stats.downstream_cx_rx_bytes_total += len(data)
         reading = self._reading
-        if reading is Reading.HEAD:
+        if reading is _HEAD:
             if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
                 self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
             self._head_bytes += len(data)
-        elif reading is Reading.BODY:
+        elif reading is _BODY:
             self._overhead += len(data)
         elif reading is Reading.UPGRADE:
             self._hold(data)
             return
-        elif reading in (Reading.STOPPED, Reading.REFUSED, Reading.LINGER):
+        else:
             return
-        self._feed(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._stopped(error, data)
+        if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
+            self._refuse(_refusal(_too_large()))
         if self._queue:
             self.transport.pause_reading()
 
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._after_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            if isinstance(error.__context__, TargetRejected):
-                self._refuse(_refusal(error.__context__))
-            else:
-                raise
-        except httptools.HttpParserError as error:
-            if self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
-                self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
-        unparsed = self._head_bytes if self._reading is Reading.HEAD else self._overhead
-        if unparsed > self.options.max_request_headers:
-            self._refuse(_refusal(_too_large()))
+    def _stopped(self, error: Exception, data: bytes) -> None:
+        """The parser goes no further: a protocol switch, or something that is no request."""
+        if isinstance(error, httptools.HttpParserUpgrade):
+            self._after_upgrade(data[error.args[0] :])
+        elif isinstance(error.__context__, TargetRejected):
+            self._refuse(_refusal(error.__context__))
+        elif isinstance(error, httptools.HttpParserCallbackError):
+            raise error
+        elif self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
+            self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
 
     def eof_received(self) -> bool:
         """The client sends no more. An answer under way still goes out; a half-sent request gets none."""
@@ -221,8 +221,8 @@ class ServerConnection(asyncio.Protocol):
         self._fields.append((name, value.rstrip(b" \t")))  # llhttp trims only in front (RFC 9112 5.1; CVE-2019-18802)
 
     def on_headers_complete(self) -> None:
-        if self._reading is Reading.RESUMED:
-            return
+        if self._reading is not _HEAD:
+            return  # the framing of a request whose upgrade is ignored, fed again
         self._overhead = 0
         if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
             raise _too_large()
@@ -230,7 +230,7 @@ class ServerConnection(asyncio.Protocol):
         head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
         self._fields = []  # from here on they are trailers
         self._head_bytes = 0
-        self._reading = Reading.BODY
+        self._reading = _BODY
         if _BODY_OR_SWITCH.isdisjoint(head.index):
             complete, chunked, upgrade = True, False, b""
         else:
@@ -271,8 +271,8 @@ class ServerConnection(asyncio.Protocol):
         if self._fields and self._head_size() > self.options.max_request_headers:
             raise _too_large()
         receiving, self._receiving = self._receiving, None
-        last = not self._parser.should_keep_alive()
-        self._reading = Reading.STOPPED if last else Reading.HEAD
+        self._reading = _HEAD if self._parser.should_keep_alive() else _STOPPED
+        self._overhead = 0
         if isinstance(receiving, Router):
             receiving.end()
         elif receiving is not None:
@@ -291,7 +291,9 @@ class ServerConnection(asyncio.Protocol):
         if head.version == "1.0":
             self._version_10 = True
             exchange.protocol = "HTTP/1.0"
-        self._close_after = refusal is not None or bool(upgrade) or self._asks_to_close(head)
+        self._close_after = refusal is not None or bool(upgrade)
+        if b"connection" in head.index or self._version_10:
+            self._close_after |= self._asks_to_close(head)
         self._router = router = Router(self._runtime, self.options, self, exchange, chunked, upgrade)
         if not complete:
             self._receiving = router
@@ -331,6 +333,7 @@ class ServerConnection(asyncio.Protocol):
     def _refuse(self, refusal: LocalReply) -> None:
         """What was read is no request: answer when its turn comes, then close."""
         self._reading = Reading.REFUSED
+        self._head_bytes = self._overhead = 0
         self.options.stats.downstream_cx_protocol_error += 1
         router = self._router
         if router is not None and self._receiving is router:  # the body of the request under way went wrong
@@ -374,7 +377,7 @@ class ServerConnection(asyncio.Protocol):
         if self._reading is Reading.RESUMED:
             self._reading = Reading.BODY
         if rest:
-            self._feed(rest)
+            self.data_received(rest)
 
     def _hold(self, data: bytes) -> None:
         """Bytes sent before the 101 wait for it (envoy-behaviour 1.11)."""
@@ -398,6 +401,7 @@ class ServerConnection(asyncio.Protocol):
 
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         fields = response.fields
+        status = response.status
         self._chunking = False
         if framing is _CHUNKED or framing is _UNTIL_CLOSE:
             if self._version_10:
@@ -405,21 +409,31 @@ class ServerConnection(asyncio.Protocol):
             else:
                 self._chunking = True
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
-        status = response.status
         if status == 101:
             fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
-        elif self._close_after or self._must_close():
-            self._close_after = True
-            fields = [*fields, (b"connection", b"close")]
-        elif self._version_10:
-            fields = [*fields, (b"connection", b"keep-alive")]
-        lines = wire.STATUS_LINE_10 if self._version_10 else wire.STATUS_LINE
-        self._out.append(wire.response_head(lines[status], fields))
+        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
+            fields = self._last_or_not(fields)
+        head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
+        if self._router is not None:
+            self._router.exchange.response_wire_bytes = len(head)
+        self._out.append(head)
+
+    def _head_10(self, status: int, fields: Fields) -> bytes:
+        """HTTP/1.0 connections end unless both sides say otherwise."""
+        kept = fields if self._close_after else [*fields, (b"connection", b"keep-alive")]
+        return wire.response_head(wire.STATUS_LINE_10[status], kept)
+
+    def _last_or_not(self, fields: Fields) -> Fields:
+        """Decide whether this answer is the connection's last, and say so if it is."""
+        if not self._close_after and not self._must_close():
+            return fields
+        self._close_after = True
+        return [*fields, (b"connection", b"close")]
 
     def _must_close(self) -> bool:
         options = self.options
         router = self._router
-        if self._reading is Reading.STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
+        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
             return True
         if self.scope.draining:
             options.stats.downstream_cx_drain_close += 1
@@ -444,30 +458,19 @@ class ServerConnection(asyncio.Protocol):
             self._out.append(wire.LAST_CHUNK)
             self._chunking = False
         self.flush()
-        self._count()
+        router = self._router
+        assert router is not None
         self._router = None
+        options = self.options
+        options.stats.ended(router.exchange.status)
         if self._close_after:
             self._linger()
         elif self._queue:
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
+        elif options.idle_timeout:
+            self.arm(self._runtime.loop.time() + options.idle_timeout)
         else:
-            self._await_request()
-
-    def _count(self) -> None:
-        stats = self.options.stats
-        stats.downstream_rq_active -= 1
-        router = self._router
-        status = router.exchange.status if router is not None else 0
-        if 200 <= status < 300:
-            stats.downstream_rq_2xx += 1
-        elif status >= 500:
-            stats.downstream_rq_5xx += 1
-        elif status >= 400:
-            stats.downstream_rq_4xx += 1
-        elif status >= 300:
-            stats.downstream_rq_3xx += 1
-        else:
-            stats.downstream_rq_1xx += 1
+            self.arm(NEVER)
 
     def _linger(self) -> None:
         """Close so that the client gets the last answer: our FIN first, and a while for it to stop sending (RFC 9112 9.6)."""
@@ -484,7 +487,7 @@ class ServerConnection(asyncio.Protocol):
     def abort(self) -> None:
         self.flush()
         if self._router is not None:
-            self._count()
+            self.options.stats.ended(self._router.exchange.status)
         self._router = None
         self._reading = Reading.LINGER
         self.transport.close()  # no last chunk, no full length: the client sees that the answer is cut

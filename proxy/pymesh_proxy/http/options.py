@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .exchange import Exchange
 
 
+HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+"""Headers that mean one connection only (RFC 9110 7.6.1)."""
+
+
 class ServerHeader(enum.Enum):
     OVERWRITE = 0
     APPEND_IF_ABSENT = 1
@@ -49,7 +53,7 @@ class Codec(enum.Enum):
     HTTP2 = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class RouteSlot:
     """Where a manager finds its routes: swapped by one assignment when RDS brings a new table; None until the first."""
 
@@ -78,6 +82,20 @@ class HttpStats:
     downstream_rq_timeout: int = 0
     downstream_rq_rx_reset: int = 0
     no_route: int = 0
+
+    def ended(self, status: int) -> None:
+        """One exchange fewer is active, and one more of its status class has ended."""
+        self.downstream_rq_active -= 1
+        if 200 <= status < 300:
+            self.downstream_rq_2xx += 1
+        elif status >= 500:
+            self.downstream_rq_5xx += 1
+        elif status >= 400:
+            self.downstream_rq_4xx += 1
+        elif status >= 300:
+            self.downstream_rq_3xx += 1
+        else:
+            self.downstream_rq_1xx += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +151,15 @@ class HttpOptions:
     """The router filter's switch: no x-envoy-* headers of its own."""
     rewrites_target: bool = field(init=False)
     """Whether any option changes a request's host or path before it is routed."""
+    limits_connection: bool = field(init=False)
+    """Whether a connection ends after a number of requests or a time."""
+    response_drop: frozenset[bytes] = field(init=False)
+    """What an upstream may not say in our name: hop-by-hop headers, the time that we measure, perhaps our server header."""
 
     def __post_init__(self) -> None:
         host = self.strip_matching_host_port or self.strip_any_host_port or self.strip_trailing_host_dot
         path = self.normalize_path or self.merge_slashes or self.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED
         object.__setattr__(self, "rewrites_target", host or path)
+        object.__setattr__(self, "limits_connection", bool(self.max_requests_per_connection or self.max_connection_duration))
+        ours = {b"x-envoy-upstream-service-time"} | ({b"server"} if self.server_header is ServerHeader.OVERWRITE else set())
+        object.__setattr__(self, "response_drop", HOP_BY_HOP | ours)

@@ -12,7 +12,7 @@ _CONNECT = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}\Z")
 
 
 _SOUND_LIMIT = 1024
-_sound: set[bytes] = set()
+SOUND: set[bytes] = set()
 """Authorities that have passed: a mesh sees the same few again and again, and the pattern costs more than a look-up."""
 
 
@@ -67,13 +67,13 @@ def _path(path: bytes) -> bytes:
 
 
 def _authority(host: bytes | None) -> bytes:
-    if host in _sound:
-        return host
     if host is None:
         raise TargetRejected(400, "missing_host_header", b"no Host header")
+    if host in SOUND:
+        return host
     if not _HOST.match(host):
         raise TargetRejected(400, "http.invalid_authority", b"malformed Host header")
-    if len(_sound) >= _SOUND_LIMIT:
-        _sound.clear()
-    _sound.add(host)
+    if len(SOUND) >= _SOUND_LIMIT:
+        SOUND.clear()
+    SOUND.add(host)
     return host

@@ -28,6 +28,8 @@ _BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
 class Router(Attempts):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
 
+    __slots__ = ()
+
     def __repr__(self) -> str:
         return f"<Router {self.phase.name} {self.exchange!r}>"
 
@@ -91,12 +93,12 @@ class Router(Attempts):
         if self.upgrade and not self._may_upgrade(forward):
             self.reply(rescue.reply(Cause.UPGRADE_REFUSED))
             return
-        target = forward.choose(draw)
+        target = forward.only or forward.choose(draw)
         name = target.cluster
         if forward.cluster_header:
             name = (exchange.head.index.get(forward.cluster_header) or b"").decode("latin-1")
         exchange.cluster_name = name
-        exchange.cluster = cluster = self._runtime.clusters.get(name)
+        exchange.cluster = cluster = self._runtime.clusters.by_name.get(name)
         if cluster is None:
             self.reply(rescue.reply(Cause.NO_CLUSTER, status=forward.cluster_missing_status))
             return
@@ -119,12 +121,13 @@ class Router(Attempts):
         return self.upgrade in allowed
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
-        """The head as it goes up: our own headers, edits from the most specific level outward, rewrites."""
+        """The head as it goes up: our own headers, edits from the most specific level outward, rewrites; and the clock."""
         exchange = self.exchange
         options = self._options
         head = exchange.head
         if forward.expected_timeout and not options.suppress_envoy_headers:
-            head.add(b"x-envoy-expected-rq-timeout-ms", forward.expected_timeout)
+            head.index[b"x-envoy-expected-rq-timeout-ms"] = forward.expected_timeout
+            head.fields.append((b"x-envoy-expected-rq-timeout-ms", forward.expected_timeout))
         if forward.attempt_count_in_request:
             head.set(b"x-envoy-attempt-count", b"1")
         if target_edit is not None:
@@ -141,8 +144,16 @@ class Router(Attempts):
             self.start_clock(now)
 
     def _write_head(self) -> None:
+        """The head's bytes, with what the body's framing or an upgrade needs on this hop."""
         head = self.exchange.head
-        self._wire_head = wire.request_head(head.method, head.path, self._framed(head))
+        fields = head.fields
+        if self.chunked:
+            fields = [*fields, (b"transfer-encoding", b"chunked")]
+        elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
+            fields = [*fields, (b"content-length", b"0")]
+        if self.upgrade:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
+        self._wire_head = wire.request_head(head.method, head.path, fields)
 
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
@@ -162,14 +173,36 @@ class Router(Attempts):
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
-        cluster = exchange.cluster
-        endpoint = self._endpoint
         forward = self._forward
-        assert cluster is not None
-        assert endpoint is not None
         assert forward is not None
         status = response.status
-        if 200 <= status < 300:
+        self._count(status)
+        policy = forward.retry
+        if policy is not None and self._retries < policy.num_retries and retry.on_response(policy, response) and self._replayable():
+            connection = self.release()
+            if connection is not None:
+                connection.discard()
+            self._again()
+            return
+        options = self._options
+        self._active = now = self._runtime.loop.time()
+        self.phase = _ANSWERING
+        self._try_expires = NEVER
+        self._body = None
+        exchange.response_started = monotonic()
+        exchange.response = response
+        exchange.details = "via_upstream"
+        exchange.status = status
+        forwarding.prepare_response(options, response, self._runtime.date, b"%d" % ((now - self._sent_at) * 1000))
+        self._finish_head(response)
+        self._downstream.send_head(response, framing)
+
+    def _count(self, status: int) -> None:
+        cluster = self.exchange.cluster
+        endpoint = self._endpoint
+        assert cluster is not None
+        assert endpoint is not None
+        if status < 300:
             cluster.upstream_rq_2xx += 1
             endpoint.rq_success += 1
         else:
@@ -178,34 +211,8 @@ class Router(Attempts):
                 endpoint.rq_error += 1
             else:
                 endpoint.rq_success += 1
-        policy = forward.retry
-        if policy is not None and self._retries < policy.num_retries and retry.on_response(policy, response) and self._replayable():
-            connection = self.release()
-            if connection is not None:
-                connection.discard()
-            self._again()
-            return
-        self._relay_head(response, framing)
-
-    def _relay_head(self, response: ResponseHead, framing: Framing) -> None:
-        exchange = self.exchange
-        options = self._options
-        now = self._runtime.loop.time()
-        self.phase = _ANSWERING
-        self._active = now
-        self._try_expires = NEVER
-        self._body = None
-        exchange.response_started = monotonic()
-        exchange.response = response
-        exchange.details = "via_upstream"
-        if self._retries and exchange.cluster is not None and response.status < 500:
-            exchange.cluster.upstream_rq_retry_success += 1
-        forwarding.prepare_response(options, response, self._runtime.date)
-        if not options.suppress_envoy_headers:
-            response.add(b"x-envoy-upstream-service-time", b"%d" % ((now - self._sent_at) * 1000))
-        exchange.status = response.status
-        self._finish_head(response)
-        self._downstream.send_head(response, framing)
+        if self._retries and status < 500:
+            cluster.upstream_rq_retry_success += 1
 
     def _finish_head(self, response: ResponseHead) -> None:
         """What every answer gets, local ones too: filters, and the route's header edits."""
@@ -232,7 +239,9 @@ class Router(Attempts):
         self._downstream.send_body(data)
 
     def on_end(self) -> None:
-        self.release()
+        self._connection = None
+        if self._endpoint is not None:
+            self._endpoint.rq_active -= 1
         self._done()
         self._downstream.finish()
 
@@ -390,9 +399,12 @@ class Router(Attempts):
         """Observe the exchange, once."""
         if self.phase is _DONE:
             return
-        if self.phase is not _ROUTING and self.exchange.cluster is not None:
-            self.exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
+        exchange = self.exchange
+        if self.phase is not _ROUTING and exchange.cluster is not None:
+            exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
         self.phase = _DONE
         self._body = None
+        exchange.request_wire_bytes = len(self._wire_head) + exchange.request_bytes
+        exchange.response_wire_bytes += exchange.response_bytes
         for observe in self._options.observers:
-            observe(self.exchange)
+            observe(exchange)

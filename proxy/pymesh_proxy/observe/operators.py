@@ -8,8 +8,8 @@ import enum
 import os
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -30,25 +30,34 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One compiled operator."""
+    """One compiled operator. `code` is the same as `read`, as a Python expression over `x` and `names`, for lines to be built of."""
 
     kind: Kind
     read: Read
+    code: str = ""
+    names: Mapping[str, Any] = field(default_factory=dict)
+    volatile: bool = False
+    """Whether nearly every subject has a value of its own (a request id), so that remembering it is no use."""
 
 
 Make = Callable[[str, str | None], Operator]
 """From the operator's name and its argument (None without parentheses)."""
 
 
-def bare(kind: Kind, read: Read) -> Make:
+def bare(kind: Kind, read: Read, code: str = "", **names: Any) -> Make:
     """An operator without an argument."""
 
     def make(name: str, argument: str | None) -> Operator:
         if argument is not None:
             raise ConfigError(Problem("", f"%{name}% takes no argument"))
-        return Operator(kind, read)
+        return Operator(kind, read, code, names)
 
     return make
+
+
+def fact(kind: Kind, path: str) -> Make:
+    """An operator that is an attribute of its subject, or of an attribute."""
+    return bare(kind, attrgetter(path), f"x.{path}")
 
 
 def required(name: str, argument: str | None) -> str:
@@ -62,40 +71,43 @@ def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _field_reader(argument: str, head: str, pseudo: dict[bytes, Read]) -> Read:
+def _field_code(argument: str, head: str, pseudo: dict[bytes, str]) -> str:
     """Reads one header; `head` names the exchange's attribute that holds the list, which is None until there is an answer."""
     key = argument.strip().lower().encode("latin-1")
     if key in pseudo:
         return pseudo[key]
     if head == "head":
-        return lambda exchange: exchange.head.index.get(key)
-    return lambda exchange: None if exchange.response is None else exchange.response.index.get(key)
+        return f"x.head.index.get({key!r})"
+    return f"(None if x.response is None else x.response.index.get({key!r}))"
 
 
-def _header(head: str, pseudo: dict[bytes, Read]) -> Make:
+def _header(head: str, pseudo: dict[bytes, str]) -> Make:
     def make(name: str, argument: str | None) -> Operator:
         first, question, second = required(name, argument).partition("?")
-        read = _field_reader(first, head, pseudo)
-        return Operator(Kind.WIRE, _either(read, _field_reader(second, head, pseudo)) if question else read)
+        code = _field_code(first, head, pseudo)
+        if question:
+            code = f"({_field_code(second, head, pseudo)} if (first := {code}) is None else first)"
+        return Operator(Kind.WIRE, function(code, {}), code, volatile=first.strip().lower() in _VOLATILE)
 
     return make
 
 
-def _either(first: Read, second: Read) -> Read:
-    def read(exchange: Any) -> Any:
-        value = first(exchange)
-        return second(exchange) if value is None else value
-
-    return read
+def expression(kind: Kind, code: str) -> Make:
+    """An operator that a Python expression over `x` says best."""
+    return bare(kind, function(code, {}), code)
 
 
-_REQUEST_PSEUDO: dict[bytes, Read] = {
-    b":method": attrgetter("head.method"),
-    b":path": attrgetter("head.path"),
-    b":authority": attrgetter("head.authority"),
-    b":scheme": attrgetter("head.scheme"),
-}
-_RESPONSE_PSEUDO: dict[bytes, Read] = {b":status": lambda exchange: str(exchange.status) if exchange.response is not None else None}
+_VOLATILE = frozenset(("x-request-id", "traceparent", "x-b3-traceid", "x-b3-spanid"))
+
+
+def function(code: str, names: Mapping[str, Any]) -> Read:
+    """The function of `x` that an expression stands for. Expressions come from this package's tables, never from a peer."""
+    made: Read = eval(f"lambda x: {code}", dict(names))  # noqa: S307  see above; header names are quoted by repr
+    return made
+
+
+_REQUEST_PSEUDO = {b":method": "x.head.method", b":path": "x.head.path", b":authority": "x.head.authority", b":scheme": "x.head.scheme"}
+_RESPONSE_PSEUDO = {b":status": "(None if x.response is None else str(x.status))"}
 
 
 def _path(name: str, argument: str | None) -> Operator:
@@ -109,7 +121,7 @@ def _path(name: str, argument: str | None) -> Operator:
 def _wall(local: bool) -> Make:
     def make(name: str, argument: str | None) -> Operator:
         text = compile_time(argument or DEFAULT, local=local)
-        return Operator(Kind.TEXT, lambda subject: text(subject.started_wall))
+        return Operator(Kind.TEXT, lambda subject: text(subject.started_wall), "text(x.started_wall)", {"text": text})
 
     return make
 
@@ -149,17 +161,17 @@ def _port(address: str) -> int | None:
     return int(port) if port.isdigit() else None
 
 
-def _address(prefix: str, read: Callable[[Any], str | None]) -> dict[str, Make]:
+def _address(prefix: str, read: Callable[[Any], str | None], code: str = "") -> dict[str, Make]:
     """The three operators of one address: `X_ADDRESS`, `X_ADDRESS_WITHOUT_PORT` and `X_PORT`."""
     return {
-        f"{prefix}_ADDRESS": bare(Kind.TEXT, read),
+        f"{prefix}_ADDRESS": bare(Kind.TEXT, read, code),
         f"{prefix}_ADDRESS_WITHOUT_PORT": bare(Kind.TEXT, lambda subject: _without_port(read(subject) or "")),
         f"{prefix}_PORT": bare(Kind.MAYBE_NUMBER, lambda subject: _port(read(subject) or "")),
     }
 
 
 def _upstream_host(subject: Any) -> str | None:
-    return None if subject.endpoint is None else subject.endpoint.config.address
+    return None if subject.endpoint is None else subject.endpoint.address
 
 
 def _upstream_host_name(subject: Any) -> str | None:
@@ -171,15 +183,15 @@ def _cluster_alias(subject: Any) -> Any:
     return (subject.cluster is not None and subject.cluster.config.alt_stat_name) or subject.cluster_name
 
 
-def _certificate(field: str) -> Make:
+def _certificate(path: str) -> Make:
     """A field of the client's verified certificate; name lists are joined by commas."""
-    fact = attrgetter(field)
+    get = attrgetter(path)
 
     def read(subject: Any) -> str | None:
         peer = subject.downstream.peer
         if peer is None:
             return None
-        value = fact(peer)
+        value = get(peer)
         return ",".join(value) if isinstance(value, tuple) else value
 
     return bare(Kind.WIRE, read)
@@ -266,34 +278,34 @@ _SHARED: dict[str, Make] = {
     "EMIT_TIME_LOCAL": _emitted(local=True),
     "HOSTNAME": _hostname,
     "ENVIRONMENT": _environment,
-    "RESPONSE_FLAGS": bare(Kind.TEXT, attrgetter("flags")),
+    "RESPONSE_FLAGS": fact(Kind.TEXT, "flags"),
     "RESPONSE_FLAGS_LONG": bare(Kind.TEXT, _flags_long),
-    "UPSTREAM_TRANSPORT_FAILURE_REASON": bare(Kind.WIRE, lambda subject: subject.upstream_failure.replace(" ", "_")),
-    "UPSTREAM_HOST": bare(Kind.TEXT, _upstream_host),
+    "UPSTREAM_TRANSPORT_FAILURE_REASON": expression(Kind.WIRE, "x.upstream_failure.replace(' ', '_')"),
+    "UPSTREAM_HOST": expression(Kind.TEXT, "(None if x.endpoint is None else x.endpoint.address)"),
     "UPSTREAM_HOST_NAME": bare(Kind.TEXT, _upstream_host_name),
     "UPSTREAM_CLUSTER": bare(Kind.TEXT, _cluster_alias),
-    "UPSTREAM_CLUSTER_RAW": bare(Kind.TEXT, attrgetter("cluster_name")),
-    "REQUESTED_SERVER_NAME": bare(Kind.WIRE, attrgetter("downstream.sni")),
-    "CONNECTION_ID": bare(Kind.NUMBER, attrgetter("downstream.connection_id")),
-    "LISTENER_NAME": bare(Kind.TEXT, attrgetter("downstream.listener")),
-    "FILTER_CHAIN_NAME": bare(Kind.TEXT, attrgetter("downstream.filter_chain")),
-    "DOWNSTREAM_TLS_VERSION": bare(Kind.TEXT, attrgetter("downstream.tls_version")),
-    "DOWNSTREAM_LOCAL_URI_SAN": bare(Kind.TEXT, attrgetter("downstream.local_uri_san")),
+    "UPSTREAM_CLUSTER_RAW": fact(Kind.TEXT, "cluster_name"),
+    "REQUESTED_SERVER_NAME": fact(Kind.WIRE, "downstream.sni"),
+    "CONNECTION_ID": fact(Kind.NUMBER, "downstream.connection_id"),
+    "LISTENER_NAME": fact(Kind.TEXT, "downstream.listener"),
+    "FILTER_CHAIN_NAME": fact(Kind.TEXT, "downstream.filter_chain"),
+    "DOWNSTREAM_TLS_VERSION": fact(Kind.TEXT, "downstream.tls_version"),
+    "DOWNSTREAM_LOCAL_URI_SAN": fact(Kind.TEXT, "downstream.local_uri_san"),
     "DOWNSTREAM_PEER_URI_SAN": _certificate("uri_sans"),
     "DOWNSTREAM_PEER_DNS_SAN": _certificate("dns_sans"),
     "DOWNSTREAM_PEER_SUBJECT": _certificate("subject"),
     "DOWNSTREAM_PEER_ISSUER": _certificate("issuer"),
     "DOWNSTREAM_PEER_SERIAL": _certificate("serial"),
     "DOWNSTREAM_PEER_FINGERPRINT_256": _certificate("sha256"),
-    **_address("DOWNSTREAM_LOCAL", attrgetter("downstream.local_address")),
-    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.remote_address")),
-    **_address("UPSTREAM_LOCAL", attrgetter("upstream_local_address")),
+    **_address("DOWNSTREAM_LOCAL", attrgetter("downstream.local_address"), "x.downstream.local_address"),
+    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.remote_address"), "x.downstream.remote_address"),
+    **_address("UPSTREAM_LOCAL", attrgetter("upstream_local_address"), "x.upstream_local_address"),
     **_address("UPSTREAM_REMOTE", _upstream_host),
 }
 
 HTTP: dict[str, Make] = {
     **_SHARED,
-    **_address("DOWNSTREAM_REMOTE", attrgetter("remote_address")),
+    **_address("DOWNSTREAM_REMOTE", attrgetter("remote_address"), "x.remote_address"),
     "REQ": _header("head", _REQUEST_PSEUDO),
     "REQUEST_HEADER": _header("head", _REQUEST_PSEUDO),
     "RESP": _header("response", _RESPONSE_PSEUDO),
@@ -301,18 +313,18 @@ HTTP: dict[str, Make] = {
     "PATH": _path,
     "QUERY_PARAMS": bare(Kind.WIRE, lambda exchange: exchange.head.path.partition(b"?")[2]),
     "STREAM_ID": bare(Kind.WIRE, lambda exchange: exchange.head.index.get(b"x-request-id")),
-    "PROTOCOL": bare(Kind.TEXT, attrgetter("protocol")),
-    "RESPONSE_CODE": bare(Kind.NUMBER, attrgetter("status")),
-    "RESPONSE_CODE_DETAILS": bare(Kind.WIRE, attrgetter("details")),
-    "CONNECTION_TERMINATION_DETAILS": bare(Kind.WIRE, attrgetter("termination_details")),
-    "BYTES_RECEIVED": bare(Kind.NUMBER, attrgetter("request_bytes")),
-    "BYTES_SENT": bare(Kind.NUMBER, attrgetter("response_bytes")),
-    "DOWNSTREAM_WIRE_BYTES_RECEIVED": bare(Kind.NUMBER, attrgetter("request_wire_bytes")),
-    "DOWNSTREAM_WIRE_BYTES_SENT": bare(Kind.NUMBER, attrgetter("response_wire_bytes")),
-    "DURATION": bare(Kind.NUMBER, _exchange_duration),
+    "PROTOCOL": fact(Kind.TEXT, "protocol"),
+    "RESPONSE_CODE": fact(Kind.NUMBER, "status"),
+    "RESPONSE_CODE_DETAILS": fact(Kind.WIRE, "details"),
+    "CONNECTION_TERMINATION_DETAILS": fact(Kind.WIRE, "termination_details"),
+    "BYTES_RECEIVED": fact(Kind.NUMBER, "request_bytes"),
+    "BYTES_SENT": fact(Kind.NUMBER, "response_bytes"),
+    "DOWNSTREAM_WIRE_BYTES_RECEIVED": fact(Kind.NUMBER, "request_wire_bytes"),
+    "DOWNSTREAM_WIRE_BYTES_SENT": fact(Kind.NUMBER, "response_wire_bytes"),
+    "DURATION": bare(Kind.NUMBER, _exchange_duration, "int((clock.monotonic() - x.started) * 1000)", clock=time),
     "RESPONSE_DURATION": bare(Kind.MAYBE_NUMBER, _response_duration),
     "RESPONSE_TX_DURATION": bare(Kind.MAYBE_NUMBER, _response_tx_duration),
-    "ROUTE_NAME": bare(Kind.TEXT, lambda exchange: None if exchange.route is None else exchange.route.name),
+    "ROUTE_NAME": expression(Kind.TEXT, "(None if x.route is None else x.route.name)"),
     "UPSTREAM_REQUEST_ATTEMPT_COUNT": bare(Kind.NUMBER, lambda exchange: exchange.attempt if exchange.cluster is not None else 0),
     "GRPC_STATUS": _grpc,
     "GRPC_STATUS_NUMBER": bare(Kind.MAYBE_NUMBER, grpc_status),
@@ -322,11 +334,11 @@ HTTP: dict[str, Make] = {
 TCP: dict[str, Make] = {
     **dict.fromkeys(HTTP, absent),
     **_SHARED,
-    **_address("DOWNSTREAM_REMOTE", attrgetter("downstream.remote_address")),
+    **_address("DOWNSTREAM_REMOTE", attrgetter("downstream.remote_address"), "x.downstream.remote_address"),
     "RESPONSE_CODE": bare(Kind.NUMBER, lambda session: 0),
-    "RESPONSE_CODE_DETAILS": bare(Kind.WIRE, attrgetter("details")),
-    "BYTES_RECEIVED": bare(Kind.NUMBER, attrgetter("bytes_received")),
-    "BYTES_SENT": bare(Kind.NUMBER, attrgetter("bytes_sent")),
+    "RESPONSE_CODE_DETAILS": fact(Kind.WIRE, "details"),
+    "BYTES_RECEIVED": fact(Kind.NUMBER, "bytes_received"),
+    "BYTES_SENT": fact(Kind.NUMBER, "bytes_sent"),
     "DURATION": bare(Kind.NUMBER, _session_duration),
     "ACCESS_LOG_TYPE": constant("TcpConnectionEnd"),
 }

@@ -37,12 +37,17 @@ def _second_renderer(parts: list[str], broken_down: Callable[[float], time.struc
 
 
 def _one_fraction(render: Callable[[int], list[str]], width: int) -> Callable[[float], str]:
+    """The common layout, one call a line: the texts around the fraction change once a second."""
     scale, tail = 10**width, f"0{width}d"
+    second, before, after = -1, "", ""
 
     def text(when: float) -> str:
-        second = int(when)
-        before, after = render(second)
-        return f"{before}{int((when - second) * scale):{tail}}{after}"
+        nonlocal second, before, after
+        whole = int(when)
+        if whole != second:
+            before, after = render(whole)
+            second = whole
+        return f"{before}{int((when - whole) * scale):{tail}}{after}"
 
     return text
 

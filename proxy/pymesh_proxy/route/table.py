@@ -61,18 +61,19 @@ class Forward:
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
     attempt_count_in_response: bool = False
     """Tell the client how many attempts were made, in the same header."""
+    only: Target | None = field(init=False)
+    """The target when there is nothing to choose."""
     expected_timeout: bytes = field(init=False)
     """x-envoy-expected-rq-timeout-ms: the route's or the try's timeout, whichever is shorter; empty when both are off."""
 
     def __post_init__(self) -> None:
         per_try = self.retry.per_try_timeout if self.retry is not None else 0.0
         shortest = min(filter(None, (self.timeout, per_try)), default=0.0)
+        object.__setattr__(self, "only", self.targets[0][1] if len(self.targets) == 1 else None)
         object.__setattr__(self, "expected_timeout", b"%d" % (shortest * 1000) if shortest else b"")
 
     def choose(self, random: int) -> Target:
         """The target whose cumulative interval holds `random % total_weight` (Envoy walks them in order)."""
-        if len(self.targets) == 1:
-            return self.targets[0][1]
         value = random % self.total_weight
         for upper, target in self.targets:
             if value < upper:

@@ -22,12 +22,13 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "config", "cx_active", "cx_connect_fail", "cx_total", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success",
-        "rq_timeout", "rq_total", "tls",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "pool", "rq_active", "rq_error", "rq_pending_active",
+        "rq_success", "rq_timeout", "rq_total", "tls",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
         self.config = config
+        self.address = config.address
         self.tls = tls
         self.pool: Pool | None = None
         self.cx_active = self.cx_connect_fail = self.cx_total = 0

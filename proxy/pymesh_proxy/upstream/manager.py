@@ -20,27 +20,28 @@ if TYPE_CHECKING:
 class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
-    __slots__ = ("_by_eds_name", "_clusters", "_original", "_resolving", "_runtime")
+    __slots__ = ("_by_eds_name", "_original", "_resolving", "_runtime", "by_name")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
-        self._clusters: dict[str, Cluster] = {}
+        self.by_name: dict[str, Cluster] = {}
+        """Read by the hot path; changed only here."""
         self._by_eds_name: dict[str, set[str]] = {}
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self._original: dict[tuple[str, str, int], Endpoint] = {}
 
     def __iter__(self) -> Iterator[Cluster]:
-        return iter(self._clusters.values())
+        return iter(self.by_name.values())
 
     def __len__(self) -> int:
-        return len(self._clusters)
+        return len(self.by_name)
 
     def get(self, name: str) -> Cluster | None:
-        return self._clusters.get(name)
+        return self.by_name.get(name)
 
     def put(self, config: ClusterConfig) -> Cluster:
         """Add or replace a cluster."""
-        former = self._clusters.get(config.name)
+        former = self.by_name.get(config.name)
         if former is not None and former.config == config:
             former.config = config
             return former
@@ -54,7 +55,7 @@ class Clusters:
         elif former is not None and former.assignment is not None:
             cluster.assign(former.assignment)
         self._drop(config.name)
-        self._clusters[config.name] = cluster
+        self.by_name[config.name] = cluster
         if config.discovery is Discovery.EDS:
             self._by_eds_name.setdefault(config.eds_name or config.name, set()).add(config.name)
         if config.discovery in (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS):
@@ -72,7 +73,7 @@ class Clusters:
         task = self._resolving.pop(name, None)
         if task is not None:
             task.cancel()
-        cluster = self._clusters.pop(name, None)
+        cluster = self.by_name.pop(name, None)
         if cluster is None:
             return
         if cluster.config.discovery is Discovery.EDS:
@@ -83,7 +84,7 @@ class Clusters:
     def assign(self, assignment: Assignment) -> None:
         """Give the clusters of an EDS name their endpoints."""
         for name in self._by_eds_name.get(assignment.cluster, ()):
-            for endpoint in self._clusters[name].assign(assignment):
+            for endpoint in self.by_name[name].assign(assignment):
                 _close(endpoint)
 
     def original_destination(self, cluster: Cluster, destination: tuple[str, int] | None) -> Endpoint | None:

@@ -40,7 +40,7 @@ class Pool:
 
     def acquire(self, attempts: "Attempts") -> None:
         """Give the exchange a connection, now (on_connection is called before this returns) or as soon as there is one."""
-        if self._idle and not self._waiting:
+        if self._idle:  # then nobody waits
             connection = self._idle.pop()
             connection.deadline = NEVER
             attempts.on_connection(connection)

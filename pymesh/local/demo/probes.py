@@ -12,10 +12,12 @@ _PATIENCE = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and the beginning of the body; status None: the connection ended without an answer, `text` says how."""
+    """A status and the beginning of the body. Status None: there was no answer, and `text` says why."""
 
     status: int | None
     text: str
+    refused: bool = False
+    """The other side ended the connection instead of answering."""
 
 
 async def plaintext(port: int, path: str) -> Answer:
@@ -29,11 +31,11 @@ async def plaintext(port: int, path: str) -> Answer:
             finally:
                 writer.close()
     except ConnectionResetError:
-        return Answer(None, "connection reset")
+        return Answer(None, "connection reset", refused=True)
     except TimeoutError:
         return Answer(None, f"no answer for {_PATIENCE:g} s")
     if not head:
-        return Answer(None, "connection closed without an answer")
+        return Answer(None, "connection closed without an answer", refused=True)
     first = head.split(b"\r\n", 1)[0].decode(errors="replace")
     return Answer(int(first.split()[1]) if first.startswith("HTTP/1.1 ") else 0, first)
 

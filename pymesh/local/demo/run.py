@@ -8,6 +8,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from ..errors import StoryBroken
 from ..mesh import LocalMesh, Plan
 from ..ports import HOST, FreePorts, require_free
 from ..screen import addresses, progress
@@ -19,8 +20,8 @@ _SOURCE = Path(__file__).parent
 _GATEWAY_PORT, _STORE_PORT = 31400, 9000  # as the shipped files have them
 
 
-async def run_demo(console: Console, state: Path, *, once: bool, requests: int, port: int) -> bool:
-    """Tell the story with a mesh under `state`; True if every step held. Without `once` the mesh then stays up until cancelled."""
+async def run_demo(console: Console, state: Path, *, once: bool, requests: int, port: int) -> None:
+    """Tell the story with a mesh under `state`; without `once` the mesh then stays up until cancelled. Raises LocalError."""
     require_free(port, "the ingress gateway")
     folder = state / "mesh"
     copy_folder(folder, gateway_port=port, store_port=FreePorts().take())
@@ -38,7 +39,8 @@ async def run_demo(console: Console, state: Path, *, once: bool, requests: int, 
         if not once:
             addresses(console, plan)
             await supervisor.watch()
-    return all(result.held for result in results.values())
+    if broken := [title for title, result in results.items() if not result.held]:
+        raise StoryBroken(broken)
 
 
 def copy_folder(target: Path, *, gateway_port: int, store_port: int) -> None:

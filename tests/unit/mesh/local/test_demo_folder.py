@@ -1,9 +1,11 @@
 """The demo's own mesh folder, and the commands' first sentences."""
 
 import socket
+import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
 import yaml
 from click.testing import CliRunner
 
@@ -49,6 +51,13 @@ def test_a_taken_gateway_port_is_one_sentence_and_exit_1() -> None:
     assert result.exit_code == 1
     assert "needed for the ingress gateway, is taken by another process" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence_and_exit_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    result = CliRunner().invoke(demo, ["--once"])
+    assert result.exit_code == 1
+    assert "no folder for certificates and logs can be made" in result.output
 
 
 def test_a_wrong_mesh_file_is_told_by_line_and_exit_1(tmp_path: Path) -> None:

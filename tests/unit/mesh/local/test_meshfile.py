@@ -42,25 +42,28 @@ workloads:
   ports: {http: 70000}
   sidcar: false
 """
-    assert [line.rsplit(": ", 1)[0] for line in mistakes(text)] == [
-        "mesh.yaml:1:1: error: namespace",
-        "mesh.yaml:4:3: error: workloads.0.command",
-        "mesh.yaml:5:11: error: workloads.0.ports.http",
-        "mesh.yaml:6:3: error: workloads.0.sidcar",
+    assert mistakes(text) == [
+        'mesh.yaml:1:12: error: namespace: "Shop" is not a DNS label: a-z, 0-9 and -, at most 63 of them',
+        "mesh.yaml:4:3: error: workloads[0].command: List should have at least 1 item after validation, not 0",
+        "mesh.yaml:5:17: error: workloads[0].ports.http: must be at most 65535, found the number 70000",
+        'mesh.yaml:6:3: error: workloads[0].sidcar: unknown field (did you mean "sidecar"?)',
     ]
 
 
 @pytest.mark.parametrize(("text", "expected"), [
-    ("", "mesh.yaml:1:1: error: the file is empty"),
-    ("a: [", "mesh.yaml:2:1: error: not YAML: "),
-    ("- a\n", "mesh.yaml:1:1: error: the file: "),
-    (SMALL + "  env: {PORT: 1}\n", "mesh.yaml:5:9: error: workloads.0.env.PORT: input should be a valid string"),
-    (SMALL + "  calls: [payments]\n", "mesh.yaml:5:11: error: workloads.0.calls.0: "),
-    (SMALL + "  calls: ['payments:99999']\n", "mesh.yaml:5:11: error: 99999 is not a port"),
-    (SMALL + "  sidecar: false\n  calls: ['payments:80']\n", "mesh.yaml:6:11: error: a workload without a sidecar has no way"),
-    (SMALL.replace("PORT_HTTP", "PORT_GRPC"), "mesh.yaml:3:30: error: $(PORT_GRPC) is not set; there are PORT_HTTP"),
-    (SMALL.replace("http: 0", "http: 80") + "  replicas: 3\n", "mesh.yaml:4:11: error: 3 replicas cannot all listen on port 80"),
-    (SMALL + "gateways: [{name: cart}]\n", "mesh.yaml:2:3: error: the name 'cart' is already taken by gateways.0"),
+    ("", 'mesh.yaml:1:1: error: the required field "workloads" is missing'),
+    ("a: [", "mesh.yaml:2:1: error: not valid YAML: "),
+    ("- a\n", "mesh.yaml:1:1: error: expected an object, found a list"),
+    (SMALL + "---\n" + SMALL, "mesh.yaml:1:1: error: the file holds several documents"),
+    (SMALL + "  name: x\n", 'mesh.yaml:5:3: error: duplicate key "name"'),
+    (SMALL + "  env: {PORT: 1}\n", "mesh.yaml:5:15: error: workloads[0].env.PORT: expected a string, found the number 1"),
+    (SMALL + "  health: ready\n", 'mesh.yaml:5:11: error: workloads[0].health: "ready" is not a path'),
+    (SMALL + "  calls: [payments]\n", 'mesh.yaml:5:11: error: workloads[0].calls[0]: "payments" is not <service>:<port>'),
+    (SMALL + "  calls: ['payments:99999']\n", "mesh.yaml:5:11: error: workloads[0].calls[0]: 99999 is not a port"),
+    (SMALL + "  sidecar: false\n  calls: ['payments:80']\n", "mesh.yaml:6:11: error: workloads[0].calls[0]: a workload without a sidecar"),
+    (SMALL.replace("PORT_HTTP", "PORT_GRPC"), "mesh.yaml:3:30: error: workloads[0].command[2]: $(PORT_GRPC) is not set; there are"),
+    (SMALL.replace("http: 0", "http: 80") + "  replicas: 3\n", "mesh.yaml:4:17: error: workloads[0].ports.http: 3 replicas cannot all"),
+    (SMALL + "gateways: [{name: cart}]\n", "mesh.yaml:2:9: error: workloads[0].name: the name 'cart' is already taken by gateways[0]"),
 ])
 def test_a_mistake_is_told_with_its_place(text: str, expected: str) -> None:
     assert mistakes(text)[0].startswith(expected)
@@ -82,6 +85,14 @@ def test_only_references_are_expanded() -> None:
 def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InvalidMeshFile, match="cannot be read"):
         MeshFile.load(tmp_path / "mesh.yaml")
+
+
+def test_wrong_istio_resources_are_told_before_anything_is_started(tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(SMALL)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "a.yaml").write_text("apiVersion: networking.istio.io/v1\nkind: Gatway\nmetadata: {name: a}\n")
+    with pytest.raises(LocalError, match=r"config/a.yaml:2:7: error: "):
+        Plan.make(tmp_path, tmp_path / "state")
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:

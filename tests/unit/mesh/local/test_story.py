@@ -1,5 +1,6 @@
 """The story's instruments: what they read from the mesh, and when they say that a step held."""
 
+import asyncio
 from collections.abc import Iterable
 from itertools import count
 
@@ -143,6 +144,14 @@ async def test_plaintext_that_is_answered_is_seen_as_an_answer() -> None:
     async with await gateway([]) as server:
         assert server.port is not None
         assert (await plaintext(server.port, "/none")).status == 404
+
+
+async def test_plaintext_that_is_hung_up_on_is_seen_as_refused() -> None:
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        answer = await plaintext(server.sockets[0].getsockname()[1], "/")
+    assert answer.refused
+    assert answer.status is None
 
 
 async def test_a_host_is_asked_for_through_the_proxy() -> None:

@@ -1,6 +1,7 @@
 """Processes are started, awaited, and never left behind."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -208,6 +209,24 @@ def test_a_missing_program_is_named() -> None:
         locate("no-such-program")
 
 
+def test_a_relative_program_is_looked_for_in_the_folder_of_its_command(tmp_path: Path) -> None:
+    program = tmp_path / "serve"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(errors.ProgramMissing, match="may not be executed"):
+        locate("./serve", tmp_path)
+    program.chmod(0o755)
+    assert Path(locate("./serve", tmp_path)) == program
+
+
+def test_a_port_that_needs_a_right_is_said_with_its_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(errors.PortForbidden, match=r"may not listen on port 80 of 127\.0\.0\.1, needed for the gateway"):
+        require_free(80, "the gateway")
+
+
 def test_a_taken_port_is_said_with_its_purpose() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
@@ -223,3 +242,16 @@ def test_free_ports_are_all_different_and_skip_taken_ones() -> None:
             FreePorts(range(taken, taken + 1)).take()
     ports = FreePorts()
     assert len({ports.take() for _ in range(50)}) == 50
+
+
+async def test_a_line_of_the_log_is_waited_for(tmp_path: Path) -> None:
+    async with Supervisor(tmp_path) as supervisor:
+        child = await supervisor.start(python(FOREVER))
+        assert await child.says("up", within=20) == "up"
+        assert await child.says("down", within=0) is None
+
+
+async def test_waiting_for_a_line_of_a_child_that_ends_is_told(tmp_path: Path) -> None:
+    async with Supervisor(tmp_path) as supervisor:
+        with pytest.raises(errors.ChildFailed, match="exit code 4"):
+            await (await supervisor.start(python("raise SystemExit(4)"))).says("up", within=20)

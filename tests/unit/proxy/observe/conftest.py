@@ -51,7 +51,8 @@ COUNTERS = (
 
 def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
     """A run-time endpoint, as far as observers look at one."""
-    return Thing(config=EndpointConfig(host=host, port=port, **config), tls=None, **dict.fromkeys(COUNTERS, 0))
+    made = EndpointConfig(host=host, port=port, **config)
+    return Thing(config=made, address=made.address, tls=None, **dict.fromkeys(COUNTERS, 0))
 
 
 def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = (), **config: Any) -> Any:

@@ -1,0 +1,101 @@
+"""Admin paths, debug pages, ports and metrics: what is documented is there, and the other way round."""
+
+import asyncio
+import re
+from typing import Any, cast
+
+from aiohttp import web
+
+from pymesh.bootstrap.environment import Settings
+from pymesh.bootstrap.proxy_config import ProxyConfig
+from pymesh_certs.metrics import CaMetrics
+from pymesh_control import options
+from pymesh_control.metrics import Metrics
+from pymesh_control.monitoring import Monitoring
+from pymesh_proxy.admin.facts import Facts
+from pymesh_proxy.admin.server import COMMANDS
+from pymesh_proxy.admin.statistics import process_subjects
+from pymesh_proxy.discovery.status import Status
+from pymesh_proxy.drain import Life
+from pymesh_proxy.observe.istio import IstioStats
+from pymesh_proxy.observe.labels import HTTP_LABELS, TCP_LABELS
+from pymesh_proxy.observe.peers import UNKNOWN
+from pymesh_proxy.observe.prometheus import render
+from pymesh_proxy.runtime import Runtime
+from pymesh_proxy.testing import static_cluster
+
+from .pages import ALL, CONFIGURATION, README, code, first_cells, prose, rows, same, section
+
+_METRIC = re.compile(r"(istio|envoy|pymesh|pilot|citadel|galley)_[a-z0-9_]+")
+_NO_METRIC = re.compile(r"pymesh_(proxy|control|certs)")
+
+
+def test_the_admin_paths_are_those_documented_with_their_methods() -> None:
+    told = {code(path)[0]: method for path, method, _ in rows(section(CONFIGURATION, "Admin paths", "Of a proxy"))}
+    assert told == {path: "POST" if command.mutates else "GET" for path, command in COMMANDS.items()}
+
+
+def test_the_pages_of_the_control_plane_are_those_documented() -> None:
+    same(first_cells(section(CONFIGURATION, "Admin paths", "Of the control plane")), control_pages(), "pages of the control plane")
+
+
+def test_no_page_names_a_path_that_nobody_serves() -> None:
+    served = COMMANDS.keys() | control_pages() | {"/dev/stdout", ProxyConfig().binary_path}
+    for page in ALL:
+        named = {word.partition("?")[0] for word in code(prose(page)) if re.fullmatch(r"/[a-z_/]+(\?\S*)?", word)}
+        assert named <= served, f"{page.name} names {sorted(named - served)}"
+
+
+def test_the_ports_told_are_the_defaults() -> None:
+    settings = Settings.from_environ({"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1"})
+    addresses = (options.XDS, options.SECURE_XDS, options.MONITORING)
+    mine = {str(address.port) for address in addresses} | {str(settings.proxy.proxy_admin_port), str(settings.prometheus_port)}
+    captured = {"15001", "15006"}
+    same([row[0] for row in rows(section(CONFIGURATION, "Ports"))], mine | captured, "ports")
+    assert mine <= set(re.findall(r"\b\d{5}\b", section(README, "The commands")))
+
+
+def test_the_metrics_of_the_control_plane_are_those_documented() -> None:
+    same(first_cells(section(CONFIGURATION, "Metrics", "Of the control plane")), control_metrics(), "metrics of the control plane")
+
+
+async def test_the_metrics_of_a_proxy_are_those_documented() -> None:
+    told = first_cells(section(CONFIGURATION, "Metrics", "Of a proxy"))
+    same(told, {name for name in proxy_metrics() if not name.startswith("envoy_")}, "metrics of a proxy")
+
+
+def test_the_labels_of_istios_metrics_are_those_documented() -> None:
+    text = section(CONFIGURATION, "Metrics", "Of a proxy").partition("Labels:")[2].partition("\n\n")[0]
+    assert tuple(code(text)) == HTTP_LABELS
+
+
+async def test_no_page_names_a_metric_that_nobody_exports() -> None:
+    known = control_metrics() | proxy_metrics()
+    for page in ALL:
+        named = {word for word in code(prose(page)) if _METRIC.fullmatch(word) and not _NO_METRIC.match(word)}
+        assert named <= known, f"{page.name} names {sorted(named - known)}"
+
+
+def control_pages() -> set[str]:
+    monitoring = Monitoring(cast(Any, None), cast(Any, None), Metrics())
+    application: web.Application = monitoring._application()
+    return {resource.canonical for resource in application.router.resources()}
+
+
+def control_metrics() -> set[str]:
+    metrics = Metrics()
+    CaMetrics(metrics.registry)
+    return {family.name for family in metrics.registry.collect()}
+
+
+def proxy_metrics() -> set[str]:
+    """What a proxy tells that has a cluster, requests, connections and a control plane."""
+    runtime = Runtime(asyncio.get_running_loop())
+    runtime.clusters.put(static_cluster("c", ("127.0.0.1", 1)))
+    runtime.http_stats("h")
+    stats = IstioStats(UNKNOWN, "INBOUND")
+    stats.requests.of(("destination",) * len(HTTP_LABELS))
+    stats.connections.of(("destination",) * len(TCP_LABELS))
+    facts = Facts(runtime=runtime, life=Life(), discovery=Status())
+    text = render(runtime, [stats], process_subjects(facts)).decode()
+    return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
