@@ -161,9 +161,9 @@ class Mesh:
 
     def place(self, pod: str) -> Proxy:
         """Ports and an identity for a further sidecar, whose application would call `reviews`; nothing is started."""
-        workload = Workload.model_validate({
-            "name": pod, "serviceAccount": pod, "labels": {"app": pod}, "command": ["none"], "ports": {"http": 0}, "calls": ["reviews:80"],
-        })  # fmt: skip
+        workload = Workload(
+            name=pod, service_account=pod, labels={"app": pod}, command=["none"], ports={"http": 0}, calls=["reviews:80"]
+        )  # fmt: skip
         (instance,) = place_instances(workload, "default", self.state / "tokens", self.ports)
         assert instance.sidecar is not None
         return instance.sidecar
