@@ -42,7 +42,10 @@ class SpiffeId:
 
 
 def workload_id(namespace: str, service_account: str, trust_domain: str = DEFAULT_TRUST_DOMAIN) -> SpiffeId:
-    """The id of a workload; raises InvalidSpiffeId if a part cannot stand in one."""
+    """The id of a workload, whose parts are exactly these; raises InvalidSpiffeId if one cannot stand in an id."""
+    for part in (trust_domain, namespace, service_account):
+        if "/" in part:  # it would shift the parts behind it
+            raise InvalidSpiffeId(f"{part!r} is not one segment of a SPIFFE id: it holds a slash")
     return parse(f"spiffe://{trust_domain}/ns/{namespace}/sa/{service_account}")
 
 

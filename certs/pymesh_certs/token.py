@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from pymesh.identity import DEFAULT_TRUST_DOMAIN, InvalidSpiffeId, SpiffeId, workload_id
+from pymesh.identity import InvalidSpiffeId, SpiffeId, workload_id
 
 from . import files, keys
 from .errors import AuthenticationFailed, CertsError
@@ -41,7 +41,7 @@ def mint(directory: Path, namespace: str, service_account: str, ttl: timedelta, 
     if not timedelta(seconds=1) <= ttl <= MAX_TTL:
         raise TokenRefused(f"a token lives from one second to {MAX_TTL.days} days, not {ttl}")
     try:
-        _workload(namespace, service_account, DEFAULT_TRUST_DOMAIN)
+        workload_id(namespace, service_account)
     except InvalidSpiffeId as error:
         raise TokenRefused(str(error)) from None
     now = int(clock())
@@ -102,14 +102,6 @@ class Verifier:
             raise AuthenticationFailed(f"the token's subject {subject!r} is not {_SUBJECT}<namespace>:<account>")
         namespace, account = parts
         try:
-            return _workload(namespace, account, self.trust_domain)
+            return workload_id(namespace, account, self.trust_domain)
         except InvalidSpiffeId as error:
             raise AuthenticationFailed(f"the token's subject {subject!r} makes no SPIFFE id: {error}") from None
-
-
-def _workload(namespace: str, account: str, trust_domain: str) -> SpiffeId:
-    """The id whose parts are exactly these: a slash in one would shift the others. Raises InvalidSpiffeId."""
-    spiffe = workload_id(namespace, account, trust_domain)
-    if (spiffe.namespace, spiffe.service_account) != (namespace, account):
-        raise InvalidSpiffeId(f"namespace {namespace!r} and service account {account!r} must be one path segment each")
-    return spiffe

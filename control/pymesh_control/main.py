@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pymesh import identity
+from pymesh_certs import keys
 
 from . import options
 from .errors import ControlError, StartupError
@@ -26,6 +27,7 @@ GOOD, BROKEN, UNUSABLE = 0, 1, 64
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code (2 is raised by argparse)."""
     arguments = _parser().parse_args(argv)
+    keys.keep_out_of_core_dumps()
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts events; we say what changed
     try:

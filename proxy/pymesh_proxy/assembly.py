@@ -22,7 +22,7 @@ from .discovery.roster import Held
 from .discovery.target import Compilers
 from .errors import ConfigError, Problem
 from .filters.peer_metadata import PeerMetadata
-from .observe.access_log import Sinks
+from .observe.access_log import Sinks, rehearse
 from .observe.istio import IstioRegistry
 from .observe.peers import peer_of
 from .runtime import Runtime
@@ -71,8 +71,11 @@ class Static:
     secrets: tuple[SecretValue, ...] = ()
 
 
-def assemble(plan: Plan, *, concurrency: int, principal: str = "") -> Assembly:
-    """Put a worker together inside a running loop; nothing is opened. `principal` is our SPIFFE id, when known."""
+def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool = True) -> Assembly:
+    """Put a worker together inside a running loop; nothing is opened. `principal` is our SPIFFE id, when known.
+
+    One that is not `serving` judges configurations only, and opens no access log for them either.
+    """
     runtime = Runtime(asyncio.get_running_loop(), node=plan.node, concurrency=concurrency)
     sinks = Sinks()
     metadata = json_format.MessageToDict(plan.node.metadata)
@@ -80,7 +83,7 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "") -> Assembly:
     context = Context(
         route_slot=runtime.routes.slot,
         http_stats=runtime.http_stats,
-        file_log=sinks.log,
+        file_log=sinks.log if serving else rehearse,
         istio_stats=istio.of,
         peer_metadata=PeerMetadata(plan.node.id, metadata).filter,
     )

@@ -14,6 +14,11 @@ from .bootstrap.plan import Plan, make_plan
 from .drain import DRAIN_TIME
 from .errors import ConfigError
 
+_DRAIN_DURATION = (
+    "PROXY_CONFIG.drainDuration: not supported, the connections of a changed listener live until they end; "
+    "terminationDrainDuration is the time that they get on SIGTERM"
+)
+
 
 class Rejected(Exception):
     """The configuration cannot be used; `lines` has one sentence for each mistake."""
@@ -62,10 +67,13 @@ def prepare(options: argparse.Namespace, environ: Mapping[str, str]) -> Launch:
 
 def _settings(environ: Mapping[str, str]) -> Settings:
     try:
-        return Settings.from_environ(environ)
+        settings = Settings.from_environ(environ)
+        if "drain_duration" in settings.proxy.model_fields_set:
+            raise InvalidEnvironment([_DRAIN_DURATION])
     except InvalidEnvironment as error:
         lines = ["pymesh-proxy: without -c the bootstrap is built from Istio's environment variables, and that cannot be done:"]
         raise Rejected(lines + [f"  {problem}" for problem in error.problems]) from error
+    return settings
 
 
 def _bootstrap(options: argparse.Namespace, settings: Settings | None) -> Bootstrap:

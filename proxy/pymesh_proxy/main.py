@@ -102,12 +102,21 @@ def _run(launch: "Launch", arguments: list[str]) -> int:
             uvloop.run(validate(launch))
             print(f"configuration '{launch.name}' OK")
             return 0
+        if launch.settings is not None:
+            _guard_keys()
         return uvloop.run(serve(launch, arguments))
     except ConfigError as error:
         return _reject(launch.bootstrap.locate(error))
     except StartupError as error:
         print(f"pymesh-proxy: {error}", file=sys.stderr)
         return 1
+
+
+def _guard_keys() -> None:
+    """This process will hold its workload's private key."""
+    from pymesh_certs import keys
+
+    keys.keep_out_of_core_dumps()
 
 
 def _log_at(level: str) -> None:

@@ -33,11 +33,7 @@ _LISTENERS = "listeners"
 
 async def validate(launch: Launch) -> None:
     """Compile everything and open nothing; raises ConfigError."""
-    assembly = _assemble(launch)
-    try:
-        check(launch, assembly)
-    finally:
-        await assembly.sinks.close()
+    check(launch, _assemble(launch, serving=False))
 
 
 async def serve(launch: Launch) -> None:
@@ -46,11 +42,11 @@ async def serve(launch: Launch) -> None:
     await Process(launch, assembly, check(launch, assembly)).run()
 
 
-def _assemble(launch: Launch) -> "Assembly":
+def _assemble(launch: Launch, *, serving: bool = True) -> "Assembly":
     from .assembly import assemble
 
     principal = str(launch.settings.identity) if launch.settings else ""
-    return assemble(launch.plan, concurrency=launch.concurrency, principal=principal)
+    return assemble(launch.plan, concurrency=launch.concurrency, principal=principal, serving=serving)
 
 
 class Process:

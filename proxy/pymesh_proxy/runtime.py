@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
 from typing import Any
+from weakref import WeakValueDictionary
 
 from .http.options import HttpStats, RouteSlot
 from .listener.manager import Listeners
@@ -14,23 +16,24 @@ from .wheel import Wheel
 
 
 class Routes:
-    """Route tables by RDS name. A slot exists from the first mention; its table comes and goes by assignment."""
+    """Route tables by RDS name. A slot lives as long as a listener holds it, be it one that is drained or not yet in use."""
 
     __slots__ = ("_slots",)
 
     def __init__(self) -> None:
-        self._slots: dict[str, RouteSlot] = {}
+        self._slots: WeakValueDictionary[str, RouteSlot] = WeakValueDictionary()
 
-    def __iter__(self) -> Any:
-        return iter(self._slots.values())
+    def __iter__(self) -> Iterator[RouteSlot]:
+        return iter(list(self._slots.values()))
 
     def slot(self, name: str) -> RouteSlot:
-        """The slot of a name, made if need be."""
+        """The slot of a name, made if need be; whoever wants its tables keeps it."""
         return self._slots.setdefault(name, RouteSlot(name))
 
     def put(self, table: RouteTable) -> None:
-        """Swap a table; requests routed from now on see the new one."""
-        self.slot(table.name).table = table
+        """Swap a table; requests routed from now on see the new one. Without a slot there is nobody to see it."""
+        if (slot := self._slots.get(table.name)) is not None:
+            slot.table = table
 
 
 class Runtime:

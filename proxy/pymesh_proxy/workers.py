@@ -16,8 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from pymesh.bootstrap.environment import Settings
+
 from . import process
 from .discovery.backoff import Backoff
+from .errors import StartupError
 from .launch import Launch
 
 _log = logging.getLogger("pymesh.proxy.workers")
@@ -119,12 +122,30 @@ class Supervisor:
 
 async def serve(launch: Launch, arguments: Sequence[str]) -> int:
     """Be the only worker, one of several, or the parent; returns the exit code."""
-    if launch.concurrency == 1 or launch.worker_socket is not None:
+    if launch.worker_socket is not None:
         await process.serve(launch)
         return 0
-    await process.validate(launch)
-    with tempfile.TemporaryDirectory(prefix="pymesh-proxy-") as directory:
+    async with contextlib.AsyncExitStack() as stack:
+        if launch.settings is not None:
+            await _open_status(launch.settings, stack)
+        if launch.concurrency == 1:
+            await process.serve(launch)
+            return 0
+        await process.validate(launch)
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="pymesh-proxy-"))
         return await _supervise(launch, arguments, Path(directory))
+
+
+async def _open_status(settings: Settings, stack: contextlib.AsyncExitStack) -> None:
+    """In Istio's environment this process is also what answers for the pod."""
+    from pymesh.status import StatusPort
+
+    status = StatusPort(settings)
+    stack.push_async_callback(status.stop)
+    try:
+        await status.start()
+    except OSError as error:
+        raise StartupError(f"PROXY_CONFIG.statusPort: {error.strerror or error}") from error
 
 
 async def _supervise(launch: Launch, arguments: Sequence[str], directory: Path) -> int:

@@ -63,11 +63,19 @@ class Settings:
     token_file: Path
     proxy: ProxyConfig
     prometheus_port: int
+    health_port: int
     secret_ttl: float
     rotation_ratio: float
     """The part of a certificate's life after which it is replaced is `1 - rotation_ratio` (SECRET_GRACE_PERIOD_RATIO)."""
     rsa_bits: int | None
     """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
+
+    @property
+    def listen_host(self) -> str:
+        """Where to listen for the machine's own needs: a mesh on loopback stays there, a pod is asked on whatever address it has."""
+        if ipaddress.ip_address(self.node_id.ip).is_loopback:
+            return self.node_id.ip
+        return "::" if ":" in self.node_id.ip else "0.0.0.0"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], node_type: str | None = None) -> "Settings":
@@ -160,6 +168,7 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
         token_file=Path(reader.text("PYMESH_TOKEN_FILE", DEFAULT_TOKEN)),
         proxy=proxy,
         prometheus_port=reader.integer(_META + "ENVOY_PROMETHEUS_PORT", 15090, 1, 65535),
+        health_port=reader.integer(_META + "ENVOY_STATUS_PORT", 15021, 1, 65535),
         secret_ttl=reader.seconds("SECRET_TTL", 86400.0),
         rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
         rsa_bits=_rsa_bits(reader),

@@ -1,6 +1,6 @@
 """Envoy's Bootstrap for a sidecar: who it is, where the control plane is, and the few static clusters and listeners.
 
-Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`) are Istio's, because generated configuration refers to them.
+Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`, `agent`) are Istio's, because generated configuration refers to them.
 """
 
 from typing import Any
@@ -12,6 +12,8 @@ XDS_CLUSTER = "xds-grpc"
 SDS_CLUSTER = "sds-grpc"
 STATS_CLUSTER = "prometheus_stats"
 STATS_PATH = "/stats/prometheus"
+AGENT_CLUSTER = "agent"
+HEALTH_PATH = "/healthz/ready"
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TLS_SOCKET = "envoy.transport_sockets.tls"
 
@@ -22,12 +24,16 @@ def build(settings: Settings, *, sds_path: str | None) -> Any:
     `sds_path` is the Unix socket that serves the secrets `default` and `ROOTCA`. None is for a proxy that holds its
     identity itself: the secrets are then named without a source.
     """
-    clusters = [_stats_cluster(settings), _xds_cluster(settings, sds_path)]
+    clusters = [
+        _cluster(STATS_CLUSTER, _address(Address("127.0.0.1", settings.proxy.proxy_admin_port)), static=True),
+        _cluster(AGENT_CLUSTER, _address(_status_address(settings)), static=True),
+        _xds_cluster(settings, sds_path),
+    ]
     if sds_path is not None:
         clusters.append(_sds_cluster(sds_path))
     return proto.bootstrap.Bootstrap(
         node=node_of(settings),
-        static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=[_stats_listener(settings)]),
+        static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=_listeners(settings)),
         dynamic_resources=_dynamic_resources(),
         admin=proto.bootstrap.Admin(address=_address(Address("127.0.0.1", settings.proxy.proxy_admin_port))),
     )
@@ -106,8 +112,10 @@ def _sds_cluster(path: str) -> Any:
     return cluster
 
 
-def _stats_cluster(settings: Settings) -> Any:
-    return _cluster(STATS_CLUSTER, _address(Address("127.0.0.1", settings.proxy.proxy_admin_port)), static=True)
+def _status_address(settings: Settings) -> Address:
+    """How this machine itself reaches the status port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)
+    return Address(host, settings.proxy.status_port)
 
 
 def _cluster(name: str, address: Any, *, static: bool) -> Any:
@@ -129,16 +137,25 @@ def _speak_http2(cluster: Any, options: Any) -> None:
     cluster.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(packed)
 
 
-def _stats_listener(settings: Settings) -> Any:
-    """Port 15090: Prometheus may read the metrics, and nothing else of the admin interface."""
+def _listeners(settings: Settings) -> list[Any]:
+    """Ports 15090 and 15021: the metrics and the health, and nothing else of the admin interface and the status port."""
+    host = settings.listen_host
+    return [
+        _forwarding("prometheus", Address(host, settings.prometheus_port), STATS_PATH, STATS_CLUSTER),
+        _forwarding("health", Address(host, settings.health_port), HEALTH_PATH, AGENT_CLUSTER),
+    ]
+
+
+def _forwarding(name: str, address: Address, path: str, cluster: str) -> Any:
+    """A listener that passes on one path."""
     route = proto.route_components.Route(
-        match=proto.route_components.RouteMatch(path=STATS_PATH), route=proto.route_components.RouteAction(cluster=STATS_CLUSTER)
+        match=proto.route_components.RouteMatch(path=path), route=proto.route_components.RouteAction(cluster=cluster)
     )
     host = proto.route_components.VirtualHost(name="backend", domains=["*"], routes=[route])
     router = proto.hcm.HttpFilter(name="envoy.filters.http.router", typed_config=proto.pack(proto.router.Router()))
     manager = proto.hcm.HttpConnectionManager(
         codec_type="AUTO",
-        stat_prefix="stats",
+        stat_prefix=name,
         route_config=proto.route.RouteConfiguration(virtual_hosts=[host]),
         http_filters=[router],
     )
@@ -146,17 +163,8 @@ def _stats_listener(settings: Settings) -> Any:
         name="envoy.filters.network.http_connection_manager", typed_config=proto.pack(manager)
     )
     return proto.listener.Listener(
-        name="prometheus",
-        address=_address(Address(_stats_bind(settings.node_id.ip), settings.prometheus_port)),
-        filter_chains=[proto.listener_components.FilterChain(filters=[connection_manager])],
+        name=name, address=_address(address), filter_chains=[proto.listener_components.FilterChain(filters=[connection_manager])]
     )
-
-
-def _stats_bind(ip: str) -> str:
-    """A mesh on loopback stays there; a pod is scraped on whatever address it has."""
-    if ip == "::1" or ip.startswith("127."):
-        return ip
-    return "::" if ":" in ip else "0.0.0.0"
 
 
 def _address(address: Address) -> Any:

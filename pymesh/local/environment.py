@@ -47,6 +47,7 @@ class Proxy:
     admin: int
     status: int
     prometheus: int
+    health: int
     http_proxy: int
     inbound: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Service port name -> `bind` (the sidecar's port) and `app` (the application's)."""
@@ -89,6 +90,7 @@ class Proxy:
             "ISTIO_META_WORKLOAD_NAME": self.workload,
             "ISTIO_META_CLUSTER_ID": "local",
             "ISTIO_META_ENVOY_PROMETHEUS_PORT": str(self.prometheus),
+            "ISTIO_META_ENVOY_STATUS_PORT": str(self.health),
             "ISTIO_METAJSON_LABELS": json.dumps(dict(self.labels)),
             **(self._sidecar_metadata() if self.node_type == "sidecar" else {}),
         }
@@ -148,7 +150,7 @@ def place_gateway(gateway: Gateway, namespace: str, tokens: Path, ports: FreePor
     return Proxy(
         pod=gateway.name, workload=gateway.name, namespace=namespace, service_account=gateway.service_account,
         labels=gateway.labels, node_type="router", token=token_file(tokens, namespace, gateway.service_account),
-        admin=ports.take(), status=ports.take(), prometheus=ports.take(), http_proxy=ports.take(),
+        admin=ports.take(), status=ports.take(), prometheus=ports.take(), health=ports.take(), http_proxy=ports.take(),
     )
 
 
@@ -169,7 +171,7 @@ def _place_instance(workload: Workload, pod: str, namespace: str, tokens: Path, 
     sidecar = Proxy(
         pod=pod, workload=workload.name, namespace=namespace, service_account=workload.service_account,
         labels=workload.labels, node_type="sidecar", token=token_file(tokens, namespace, workload.service_account),
-        admin=ports.take(), status=ports.take(), prometheus=ports.take(), http_proxy=ports.take(),
+        admin=ports.take(), status=ports.take(), prometheus=ports.take(), health=ports.take(), http_proxy=ports.take(),
         inbound={name: {"bind": ports.take(), "app": port} for name, port in own.items()},
         outbound={call.key(namespace): ports.take() for call in workload.targets},
     )

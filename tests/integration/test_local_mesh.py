@@ -54,6 +54,13 @@ async def test_a_request_crosses_two_sidecars(users: Users) -> None:
     assert await users.until("v1", in_a_row=10, within=RECOVERY) is not None, users.last_words()
 
 
+async def test_every_proxy_passes_its_health_on(mesh: LocalMesh) -> None:
+    async with aiohttp.ClientSession() as session:
+        for proxy in mesh.plan.proxies:
+            async with session.get(f"http://{HOST}:{proxy.health}/healthz/ready") as answer:
+                assert (answer.status, await answer.text()) == (200, "LIVE\n"), proxy.name
+
+
 @pytest.mark.parametrize("name", PROCESSES)
 async def test_service_returns_when_a_killed_process_does(mesh: LocalMesh, users: Users, name: str) -> None:
     await mesh.kill(name)

@@ -5,6 +5,7 @@ Exit codes: Envoy's own once it runs; before that 2 for wrong usage and 64 for a
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from google.protobuf import json_format
 from pymesh import tasks
 from pymesh.bootstrap import envoy as bootstrap
 from pymesh.bootstrap.environment import InvalidEnvironment, Settings
+from pymesh.status import StatusPort
 from pymesh.xds import node
 
 from .. import enrol, files, keys
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
 
 
 async def _run(settings: Settings, sds_path: Path, given: Sequence[str]) -> int:
-    """The socket, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
+    """The ports, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
     keys.keep_out_of_core_dumps()
     path = _write_bootstrap(settings, sds_path)
     envoy = Envoy(
@@ -58,12 +60,21 @@ async def _run(settings: Settings, sds_path: Path, given: Sequence[str]) -> int:
     secrets = Secrets()
     server = SdsServer(secrets, sds_path)
     identity = enrol.identity_for(settings, secrets.put)
-    await server.start()
-    try:
+    status = StatusPort(settings, stop.ask)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(status.stop)
+        await _open(status)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        stack.push_async_callback(identity.close)
         return await envoy.run(stop) if await _enrolled(identity.start(), stop) else 0
-    finally:
-        await identity.close()
-        await server.stop()
+
+
+async def _open(status: StatusPort) -> None:
+    try:
+        await status.start()
+    except OSError as error:
+        raise AgentError(f"PROXY_CONFIG.statusPort: {error.strerror or error}") from None
 
 
 async def _enrolled(starting: Coroutine[None, None, None], stop: Stop) -> bool:

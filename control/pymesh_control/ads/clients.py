@@ -33,7 +33,7 @@ class Presence(Protocol):
 
     def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None: ...
 
-    def left(self, node: Any) -> None: ...
+    def left(self, node: Any, view: Any) -> None: ...
 
 
 class Clients:
@@ -73,5 +73,5 @@ class Clients:
             del self._streams[stream]
             self._queue.forget(stream)
             self._metrics.connected.dec()
-            self._presence.left(node)
+            self._presence.left(node, view)
             _log.info("%s disconnected", node.id)

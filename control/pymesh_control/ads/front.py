@@ -14,10 +14,15 @@ import os
 import socket
 import ssl
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pymesh import identity
+from cryptography import x509
+
+from pymesh.identity import SpiffeId
+from pymesh_certs import svid
+from pymesh_certs.errors import AuthenticationFailed
 
 HANDSHAKE_TIMEOUT = 10.0
 """Seconds; a connection that does not speak TLS holds a socket for no longer."""
@@ -33,6 +38,9 @@ def context(chain_pem: bytes, key_pem: bytes, roots_pem: bytes) -> ssl.SSLContex
     made.set_alpn_protocols(["h2"])
     made.verify_mode = ssl.CERT_OPTIONAL
     made.load_verify_locations(cadata=roots_pem.decode())
+    # A resumed session would outlive the certificate that was verified when it began: none is given out.
+    made.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    made.num_tickets = 0
     install(made, chain_pem, key_pem)
     return made
 
@@ -48,12 +56,13 @@ def install(made: ssl.SSLContext, chain_pem: bytes, key_pem: bytes) -> None:
 class TlsFront:
     """Listens with TLS and passes decrypted connections to `address`, where an insecure gRPC server is to be bound."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, clock: Callable[[], float] = time.time) -> None:
         self._tls = tls
+        self._clock = clock
         self._folder = tempfile.TemporaryDirectory(prefix="pymesh-")
         self._path = str(Path(self._folder.name) / "grpc")
         self._numbers = itertools.count(1)
-        self._identities: dict[str, identity.SpiffeId | None] = {}
+        self._identities: dict[str, SpiffeId | None] = {}
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
 
@@ -62,7 +71,7 @@ class TlsFront:
         """The gRPC address behind the front."""
         return f"unix:{self._path}"
 
-    def identity_of(self, peer: str) -> identity.SpiffeId | None:
+    def identity_of(self, peer: str) -> SpiffeId | None:
         """The identity of a connection by its `context.peer()`; None when it showed no certificate, or none with a SPIFFE id."""
         return self._identities.get(peer)
 
@@ -81,17 +90,31 @@ class TlsFront:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = f"{self._path}-{next(self._numbers)}"
         peer = f"unix:{name}"
-        self._identities[peer] = _identity(writer.get_extra_info("peercert"))
+        address = writer.get_extra_info("peername")
+        self._identities[peer] = self._identity(writer.get_extra_info("ssl_object").getpeercert(binary_form=True), address)
         self._writers.add(writer)
         try:
             inner_reader, inner_writer = await self._connect(name)
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
         except OSError as error:
-            _log.debug("connection from %s: %s", writer.get_extra_info("peername"), error)
+            _log.warning("connection from %s: the server behind cannot be reached: %s", address, error)
         finally:
             del self._identities[peer]
             self._writers.discard(writer)
             writer.close()
+
+    def _identity(self, der: bytes | None, address: object) -> SpiffeId | None:
+        """Whom a certificate that TLS has verified names; None if there is none, or it names no workload, or not any more."""
+        if der is None:
+            return None
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            if certificate.not_valid_after_utc.timestamp() < self._clock():  # TLS 1.2 resumes by session id, tickets or not
+                raise AuthenticationFailed("it has expired since its session began")
+            return svid.identity_of(certificate)
+        except (AuthenticationFailed, ValueError) as error:
+            _log.warning("the certificate of %s identifies nobody: %s", address, error)
+            return None
 
     async def _connect(self, name: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         inner = socket.socket(socket.AF_UNIX)
@@ -103,23 +126,9 @@ class TlsFront:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
+    """Until either end is gone; closing the one then ends the copy of the other direction."""
+    with contextlib.suppress(OSError):
         while data := await reader.read(_CHUNK):
             writer.write(data)
             await writer.drain()
-    finally:
-        with contextlib.suppress(OSError):
-            writer.close()
-
-
-def _identity(certificate: dict[str, Any] | None) -> identity.SpiffeId | None:
-    """The one URI of a verified certificate (SPIFFE X509-SVID section 2: exactly one); None if it is no SPIFFE id."""
-    names = (certificate or {}).get("subjectAltName", ())
-    uris = [value for kind, value in names if kind == "URI"]
-    if len(uris) != 1:
-        return None
-    try:
-        return identity.parse(uris[0])
-    except identity.InvalidSpiffeId as error:
-        _log.warning("a client's certificate does not name a workload: %s", error)
-        return None
+    writer.close()

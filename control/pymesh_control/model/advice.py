@@ -100,9 +100,6 @@ def _of_servers(resources: Iterable[Resource]) -> Iterator[Problem]:
 
 def _of_settings(resources: Iterable[Resource]) -> Iterator[Problem]:
     meshes = [one for one in resources if one.kind == "ConfigMap"]
-    for resource in meshes[:1]:
-        if resource.spec.default_config:
-            yield _warning(resource, ("defaultConfig",), "defaultConfig acts on sidecars that are started with it, not on running ones")
     for resource in meshes[1:]:
         yield _warning(resource, (), "the mesh is configured already: this one is not used")
 

@@ -9,10 +9,14 @@ from pymesh.identity import SpiffeId
 
 from ..model.view import ProxyView
 from ..model.workload import Workload
-from .workload import workload_of
+from .workload import registers, workload_of
 
 DEFAULT_GRACE = 10.0
 """Seconds from the end of a proxy's last stream until its workload is removed; a reconnect meanwhile changes nothing."""
+
+RESTART_GRACE = 45.0
+"""Seconds that a registration kept from an earlier process waits for its proxy. Proxies that lost the control plane try again
+after up to 30 s (Envoy's longest back-off), then have a connection and a handshake to make."""
 
 _log = logging.getLogger("pymesh.registration")
 
@@ -48,16 +52,17 @@ class Registry:
         return tuple(self._entries[node_id].workload for node_id in sorted(self._entries))
 
     def restore(self, workloads: Iterable[Workload]) -> None:
-        """Begin with what an earlier process knew; whoever does not reconnect within the grace period is removed."""
+        """Begin with what an earlier process knew; whoever does not reconnect in time is removed."""
+        grace = max(self._grace, RESTART_GRACE)
         for workload in workloads:
             self._entries[workload.node_id] = _Entry(workload)
-            self._remove_later(workload.node_id)
+            self._remove_later(workload.node_id, grace)
 
     def arrived(self, node: Any, view: ProxyView, identity: SpiffeId | None) -> None:
         """A proxy's stream opened."""
-        workload = workload_of(node, view, identity)
-        if workload is None:
+        if not registers(view):
             return
+        workload = workload_of(node, view, identity)
         entry = self._entries.get(node.id)
         if entry is None:
             entry = self._entries[node.id] = _Entry(workload)
@@ -70,17 +75,18 @@ class Registry:
             entry.removal = None
         entry.streams += 1
 
-    def left(self, node: Any) -> None:
+    def left(self, node: Any, view: ProxyView) -> None:
         """A proxy's stream ended, in whatever way."""
-        entry = self._entries.get(node.id)
-        if entry is None:
+        if not registers(view):
             return
+        entry = self._entries[node.id]
         entry.streams -= 1
-        if entry.streams == 0:  # a proxy that reconnects before its old stream is found dead has two for a while
-            self._remove_later(node.id)
+        # Each worker of a proxy has a stream, and a proxy that reconnects before its old one is found dead has two for a while.
+        if entry.streams == 0:
+            self._remove_later(node.id, self._grace)
 
-    def _remove_later(self, node_id: str) -> None:
-        self._entries[node_id].removal = self._later(self._grace, lambda: self._remove(node_id))
+    def _remove_later(self, node_id: str, grace: float) -> None:
+        self._entries[node_id].removal = self._later(grace, lambda: self._remove(node_id))
 
     def _remove(self, node_id: str) -> None:
         self._told("removed", self._entries.pop(node_id).workload)

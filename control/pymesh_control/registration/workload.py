@@ -11,10 +11,13 @@ AUTO_REGISTER = "AUTO_REGISTER_GROUP"
 """Istio's metadata key of a virtual machine that wants to be registered."""
 
 
-def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload | None:
-    """What to register while the proxy is connected; None for one that does not ask for it."""
-    if view.inbound_ports is None and AUTO_REGISTER not in view.metadata:
-        return None
+def registers(view: ProxyView) -> bool:
+    """Whether the proxy asks to be registered while it is connected."""
+    return view.inbound_ports is not None or AUTO_REGISTER in view.metadata
+
+
+def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload:
+    """What to register."""
     account = (identity and identity.service_account) or view.metadata.get("SERVICE_ACCOUNT", "")
     return Workload(
         name=str(view.metadata.get("WORKLOAD_NAME") or view.name),

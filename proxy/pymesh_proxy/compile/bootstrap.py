@@ -1,16 +1,17 @@
 """The static resources of a bootstrap, compiled together so that all their problems come at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import ConfigError, Problem
+from ..http.options import HttpOptions
 from ..listener.config import ListenerConfig
 from ..tls.config import SecretValue
 from ..upstream.config import ClusterConfig
 from .clusters import compile_cluster
 from .context import Context
+from .http import InlineRoutes
 from .listeners import compile_listener
-from .references import clusters_of
 from .secrets import compile_secret
 
 T = TypeVar("T")
@@ -44,10 +45,32 @@ def _all(name: str, messages: Any, build: Callable[[Any], T], problems: list[Pro
 
 def _with_known_clusters(listener: ListenerConfig, known: set[str]) -> ListenerConfig:
     """Inline routes of a static listener may name static clusters only, as in Envoy: what CDS will bring is not known yet."""
-    problems = [Problem(path, f"unknown cluster {name!r}") for path, name in clusters_of(listener) if name not in known]
+    problems = [Problem(path, f"unknown cluster {name!r}") for path, name in _clusters_of(listener) if name not in known]
     if problems:
         raise ConfigError(*problems)
     return listener
+
+
+def _clusters_of(listener: ListenerConfig) -> Iterable[tuple[str, str]]:
+    """(path, cluster) of every cluster that a listener's inline routes name, but for tables that say `validate_clusters: false`."""
+    for index, chain in enumerate(listener.chains):
+        manager = chain.terminal
+        if isinstance(manager, HttpOptions) and isinstance(manager.route, InlineRoutes) and manager.route.table:
+            filters = len(listener.source.filter_chains[index].filters)
+            where = f"filter_chains[{index}].filters[{filters - 1}].typed_config.route_config"
+            yield from _named_clusters(where, manager.route.table.source)
+
+
+def _named_clusters(where: str, table: Any) -> Iterable[tuple[str, str]]:
+    if table.HasField("validate_clusters") and not table.validate_clusters.value:
+        return
+    for position, host in enumerate(table.virtual_hosts):
+        for index, route in enumerate(host.routes):
+            action = f"{where}.virtual_hosts[{position}].routes[{index}].route"
+            if route.route.cluster:
+                yield f"{action}.cluster", route.route.cluster
+            for entry, share in enumerate(route.route.weighted_clusters.clusters):
+                yield f"{action}.weighted_clusters.clusters[{entry}].name", share.name
 
 
 def _duplicates(name: str, messages: Any) -> list[Problem]:

@@ -96,20 +96,14 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
     """use_remote_address false: what the peer proxy said is believed."""
     head = exchange.head
     fields, index = head.fields, head.index
-    proto = index.get(b"x-forwarded-proto")
-    if proto is None:
+    if b"x-forwarded-proto" not in index:
         index[b"x-forwarded-proto"] = head.scheme
         fields.append((b"x-forwarded-proto", head.scheme))
-    elif proto.lower() not in _SCHEMES:
-        head.set(b"x-forwarded-proto", head.scheme)
     if b"x-request-id" not in index and options.generate_request_id:
         index[b"x-request-id"] = request_id = new_request_id()
         fields.append((b"x-request-id", request_id))
     if b"x-forwarded-for" in index:
         exchange.remote_address = _trusted(head, options.xff_num_trusted_hops + 1) or exchange.remote_address
-
-
-_SCHEMES = frozenset((b"http", b"https"))
 
 
 def _edge(options: HttpOptions, exchange: Exchange) -> None:
@@ -122,7 +116,8 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     exchange.remote_address = trusted or exchange.downstream.remote_address
     if not options.skip_xff_append:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
-    head.set(b"x-forwarded-proto", head.scheme)
+    if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
+        head.set(b"x-forwarded-proto", head.scheme)
     head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())
@@ -181,8 +176,8 @@ def client_cert_element(options: HttpOptions, peer: PeerCertificate, own_uri: st
     return ";".join(parts).encode()
 
 
-def prepare_response(options: HttpOptions, response: ResponseHead, date: Callable[[], bytes], service_time: bytes) -> None:
-    """Edit an upstream answer's head in place; `date` gives the Date header's value where the upstream set none."""
+def prepare_response(options: HttpOptions, response: ResponseHead, date: Callable[[], bytes], service_time: bytes = b"") -> None:
+    """Edit an answer's head in place. `date` gives the Date header's value where there is none; an answer of ours has no `service_time`."""
     drop = options.response_drop
     fields, index = response.fields, response.index
     if not drop.isdisjoint(index):
@@ -195,7 +190,7 @@ def prepare_response(options: HttpOptions, response: ResponseHead, date: Callabl
     if b"server" not in index and options.server_header is not _PASS_THROUGH:
         index[b"server"] = options.server_name
         fields.append((b"server", options.server_name))
-    if not options.suppress_envoy_headers:
+    if service_time and not options.suppress_envoy_headers:
         index[b"x-envoy-upstream-service-time"] = service_time
         fields.append((b"x-envoy-upstream-service-time", service_time))
     if options.via:

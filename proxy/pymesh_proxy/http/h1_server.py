@@ -46,6 +46,7 @@ class Reading(enum.Enum):
     RESUMED = "the framing of a request whose upgrade is ignored, fed again"
     UPGRADE = "held for a protocol switch"
     STOPPED = "nothing: the connection ends with the answer under way"
+    REFUSED = "nothing: what came was no request, and more of it may be on its way"
     LINGER = "nothing: the last answer is out, waiting for the client to see it"
 
 
@@ -149,7 +150,7 @@ class ServerConnection(asyncio.Protocol):
             self._refuse(_refusal(error.__context__))
         elif isinstance(error, httptools.HttpParserCallbackError):
             raise error
-        elif self._reading is not Reading.STOPPED:  # bytes behind a last request are ignored, not judged
+        elif self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
             self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
 
     def eof_received(self) -> bool:
@@ -331,7 +332,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _refuse(self, refusal: LocalReply) -> None:
         """What was read is no request: answer when its turn comes, then close."""
-        self._reading = Reading.STOPPED
+        self._reading = Reading.REFUSED
+        self._head_bytes = self._overhead = 0
         self.options.stats.downstream_cx_protocol_error += 1
         router = self._router
         if router is not None and self._receiving is router:  # the body of the request under way went wrong
@@ -431,7 +433,7 @@ class ServerConnection(asyncio.Protocol):
     def _must_close(self) -> bool:
         options = self.options
         router = self._router
-        if self._reading is _STOPPED or (router is not None and not router.complete):
+        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
             return True
         if self.scope.draining:
             options.stats.downstream_cx_drain_close += 1
@@ -472,7 +474,7 @@ class ServerConnection(asyncio.Protocol):
 
     def _linger(self) -> None:
         """Close so that the client gets the last answer: our FIN first, and a while for it to stop sending (RFC 9112 9.6)."""
-        incomplete = self._receiving is not None or self._reading is Reading.BODY
+        incomplete = self._receiving is not None or self._reading in (Reading.BODY, Reading.REFUSED)
         self._reading = Reading.LINGER
         self._receiving = None
         if not incomplete and not self._queue:

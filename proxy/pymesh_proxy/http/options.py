@@ -53,7 +53,7 @@ class Codec(enum.Enum):
     HTTP2 = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class RouteSlot:
     """Where a manager finds its routes: swapped by one assignment when RDS brings a new table; None until the first."""
 

@@ -21,8 +21,8 @@ from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
-_WITH_LENGTH = frozenset((b"POST", b"PUT", b"PATCH"))
-"""Methods whose empty body is told by `content-length: 0` (RFC 9110 8.6)."""
+_BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
+"""Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
 
 
 class Router(Attempts):
@@ -149,7 +149,7 @@ class Router(Attempts):
         fields = head.fields
         if self.chunked:
             fields = [*fields, (b"transfer-encoding", b"chunked")]
-        elif self.complete and head.method in _WITH_LENGTH and b"content-length" not in head.index:
+        elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
             fields = [*fields, (b"content-length", b"0")]
         if self.upgrade:
             fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
@@ -165,7 +165,7 @@ class Router(Attempts):
         fields = head.fields
         if self.chunked:
             fields = [*fields, (b"transfer-encoding", b"chunked")]
-        elif self.complete and head.method in _WITH_LENGTH and b"content-length" not in head.index:
+        elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
             fields = [*fields, (b"content-length", b"0")]
         if self.upgrade:
             fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
@@ -377,8 +377,8 @@ class Router(Attempts):
             fields += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"text/plain")]
         elif answer.status not in wire.BODILESS:
             fields.append((b"content-length", b"0"))
-        fields += [(b"date", self._runtime.date()), (b"server", self._options.server_name)]
         response = ResponseHead(answer.status, fields)
+        forwarding.prepare_response(self._options, response, self._runtime.date)
         exchange.response = response
         exchange.flags = answer.flags
         exchange.details = answer.details

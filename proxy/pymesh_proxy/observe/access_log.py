@@ -5,6 +5,7 @@ counted, and an error is told once per spell.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import queue
@@ -29,6 +30,8 @@ CLOSE_TIMEOUT = 2.0
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 Lines = list[str]
+Write = Callable[[str], None]
+"""Takes one line."""
 
 
 class LogFormat(Protocol):
@@ -62,7 +65,7 @@ class Sinks:
 
     def log(self, path: str, layout: LogFormat) -> "FileLog":
         """The observers of one configured log; raises ConfigError for a format or a path that cannot be honoured."""
-        return FileLog(self.file, path, layout)
+        return FileLog(lambda path: self.file(path).write, path, layout)
 
     def reopen(self) -> None:
         """Close and open every file again, after what is waiting was written (SIGUSR1, after a rotation)."""
@@ -78,16 +81,38 @@ class Sinks:
             await asyncio.to_thread(writer.join, CLOSE_TIMEOUT)
 
 
+def rehearse(path: str, layout: LogFormat) -> "FileLog":
+    """`Sinks.log` for a configuration that is only judged: the file is neither made nor opened, and lines go nowhere."""
+    return FileLog(_judged, path, layout)
+
+
+def _judged(path: str) -> Write:
+    if path not in _STANDARD:
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder):
+            raise _cannot_open(path, os.strerror(errno.ENOENT))
+        if os.path.isdir(path):
+            raise _cannot_open(path, os.strerror(errno.EISDIR))
+        if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+            raise _cannot_open(path, os.strerror(errno.EACCES))
+    return lambda line: None
+
+
+def _cannot_open(path: str, reason: str) -> ConfigError:
+    return ConfigError(Problem("path", f"cannot open access log {path}: {reason}"))
+
+
 class FileLog:
     """One access logger: `http` and `tcp` write a line when what they are given has ended."""
 
     __slots__ = ("_http", "_tcp", "_write")
 
-    def __init__(self, file: "Callable[[str], Writer]", path: str, layout: LogFormat) -> None:
+    def __init__(self, opened: Callable[[str], Write], path: str, layout: LogFormat) -> None:
+        """`opened` is asked for the path once the format is known to be good."""
         chosen = layout.json if layout.json is not None else layout.text or ENVOY_DEFAULT
         self._http = compile_http(chosen, omit_empty=layout.omit_empty_values)
         self._tcp = compile_tcp(chosen, omit_empty=layout.omit_empty_values)
-        self._write = file(path).write
+        self._write = opened(path)
 
     def http(self, exchange: Exchange) -> None:
         self._write(self._http(exchange))
@@ -171,7 +196,7 @@ class _FileThread(threading.Thread):
         try:
             self._descriptor = _open(path)
         except OSError as error:
-            raise ConfigError(Problem("path", f"cannot open access log {path}: {error.strerror}")) from error
+            raise _cannot_open(path, str(error.strerror)) from error
         self.start()
 
     def submit(self, work: "Lines | Callable[[str, int], int] | None") -> None:

@@ -1,8 +1,9 @@
 """MeshConfig: what holds for the whole mesh; only the fields that pymesh honours, everything else is refused by name."""
 
 import enum
+from typing import Any
 
-from ..types import U32, Bool, Duration, DurationOrZero, Model
+from ..types import Bool, Duration, DurationOrZero, Model
 from .virtualservice import HTTPRetry
 
 
@@ -24,27 +25,6 @@ class OutboundTrafficPolicy(Model):
     """Istio's default is ALLOW_ANY."""
 
     mode: OutboundTrafficPolicyMode | None = None
-
-
-class ProxyConfig(Model):
-    """Defaults of the sidecars."""
-
-    UNSUPPORTED = frozenset(
-        {
-            "availabilityZone", "binaryPath", "caCertificatesPem", "configPath", "connectionSettings", "controlPlaneAuthPolicy",
-            "customConfigFile", "envoyAccessLogService", "envoyMetricsService", "extraStatTags", "fileFlushInterval",
-            "fileFlushMinSizeKb", "gatewayTopology", "holdApplicationUntilProxyStarts", "image", "interceptionMode", "meshId",
-            "privateKeyProvider", "proxyBootstrapTemplatePath", "proxyHeaders", "proxyMetadata", "proxyStatsMatcher", "readinessProbe",
-            "runtimeValues", "sds", "serviceCluster", "statNameLength", "statsCompression", "statsdUdpAddress", "tracing",
-            "tracingServiceName", "zipkinAddress",
-        }
-    )
-    discovery_address: str | None = None
-    concurrency: U32 | None = None
-    drain_duration: Duration | None = None
-    termination_drain_duration: Duration | None = None
-    proxy_admin_port: U32 | None = None
-    status_port: U32 | None = None
 
 
 class MeshConfig(Model):
@@ -71,6 +51,6 @@ class MeshConfig(Model):
     root_namespace: str | None = None
     connect_timeout: Duration | None = None
     enable_auto_mtls: Bool | None = None
-    default_config: ProxyConfig | None = None
+    default_config: Any = None  # known, so that its refusal can say where it belongs
     default_http_retry_policy: HTTPRetry | None = None
     protocol_detection_timeout: DurationOrZero | None = None

@@ -2,7 +2,7 @@
 
 from pymesh import identity
 
-from ..models.meshconfig import MeshConfig, ProxyConfig
+from ..models.meshconfig import MeshConfig
 from . import words
 from .finding import Finding, Findings, below, verdict
 from .httproute import retries_of
@@ -21,7 +21,8 @@ def check(mesh: MeshConfig, _namespace: str) -> Findings:
     if mesh.root_namespace is not None:
         yield from verdict("root_namespace", words.dns_label(mesh.root_namespace))
     yield from below("default_http_retry_policy", retries_of(mesh.default_http_retry_policy)) if mesh.default_http_retry_policy else ()
-    yield from below("default_config", _proxy(mesh.default_config)) if mesh.default_config else ()
+    if mesh.default_config is not None:
+        yield Finding(("default_config",), "not supported here: a sidecar reads its settings from its variable PROXY_CONFIG")
 
 
 def _trust_domain(text: str) -> str | None:
@@ -30,9 +31,3 @@ def _trust_domain(text: str) -> str | None:
     except identity.InvalidSpiffeId as invalid:
         return str(invalid)
     return None if "/" not in text else f'"{text}" is not a trust domain'
-
-
-def _proxy(proxy: ProxyConfig) -> Findings:
-    for name, number in (("proxy_admin_port", proxy.proxy_admin_port), ("status_port", proxy.status_port)):
-        if number is not None:
-            yield from verdict(name, words.port(number))

@@ -49,7 +49,7 @@ def test_a_plaintext_control_plane_has_no_transport_socket():
 
 def test_a_proxy_that_holds_its_identity_gets_no_sds_cluster():
     message = bootstrap(sds_path=None)
-    assert set(clusters(message)) == {"prometheus_stats", "xds-grpc"}
+    assert set(clusters(message)) == {"agent", "prometheus_stats", "xds-grpc"}
     (secret,) = xds_tls(message).common_tls_context.tls_certificate_sds_secret_configs
     assert not secret.HasField("sds_config")
 
@@ -65,3 +65,14 @@ def test_locality_is_read_from_istios_label():
     message = bootstrap(ISTIO_METAJSON_LABELS='{"istio-locality": "eu.eu-1.rack-7"}')
     locality = message.node.locality
     assert (locality.region, locality.zone, locality.sub_zone) == ("eu", "eu-1", "rack-7")
+
+
+def test_health_is_passed_on_to_the_status_port_and_nothing_else_of_it_is():
+    message = bootstrap(PROXY_CONFIG="statusPort: 20001", ISTIO_META_ENVOY_STATUS_PORT="20002")
+    _, health = message.static_resources.listeners
+    assert health.address.socket_address.port_value == 20002
+    manager = proto.unpack(health.filter_chains[0].filters[0].typed_config)
+    ((route,),) = [host.routes for host in manager.route_config.virtual_hosts]
+    assert (route.match.path, route.route.cluster) == ("/healthz/ready", "agent")
+    endpoint = clusters(message)["agent"].load_assignment.endpoints[0].lb_endpoints[0].endpoint
+    assert (endpoint.address.socket_address.address, endpoint.address.socket_address.port_value) == ("127.0.0.1", 20001)

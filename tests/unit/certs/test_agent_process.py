@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import stat
 import sys
 
+import aiohttp
 import pytest
 
 from .served import Ca
@@ -42,11 +44,17 @@ async def ca(ca_dir):
 
 
 @pytest.fixture
-def environment(ca, tmp_path):
+def status_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def environment(ca, tmp_path, status_port):
     root, token = tmp_path / "root.pem", tmp_path / "token"
     root.write_bytes(ca.authority.root_pem)
     token.write_text(ca.token())
-    config = {"discoveryAddress": f"127.0.0.1:{ca.port}", "configPath": str(tmp_path / "etc")}
+    config = {"discoveryAddress": f"127.0.0.1:{ca.port}", "configPath": str(tmp_path / "etc"), "statusPort": status_port}
     return {
         **os.environ,
         "POD_NAME": "model-0",
@@ -87,13 +95,38 @@ async def test_no_key_is_written_and_none_is_logged(ca, environment, tmp_path):
     assert all(b"PRIVATE KEY" not in path.read_bytes() for path in written)
 
 
-async def test_a_stop_while_the_ca_is_away_is_an_orderly_end(ca, environment, tmp_path):
+async def waiting_for_its_ca(ca, environment, tmp_path):
     await ca.server.stop(None)
     agent = await start(environment, tmp_path / "sds", "/bin/false")
     async for line in agent.stderr:
         if b"next attempt" in line:
             break
+    return agent
+
+
+async def test_a_stop_while_the_ca_is_away_is_an_orderly_end(ca, environment, tmp_path):
+    agent = await waiting_for_its_ca(ca, environment, tmp_path)
     agent.send_signal(signal.SIGTERM)
     await agent.communicate()
     assert agent.returncode == 0
     assert not (tmp_path / "sds").exists()
+
+
+async def test_the_status_port_says_not_ready_before_envoy_runs_and_ends_the_agent_when_asked(ca, environment, tmp_path, status_port):
+    agent = await waiting_for_its_ca(ca, environment, tmp_path)
+    at = f"http://127.0.0.1:{status_port}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{at}/healthz/ready") as answer:
+            assert answer.status == 503
+        async with session.post(f"{at}/quitquitquit") as answer:
+            assert answer.status == 200
+    await agent.communicate()
+    assert agent.returncode == 0
+
+
+async def test_a_taken_status_port_is_a_sentence(ca, environment, tmp_path, status_port):
+    with socket.create_server(("127.0.0.1", status_port)):
+        agent = await start(environment, tmp_path / "sds", "/bin/false")
+        _, errors = await agent.communicate()
+    assert agent.returncode == 64
+    assert b"pymesh-agent: error: PROXY_CONFIG.statusPort: " in errors

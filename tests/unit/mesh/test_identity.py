@@ -26,3 +26,9 @@ def test_an_istio_identity_tells_namespace_and_service_account():
 def test_what_the_spiffe_specification_forbids_is_refused(text):
     with pytest.raises(identity.InvalidSpiffeId):
         identity.parse(text)
+
+
+@pytest.mark.parametrize("parts", [("ml", "a/b"), ("ml/sa/x", "a"), ("ml", "a", "cluster.local/ns/other/sa/b"), ("", "a"), ("ml", "..")])
+def test_parts_that_are_not_one_segment_each_make_no_identity(parts):
+    with pytest.raises(identity.InvalidSpiffeId):
+        identity.workload_id(*parts)

@@ -16,7 +16,6 @@ MESH = HEAD + (
     "      mode: REGISTRY_ONLY\n"
     "    connectTimeout: 5s\n"
     "    protocolDetectionTimeout: 0s\n"
-    "    defaultConfig: {concurrency: 2, drainDuration: 10s}\n"
     "    defaultHttpRetryPolicy: {attempts: 0}\n"
     "    trustDomainAliases: [old.example]\n"
 )
@@ -33,7 +32,6 @@ def test_the_mesh_configuration_is_read():
     assert mesh.access_log_encoding is AccessLogEncoding.JSON
     assert mesh.outbound_traffic_policy.mode is OutboundTrafficPolicyMode.REGISTRY_ONLY
     assert (mesh.connect_timeout, mesh.protocol_detection_timeout) == (5, 0)
-    assert mesh.default_config.drain_duration == 10
     assert mesh.trust_domain_aliases == ["old.example"]
     assert mesh.enable_auto_mtls is None
 
@@ -50,7 +48,7 @@ def test_positions_inside_a_literal_block_are_those_of_the_file():
         ("  mesh: |\n    a: b\n    enableTracing: true\n", "f:7:5: error: ConfigMap istio: data.mesh.enableTracing: not supported"),
         ("  mesh: |\n\n      rootNamespace: [x]\n", "f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: expected a string, found a list"),
         ("  mesh: 'connectTimeout: 5'\n", 'f:5:9: error: ConfigMap istio: data.mesh.connectTimeout: expected a duration such as "10s" or "100ms"'),
-        ("  mesh: |\n    defaultConfig: {proxyMetadata: {}}\n", "f:6:21: error: ConfigMap istio: data.mesh.defaultConfig.proxyMetadata: not supported"),
+        ("  mesh: |\n    defaultConfig: {proxyMetadata: {}}\n", "f:6:5: error: ConfigMap istio: data.mesh.defaultConfig: not supported here: a sidecar reads its settings from its variable PROXY_CONFIG"),
         ("  mesh: |\n    a: [\n    b\n", "f:8:5: error: not valid YAML: while parsing a flow sequence, did not find expected ',' or ']'"),
         ("  mesh: |\n    trustDomain: a\n    trustDomain: b\n", 'f:7:5: error: duplicate key "trustDomain" (first on line 6)'),
         ("  mesh: {trustDomain: a}\n", "f:5:3: error: ConfigMap istio: data.mesh: expected a block of YAML (mesh: |), found an object"),
@@ -59,7 +57,6 @@ def test_positions_inside_a_literal_block_are_those_of_the_file():
         ("  mesh: 'trustDomainAliases: [a/b]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.trustDomainAliases[0]: "a/b" is not a trust domain'),
         ("  mesh: 'rootNamespace: a.b'\n", 'f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: "a.b" is not a DNS label'),
         ("  mesh: 'defaultHttpRetryPolicy: {attempts: -1}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultHttpRetryPolicy.attempts: the number of attempts -1 is negative"),
-        ("  mesh: 'defaultConfig: {statusPort: 0}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.statusPort: the port 0 is not between 1 and 65535"),
         ("  meshNetworks: ''\n", "f:5:3: error: ConfigMap istio: data.meshNetworks: not supported"),
         ("  mesh: ''\nbinaryData: {}\n", "f:6:1: error: ConfigMap istio: binaryData: unknown field"),
     ],

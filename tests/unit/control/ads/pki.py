@@ -24,13 +24,13 @@ class Root:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=not subject.rdns)
         return builder.sign(self._key, hashes.SHA256()).public_bytes(to.Encoding.PEM)
 
-    def leaf(self, *names):
+    def leaf(self, *names, signs=False):
         key = ec.generate_private_key(ec.SECP256R1())
         pem = key.private_bytes(to.Encoding.PEM, to.PrivateFormat.PKCS8, to.NoEncryption())
-        return self._sign(x509.Name([]), key.public_key(), False, names), pem
+        return self._sign(x509.Name([]), key.public_key(), signs, names), pem
 
     def server(self):
         return self.leaf(x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
-    def workload(self, uri):
-        return self.leaf(x509.UniformResourceIdentifier(uri))
+    def workload(self, uri, signs=False):
+        return self.leaf(x509.UniformResourceIdentifier(uri), signs=signs)

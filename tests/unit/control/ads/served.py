@@ -45,7 +45,7 @@ class Presence:
     def arrived(self, node, view, identity):
         self.seen.put_nowait(("arrived", node.id, identity and str(identity)))
 
-    def left(self, node):
+    def left(self, node, view):
         self.seen.put_nowait(("left", node.id))
 
 
@@ -78,10 +78,10 @@ async def plaintext(**content):
 
 
 @contextlib.asynccontextmanager
-async def secure(root, **content):
+async def secure(root, clock=time.time, **content):
     """A server behind the TLS front, for trust domain cluster.local."""
     served = Served(Configuration(**content))
-    served.front = front.TlsFront(front.context(*root.server(), root.pem))
+    served.front = front.TlsFront(front.context(*root.server(), root.pem), clock)
     server = servicer.server(
         served.clients,
         lambda peer, node: admission.as_itself(served.front.identity_of(peer), node, "cluster.local"),

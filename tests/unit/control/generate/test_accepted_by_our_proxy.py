@@ -9,8 +9,8 @@ from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.compile.context import Context
 from pymesh_proxy.compile.endpoints import compile_assignment
 from pymesh_proxy.compile.listeners import compile_listener
-from pymesh_proxy.compile.references import routes_of
 from pymesh_proxy.compile.routes import compile_routes
+from pymesh_proxy.discovery.references import references_of
 from pymesh_proxy.http.options import RouteSlot
 
 
@@ -30,8 +30,10 @@ def compiled():
             compile_cluster(message)
         for message in mesh.sees(seen, types.ENDPOINT).values():
             compile_assignment(message)
-        listeners = [compile_listener(message, context) for message in mesh.listeners(seen).values()]
-        names = {name for listener in listeners for name in routes_of(listener)}
+        listeners = mesh.listeners(seen).values()
+        for message in listeners:
+            compile_listener(message, context)
+        names = {one.need.name for message in listeners for one in references_of(message) if one.need.type_url == types.ROUTE}
         for message in mesh.sees(seen, types.ROUTE, *names).values():
             compile_routes(message)
         return names

@@ -1,6 +1,7 @@
 """Killing the control plane loses no registration, and its certificates stay valid."""
 
 import asyncio
+import resource
 import signal
 import sys
 
@@ -44,3 +45,11 @@ async def test_a_killed_control_plane_comes_back_with_its_registrations_and_stop
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(TIMEOUT):
             assert await process.wait() == 0
+
+
+async def test_the_keys_of_the_authority_cannot_get_into_a_core_dump(tmp_path):
+    options(tmp_path)
+    process, _ = await start(tmp_path)
+    assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)
+    process.terminate()
+    await process.wait()

@@ -5,7 +5,7 @@ import pytest
 from pymesh.identity import parse
 from pymesh.xds import proto
 from pymesh_control.model.view import view_of
-from pymesh_control.registration.registry import Registry
+from pymesh_control.registration.registry import RESTART_GRACE, Registry
 
 NODE = "sidecar~127.0.0.2~web-1.shop~shop.svc.cluster.local"
 INBOUND = {"http": {"bind": 21001, "app": 21002}}
@@ -51,6 +51,9 @@ class Fixture:
         self.registry.arrived(node, view_of(node, identity), identity)
         return node
 
+    def leave(self, node):
+        self.registry.left(node, view_of(node, None))
+
     @property
     def names(self):
         return [workload.name for workload in self.registry.workloads()]
@@ -82,13 +85,13 @@ def test_a_virtual_machine_that_asks_for_it_registers_without_inbound_ports(at):
 
 
 def test_a_proxy_that_does_not_ask_is_not_registered_and_may_leave(at):
-    at.registry.left(at.arrive())
+    at.leave(at.arrive())
     assert at.names == []
     assert at.changes == 0
 
 
 def test_a_lost_workload_stays_for_the_grace_period(at):
-    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    at.leave(at.arrive(INBOUND_PORTS=INBOUND))
     assert at.names == ["web-1"]
     assert [timer.seconds for timer in at.timers.set] == [10.0]
     at.timers.fire()
@@ -97,7 +100,7 @@ def test_a_lost_workload_stays_for_the_grace_period(at):
 
 
 def test_a_reconnect_within_the_grace_period_changes_nothing(at):
-    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    at.leave(at.arrive(INBOUND_PORTS=INBOUND))
     at.arrive(INBOUND_PORTS=INBOUND)
     assert at.timers.set == []
     assert at.changes == 1
@@ -106,14 +109,14 @@ def test_a_reconnect_within_the_grace_period_changes_nothing(at):
 def test_the_end_of_an_old_stream_does_not_remove_a_workload_that_has_a_new_one(at):
     node = at.arrive(INBOUND_PORTS=INBOUND)
     at.arrive(INBOUND_PORTS=INBOUND)
-    at.registry.left(node)
+    at.leave(node)
     assert at.timers.set == []
-    at.registry.left(node)
+    at.leave(node)
     assert len(at.timers.set) == 1
 
 
 def test_a_workload_that_comes_back_different_is_changed(at):
-    at.registry.left(at.arrive(INBOUND_PORTS=INBOUND))
+    at.leave(at.arrive(INBOUND_PORTS=INBOUND))
     at.arrive(INBOUND_PORTS={"http": {"bind": 22001, "app": 22002}})
     assert at.registry.workloads()[0].ports == {"http": 22001}
     assert at.changes == 2
@@ -126,5 +129,31 @@ def test_restored_workloads_that_do_not_reconnect_are_removed_and_the_others_sta
     after.registry.restore(at.registry.workloads())
     assert after.names == ["web-1", "web-2"]
     after.arrive(INBOUND_PORTS=INBOUND)
+    after.timers.fire()
+    assert after.names == ["web-1"]
+
+
+def test_restored_workloads_are_awaited_for_longer_than_proxies_back_off(at):
+    at.arrive(INBOUND_PORTS=INBOUND)
+    after = Fixture()
+    after.registry.restore(at.registry.workloads())
+    assert [timer.seconds for timer in after.timers.set] == [RESTART_GRACE]
+    assert RESTART_GRACE > 30  # pymesh_proxy.discovery.backoff.CAP, which is Envoy's
+
+
+def test_a_stream_that_does_not_register_does_not_count_for_one_of_the_same_node_that_does(at):
+    node = at.arrive(INBOUND_PORTS=INBOUND)
+    at.leave(at.arrive())
+    assert at.timers.set == []
+    at.leave(node)
+    assert len(at.timers.set) == 1
+
+
+def test_losing_one_workers_stream_after_a_restart_keeps_the_workload_while_another_lives(at):
+    at.arrive(INBOUND_PORTS=INBOUND)
+    after = Fixture()
+    after.registry.restore(at.registry.workloads())
+    workers = [after.arrive(INBOUND_PORTS=INBOUND) for _ in range(2)]
+    after.leave(workers[0])
     after.timers.fire()
     assert after.names == ["web-1"]

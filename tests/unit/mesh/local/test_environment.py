@@ -89,3 +89,12 @@ def test_a_gateway_is_a_router_that_captures_nothing(control: ControlPlane) -> N
     environment = gateway.environment(control)
     assert (environment["PYMESH_NODE_TYPE"], environment["POD_NAMESPACE"]) == ("router", "istio-system")
     assert not {"ISTIO_METAJSON_INBOUND_PORTS", "ISTIO_METAJSON_OUTBOUND_PORTS", "ISTIO_META_INTERCEPTION_MODE"} & set(environment)
+
+
+def test_no_two_ports_of_the_proxies_of_one_machine_are_the_same(instances: list[Instance], control: ControlPlane) -> None:
+    taken = []
+    for sidecar in (instance.sidecar for instance in instances if instance.sidecar):
+        environment = sidecar.environment(control)
+        config = json.loads(environment["PROXY_CONFIG"])
+        taken += [config["statusPort"], config["proxyAdminPort"], int(environment["ISTIO_META_ENVOY_STATUS_PORT"])]
+    assert len(set(taken)) == len(taken) >= 3

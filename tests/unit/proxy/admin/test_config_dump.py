@@ -1,6 +1,7 @@
 """/config_dump: Envoy's shape, filters, and nothing secret."""
 
 import base64
+import gc
 import json
 from typing import Any
 
@@ -38,6 +39,12 @@ async def test_static_and_dynamic_resources_stand_apart(ask: Any) -> None:
     assert "static_listeners" not in found["ListenersConfigDump"]
     (route,) = found["RoutesConfigDump"]["dynamic_route_configs"]
     assert route["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] == "outbound|80||shop"
+
+
+async def test_the_routes_of_a_removed_listener_are_gone_with_it(ask: Any, facts: Facts) -> None:
+    await facts.runtime.listeners.remove("0.0.0.0_80")
+    gc.collect()
+    assert "dynamic_route_configs" not in (await configs(ask))["RoutesConfigDump"]
 
 
 async def test_endpoints_are_shown_only_when_asked_for(ask: Any) -> None:

@@ -86,3 +86,8 @@ def test_flags_win_over_the_environment() -> None:
 def test_environment_that_lacks_variables_names_them_all() -> None:
     lines = rejected([], {"POD_NAME": "a"})
     assert [line.strip().split()[0] for line in lines[1:]] == ["POD_NAMESPACE", "INSTANCE_IP"]
+
+
+def test_drain_duration_cannot_be_honoured_and_is_refused() -> None:
+    lines = rejected([], {**ENVIRONMENT, "PROXY_CONFIG": "drainDuration: 45s"})
+    assert lines[1].startswith("  PROXY_CONFIG.drainDuration: not supported")

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -163,10 +165,26 @@ async def test_every_bad_resource_is_told_with_its_path() -> None:
     ]
 
 
-async def test_parent_that_is_gone_stops_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-    import sys
+LOG = """
+    access_log:
+    - name: file
+      filter: {response_flag_filter: {flags: [NR]}}
+      typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: %s}
+"""
 
+
+async def test_validating_makes_no_access_log(tmp_path: Path) -> None:
+    await validate(launch(LISTENER % 0 + LOG % (tmp_path / "log")))
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["none/log", "."])
+async def test_validating_tells_of_an_access_log_that_could_not_be_made(tmp_path: Path, path: str) -> None:
+    with pytest.raises(ConfigError, match="cannot open access log"):
+        await validate(launch(LISTENER % 0 + LOG % (tmp_path / path)))
+
+
+async def test_parent_that_is_gone_stops_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, parents = os.pipe()
     made = process(LISTENER % 0)
     monkeypatch.setattr(sys, "stdin", os.fdopen(ours))

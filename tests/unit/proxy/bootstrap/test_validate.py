@@ -46,4 +46,4 @@ async def test_a_bootstrap_made_of_istios_variables_compiles(environment: dict[s
 async def test_the_stream_to_the_control_plane_holds_up_no_listener(environment: dict[str, str]) -> None:
     launch = prepare(parser().parse_args([]), environment)
     static = assemble(launch.plan, concurrency=1).compile(launch.plan.bootstrap)
-    assert {cluster.name: cluster.references for cluster in static.clusters} == {"prometheus_stats": (), "xds-grpc": ()}
+    assert {cluster.name: cluster.references for cluster in static.clusters} == {"agent": (), "prometheus_stats": (), "xds-grpc": ()}

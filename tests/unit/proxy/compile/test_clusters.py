@@ -1,7 +1,6 @@
 import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
-from pymesh_proxy.compile.references import secrets_of
 from pymesh_proxy.upstream.config import Balancing, Discovery, Limits, UpstreamProtocol
 
 STATIC = """
@@ -74,7 +73,7 @@ def test_an_istio_cluster_is_honoured_whole(parse):
     mutual, plain = cluster.transport_matches
     assert (mutual.labels, mutual.tls.sni, mutual.tls.alpn) == ((("tlsMode", "istio"),), "outbound_.80_._.a", ("istio",))
     assert (plain.labels, plain.tls) == ((), None)
-    assert secrets_of(cluster) == {"default", "ROOTCA"}
+    assert (mutual.tls.certificates[0].secret, mutual.tls.validation.secret) == ("default", "ROOTCA")
 
 
 def test_istios_black_hole_has_no_endpoints(parse):

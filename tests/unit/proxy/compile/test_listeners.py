@@ -1,7 +1,6 @@
 import pytest
 
 from pymesh_proxy.compile.listeners import compile_listener
-from pymesh_proxy.compile.references import routes_of, secrets_of
 from pymesh_proxy.tcp.config import TcpOptions
 
 URL = "type.googleapis.com/"
@@ -72,7 +71,7 @@ def test_the_log_of_refused_connections_is_kept(parse, ctx, process):
     assert process.logs[0][0] == "/tmp/nr"
 
 
-def test_a_listener_names_what_it_waits_for(parse, ctx):
+def test_a_listener_names_what_it_waits_for(parse, ctx, process):
     manager = """
         '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
         stat_prefix: h
@@ -87,9 +86,9 @@ def test_a_listener_names_what_it_waits_for(parse, ctx):
           common_tls_context: {tls_certificate_sds_secret_configs: [{name: default, sds_config: {ads: {}}}]}
     """
     text = listener(f"\n    - filters:\n      - name: h\n        typed_config:\n  {manager.replace(chr(10), chr(10) + '  ')}\n{secured}")
-    made = compile_listener(parse("listener", text), ctx)
-    assert routes_of(made) == {"80"}
-    assert secrets_of(made) == {"default"}
+    (chain,) = compile_listener(parse("listener", text), ctx).chains
+    assert chain.terminal.route is process.slots["80"]
+    assert chain.tls.certificates[0].secret == "default"
 
 
 @pytest.mark.parametrize(

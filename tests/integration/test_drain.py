@@ -1,0 +1,74 @@
+"""SIGTERM to a proxy under load: what was begun is finished, what is new goes elsewhere, and nobody notices."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.load import under_load
+from tests.mesh import HOST, REVIEWS, Mesh, running
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_PATIENCE = 20.0  # seconds
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    """Without routes: both versions are instances of one service, and either may answer."""
+    async with running(tmp_path_factory.mktemp("mesh")) as mesh:
+        yield mesh
+
+
+class Slow:
+    """A request that takes as long as its client likes to read, on a connection of its own."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def begin(cls, port: int) -> "Slow":
+        """Send it and wait for the first piece of the answer."""
+        reader, writer = await asyncio.open_connection(HOST, port)
+        writer.write(b"GET /drip?n=15 HTTP/1.1\r\nHost: reviews\r\n\r\n")
+        await reader.readuntil(b"drop\n")
+        return cls(reader, writer)
+
+    async def rest(self) -> bytes:
+        """Everything until the connection is closed."""
+        async with asyncio.timeout(_PATIENCE):
+            rest = await self._reader.read()
+        self._writer.close()
+        return rest
+
+
+async def test_a_drained_sidecar_of_one_instance_loses_no_request(mesh: Mesh) -> None:
+    sidecar = mesh.local.process("reviews-v2-proxy")
+    async with under_load(mesh.reviews) as load:
+        await load.until(lambda: load.versions["v2"] > 20)
+        sidecar.signal(signal.SIGTERM)
+        async with asyncio.timeout(_PATIENCE):
+            assert await sidecar.exit() == 0
+        before = load.versions["v1"]
+        await load.until(lambda: load.versions["v1"] > before + 50)
+    assert load.failures == []
+    await mesh.local.start_process("reviews-v2-proxy")
+    await eventually(lambda: mesh.version(mesh.reviews), lambda version: version == "v2")
+
+
+async def test_requests_in_flight_are_finished_and_their_connections_closed(mesh: Mesh) -> None:
+    port = mesh.sidecar("caller").outbound[f"{REVIEWS}:80"]
+    slow = [await Slow.begin(port) for _ in range(5)]
+    sidecar = mesh.local.process("caller-proxy")
+    sidecar.signal(signal.SIGTERM)
+    for request in slow:
+        assert (await request.rest()).endswith(b"drop\n\r\n0\r\n\r\n")
+    async with asyncio.timeout(_PATIENCE):
+        assert await sidecar.exit() == 0
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection(HOST, port)
+    await mesh.local.start_process("caller-proxy")

@@ -1,0 +1,156 @@
+"""Where our proxy means to differ from Envoy, and why. `docs/DIFFERENCES.md` tells users the same, and a test compares the two."""
+
+import re
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+from .wire import Answer
+
+_VOLATILE = {"date", "x-envoy-upstream-service-time"}
+
+_EVERYWHERE = {
+    "Sentences": "Where Envoy's error has an empty body or only repeats the status, ours says in a plain sentence what was wrong.",
+    "Names of headers": "They keep the case in which the client or the upstream wrote them; Envoy writes them in small letters.",
+    "Clients on loopback": "`x-forwarded-for` gets the address that the connection has, 127.0.0.1; Envoy puts the machine's own address.",
+}
+"""Differences of every answer, which `comparable` takes out."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Cases in which the answers differ. `status` is Envoy's and ours; None stands for no answer."""
+
+    title: str
+    reason: str
+    status: tuple[int | None, int | None]
+    cases: tuple[str, ...]
+
+
+DIFFERENCES = (
+    Difference(
+        "Line ends",
+        "A line feed or a carriage return alone is refused: parsers that take it for a line's end and parsers that do not see two "
+        "different requests in the same bytes. Envoy repairs it.",
+        (200, 400),
+        ("bare line feeds", "bare line feed after one header", "carriage return in a header"),
+    ),
+    Difference(
+        "Folded header lines",
+        "Refused, as RFC 9112 5.2 asks of a server; Envoy joins them.",
+        (200, 400),
+        ("folded header",),
+    ),
+    Difference(
+        "Chunks longer than their size",
+        "Refused; Envoy drops the bytes too many.",
+        (200, 400),
+        ("chunk longer than its size",),
+    ),
+    Difference(
+        "Host headers",
+        "One that is empty, repeated or names a user is refused, as RFC 9112 3.2 asks; Envoy passes it on.",
+        (200, 400),
+        ("empty host", "two hosts", "host with a user"),
+    ),
+    Difference(
+        "Paths that climb above the root",
+        "Where paths are normalised, `/../x` is refused: nobody writes it in good faith. Envoy makes it `/x`.",
+        (200, 400),
+        (
+            "dots beyond the root", "dots beyond the root twice", "dots beyond the root behind a segment",
+            "dots beyond the root at the end", "dots in escapes beyond the root", "dots beyond the root, further in",
+        ),
+    ),
+    Difference(
+        "Transfer codings besides chunked",
+        "A list of codings is a malformed request here (400); Envoy says that it does not implement it (501).",
+        (501, 400),
+        ("chunked twice", "chunked not last"),
+    ),
+    Difference(
+        "Versions that do not exist",
+        "HTTP/1.2 is a malformed request (400); Envoy asks for another version (426).",
+        (426, 400),
+        ("version 1.2",),
+    ),
+    Difference(
+        "HTTP/2",
+        "Clients that begin to speak it are told in HTTP/1.1 that it is not understood; Envoy speaks it.",
+        (None, 400),
+        ("HTTP/2 preface",),
+    ),
+    Difference(
+        "Methods",
+        "`M-SEARCH` is passed on; Envoy's parser does not know it.",
+        (400, 200),
+        ("method M-SEARCH",),
+    ),
+    Difference(
+        "Upgrades that the upstream does not take",
+        "Its answer is passed on whole; Envoy drops the body.",
+        (200, 200),
+        ("websocket that the upstream refuses",),
+    ),
+    Difference(
+        "Direct responses of 201",
+        "They have the headers that the configuration gives them; Envoy adds a `location` made of the request's own address.",
+        (201, 201),
+        ("direct response", "direct response to HEAD", "direct response to a body"),
+    ),
+    Difference(
+        "Redirects of HEAD",
+        "The answer has no framing headers, as it has no body; Envoy says `transfer-encoding: chunked`.",
+        (302, 302),
+        ("redirect of HEAD",),
+    ),
+    Difference(
+        "`OPTIONS *`",
+        "The connection is closed with the 404; Envoy keeps it.",
+        (404, 404),
+        ("OPTIONS for the server",),
+    ),
+    Difference(
+        "Connection headers that name what may not be dropped",
+        "The connection is kept after the 400, since the request's end is known; Envoy closes it.",
+        (400, 400),
+        ("Connection that names a pseudo-header", "Connection that names x-forwarded-for"),
+    ),
+)
+
+
+def difference(case: str) -> Difference | None:
+    """The documented difference that a case shows."""
+    return next((each for each in DIFFERENCES if case in each.cases), None)
+
+
+def documented() -> dict[str, str]:
+    """Title -> reason of everything that users should know."""
+    return _EVERYWHERE | {each.title: each.reason for each in DIFFERENCES}
+
+
+def comparable(theirs: Answer, ours: Answer) -> tuple[Answer, Answer]:
+    """Both without what changes from one request to the next and without the differences of every answer."""
+    theirs, ours = (_without(answer, _VOLATILE) for answer in (theirs, ours))
+    theirs = _with_loopback(theirs)
+    if _is_mute_error(theirs) and theirs.status == ours.status and ours.header("content-type") == "text/plain" and ours.body:
+        theirs, ours = (replace(_without(answer, {"content-length", "content-type"}), body="") for answer in (theirs, ours))
+    return theirs, ours
+
+
+def _without(answer: Answer, names: set[str]) -> Answer:
+    return replace(answer, headers=tuple(pair for pair in answer.headers if pair[0] not in names))
+
+
+def _is_mute_error(answer: Answer) -> bool:
+    """Whether an error's body says no more than its status; HTTPStatus's words and Envoy's are the same."""
+    if answer.status is None or answer.status < 400 or any(name == "x-secret" for name, _ in answer.headers):
+        return False
+    return answer.body in ("", HTTPStatus(answer.status).phrase) if answer.status in list(HTTPStatus) else not answer.body
+
+
+def _with_loopback(answer: Answer) -> Answer:
+    """The upstream tells its request as JSON; within it the machine's address, last of x-forwarded-for, becomes 127.0.0.1."""
+    body = re.sub(r'(\["x-forwarded-for", "(?:[^"]*,)?)(?!127\.)[0-9.]+("\])', r"\g<1>127.0.0.1\2", answer.body)
+    grown = len(body) - len(answer.body)
+    headers = tuple((name, str(int(value) + grown) if name == "content-length" else value) for name, value in answer.headers)
+    return replace(answer, body=body, headers=headers)

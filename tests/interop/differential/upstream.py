@@ -1,0 +1,137 @@
+"""An upstream that tells what it was asked, byte by byte where it matters, and can fail in every way that a server can.
+
+The first segment of the path says what it does; anything else is answered with the request as JSON.
+"""
+
+import asyncio
+import json
+import re
+import socket
+import struct
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived; header names in small letters."""
+
+    method: str
+    target: str
+    version: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def document(self) -> bytes:
+        """The request as JSON: the same bytes for the same request, in whatever order its headers came."""
+        headers = sorted([name, value] for name, value in self.headers)
+        text = {"method": self.method, "target": self.target, "headers": headers, "body": self.body.decode("latin-1")}
+        return json.dumps(text, sort_keys=True).encode()
+
+
+class Upstream:
+    """`async with Upstream() as upstream`: serves on `upstream.port` of loopback."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._counts: Counter[str] = Counter()
+
+    async def __aenter__(self) -> "Upstream":
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (asked := await _read(reader)) is not None:
+                await self._respond(asked, writer)
+                await writer.drain()
+                if writer.is_closing():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+    async def _respond(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        kind = re.match(r"/[a-z0-9-]*", asked.target)
+        name = kind[0] if kind else ""
+        if name == "/status":
+            code = asked.target.split("/")[2]
+            writer.write(f"HTTP/1.1 {code} Reason\r\ncontent-length: 0\r\nx-secret: s\r\n\r\n".encode())
+        elif name == "/twice":
+            self._counts[asked.target] += 1
+            fails = self._counts[asked.target] % 3 != 0
+            writer.write(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n" if fails else b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nthird")
+        elif name == "/slow":
+            return  # and the route's timeout ends it
+        elif name in ANSWERS:
+            writer.write(ANSWERS[name])
+            if name in CLOSED:
+                writer.close()
+        elif name == "/reset":
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart")
+            await writer.drain()
+            _reset(writer)
+        else:
+            body = b"" if asked.method == "HEAD" else (document := asked.document())
+            length = len(asked.document()) if asked.method == "HEAD" else len(document)
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\ncontent-length: {length}\r\nx-secret: s\r\nServer: up\r\n\r\n"
+            writer.write(head.encode() + body)
+
+
+ANSWERS = {
+    "/chunked": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n6\r\n world\r\n0\r\nx-trailer: t\r\n\r\n",
+    "/unframed": b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nuntil the end",
+    "/old": b"HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nold",
+    "/hop": b"HTTP/1.1 200 OK\r\nConnection: x-hop, keep-alive\r\nKeep-Alive: timeout=5\r\nx-hop: 1\r\nProxy-Connection: keep-alive\r\n"
+    b"content-length: 2\r\n\r\nok",
+    "/cookies": b"HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n",
+    "/hints": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+    "/none": b"HTTP/1.1 204 No Content\r\nx-a: b\r\n\r\n",
+    "/unmodified": b"HTTP/1.1 304 Not Modified\r\netag: \"e\"\r\ncontent-length: 10\r\n\r\n",
+    "/bare": b"HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok",
+    "/big": b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"0123456789" * 30000,
+    "/garbage": b"this is no HTTP\r\n\r\n",
+    "/silent": b"",
+    "/cut": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
+    "/cut-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    "/both": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    "/two-lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
+    "/own-date": b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nvia: 1.1 other\r\nserver: own\r\ncontent-length: 0\r\n\r\n",
+}
+CLOSED = {"/unframed", "/old", "/garbage", "/silent", "/cut", "/cut-chunk"}
+
+
+async def _read(reader: asyncio.StreamReader) -> Asked | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    except asyncio.IncompleteReadError:
+        return None
+    request_line, *lines = head[:-4].split("\r\n")
+    method, target, version = request_line.split(" ")
+    headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+    return Asked(method, target, version, headers, await _body(reader, dict(headers)))
+
+
+async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding") == "chunked":
+        body = b""
+        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            body += (await reader.readexactly(size + 2))[:-2]
+        while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
+            continue
+        return body
+    return await reader.readexactly(int(headers.get("content-length", "0")))
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a RST instead of a FIN."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.close()

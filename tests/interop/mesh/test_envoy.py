@@ -1,0 +1,70 @@
+"""A real Envoy as a sidecar of our control plane."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from pymesh.local.environment import Proxy
+from pymesh.local.process import Command
+from tests.interop.conftest import require
+from tests.mesh import HOST, REVIEWS, Mesh
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_REQUESTS = 600
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A running Envoy that stands beside an application which calls `reviews`."""
+
+    proxy: Proxy
+
+    @property
+    def reviews(self) -> str:
+        return f"http://{HOST}:{self.proxy.outbound[f'{REVIEWS}:80']}"
+
+    async def rejected(self, mesh: Mesh) -> Mapping[str, int]:
+        """Envoy's own counters of updates that it did not take."""
+        url = f"http://{HOST}:{self.proxy.admin}/stats?format=json&filter=update_rejected"
+        async with mesh.session.get(url) as answer:
+            return {stat["name"]: stat["value"] for stat in (await answer.json())["stats"]}
+
+
+@pytest.mark.parametrize("ads", ["over-tls", "in-plaintext"])
+async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> None:
+    sidecar = await start(mesh, f"envoy-{ads}", plaintext=ads == "in-plaintext")
+    await eventually(lambda: mesh.version(sidecar.reviews), lambda version: version in ("v1", "v2"))
+
+    answered = await mesh.versions(sidecar.reviews, _REQUESTS)
+    assert set(answered) == {"v1", "v2"}
+    assert answered["v2"] / _REQUESTS == pytest.approx(0.3, abs=0.1)  # five standard deviations
+
+    async with mesh.session.get(sidecar.reviews) as answer:
+        seen_by_the_application = (await answer.json())["headers"]
+    assert f"URI=spiffe://cluster.local/ns/default/sa/envoy-{ads}" in seen_by_the_application["x-forwarded-client-cert"]
+
+    types = await mesh.types(sidecar.proxy.pod)
+    assert set(types) == {"cds", "eds", "lds", "rds"}
+    assert {one["status"] for one in types.values()} == {"SYNCED"}
+    rejected = await sidecar.rejected(mesh)
+    assert {"cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected"} < set(rejected)
+    assert set(rejected.values()) == {0}
+
+
+async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:
+    """An Envoy under our agent, whose configuration comes over mutual TLS or in plaintext; its certificate comes from our CA."""
+    binary, sidecar = require("envoy"), Sidecar(mesh.place(pod))
+    (await mesh.token(pod)).replace(sidecar.proxy.token)
+    environment = sidecar.proxy.environment(mesh.plan.control)
+    if plaintext:
+        control = {"discoveryAddress": f"{HOST}:{mesh.plan.control.xds}", "controlPlaneAuthPolicy": "NONE"}
+        environment["PROXY_CONFIG"] = json.dumps(json.loads(environment["PROXY_CONFIG"]) | control)
+    folder = mesh.state / pod
+    folder.mkdir()
+    command = Command(name=pod, argv=["pymesh-agent", "--sds-path", "sds", "--", str(binary)], env=environment, cwd=folder)
+    await mesh.supervisor.ready(await mesh.supervisor.start(command), sidecar.proxy.ready_url)
+    return sidecar
