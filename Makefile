@@ -9,18 +9,18 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)  ## the canary story end to end, on loopback, with real processes
 	$(BIN)/pymesh demo --once
 
-test: check unit  ## everything the project promises; what CI runs
+test: check unit interop  ## everything the project promises; what CI runs
 
 check: $(STAMP)  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(STAMP)  ## tests that need nothing but Python
-	$(BIN)/pytest -q -n 2 tests/unit
+unit: $(STAMP)  ## tests that need nothing but Python; files stay whole, for a mesh is started once a file
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/integration
 
 interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
-	$(BIN)/pytest -q -n 2 tests/interop
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/interop
 
 peers: $(STAMP)  ## programs nobody here wrote, to test against
 	$(PYTHON) tests/peers.py install

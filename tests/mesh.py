@@ -5,6 +5,7 @@ mutual TLS only. What a test adds it writes into the configuration folder.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -160,12 +161,18 @@ class Mesh:
 
     def place(self, pod: str) -> Proxy:
         """Ports and an identity for a further sidecar, whose application would call `reviews`; nothing is started."""
-        workload = Workload.model_validate({
-            "name": pod, "serviceAccount": pod, "labels": {"app": pod}, "command": ["none"], "ports": {"http": 0}, "calls": ["reviews:80"],
-        })  # fmt: skip
+        workload = Workload(
+            name=pod, service_account=pod, labels={"app": pod}, command=["none"], ports={"http": 0}, calls=["reviews:80"]
+        )  # fmt: skip
         (instance,) = place_instances(workload, "default", self.state / "tokens", self.ports)
         assert instance.sidecar is not None
         return instance.sidecar
+
+    async def instances_known(self) -> int:
+        """How many instances of `reviews` the caller's sidecar has been told of."""
+        async with self.session.get(f"http://{HOST}:{self.sidecar('caller').admin}/clusters") as answer:
+            hosts = re.findall(rf"^outbound\|80\|\|{re.escape(REVIEWS)}::{HOST}:(\d+)::", await answer.text(), re.MULTILINE)
+        return len(set(hosts))
 
     async def metrics(self, proxy: Proxy) -> list[Sample]:
         """Every sample of a proxy's metrics."""
@@ -193,5 +200,5 @@ async def running(folder: Path, routes: str = "") -> AsyncIterator[Mesh]:
         local = LocalMesh(plan, supervisor, lambda what: None)
         await local.start()
         mesh = Mesh(local, supervisor, session)
-        await eventually(lambda: mesh.version(mesh.reviews), lambda version: version in ("v1", "v2"))
+        await eventually(mesh.instances_known, lambda seen: seen == 2)
         yield mesh

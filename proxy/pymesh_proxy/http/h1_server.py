@@ -500,8 +500,11 @@ class ServerConnection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def drain(self) -> None:
-        """The listener is going away: an idle connection closes now, a busy one after its answer."""
-        if self._router is None and not self._queue and self._head_bytes == 0:
+        """The listener is going away: an idle connection closes now, a busy one after its answer.
+
+        One that has served nothing yet is not idle: its client has just opened it for a request, which is on its way.
+        """
+        if self._served and self._router is None and not self._queue and self._head_bytes == 0:
             self.transport.close()
 
 

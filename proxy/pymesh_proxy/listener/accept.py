@@ -65,6 +65,7 @@ class Accepted(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         receiving = self._listener
+        receiving.manager.arriving.add(self)
         source = split(transport.get_extra_info("peername"))
         destination = split(transport.get_extra_info("sockname"))
         config = receiving.config
@@ -128,7 +129,12 @@ class Accepted(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
         self._listener.runtime.wheel.arm(self, NEVER)
+
+    def _leave(self) -> None:
+        """Somebody else treats this connection from here on, or nobody any more."""
+        self._listener.manager.arriving.discard(self)
 
     def _choose(self) -> None:
         listener = self._listener
@@ -140,9 +146,13 @@ class Accepted(asyncio.Protocol):
         self.facts.filter_chain = chain.name
         self.facts.sni = self.traits.server_name
         if chain.tls is None:
-            self._hand_over(listener.handler(chain, self.facts))
+            self._hand_over(self._handler(chain))
         else:
             self._terminate_tls(chain)
+
+    def _handler(self, chain: FilterChain) -> asyncio.Protocol:
+        self._leave()
+        return self._listener.handler(chain, self.facts)
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport = self._transport
@@ -159,7 +169,7 @@ class Accepted(asyncio.Protocol):
             self.facts.tls_version = layer.version
             self.facts.peer = layer.peer
             self.facts.local_uri_san = server.local_uri_san
-            return listener.handler(chain, self.facts)
+            return self._handler(chain)
 
         try:
             layer = server.layer(ready, self._tls_failed)
@@ -171,11 +181,13 @@ class Accepted(asyncio.Protocol):
         self._hand_over(layer)
 
     def _tls_failed(self, reason: str) -> None:
+        self._leave()
         self._listener.scope.ssl_failed(reason)
         self._log("", f"TLS error: {reason}")
 
     def _refuse(self) -> None:
         """No filter chain: the connection is reset, and the listener's own log says so (flag NR)."""
+        self._leave()
         self._listener.scope.no_filter_chain_match += 1
         self._log("NR", "filter_chain_not_found")
         self._transport.abort()

@@ -87,7 +87,7 @@ def _socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
 class Listeners:
     """Every listener by name, and the virtual ones by the address that a redirected connection was meant for."""
 
-    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual")
+    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -95,6 +95,8 @@ class Listeners:
         self._virtual: dict[tuple[str, int], Listener] = {}
         self._connections = itertools.count(1)
         self._draining: list[Scope] = []
+        self.arriving: set[Accepted] = set()
+        """Connections that are being looked at or shake hands: their clients will think them good in a moment."""
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(self._listeners.values())
@@ -149,8 +151,9 @@ class Listeners:
 
     @property
     def active_connections(self) -> int:
-        """Connections that still stand, of former configurations too."""
-        return sum(len(listener.scope) for listener in self) + sum(len(scope) for scope in self._draining)
+        """Connections that still stand, of former configurations too, and those that have no filter chain or TLS yet."""
+        established = sum(len(listener.scope) for listener in self) + sum(len(scope) for scope in self._draining)
+        return established + len(self.arriving)
 
     def stop_accepting(self, direction: str | None = None) -> None:
         """Close the sockets, all of them or those of one traffic direction."""

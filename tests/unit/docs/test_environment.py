@@ -17,7 +17,7 @@ from pymesh.local.ports import FreePorts
 from pymesh.xds import proto
 from pymesh_control import main as control
 from pymesh_control.model import view
-from pymesh_control.registration.workload import workload_of
+from pymesh_control.registration.workload import registers, workload_of
 from pymesh_proxy.observe.peers import encode, peer_of
 
 from .pages import CONFIGURATION, first_cells, same, section
@@ -91,7 +91,7 @@ def test_the_fields_of_proxy_config_are_those_documented() -> None:
 
 
 def test_the_fields_of_the_mesh_config_are_those_documented() -> None:
-    same(first_cells(section(CONFIGURATION, "MeshConfig")), {_camel(name) for name in MeshConfig.model_fields}, "MeshConfig")
+    same(first_cells(section(CONFIGURATION, "MeshConfig")), set(_aliases(MeshConfig)), "MeshConfig")
 
 
 def test_the_fields_of_mesh_yaml_are_those_documented() -> None:
@@ -110,13 +110,11 @@ def keys_read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     metadata = Recording(INBOUND_PORTS={"http": {"bind": 1, "app": 2}})
     monkeypatch.setattr(json_format, "MessageToDict", lambda message: metadata)
     node = proto.base.Node(id="sidecar~127.0.0.1~p.n~n.svc.cluster.local")
-    seen = view.view_of(node, None)
-    assert workload_of(node, seen, None) is not None
+    workload_of(node, view.view_of(node, None), None)
     peer_of(metadata)
     encode(metadata)
-    # The rule for registering is asked in full only by a node without ports of its own.
-    del metadata["INBOUND_PORTS"]
-    assert workload_of(node, view.view_of(node, None), None) is None
+    del metadata["INBOUND_PORTS"]  # only a node without ports of its own is asked for more
+    assert not registers(view.view_of(node, None))
     return metadata.asked | {"ISTIO_VERSION"}  # asked of the protobuf, by the page of clients
 
 
@@ -128,7 +126,7 @@ def keys_made() -> set[str]:
 
 
 def _aliases(model: Any) -> Iterator[str]:
-    return (field.alias or name for name, field in model.model_fields.items())
+    return (field.alias or _camel(name) for name, field in model.model_fields.items())
 
 
 def _camel(name: str) -> str:

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from pymesh.bootstrap.environment import Settings
 from pymesh.bootstrap.proxy_config import ProxyConfig
+from pymesh.status import StatusPort
 from pymesh_certs.metrics import CaMetrics
 from pymesh_control import options
 from pymesh_control.metrics import Metrics
@@ -26,6 +27,7 @@ from pymesh_proxy.testing import static_cluster
 
 from .pages import ALL, CONFIGURATION, README, code, first_cells, prose, rows, same, section
 
+SIDECAR = {"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1"}
 _METRIC = re.compile(r"(istio|envoy|pymesh|pilot|citadel|galley)_[a-z0-9_]+")
 _NO_METRIC = re.compile(r"pymesh_(proxy|control|certs)")
 
@@ -39,17 +41,22 @@ def test_the_pages_of_the_control_plane_are_those_documented() -> None:
     same(first_cells(section(CONFIGURATION, "Admin paths", "Of the control plane")), control_pages(), "pages of the control plane")
 
 
+def test_the_paths_of_the_status_port_are_those_documented_with_their_methods() -> None:
+    told = {(code(path)[0], method) for path, method, _ in rows(section(CONFIGURATION, "Admin paths", "Of the status port"))}
+    assert told == status_paths()
+
+
 def test_no_page_names_a_path_that_nobody_serves() -> None:
-    served = COMMANDS.keys() | control_pages() | {"/dev/stdout", ProxyConfig().binary_path}
+    served = COMMANDS.keys() | control_pages() | {path for path, _ in status_paths()} | {"/dev/stdout", ProxyConfig().binary_path}
     for page in ALL:
         named = {word.partition("?")[0] for word in code(prose(page)) if re.fullmatch(r"/[a-z_/]+(\?\S*)?", word)}
         assert named <= served, f"{page.name} names {sorted(named - served)}"
 
 
 def test_the_ports_told_are_the_defaults() -> None:
-    settings = Settings.from_environ({"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1"})
-    addresses = (options.XDS, options.SECURE_XDS, options.MONITORING)
-    mine = {str(address.port) for address in addresses} | {str(settings.proxy.proxy_admin_port), str(settings.prometheus_port)}
+    settings = Settings.from_environ(SIDECAR)
+    ours = (settings.proxy.proxy_admin_port, settings.proxy.status_port, settings.health_port, settings.prometheus_port)
+    mine = {str(port) for port in (options.XDS.port, options.SECURE_XDS.port, options.MONITORING.port, *ours)}
     captured = {"15001", "15006"}
     same([row[0] for row in rows(section(CONFIGURATION, "Ports"))], mine | captured, "ports")
     assert mine <= set(re.findall(r"\b\d{5}\b", section(README, "The commands")))
@@ -74,6 +81,12 @@ async def test_no_page_names_a_metric_that_nobody_exports() -> None:
     for page in ALL:
         named = {word for word in code(prose(page)) if _METRIC.fullmatch(word) and not _NO_METRIC.match(word)}
         assert named <= known, f"{page.name} names {sorted(named - known)}"
+
+
+def status_paths() -> set[tuple[str, str]]:
+    application = StatusPort(Settings.from_environ(SIDECAR))._runner.app
+    assert application is not None
+    return {(route.resource.canonical, route.method) for route in application.router.routes() if route.resource and route.method != "HEAD"}
 
 
 def control_pages() -> set[str]:

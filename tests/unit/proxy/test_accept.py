@@ -122,3 +122,15 @@ async def test_an_unknown_destination_stays_with_the_listener_that_took_it(monke
         client = connect(listener(mesh, tcp_chain("blackhole", cluster="gone"), original_dst=True, use_original_dst=True))
         await mesh.settle()
         assert client.hung_up
+
+
+async def test_a_connection_counts_from_its_accept_to_its_end():
+    async with Mesh() as mesh:
+        receiving = listener(mesh, tcp_chain("db", transport_protocol="tls"), tls_inspector=True)
+        client = connect(receiving)
+        await mesh.settle()
+        assert receiving.manager.active_connections == 1
+        client.send(b"plaintext, for which there is no chain")
+        await mesh.settle()
+        assert client.hung_up
+        assert receiving.manager.active_connections == 0

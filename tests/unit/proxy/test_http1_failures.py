@@ -319,8 +319,12 @@ async def test_grpc_clients_get_a_grpc_status():
 async def test_a_draining_listener_says_close_and_closes_what_is_idle():
     async with Mesh() as mesh:
         idle, busy = mesh.connect(), mesh.connect()
-        busy.send(GET)
+        idle.send(GET)
         upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        busy.send(GET)
         await mesh.settle()
         mesh.scope.drain()
         await mesh.settle()
@@ -331,6 +335,21 @@ async def test_a_draining_listener_says_close_and_closes_what_is_idle():
         assert b"connection: close" in busy.received
         assert busy.received.endswith(b"hello")
         assert busy.hung_up
+
+
+async def test_a_draining_listener_serves_the_first_request_of_a_new_connection():
+    async with Mesh() as mesh:
+        client = mesh.connect()
+        mesh.scope.drain()
+        await mesh.settle()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        assert client.received.startswith(b"HTTP/1.1 200 OK")
+        assert b"connection: close" in client.received
+        assert client.hung_up
 
 
 async def test_a_slow_client_stops_the_upstream_and_memory_stays_bounded():

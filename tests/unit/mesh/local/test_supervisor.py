@@ -235,6 +235,13 @@ def test_a_taken_port_is_said_with_its_purpose() -> None:
     require_free(port, "the gateway")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs abstract sockets")
+def test_a_port_stays_its_meshs_own_while_nobody_listens_on_it() -> None:
+    port = FreePorts().take()
+    with pytest.raises(errors.NoFreePort):
+        FreePorts(range(port, port + 1)).take()
+
+
 def test_free_ports_are_all_different_and_skip_taken_ones() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         taken = holder.getsockname()[1]
