@@ -34,8 +34,8 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_endpoint", "_expires", "_forward", "_held", "_options",
-        "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_endpoint", "_expires", "_forward", "_held", "_retries",
+        "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange", "options",
         "phase", "upgrade",
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ class Attempts(UpstreamStream):
         self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, chunked: bool, upgrade: bytes
     ) -> None:
         self._runtime = runtime
-        self._options = options
+        self.options = options
         self._downstream = downstream
         self.exchange = exchange
         self.phase = _ROUTING
@@ -276,7 +276,7 @@ class Attempts(UpstreamStream):
         forward = self._forward
         if forward is not None and forward.idle_timeout is not None:
             return forward.idle_timeout
-        return self._options.stream_idle_timeout
+        return self.options.stream_idle_timeout
 
     def _count_timeout(self) -> None:
         if self.exchange.cluster is not None:

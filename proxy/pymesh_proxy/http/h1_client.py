@@ -12,6 +12,7 @@ import httptools
 
 from ..errors import Cause
 from ..tls.layer import TlsLayer
+from .forwarding import read_response
 from .headers import Fields, ResponseHead
 from .stream import Framing
 from .wire import BODILESS
@@ -224,8 +225,8 @@ class ClientConnection(asyncio.Protocol):
         if status < 200:
             self._interim(attempts, status)
             return
-        response = ResponseHead(status, self._fields)
-        framing = self._framed(response)
+        response, chunked = read_response(attempts.options, status, self._fields)
+        framing = self._framed(response, chunked)
         self.stage = _BODY
         self._keep = self._parser.should_keep_alive()
         if attempts.exchange.head.method == b"HEAD":
@@ -243,18 +244,18 @@ class ClientConnection(asyncio.Protocol):
         elif status < 100 or status == 101:
             raise UnusableAnswer(f"unusable status {status}")
 
-    def _framed(self, response: ResponseHead) -> Framing:
+    def _framed(self, response: ResponseHead, chunked: bool) -> Framing:
         """How the answer's body ends, in the order of RFC 9112 6.3; raises UnusableAnswer."""
         config = self.pool.cluster.config
-        fields, index, status = response.fields, response.index, response.status
-        if len(fields) > config.max_response_headers_count or status > 999:
+        raw, status = self._fields, response.status
+        if len(raw) > config.max_response_headers_count or status > 999:
             raise UnusableAnswer("too many headers, or an unusable status")
         limit = config.max_response_headers
-        if self._head_bytes > limit and sum(len(name) + len(value) + 4 for name, value in fields) > limit:
+        if self._head_bytes > limit and sum(len(name) + len(value) + 4 for name, value in raw) > limit:
             raise UnusableAnswer("response headers too large")
-        if b"transfer-encoding" in index:
+        if chunked:
             framing = _CHUNKED
-        elif b"content-length" in index:
+        elif b"content-length" in response.index:
             framing = _LENGTH
         else:
             framing = _UNTIL_CLOSE

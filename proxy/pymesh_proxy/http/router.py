@@ -38,7 +38,7 @@ class Router(Attempts):
     def start(self, complete: bool) -> None:
         """The head is here; `complete` says that no body follows."""
         self.complete = complete
-        options = self._options
+        options = self.options
         try:
             forwarding.prepare_request(options, self.exchange)
         except forwarding.HeaderRejected as rejected:
@@ -66,11 +66,11 @@ class Router(Attempts):
 
     def _route(self) -> None:
         exchange = self.exchange
-        table = self._options.route.table
+        table = self.options.route.table
         draw = random.getrandbits(32)
         route = table.match(exchange.head, draw) if table is not None else None
         if route is None:
-            self._options.stats.no_route += 1
+            self.options.stats.no_route += 1
             self.reply(rescue.reply(Cause.NO_ROUTE))
             return
         exchange.route = route
@@ -117,13 +117,13 @@ class Router(Attempts):
         self.attempt()
 
     def _may_upgrade(self, forward: Forward) -> bool:
-        allowed = self._options.upgrades if forward.upgrades is None else forward.upgrades
+        allowed = self.options.upgrades if forward.upgrades is None else forward.upgrades
         return self.upgrade in allowed
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
         """The head as it goes up: our own headers, edits from the most specific level outward, rewrites; and the clock."""
         exchange = self.exchange
-        options = self._options
+        options = self.options
         head = exchange.head
         if forward.expected_timeout and not options.suppress_envoy_headers:
             head.index[b"x-envoy-expected-rq-timeout-ms"] = forward.expected_timeout
@@ -184,7 +184,7 @@ class Router(Attempts):
                 connection.discard()
             self._again()
             return
-        options = self._options
+        options = self.options
         self._active = now = self._runtime.loop.time()
         self.phase = _ANSWERING
         self._try_expires = NEVER
@@ -217,7 +217,7 @@ class Router(Attempts):
     def _finish_head(self, response: ResponseHead) -> None:
         """What every answer gets, local ones too: filters, and the route's header edits."""
         exchange = self.exchange
-        for http_filter in self._options.filters:
+        for http_filter in self.options.filters:
             http_filter.on_response(exchange)
         forward = self._forward
         if forward is not None and forward.attempt_count_in_response:
@@ -227,7 +227,7 @@ class Router(Attempts):
         route = exchange.route
         if route is not None and route.edit_response is not None:
             route.edit_response(exchange)
-        if self._options.always_set_request_id_in_response:
+        if self.options.always_set_request_id_in_response:
             request_id = exchange.head.index.get(b"x-request-id")
             if request_id is not None:
                 response.set(b"x-request-id", request_id)
@@ -378,7 +378,7 @@ class Router(Attempts):
         elif answer.status not in wire.BODILESS:
             fields.append((b"content-length", b"0"))
         response = ResponseHead(answer.status, fields)
-        forwarding.prepare_response(self._options, response, self._runtime.date)
+        forwarding.prepare_response(self.options, response, self._runtime.date)
         exchange.response = response
         exchange.flags = answer.flags
         exchange.details = answer.details
@@ -406,5 +406,5 @@ class Router(Attempts):
         self._body = None
         exchange.request_wire_bytes = len(self._wire_head) + exchange.request_bytes
         exchange.response_wire_bytes += exchange.response_bytes
-        for observe in self._options.observers:
+        for observe in self.options.observers:
             observe(exchange)

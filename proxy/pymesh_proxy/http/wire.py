@@ -22,22 +22,17 @@ BODILESS = frozenset((204, 304))
 """Statuses whose answers never have a body (RFC 9110 6.4.1), besides 1xx and answers to HEAD."""
 
 
+_field = b": ".join
+
+
 def request_head(method: bytes, path: bytes, fields: Fields) -> bytes:
     """A request's head, ending in the empty line."""
-    parts = [method, b" ", path, b" HTTP/1.1\r\n"]
-    for name, value in fields:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, path, b"\r\n".join(map(_field, fields)))
 
 
 def response_head(status_line: bytes, fields: Fields) -> bytes:
     """A response's head, ending in the empty line."""
-    parts = [status_line]
-    for name, value in fields:
-        parts += (name, b": ", value, b"\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+    return b"%b%b\r\n\r\n" % (status_line, b"\r\n".join(map(_field, fields)))
 
 
 def chunk(data: bytes) -> bytes:

@@ -142,8 +142,8 @@ class Writer:
     def write(self, line: str) -> None:
         """Take one line, which ends in a newline; returns at once and never raises."""
         self._lines.append(line)
-        self._size += len(line)
-        if self._size >= FLUSH_SIZE:
+        self._size = size = self._size + len(line)
+        if size >= FLUSH_SIZE:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self.flush)
