@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check unit interop bench bench-one peers clean
+.PHONY: demo test check unit integration interop bench bench-one peers clean
 
 demo: $(STAMP)  ## the canary story end to end, on loopback, with real processes
 	$(BIN)/pymesh demo --once
@@ -18,6 +18,9 @@ check: $(STAMP)  ## style, types, layers
 
 unit: $(STAMP)  ## tests that need nothing but Python; files stay whole, for a mesh is started once a file
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/integration
+
+integration: $(STAMP)  ## the mesh as real processes on loopback, and the death of each part
+	$(BIN)/pytest -q -n 2 tests/integration
 
 interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/interop
