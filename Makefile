@@ -20,7 +20,7 @@ unit: $(STAMP)  ## tests that need nothing but Python; files stay whole, for a m
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/integration
 
 integration: $(STAMP)  ## the mesh as real processes on loopback, and the death of each part
-	$(BIN)/pytest -q -n 2 tests/integration
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/integration
 
 interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/interop
