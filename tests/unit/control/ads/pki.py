@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives import serialization as to
 from cryptography.hazmat.primitives.asymmetric import ec
 
-
 _SIGNS = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
