@@ -10,7 +10,7 @@ from tests import peers
 
 from . import configs
 from .cases import CASES, Case
-from .measure import Result, Sample, summarize, wrk
+from .measure import VARIED, Result, Sample, summarize, wrk
 from .processes import Stable, free_ports, wait_for
 
 _DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "BENCHMARKS.md"
@@ -25,12 +25,13 @@ def run(case: Case, rounds: int, seconds: float, connections: int) -> list[Resul
             stable.start(str(peers.program("nginx")), "-c", str(configs.nginx(Path(folder) / "nginx.conf", upstream)))
             wait_for(upstream)
             candidates = case.start(stable, upstream)
+            script = Path(folder) / "varied.lua"
+            script.write_text(VARIED)
+            settings = {"connections": connections, "seconds": seconds, "wrk_path": str(peers.program("wrk"))}
+            settings["script"] = str(script) if case.varied else None
             counted: list[dict[str, Sample]] = []
             for number in range(rounds + 1):
-                load = {
-                    each.name: wrk(each, connections=connections, seconds=seconds, wrk_path=str(peers.program("wrk")))
-                    for each in candidates
-                }
+                load = {each.name: wrk(each, **settings) for each in candidates}
                 if number:
                     counted.append(load)
             return summarize(candidates, counted)

@@ -21,6 +21,8 @@ class Case:
     title: str
     bar: float
     start: "Callable[[Stable, int], list[Candidate]]"
+    varied: bool = False
+    """Whether every request and every answer has a head of its own: ours remembers heads that repeat, and this is without."""
 
 
 def _run(stable: Stable, proxy: str, config: Path) -> int:
@@ -83,6 +85,7 @@ def _sidecar_pair(stable: Stable, upstream: int) -> list[Candidate]:
 
 CASES = (
     Case("h1", "HTTP/1.1 plaintext, small GET, keep-alive, access log on", 0.65, _one_proxy("http")),
+    Case("h1-varied", "The same, no two heads alike", 0.65, _one_proxy("http"), varied=True),
     Case("tcp", "TCP, small messages", 1.0, _one_proxy("tcp")),
     Case("mtls", "HTTP/1.1 through two sidecars with mutual TLS, each", 0.8, _sidecar_pair),
 )

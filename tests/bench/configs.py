@@ -85,7 +85,7 @@ def nginx(path: Path, port: int) -> Path:
         f"worker_processes 1; daemon off; pid {path}.pid; error_log {path}.err;\n"
         "events { worker_connections 8192; }\n"
         "http { access_log off; keepalive_requests 100000000; keepalive_timeout 600s; client_body_temp_path /tmp;\n"
-        f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 '{BODY}'; }} }} }}\n"
+        f"server {{ listen 127.0.0.1:{port} backlog=4096; add_header X-Path $request_uri; location / {{ return 200 '{BODY}'; }} }} }}\n"
     )
     return path
 

@@ -30,11 +30,22 @@ class Sample:
     cpu_us: float
 
 
-def wrk(candidate: Candidate, *, connections: int, seconds: float, wrk_path: str) -> Sample:
+VARIED = """
+local count = 0
+request = function()
+  count = count + 1
+  return wrk.format("GET", "/" .. count)
+end
+"""
+"""wrk's script for requests of which no two are alike; the upstream echoes the path in a header."""
+
+
+def wrk(candidate: Candidate, *, connections: int, seconds: float, wrk_path: str, script: str | None = None) -> Sample:
     """Load with wrk for some seconds; SystemExit when answers were wrong."""
     before = sum(map(cpu_seconds, candidate.pids))
     started = time.monotonic()
-    command = [wrk_path, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", f"http://127.0.0.1:{candidate.port}/"]
+    command = [wrk_path, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
+    command += [*(["-s", script] if script else []), f"http://127.0.0.1:{candidate.port}/"]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     took = time.monotonic() - started
     done = re.search(r"(\d+) requests in", out)
