@@ -166,8 +166,8 @@ class ClientTls:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    def layer(self, protocol: asyncio.Protocol) -> ClientLayer:
-        """A layer for one connection to be made, in front of `protocol`. Raises ConnectionError when secrets are missing."""
+    def layer(self, protocol: asyncio.Protocol, hostname: str = "") -> ClientLayer:
+        """A layer for one connection to be made to an endpoint, in front of `protocol`. Raises ConnectionError when secrets are missing."""
         try:
             context = self.context()
         except SecretsMissing as missing:
@@ -182,7 +182,7 @@ class ClientTls:
             context,
             self._wheel,
             server_side=False,
-            server_name=self.config.sni or None,
+            server_name=(self.config.auto_host_sni and hostname) or self.config.sni or None,
             verify=partial(verify.check, source=self.config.validation, sans=self._sans),
             on_ready=on_ready,
             on_failed=partial(_fail, established),

@@ -202,3 +202,17 @@ async def test_half_close_passes_through_tls():
     far.transport.write(b"answer after the client's end")
     await settle()
     assert near.received == b"answer after the client's end"
+
+
+@pytest.mark.parametrize(("auto", "hostname", "expected"), [(True, "pod-1", "pod-1"), (True, "", "a.test"), (False, "pod-1", "a.test")])
+async def test_the_server_name_is_the_endpoints_hostname_only_if_asked(auto, hostname, expected):
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, MemoryLoop()))
+    named = []
+    server = ServerTls(DownstreamTls(certificates=(SERVER,)), Secrets(), wheel)
+    server.context().sni_callback = lambda tls, name, context: named.append(name)
+    client = ClientTls(UpstreamTls(sni="a.test", auto_host_sni=auto), Secrets(), wheel)
+    one, other = MemoryTransport.pair()
+    other.attach(server.layer(lambda layer: End(), named.append))
+    one.attach(client.layer(End(), hostname))
+    await settle()
+    assert named == [expected]
