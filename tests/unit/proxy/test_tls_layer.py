@@ -12,7 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pymesh_proxy.errors import ConfigError
-from pymesh_proxy.testing import MemoryLoop, MemoryTransport
+from pymesh_proxy.http.exchange import Downstream
+from pymesh_proxy.tcp.config import TcpOptions
+from pymesh_proxy.tcp.proxy import TcpConnection
+from pymesh_proxy.testing import MemoryLoop, MemoryTransport, Mesh, static_cluster
 from pymesh_proxy.tls.config import CertificateSource, DownstreamTls, SecretValue, UpstreamTls, ValidationSource
 from pymesh_proxy.tls.contexts import ClientTls, ServerTls
 from pymesh_proxy.tls.matcher import SanMatcher
@@ -216,3 +219,18 @@ async def test_the_server_name_is_the_endpoints_hostname_only_if_asked(auto, hos
     one.attach(client.layer(End(), hostname))
     await settle()
     assert named == [expected]
+
+
+async def test_a_tcp_session_knows_the_certificate_of_its_upstream():
+    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), tls=UpstreamTls())) as mesh:
+        sessions = []
+        _, ours = MemoryTransport.pair()
+        options = TcpOptions(clusters=(("up", 1),), observers=(sessions.append,))
+        ours.attach(TcpConnection(mesh.runtime, options, mesh.scope, Downstream(remote_address="c:1", local_address="l:2")))
+        upstream = await mesh.accepted()
+        await settle()
+        server = ServerTls(DownstreamTls(certificates=(SERVER,)), Secrets(), mesh.runtime.wheel).layer(lambda layer: End(), print)
+        upstream._transport.attach(server)
+        server.data_received(upstream.received)
+        await settle()
+        assert sessions[0].upstream_peer.principal == "spiffe://cluster.local/ns/default/sa/server"
