@@ -101,7 +101,7 @@ class ServerTls:
         for source in config.certificates:
             chain, key = _certificate(source, self._secrets)
             load_chain(context, chain, key)
-            self.local_uri_san = _uri(chain)
+            self.local_uri_san = verify.leaf(chain).principal
         if config.validation.verifies:
             ca, crl, self._sans = _trust(config.validation, self._secrets)
             _load_trust(context, ca, crl)
@@ -199,8 +199,3 @@ def _settle(established: "asyncio.Future[None]") -> None:
 def _fail(established: "asyncio.Future[None]", reason: str) -> None:
     if not established.done():
         established.set_exception(ConnectionError(f"TLS error: {reason}"))
-
-
-def _uri(chain: bytes) -> str:
-    der = ssl.PEM_cert_to_DER_cert(chain.decode("ascii").partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
-    return verify.read(der)[0].principal

@@ -6,6 +6,7 @@ rules of X509-SVID that Envoy's plain validator lets slip: exactly one URI, a we
 
 import base64
 import hashlib
+import ssl
 import time
 from functools import lru_cache
 
@@ -41,6 +42,12 @@ def read(der: bytes) -> tuple[PeerCertificate, tuple[tuple[str, str], ...], str,
     )
     pin = base64.b64encode(hashlib.sha256(spki).digest()).decode()
     return facts, names, pin, _svid_fault(certificate, uris)
+
+
+def leaf(chain: bytes) -> PeerCertificate:
+    """The facts of the first certificate of a PEM chain."""
+    end = "-----END CERTIFICATE-----"
+    return read(ssl.PEM_cert_to_DER_cert(f"{chain.decode('ascii').partition(end)[0]}{end}\n"))[0]
 
 
 def _names(certificate: x509.Certificate) -> tuple[tuple[str, str], ...]:
