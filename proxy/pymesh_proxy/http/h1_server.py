@@ -5,7 +5,6 @@ is not empty. Each request is driven by a Router, to which this is the Downstrea
 """
 
 import asyncio
-import enum
 from collections import deque
 from dataclasses import dataclass, field
 from time import monotonic
@@ -21,12 +20,12 @@ from ..tcp.relay import Relay
 from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
+from .h1_answers import Answering, Reading
 from .h1_request import checked
-from .headers import Fields, RequestHead, ResponseHead
+from .headers import Fields, RequestHead
 from .options import HttpOptions
 from .request_target import TargetRejected
 from .router import Router
-from .stream import Framing
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
@@ -38,21 +37,12 @@ _BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade"
 """Without one of these a request is complete with its head."""
 
 
-class Reading(enum.Enum):
-    """What the next bytes from the client are."""
-
-    HEAD = "head"
-    BODY = "body"
-    RESUMED = "the framing of a request whose upgrade is ignored, fed again"
-    UPGRADE = "held for a protocol switch"
-    STOPPED = "nothing: the connection ends with the answer under way"
-    REFUSED = "nothing: what came was no request, and more of it may be on its way"
-    LINGER = "nothing: the last answer is out, waiting for the client to see it"
-
+_REPEATED_LIMIT = 4096
+"""Bytes of a read that are compared with the next one. Clients on a kept-alive connection repeat themselves (probes, scrapes,
+polls), and reading the same bytes again costs a sixth of the exchange; one comparison finds out."""
 
 # Enum members as globals: the hot path compares with them several times a request.
 _HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
-_CHUNKED, _UNTIL_CLOSE = Framing.CHUNKED, Framing.CLOSE
 
 
 @dataclass(slots=True)
@@ -67,41 +57,34 @@ class _Parsed:
     body: list[bytes] = field(default_factory=list)
 
 
-class ServerConnection(asyncio.Protocol):
+class ServerConnection(Answering):
     """One client's connection."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_fields", "_head_bytes", "_held_bytes", "_out", "_overhead", "_parser", "_queue", "_reading",
-        "_receiving", "_router", "_runtime", "_served", "_started", "_url", "_version_10", "deadline", "facts", "options", "scope",
-        "transport", "wake",
+        "_between", "_fields", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_queue", "_receiving", "_repeated",
+        "_repeats", "_url", "deadline", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
-        self._runtime = runtime
-        self.options = options
-        self.scope = scope
-        self.facts = facts
+        super().__init__(runtime, options, scope, facts)
         self.deadline = self.wake = NEVER
         self._parser = httptools.HttpRequestParser(self)
-        self._reading = Reading.HEAD
         self._url = b""
         self._fields: Fields = []
         self._head_bytes = 0
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._queue: deque[_Parsed] = deque()
-        self._router: Router | None = None
         self._receiving: Router | _Parsed | None = None
         """Who gets the body that is being read."""
-        self._out: list[bytes] = []
-        self._chunking = False
-        """The answer under way is chunked by us."""
-        self._close_after = False
-        """The answer under way is the connection's last."""
-        self._version_10 = False
-        self._served = 0
         self._held_bytes = b""
-        self._started = 0.0
+        self._between = True
+        """Whether the parser stands between two requests."""
+        self._last_read = b""
+        self._repeats = False
+        """Whether the bytes being parsed are those of the read before."""
+        self._repeated: RequestHead | None = None
+        """What `_last_read` was parsed to, untouched: a whole request without a body."""
 
     def __repr__(self) -> str:
         return f"<ServerConnection {self.facts.remote_address} reading={self._reading.name} served={self._served} {self._router!r}>"
@@ -123,6 +106,15 @@ class ServerConnection(asyncio.Protocol):
         self.options.stats.downstream_cx_rx_bytes_total += len(data)
         reading = self._reading
         if reading is _HEAD:
+            if data == self._last_read and self._between and self._router is None and not self._queue:
+                if self._repeated is not None:
+                    self._begin(_copy(self._repeated), True, False, b"")
+                    return
+                self._repeats = True
+            else:
+                self._last_read = data if len(data) <= _REPEATED_LIMIT else b""
+                self._repeated = None
+                self._repeats = False
             if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
                 self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
             self._head_bytes += len(data)
@@ -137,10 +129,12 @@ class ServerConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stopped(error, data)
+        if not self._between:
+            self._repeated = None  # the read ended within a request
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
             self._refuse(_refusal(_too_large()))
         if self._queue:
-            self.transport.pause_reading()
+            self.pause_request()
 
     def _stopped(self, error: Exception, data: bytes) -> None:
         """The parser goes no further: a protocol switch, or something that is no request."""
@@ -211,6 +205,7 @@ class ServerConnection(asyncio.Protocol):
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
+        self._between = False
         self._url = b""
         self._fields = []
 
@@ -236,10 +231,21 @@ class ServerConnection(asyncio.Protocol):
         else:
             complete, chunked, upgrade = self._follow(head)
         if self._router is None and not self._queue:
+            if self._repeats:
+                self._keep_parsed(head, complete and not upgrade)
             self._begin(head, complete, chunked, upgrade)
         else:
+            self._keep_parsed(head, False)
             self._receiving = parsed = _Parsed(head, complete, chunked, upgrade)
             self._queue.append(parsed)
+
+    def _keep_parsed(self, head: RequestHead, alone: bool) -> None:
+        """Keep what the repeated bytes are, if they are one request, whole with its head, on a connection that goes on."""
+        if alone and self._repeated is None and self._parser.should_keep_alive():
+            self._repeated = _copy(head)
+        else:
+            self._repeats = False
+            self._repeated = None
 
     def _follow(self, head: RequestHead) -> tuple[bool, bool, bytes]:
         """What follows a head: whether nothing does, whether it is chunked, and the upgrade that is asked for."""
@@ -271,6 +277,7 @@ class ServerConnection(asyncio.Protocol):
         if self._fields and self._head_size() > self.options.max_request_headers:
             raise _too_large()
         receiving, self._receiving = self._receiving, None
+        self._between = True
         self._reading = _HEAD if self._parser.should_keep_alive() else _STOPPED
         self._overhead = 0
         if isinstance(receiving, Router):
@@ -327,8 +334,7 @@ class ServerConnection(asyncio.Protocol):
                 router.end()
             elif still_reading:
                 self._receiving = router
-        if not self._queue:
-            self.transport.resume_reading()
+        self.resume_request()
 
     def _refuse(self, refusal: LocalReply) -> None:
         """What was read is no request: answer when its turn comes, then close."""
@@ -383,7 +389,7 @@ class ServerConnection(asyncio.Protocol):
         """Bytes sent before the 101 wait for it (envoy-behaviour 1.11)."""
         self._held_bytes += data
         if len(self._held_bytes) > self.scope.buffer_limit:
-            self.transport.pause_reading()
+            self.pause_request()
 
     def tunnel(self, connection: "ClientConnection", early: bytes) -> None:
         """Hand both transports to a relay; the exchange ends when the relay does."""
@@ -398,60 +404,6 @@ class ServerConnection(asyncio.Protocol):
         relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
 
     # --- DownstreamStream ---------------------------------------------------------------------------------------------
-
-    def send_head(self, response: ResponseHead, framing: Framing) -> None:
-        fields = response.fields
-        status = response.status
-        self._chunking = False
-        if framing is _CHUNKED or framing is _UNTIL_CLOSE:
-            if self._version_10:
-                self._close_after = True
-            else:
-                self._chunking = True
-                fields = [*fields, (b"transfer-encoding", b"chunked")]
-        if status == 101:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
-        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
-            fields = self._last_or_not(fields)
-        head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
-        if self._router is not None:
-            self._router.exchange.response_wire_bytes = len(head)
-        self._out.append(head)
-
-    def _head_10(self, status: int, fields: Fields) -> bytes:
-        """HTTP/1.0 connections end unless both sides say otherwise."""
-        kept = fields if self._close_after else [*fields, (b"connection", b"keep-alive")]
-        return wire.response_head(wire.STATUS_LINE_10[status], kept)
-
-    def _last_or_not(self, fields: Fields) -> Fields:
-        """Decide whether this answer is the connection's last, and say so if it is."""
-        if not self._close_after and not self._must_close():
-            return fields
-        self._close_after = True
-        return [*fields, (b"connection", b"close")]
-
-    def _must_close(self) -> bool:
-        options = self.options
-        router = self._router
-        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
-            return True
-        if self.scope.draining:
-            options.stats.downstream_cx_drain_close += 1
-            return True
-        if options.max_requests_per_connection and self._served >= options.max_requests_per_connection:
-            return True
-        return bool(options.max_connection_duration) and self._runtime.loop.time() - self._started > options.max_connection_duration
-
-    def send_body(self, data: bytes) -> None:
-        self._out.append(wire.chunk(data) if self._chunking else data)
-
-    def flush(self) -> None:
-        out = self._out
-        if out:
-            self._out = []
-            data = out[0] if len(out) == 1 else b"".join(out)
-            self.options.stats.downstream_cx_tx_bytes_total += len(data)
-            self.transport.write(data)
 
     def finish(self) -> None:
         if self._chunking:
@@ -484,16 +436,9 @@ class ServerConnection(asyncio.Protocol):
             self.transport.write_eof()
         self.arm(self._runtime.loop.time() + self.options.delayed_close_timeout)
 
-    def abort(self) -> None:
-        self.flush()
-        if self._router is not None:
-            self.options.stats.ended(self._router.exchange.status)
-        self._router = None
-        self._reading = Reading.LINGER
-        self.transport.close()  # no last chunk, no full length: the client sees that the answer is cut
-
     def pause_request(self) -> None:
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_request(self) -> None:
         if not self._queue and not self.transport.is_closing():
@@ -506,6 +451,11 @@ class ServerConnection(asyncio.Protocol):
         """
         if self._served and self._router is None and not self._queue and self._head_bytes == 0:
             self.transport.close()
+
+
+def _copy(head: RequestHead) -> RequestHead:
+    """A head like this one, to be edited on its way."""
+    return RequestHead(head.method, head.path, head.authority, head.fields.copy(), head.scheme, head.version, head.index.copy())
 
 
 def _refusal(rejected: TargetRejected) -> LocalReply:

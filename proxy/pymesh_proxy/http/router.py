@@ -217,7 +217,8 @@ class Router(Attempts):
     def _finish_head(self, response: ResponseHead) -> None:
         """What every answer gets, local ones too: filters, and the route's header edits."""
         exchange = self.exchange
-        for http_filter in self.options.filters:
+        options = self.options
+        for http_filter in options.filters:
             http_filter.on_response(exchange)
         forward = self._forward
         if forward is not None and forward.attempt_count_in_response:
@@ -227,7 +228,7 @@ class Router(Attempts):
         route = exchange.route
         if route is not None and route.edit_response is not None:
             route.edit_response(exchange)
-        if self.options.always_set_request_id_in_response:
+        if options.always_set_request_id_in_response:
             request_id = exchange.head.index.get(b"x-request-id")
             if request_id is not None:
                 response.set(b"x-request-id", request_id)

@@ -124,7 +124,7 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         tls, incoming = self._tls, self._incoming
         try:
             while True:
-                data = tls.read(_READ)
+                data = tls.read(incoming.pending or _READ)  # never less than its plaintext, and no 64 KiB buffer for a small one
                 if not data:
                     self._peer_closed()
                     return

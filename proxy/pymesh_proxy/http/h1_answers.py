@@ -1,0 +1,122 @@
+"""The answering half of a client's HTTP/1.1 connection: heads and bodies out, and whether an answer is the last."""
+
+import asyncio
+import enum
+from typing import TYPE_CHECKING
+
+from . import wire
+from .exchange import Downstream
+from .headers import Fields, ResponseHead
+from .options import HttpOptions
+from .stream import Framing
+
+if TYPE_CHECKING:
+    from ..listener.scope import Scope
+    from ..runtime import Runtime
+    from .router import Router
+
+
+class Reading(enum.Enum):
+    """What the next bytes from the client are."""
+
+    HEAD = "head"
+    BODY = "body"
+    RESUMED = "the framing of a request whose upgrade is ignored, fed again"
+    UPGRADE = "held for a protocol switch"
+    STOPPED = "nothing: the connection ends with the answer under way"
+    REFUSED = "nothing: what came was no request, and more of it may be on its way"
+    LINGER = "nothing: the last answer is out, waiting for the client to see it"
+
+
+_HEAD, _STOPPED = Reading.HEAD, Reading.STOPPED
+_CHUNKED, _UNTIL_CLOSE = Framing.CHUNKED, Framing.CLOSE
+
+
+class Answering(asyncio.Protocol):
+    """What `ServerConnection` is to the exchange that it serves."""
+
+    __slots__ = (
+        "_chunking", "_close_after", "_out", "_reading", "_router", "_runtime", "_served", "_started", "_version_10", "facts", "options",
+        "scope", "transport",
+    )  # fmt: skip
+
+    def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
+        self._runtime = runtime
+        self.options = options
+        self.scope = scope
+        self.facts = facts
+        self._reading = Reading.HEAD
+        self._router: Router | None = None
+        """The exchange under way."""
+        self._out: list[bytes] = []
+        self._chunking = False
+        """The answer under way is chunked by us."""
+        self._close_after = False
+        """The answer under way is the connection's last."""
+        self._version_10 = False
+        """The request under way was HTTP/1.0."""
+        self._served = 0
+        self._started = 0.0
+        self.transport: asyncio.Transport
+
+    def send_head(self, response: ResponseHead, framing: Framing) -> None:
+        fields = response.fields
+        status = response.status
+        self._chunking = False
+        if framing is _CHUNKED or framing is _UNTIL_CLOSE:
+            if self._version_10:
+                self._close_after = True
+            else:
+                self._chunking = True
+                fields = [*fields, (b"transfer-encoding", b"chunked")]
+        if status == 101:
+            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
+        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
+            fields = self._last_or_not(fields)
+        head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
+        if self._router is not None:
+            self._router.exchange.response_wire_bytes = len(head)
+        self._out.append(head)
+
+    def _head_10(self, status: int, fields: Fields) -> bytes:
+        """HTTP/1.0 connections end unless both sides say otherwise."""
+        kept = fields if self._close_after else [*fields, (b"connection", b"keep-alive")]
+        return wire.response_head(wire.STATUS_LINE_10[status], kept)
+
+    def _last_or_not(self, fields: Fields) -> Fields:
+        """Decide whether this answer is the connection's last, and say so if it is."""
+        if not self._close_after and not self._must_close():
+            return fields
+        self._close_after = True
+        return [*fields, (b"connection", b"close")]
+
+    def _must_close(self) -> bool:
+        options = self.options
+        router = self._router
+        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
+            return True
+        if self.scope.draining:
+            options.stats.downstream_cx_drain_close += 1
+            return True
+        if options.max_requests_per_connection and self._served >= options.max_requests_per_connection:
+            return True
+        return bool(options.max_connection_duration) and self._runtime.loop.time() - self._started > options.max_connection_duration
+
+    def send_body(self, data: bytes) -> None:
+        self._out.append(wire.chunk(data) if self._chunking else data)
+
+    def flush(self) -> None:
+        out = self._out
+        if out:
+            self._out = []
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self.options.stats.downstream_cx_tx_bytes_total += len(data)
+            self.transport.write(data)
+
+    def abort(self) -> None:
+        self.flush()
+        if self._router is not None:
+            self.options.stats.ended(self._router.exchange.status)
+        self._router = None
+        self._reading = Reading.LINGER
+        self.transport.close()  # no last chunk, no full length: the client sees that the answer is cut
