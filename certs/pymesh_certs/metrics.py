@@ -1,11 +1,9 @@
-"""The metrics of the CA and of a workload's certificate, under Istio's names.
+"""The metrics of the CA, under Istio's names.
 
 They are gauges that only rise: prometheus-client would append `_total` to a Counter's name, and Istio's have none.
 """
 
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge
-
-from .workload import WorkloadIdentity
 
 
 class CaMetrics:
@@ -22,13 +20,3 @@ class CaMetrics:
         self.sign_errors = gauge("csr_sign_err_count", "The number of CSRs that could not be signed.")
         self.root_expiry = gauge("root_cert_expiry_timestamp", "When the root certificate expires, as a unix timestamp in seconds.")
         self.chain_expiry = gauge("cert_chain_expiry_timestamp", "When the signing certificate expires, as a unix timestamp in seconds.")
-
-
-def export_identity(identity: WorkloadIdentity, registry: CollectorRegistry = REGISTRY) -> None:
-    """Export a workload's `istio_agent_*`, read from the identity at each scrape."""
-    expiry = Gauge("istio_agent_cert_expiry_seconds", "Seconds until the certificate expires.", ["resource_name"], registry=registry)
-    expiry.labels("default").set_function(lambda: identity.seconds_left)
-    requests = Gauge("istio_agent_num_outgoing_requests", "Requests for a certificate.", ["request_type"], registry=registry)
-    requests.labels("csr").set_function(lambda: identity.requests)
-    failures = Gauge("istio_agent_num_failed_outgoing_requests", "Such requests that failed.", ["request_type"], registry=registry)
-    failures.labels("csr").set_function(lambda: identity.failures)

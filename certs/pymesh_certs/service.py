@@ -15,11 +15,14 @@ from .errors import AuthenticationFailed, CsrMalformed, CsrRefused
 from .messages import CertificateRequest, CertificateResponse
 from .metrics import CaMetrics
 from .peer import Context, PeerOf, from_auth_context
+from .rate import Limiter, Rate
 
 _log = logging.getLogger("pymesh.certs.service")
 
 UNAUTHENTICATED = "request authenticate failure"
 """Istio's words. The reason stays in our log, for it would help an attacker more than an honest caller."""
+
+TOO_OFTEN = "this identity asks too often; try again later"
 
 _LONGEST = 2**31
 """Seconds; a wish beyond it is beyond any maximum too, and would overflow timedelta if passed on."""
@@ -29,12 +32,18 @@ class CertificateService:
     """The servicer. `peer_of` tells who is behind a call as far as TLS knows."""
 
     def __init__(
-        self, authority: Authority, authenticators: Sequence[authenticate.Authenticator], metrics: CaMetrics, peer_of: PeerOf
+        self,
+        authority: Authority,
+        authenticators: Sequence[authenticate.Authenticator],
+        metrics: CaMetrics,
+        peer_of: PeerOf,
+        limiter: Limiter,
     ) -> None:
         self._authority = authority
         self._authenticators = authenticators
         self._metrics = metrics
         self._peer_of = peer_of
+        self._limiter = limiter
         metrics.root_expiry.set(authority.root_not_after.timestamp())
         metrics.chain_expiry.set(authority.signer_not_after.timestamp())
 
@@ -46,6 +55,10 @@ class CertificateService:
             self._metrics.authentication_failures.inc()
             _log.warning("certificate refused to %s: %s", context.peer(), failure)
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, UNAUTHENTICATED)
+        if not self._limiter.admits(spiffe):
+            self._metrics.sign_errors.inc()
+            _log.warning("certificate refused to %s at %s: %s", spiffe, context.peer(), TOO_OFTEN)
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, TOO_OFTEN)
         return await self._signed(request, spiffe, context)
 
     async def _caller(self, context: Context) -> SpiffeId:
@@ -76,9 +89,10 @@ def add_to_server(
     *,
     metrics: CaMetrics | None = None,
     peer_of: PeerOf = from_auth_context,
+    rate: Rate | None = None,
 ) -> None:
     """Offer the service on a server. Calls that come in over a plaintext port of it are refused."""
-    service = CertificateService(authority, authenticators, metrics or CaMetrics(), peer_of)
+    service = CertificateService(authority, authenticators, metrics or CaMetrics(), peer_of, Limiter(rate or Rate()))
     handler = grpc.unary_unary_rpc_method_handler(
         service.create_certificate,
         request_deserializer=CertificateRequest.from_bytes,

@@ -96,16 +96,23 @@ class Listeners(Protocol):
 Pause = Callable[[float], Awaitable[Any]]
 
 
-async def drain(life: Life, listeners: Listeners, *, seconds: float, pause: Pause = asyncio.sleep) -> bool:
+async def nobody() -> None:
+    """There is nobody to say goodbye to."""
+
+
+async def drain(
+    life: Life, listeners: Listeners, *, seconds: float, announce: Callable[[], Awaitable[None]] = nobody, pause: Pause = asyncio.sleep
+) -> bool:
     """Leave in order; returns whether every connection had ended by itself.
 
-    Connections are accepted until the end, because peers learn only after a while that this workload is going. An idle
-    proxy leaves at once.
+    Connections are accepted until the end, because peers learn only a while after `announce` that this workload is going. An
+    idle proxy leaves at once.
     """
     life.enter(Phase.DRAINING)
     listeners.drain()
     try:
         async with asyncio.timeout(seconds):
+            await announce()
             while listeners.active_connections:
                 await pause(LOOK_AGAIN)
     except TimeoutError:

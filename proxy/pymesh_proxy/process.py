@@ -64,6 +64,7 @@ class Process:
         self._channels = checked.channels
         self._stopping = asyncio.Event()
         self._drain: asyncio.Task[Any] | None = None
+        self._ads: Client | None = None
         self._freezer = Freezer(loop.call_later)
         dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
         self.configuration = Configuration(
@@ -142,7 +143,7 @@ class Process:
             await identity.start()
         if self.launch.plan.ads is None:
             return
-        client = Client(
+        client = self._ads = Client(
             self.launch.plan.ads,
             open_channel=self._channels.open,
             methods=ADS,
@@ -164,8 +165,14 @@ class Process:
             self.life.release(_LISTENERS)
 
     async def _leave(self) -> None:
-        self._drain = spawn(drain(self.life, self._runtime.listeners, seconds=self.launch.drain_time), name="drain")
+        leaving = drain(self.life, self._runtime.listeners, seconds=self.launch.drain_time, announce=self._announce)
+        self._drain = spawn(leaving, name="drain")
         await asyncio.wait([self._drain])
+
+    async def _announce(self) -> None:
+        """Istio's health message; control planes for which a bootstrap was written do not know it."""
+        if self._ads is not None and self.launch.settings is not None:
+            await self._ads.say_unwell("draining")
 
     def _take_signals(self, stack: contextlib.AsyncExitStack) -> None:
         loop = asyncio.get_running_loop()

@@ -267,7 +267,7 @@ class Mesh(AbstractAsyncContextManager["Mesh"]):
         chosen = route or forward_to("up")
         routes = ((lambda head, draw: True, chosen),)
         slot = RouteSlot("test", RouteTable("test", lambda authority: routes))
-        base = HttpOptions(stat_prefix="test", route=slot, stats=self.runtime.http_stats("test"), observers=(self.exchanges.append,))
+        base = HttpOptions(route=slot, stats=self.runtime.http_stats("test"), observers=(self.exchanges.append,))
         self.options = replace(base, **options)
         self.scope = Scope("test", "", 64 * 1024)
 

@@ -12,6 +12,9 @@ LISTENER = _PREFIX + "envoy.config.listener.v3.Listener"
 ROUTE = _PREFIX + "envoy.config.route.v3.RouteConfiguration"
 SECRET = _PREFIX + "envoy.extensions.transport_sockets.tls.v3.Secret"
 
+HEALTH = _PREFIX + "istio.v1.HealthInformation"
+"""No resource: Istio's agents say with a request of this type that their workload is well, or with `error_detail` that it is not."""
+
 PUSH_ORDER = (CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET)
 """Istio's and Envoy's order: a route never names a cluster that the proxy has not been told of."""
 

@@ -60,6 +60,24 @@ async def test_a_drained_sidecar_of_one_instance_loses_no_request(mesh: Mesh) ->
     await eventually(lambda: mesh.version(mesh.reviews), lambda version: version == "v2")
 
 
+async def test_a_drained_sidecar_is_no_endpoint_any_more_before_the_grace_of_lost_ones_is_over(mesh: Mesh) -> None:
+    url = f"http://{HOST}:{mesh.sidecar('caller').admin}/stats?filter=reviews.*membership_total"
+
+    async def members() -> int:
+        async with mesh.session.get(url) as answer:
+            lines = (await answer.text()).splitlines()
+        return max(int(line.rpartition(": ")[2]) for line in lines)  # subsets have fewer
+
+    assert await eventually(members) == 2
+    sidecar = mesh.local.process("reviews-v2-proxy")
+    sidecar.signal(signal.SIGTERM)
+    async with asyncio.timeout(_PATIENCE):
+        assert await sidecar.exit() == 0
+    assert await eventually(members, lambda count: count == 1, within=5.0)  # the grace is 10 s
+    await mesh.local.start_process("reviews-v2-proxy")
+    await eventually(members, lambda count: count == 2)
+
+
 async def test_requests_in_flight_are_finished_and_their_connections_closed(mesh: Mesh) -> None:
     port = mesh.sidecar("caller").outbound[f"{REVIEWS}:80"]
     slow = [await Slow.begin(port) for _ in range(5)]

@@ -33,7 +33,10 @@ class Presence(Protocol):
 
     def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None: ...
 
-    def left(self, node: Any, view: Any) -> None: ...
+    def felt(self, node: Any, view: Any, *, well: bool) -> None:
+        """It said that its workload is well again, or no longer."""
+
+    def left(self, node: Any, view: Any, *, well: bool) -> None: ...
 
 
 class Clients:
@@ -62,7 +65,14 @@ class Clients:
         except ValueError as error:
             raise InvalidClient(str(error)) from None
         session = form(self._configuration.resources(view), self._metrics)
-        stream = Stream(node, identity, session, lambda: self._configuration.resources(view), self._metrics)
+        stream = Stream(
+            node,
+            identity,
+            session,
+            lambda: self._configuration.resources(view),
+            lambda well: self._presence.felt(node, view, well=well),
+            self._metrics,
+        )
         self._streams[stream] = None
         self._metrics.connected.inc()
         self._presence.arrived(node, view, identity)
@@ -73,5 +83,5 @@ class Clients:
             del self._streams[stream]
             self._queue.forget(stream)
             self._metrics.connected.dec()
-            self._presence.left(node, view)
+            self._presence.left(node, view, well=stream.well)
             _log.info("%s disconnected", node.id)

@@ -26,13 +26,22 @@ class Stream:
     """A connected client. Decisions are synchronous; one coroutine writes, so responses cannot overtake each other."""
 
     def __init__(
-        self, node: Any, identity: SpiffeId | None, session: Session, present: Callable[[], Resources], metrics: Metrics
+        self,
+        node: Any,
+        identity: SpiffeId | None,
+        session: Session,
+        present: Callable[[], Resources],
+        felt: Callable[[bool], None],
+        metrics: Metrics,
     ) -> None:
+        """`felt` is told when the client says that its workload is well again, or no longer."""
         self.node = node
         self.identity = identity
         self.session = session
         self.connected_at = time.time()
+        self.well = True
         self._present = present
+        self._felt = felt
         self._metrics = metrics
         self._outbox = Outbox()
 
@@ -72,10 +81,18 @@ class Stream:
             self._outbox.end()
 
     def _hear(self, request: Any) -> None:
+        if request.type_url == types.HEALTH:
+            self._feel(not request.HasField("error_detail"))
+            return
         kind = types.SHORT.get(request.type_url, request.type_url)
         if request.HasField("error_detail"):
             _log.warning("%s rejected by %s: %s", kind, self.node.id, request.error_detail.message)
         self._outbox.put(self.session.request(request))
+
+    def _feel(self, well: bool) -> None:
+        if well is not self.well:
+            self.well = well
+            self._felt(well)
 
     async def _write(self, response: Any, write: Callable[[Any], Awaitable[None]]) -> None:
         try:

@@ -170,7 +170,6 @@ def _parameters(settings: Any) -> Any:
         tls_minimum_protocol_version=_VERSIONS.get(lowest, _TLS.TlsParameters.TLSv1_2),
         tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
         cipher_suites=settings.cipher_suites,
-        ecdh_curves=settings.ecdh_curves,
     )
 
 

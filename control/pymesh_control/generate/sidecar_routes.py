@@ -16,6 +16,8 @@ _ROUTE = proto.route_components
 _MESH = frozenset({MESH})
 _LEGACY_PORT = 80
 """Rules for hosts that no service declares act on this port only, as they always have."""
+_UNDECLARED = "no ServiceEntry declares this host, and the mesh lets only declared ones be called (REGISTRY_ONLY)\n"
+"""Istio answers without a word; whoever meets this 502 first should not have to look for the reason."""
 
 
 def route_configuration(scope: Scope, name: str) -> Built | None:
@@ -114,7 +116,8 @@ def _is_full_name(domain: str, name: str) -> bool:
 def _otherwise(scope: Scope) -> Any:
     """What becomes of hosts that nothing declares: sent on as they are, or refused, as the mesh's outbound policy says."""
     if scope.snapshot.mesh.registry_only:
-        route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response={"status": 502})
+        reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
+        route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
         return _ROUTE.VirtualHost(name="block_all", domains=["*"], routes=[route], include_request_attempt_count=True)
     action = _ROUTE.RouteAction(cluster=names.PASSTHROUGH_CLUSTER, timeout=proto.duration(0))
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)

@@ -52,6 +52,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "servers[].tls.caCertCredentialName",
         "servers[].tls.tlsCertificates",
         "servers[].tls.insecureSkipVerify",
+        "servers[].tls.ecdhCurves",
         "servers[].port.targetPort",
     ),
 }

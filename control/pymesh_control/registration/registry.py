@@ -35,7 +35,13 @@ Later = Callable[[float, Callable[[], None]], Timer]
 class _Entry:
     workload: Workload
     streams: int = 0
+    unwell: int = 0
+    """How many of the streams said that the workload is not well; when all have, it is not offered to anybody."""
     removal: Timer | None = None
+
+    @property
+    def offered(self) -> bool:
+        return not 0 < self.streams == self.unwell
 
 
 class Registry:
@@ -49,7 +55,7 @@ class Registry:
 
     def workloads(self) -> tuple[Workload, ...]:
         """The registered workloads, in the order of their node ids so that equal sets are equal."""
-        return tuple(self._entries[node_id].workload for node_id in sorted(self._entries))
+        return tuple(entry.workload for _, entry in sorted(self._entries.items()) if entry.offered)
 
     def restore(self, workloads: Iterable[Workload]) -> None:
         """Begin with what an earlier process knew; whoever does not reconnect in time is removed."""
@@ -63,27 +69,44 @@ class Registry:
         if not registers(view):
             return
         workload = workload_of(node, view, identity)
-        entry = self._entries.get(node.id)
-        if entry is None:
-            entry = self._entries[node.id] = _Entry(workload)
-            self._told("registered", workload)
-        elif entry.workload != workload:
-            entry.workload = workload
-            self._told("changed", workload)
+        known = self._entries.get(node.id)
+        entry = self._entries[node.id] = known or _Entry(workload)
+        former = known.workload if known is not None and known.offered else None
         if entry.removal is not None:
             entry.removal.cancel()
             entry.removal = None
+        entry.workload = workload
         entry.streams += 1
+        if former != workload:
+            self._told("changed" if former else "registered", workload)
 
-    def left(self, node: Any, view: ProxyView) -> None:
-        """A proxy's stream ended, in whatever way."""
+    def felt(self, node: Any, view: ProxyView, *, well: bool) -> None:
+        """A proxy said on one of its streams that its workload is no longer well (it drains, say), or is well again."""
+        if registers(view):
+            entry = self._entries[node.id]
+            offered = entry.offered
+            entry.unwell += -1 if well else 1
+            self._tell_change(entry, offered)
+
+    def left(self, node: Any, view: ProxyView, *, well: bool) -> None:
+        """A proxy's stream ended, in whatever way; `well` is what was last said on it."""
         if not registers(view):
             return
         entry = self._entries[node.id]
+        offered = entry.offered
         entry.streams -= 1
+        entry.unwell -= not well
         # Each worker of a proxy has a stream, and a proxy that reconnects before its old one is found dead has two for a while.
-        if entry.streams == 0:
+        if entry.streams:
+            self._tell_change(entry, offered)
+        elif well:
             self._remove_later(node.id, self._grace)
+        else:
+            del self._entries[node.id]  # it said goodbye: nobody is sent there any more, and nobody is waited for
+
+    def _tell_change(self, entry: _Entry, offered: bool) -> None:
+        if entry.offered is not offered:
+            self._told("registered" if entry.offered else "withdrawn", entry.workload)
 
     def _remove_later(self, node_id: str, grace: float) -> None:
         self._entries[node_id].removal = self._later(grace, lambda: self._remove(node_id))

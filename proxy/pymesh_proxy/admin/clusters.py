@@ -63,7 +63,7 @@ def _host_lines(endpoint: "Endpoint") -> list[str]:
         ("zone", config.zone),
         ("sub_zone", config.sub_zone),
         ("canary", "false"),
-        ("priority", config.priority),
+        ("priority", 0),
         ("success_rate", -1),
         ("local_origin_success_rate", -1),
     ]
@@ -87,7 +87,7 @@ def _status(cluster: "Cluster") -> Any:
 
 def _host(endpoint: "Endpoint") -> Any:
     config = endpoint.config
-    host = proto.admin_clusters.HostStatus(weight=config.weight, hostname=config.hostname, priority=config.priority)
+    host = proto.admin_clusters.HostStatus(weight=config.weight, hostname=config.hostname)
     if config.host.startswith("/"):
         host.address.pipe.path = config.host
     else:

@@ -134,14 +134,14 @@ def _inline_routes(facts: Facts) -> Iterable[RouteSlot]:
 
 
 def _load_assignment(assignment: Assignment) -> Any:
-    """The protobuf of an assignment; endpoints of one locality and priority stand together, in the order they came."""
+    """The protobuf of an assignment; endpoints of one locality stand together, in the order they came."""
     message = proto.endpoint.ClusterLoadAssignment(cluster_name=assignment.cluster)
-    groups: dict[tuple[Any, ...], Any] = {}
+    groups: dict[tuple[str, str, str], Any] = {}
     for config in assignment.endpoints:
-        place = (config.priority, config.region, config.zone, config.sub_zone)
+        place = (config.region, config.zone, config.sub_zone)
         if (group := groups.get(place)) is None:
-            group = groups[place] = message.endpoints.add(priority=config.priority)
-            group.locality.region, group.locality.zone, group.locality.sub_zone = place[1:]
+            group = groups[place] = message.endpoints.add()
+            group.locality.region, group.locality.zone, group.locality.sub_zone = place
         host = group.lb_endpoints.add(health_status=config.health.value)
         host.load_balancing_weight.value = config.weight
         host.endpoint.hostname = config.hostname

@@ -16,7 +16,7 @@ from .tls import downstream_tls
 _HTTP = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
 
-_NOTHING = TcpOptions(stat_prefix="", clusters=(("", 1),))
+_NOTHING = TcpOptions(clusters=(("", 1),))
 """Stands where a chain could not be compiled; its problems keep the listener from ever being used."""
 
 

@@ -84,8 +84,8 @@ def _cluster(reader: Reader) -> ClusterConfig:
         max_response_headers=http.max_response_headers,
         max_response_headers_count=http.max_response_headers_count,
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
-        tls=_transport(reader, http),
-        transport_matches=tuple(_transport_match(item, http) for item in reader.items("transport_socket_matches")),
+        tls=tls.upstream_tls(reader.child("transport_socket")),
+        transport_matches=tuple(map(_transport_match, reader.items("transport_socket_matches"))),
         panic_threshold=_panic_threshold(reader),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
         respect_dns_ttl=message.respect_dns_ttl,
@@ -287,15 +287,11 @@ def _keepalive(reader: Reader) -> tuple[int, int, int] | None:
     return config.wrapped("keepalive_probes", 9), config.wrapped("keepalive_time", 7200), config.wrapped("keepalive_interval", 75)
 
 
-def _transport(reader: Reader, http: upstream_http.UpstreamHttp) -> Any:
-    return http.with_sni(tls.upstream_tls(reader.child("transport_socket")))
-
-
-def _transport_match(item: Reader, http: upstream_http.UpstreamHttp) -> TransportMatch:
+def _transport_match(item: Reader) -> TransportMatch:
     item.only("name", "match", "transport_socket")
     labels = json_format.MessageToDict(item.message.match)
     return TransportMatch(
         name=item.message.name,
         labels=tuple(sorted((key, str(value)) for key, value in labels.items())),
-        tls=http.with_sni(tls.upstream_tls(item.child("transport_socket"))),
+        tls=tls.upstream_tls(item.child("transport_socket")),
     )

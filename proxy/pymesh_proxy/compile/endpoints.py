@@ -24,13 +24,12 @@ def assignment(reader: Reader) -> Assignment:
     return Assignment(
         cluster=reader.message.cluster_name,
         endpoints=tuple(endpoint for group in reader.items("endpoints") for endpoint in _locality(group)),
-        overprovisioning_factor=policy.wrapped("overprovisioning_factor", 140) if policy else 140,
         drop_percent=_drops(policy) if policy else 0.0,
     )
 
 
 def _drops(policy: Reader) -> float:
-    policy.only("drop_overloads", "overprovisioning_factor")
+    policy.only("drop_overloads", harmless={"overprovisioning_factor": "it spreads load over priorities, of which there is one"})
     drops = policy.items("drop_overloads")
     if len(drops) > 1:
         policy.refuse("drop_overloads", "at most one category can be honoured")
@@ -43,7 +42,12 @@ def _percent(fraction: Any) -> float:
 
 def _locality(group: Reader) -> list[EndpointConfig]:
     group.only(
-        "locality", "lb_endpoints", "priority", "metadata", harmless={"load_balancing_weight": "localities share by their endpoints"}
+        "locality",
+        "lb_endpoints",
+        harmless={
+            "load_balancing_weight": "it counts only with locality_weighted_lb_config, which a cluster may not have here",
+            "metadata": "nothing reads it",
+        },
     )
     return [_endpoint(item, group.message) for item in group.items("lb_endpoints")]
 
@@ -59,7 +63,6 @@ def _endpoint(item: Reader, group: Any) -> EndpointConfig:
         port=port,
         weight=item.wrapped("load_balancing_weight", 1),
         health=_health(item),
-        priority=group.priority,
         region=group.locality.region,
         zone=group.locality.zone,
         sub_zone=group.locality.sub_zone,

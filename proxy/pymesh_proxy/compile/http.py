@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader, Underscores
+from ..http.options import ClientCert, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader, Underscores
 from .accesslog import access_logs
 from .context import Context
 from .fields import Reader
@@ -23,9 +23,7 @@ _HONOURED = (
     "server_header_transformation",
     "max_request_headers_kb",
     "stream_idle_timeout",
-    "request_timeout",
     "request_headers_timeout",
-    "drain_timeout",
     "delayed_close_timeout",
     "access_log",
     "use_remote_address",
@@ -54,6 +52,8 @@ _HARMLESS = {
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
 }
 
+_AT_DEFAULT = {"request_timeout": 0, "drain_timeout": 5}
+
 _SLASHES = {"IMPLEMENTATION_SPECIFIC_DEFAULT": "KEEP_UNCHANGED"}
 
 
@@ -63,14 +63,12 @@ class InlineRoutes(RouteSlot):
 
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
-    reader.only(*_HONOURED, harmless=_HARMLESS)
-    message = reader.message
+    reader.only(*_HONOURED, harmless=_HARMLESS, at_default=_AT_DEFAULT)
+    _check_codec(reader)
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
-        stat_prefix=message.stat_prefix,
         route=_route_slot(reader, ctx),
-        stats=ctx.http_stats(message.stat_prefix),
-        codec=_codec(reader),
+        stats=ctx.http_stats(reader.message.stat_prefix),
         upgrades=_upgrades(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
@@ -104,13 +102,13 @@ def _route_slot(reader: Reader, ctx: Context) -> RouteSlot:
     return InlineRoutes("")
 
 
-def _codec(reader: Reader) -> Codec:
+def _check_codec(reader: Reader) -> None:
+    """AUTO and HTTP1 come to the same where only HTTP/1.1 is spoken."""
     name = reader.choice("codec_type")
     if name == "HTTP2":
         reader.refuse("codec_type", NO_HTTP2)
-    elif name not in Codec.__members__:
+    elif name not in ("AUTO", "HTTP1"):
         reader.refuse("codec_type", f"{name} is not supported")
-    return Codec.__members__.get(name, Codec.AUTO)
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes]:
@@ -160,10 +158,10 @@ def _limits(reader: Reader) -> dict[str, Any]:
         "idle_timeout",
         "max_connection_duration",
         "max_headers_count",
-        "max_stream_duration",
         "headers_with_underscores_action",
         "max_requests_per_connection",
         harmless={"max_response_headers_kb": "it is for upstreams"},
+        at_default={"max_stream_duration": 0},
     )
     http1 = Reader(reader.message.http_protocol_options, reader.at("http_protocol_options"), reader.problems)
     http1.only("accept_http_10", "default_host_for_http_10", "header_key_format", at_default={"allow_absolute_url": True})
@@ -172,7 +170,6 @@ def _limits(reader: Reader) -> dict[str, Any]:
     return {
         "idle_timeout": common.seconds("idle_timeout", 3600.0),
         "max_connection_duration": common.seconds("max_connection_duration", 0.0),
-        "max_stream_duration": common.seconds("max_stream_duration", 0.0),
         "max_headers_count": common.wrapped("max_headers_count", 100),
         "max_requests_per_connection": common.wrapped("max_requests_per_connection", 0),
         "max_request_headers": reader.wrapped("max_request_headers_kb", 60) * 1024,
@@ -185,21 +182,18 @@ def _limits(reader: Reader) -> dict[str, Any]:
 def _timeouts(reader: Reader) -> dict[str, Any]:
     return {
         "stream_idle_timeout": reader.seconds("stream_idle_timeout", 300.0),
-        "request_timeout": reader.seconds("request_timeout", 0.0),
         "request_headers_timeout": reader.seconds("request_headers_timeout", 0.0),
-        "drain_timeout": reader.seconds("drain_timeout", 5.0),
         "delayed_close_timeout": reader.seconds("delayed_close_timeout", 1.0),
     }
 
 
 def _client_certificate(reader: Reader) -> dict[str, Any]:
     details = Reader(reader.message.set_current_client_cert_details, reader.at("set_current_client_cert_details"), reader.problems)
-    details.only("subject", "cert", "chain", "dns", "uri")
+    details.only("subject", "cert", "dns", "uri")
     return {
         "forward_client_cert": ClientCert.__members__.get(reader.choice("forward_client_cert_details"), ClientCert.SANITIZE),
         "client_cert_subject": details.wrapped("subject", False),
         "client_cert_uri": details.message.uri,
         "client_cert_dns": details.message.dns,
         "client_cert_cert": details.message.cert,
-        "client_cert_chain": details.message.chain,
     }

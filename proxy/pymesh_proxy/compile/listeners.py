@@ -23,7 +23,6 @@ _HONOURED = (
     "continue_on_listener_filters_timeout",
     "traffic_direction",
     "enable_reuse_port",
-    "reuse_port",
     "access_log",
     "tcp_backlog_size",
     "bind_to_port",
@@ -37,11 +36,12 @@ _HARMLESS = {
     "bypass_overload_manager": "there is no overload manager",
 }
 
+_AT_DEFAULT = {"drain_type": 0, "transparent": False, "freebind": False, "reuse_port": True}
+
 _FILTERS = {
     "envoy.extensions.filters.listener.original_dst.v3.OriginalDst": "original_dst",
     "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector": "tls_inspector",
     "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector": "http_inspector",
-    "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol": "proxy_protocol",
 }
 
 _PACING = {"initial_read_buffer_size": "it only sizes the first read", "max_client_hello_size": "the limit is TLS's own, 16 KiB"}
@@ -53,7 +53,7 @@ def compile_listener(message: Any, ctx: Context) -> ListenerConfig:
 
 
 def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
-    reader.only(*_HONOURED, harmless=_HARMLESS, at_default={"drain_type": 0, "transparent": False, "freebind": False})
+    reader.only(*_HONOURED, harmless=_HARMLESS, at_default=_AT_DEFAULT)
     host, port = _address(reader)
     direction = _direction(reader)
     chains = tuple(chain(item, ctx, direction) for item in reader.items("filter_chains"))

@@ -42,6 +42,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         at_default={"priority": 0, "auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
+    _check_stream_duration(reader)
     targets = _targets(reader, levels)
     return Forward(
         targets=targets,
@@ -50,7 +51,6 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         cluster_missing_status=_MISSING.get(reader.choice("cluster_not_found_response_code"), 503),
         timeout=reader.seconds("timeout", 15.0),
         idle_timeout=reader.seconds("idle_timeout", 0.0) if reader.has("idle_timeout") else None,
-        max_stream_duration=_max_stream_duration(reader),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
         upgrades=_upgrades(reader),
@@ -109,12 +109,12 @@ def _entry_host(entry: Reader, route: Reader) -> Edit | None:
     return rewrite.forward_rewrite(None, lambda head: host, route.message.append_x_forwarded_host)
 
 
-def _max_stream_duration(reader: Reader) -> float | None:
+def _check_stream_duration(reader: Reader) -> None:
+    """Istio switches the limit off for inbound routes; another value would need one more clock per exchange."""
     config = reader.child("max_stream_duration")
-    if config is None:
-        return None
-    config.only("max_stream_duration", harmless={"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY})
-    return config.seconds("max_stream_duration", 0.0) if config.has("max_stream_duration") else None
+    if config is not None:
+        grpc = {"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY}
+        config.only(harmless=grpc, at_default={"max_stream_duration": 0})
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes] | None:

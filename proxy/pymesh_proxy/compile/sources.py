@@ -40,15 +40,13 @@ def _environment(reader: Reader, name: str) -> bytes:
 
 
 def check_delivery(reader: Reader | None, *, agent: bool = False) -> None:
-    """Check that a ConfigSource is one we can wait for: ADS, or (`agent`) the workload's own agent for its secrets."""
+    """Check that a ConfigSource is one we can wait for: ADS, or (`agent`) the workload's own agent for its secrets.
+
+    How long to wait (initial_fetch_timeout) is for discovery to read, which also does the waiting.
+    """
     if reader is None:
         return
-    reader.only(
-        "ads",
-        "api_config_source",
-        "resource_api_version",
-        harmless={"initial_fetch_timeout": "what waits for a resource waits until it comes; nothing is served half-configured"},
-    )
+    reader.only("ads", "api_config_source", "resource_api_version", "initial_fetch_timeout")
     match reader.which("config_source_specifier"):
         case "ads":
             return

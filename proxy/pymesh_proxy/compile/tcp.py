@@ -9,18 +9,17 @@ from .fields import Reader
 def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOptions:
     """A TcpProxy; `metrics` are the filters before it that only watch."""
     reader.only(
-        "stat_prefix",
         "cluster",
         "weighted_clusters",
         "idle_timeout",
         "max_connect_attempts",
         "max_downstream_connection_duration",
         "access_log",
+        harmless={"stat_prefix": "connections are counted at the listener and the cluster"},
         at_default={"upstream_connect_mode": 0},
     )
     watchers = [*access_logs(reader, ctx), *metrics]
     return TcpOptions(
-        stat_prefix=reader.message.stat_prefix,
         clusters=_clusters(reader),
         idle_timeout=reader.seconds("idle_timeout", 3600.0),
         max_connect_attempts=reader.wrapped("max_connect_attempts", 1),

@@ -73,7 +73,7 @@ def _upstream(reader: Reader) -> UpstreamTls:
         certificates=certificates,
         validation=_validation(common),
         sni=reader.message.sni,
-        auto_sni=reader.message.auto_host_sni,
+        auto_host_sni=reader.message.auto_host_sni,
         alpn=tuple(common.message.alpn_protocols),
         parameters=_parameters(common, default_maximum="TLSv1_2"),
     )
@@ -97,18 +97,13 @@ def _parameters(common: Reader, default_maximum: str) -> TlsParameters:
     reader = common.child("tls_params")
     if reader is None:
         return TlsParameters(maximum=default_maximum)
-    reader.only("tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves")
+    reader.only("tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites")
     minimum = _version(reader, "tls_minimum_protocol_version", "TLSv1_2")
     maximum = _version(reader, "tls_maximum_protocol_version", default_maximum)
     if minimum > maximum:
         reader.refuse("tls_minimum_protocol_version", f"{minimum} is above the maximum, {maximum}")
     groups = (suite.strip("[]").split("|") for suite in reader.message.cipher_suites)
-    return TlsParameters(
-        minimum=minimum,
-        maximum=maximum,
-        ciphers=tuple(suite for group in groups for suite in group),
-        curves=tuple(reader.message.ecdh_curves),
-    )
+    return TlsParameters(minimum=minimum, maximum=maximum, ciphers=tuple(suite for group in groups for suite in group))
 
 
 def _version(reader: Reader, name: str, default: str) -> str:

@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 
-from ..tls.config import UpstreamTls
 from ..upstream.config import UpstreamProtocol
 from .fields import Reader
 
@@ -22,11 +21,6 @@ class UpstreamHttp:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
-    auto_sni: bool = False
-
-    def with_sni(self, tls: UpstreamTls | None) -> UpstreamTls | None:
-        """The TLS settings with `auto_sni` laid over them."""
-        return dataclasses.replace(tls, auto_sni=True) if tls and self.auto_sni else tls
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -48,13 +42,14 @@ def _older(cluster: Reader) -> UpstreamHttp:
     if http2:
         cluster.refuse("http2_protocol_options", NO_HTTP2)
     http1(cluster.child("http_protocol_options"))
-    limits = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
-    return dataclasses.replace(limits, auto_sni=_auto_sni(cluster))
+    _upstream_only(cluster)
+    return _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
-    return dataclasses.replace(_common(reader), protocol=_protocol(reader), auto_sni=_auto_sni(reader))
+    _upstream_only(reader)
+    return dataclasses.replace(_common(reader), protocol=_protocol(reader))
 
 
 def _protocol(reader: Reader) -> UpstreamProtocol:
@@ -113,9 +108,8 @@ def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:
     )
 
 
-def _auto_sni(reader: Reader) -> bool:
+def _upstream_only(reader: Reader) -> None:
+    """`auto_sni` would need connections of their own for every host; nothing else in there is known here either."""
     config = reader.child("upstream_http_protocol_options")
-    if config is None:
-        return False
-    config.only("auto_sni")
-    return bool(config.message.auto_sni)
+    if config is not None:
+        config.only()

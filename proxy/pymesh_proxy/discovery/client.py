@@ -5,6 +5,7 @@ gives up: while the stream is down the last good configuration serves.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ _log = logging.getLogger("pymesh.proxy.discovery")
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for a channel to come up; gRPC's own attempt lasts 20."""
+
+
+GOODBYE = 1.0
+"""Seconds in which a stream that works takes a last message."""
 
 
 class StreamLost(Exception):
@@ -95,6 +100,7 @@ class Client:
         self._outbox: asyncio.Queue[Any] | None = None
         self._attempt = 0
         self._node_sent = False
+        self._unwell = ""
 
     def __repr__(self) -> str:
         return f"<Client {self._name} {'streaming' if self._outbox is not None else 'waiting'} {list(self._subscriptions.values())}>"
@@ -119,6 +125,25 @@ class Client:
         """What is wanted may have changed: say so on the stream, if there is one."""
         self._ask(types.PUSH_ORDER)
 
+    async def say_unwell(self, reason: str) -> None:
+        """Let the control plane send nobody here any more, in the words of Istio's agent; returns when that is on its way.
+
+        Without a stream nothing is waited for: a stream that comes later says it first.
+        """
+        self._unwell = reason
+        outbox = self._outbox
+        self._send(self._health())
+        if outbox is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await outbox.join()
+
+    def _health(self) -> Any | None:
+        if not self._unwell:
+            return None
+        reason = {"code": grpc.StatusCode.UNAVAILABLE.value[0], "message": self._unwell}
+        return self._request_class(type_url=types.HEALTH, error_detail=reason)
+
     async def _connect(self, channel: grpc.aio.Channel) -> None:
         """Wait for the connection, but only for one attempt: when to try again is our decision, not gRPC's."""
         async with asyncio.timeout(CONNECT_TIMEOUT):
@@ -134,6 +159,7 @@ class Client:
             call = channel.stream_stream(
                 self._path, request_serializer=self._request_class.SerializeToString, response_deserializer=self._response_class.FromString
             )(self._requests(self._outbox), metadata=self._source.metadata or None)
+            self._send(self._health())
             self.refresh()
             async for response in call:
                 self._alive(response)
@@ -151,6 +177,7 @@ class Client:
                 request.node.CopyFrom(self._node)
                 self._node_sent = True
             yield request
+            outbox.task_done()
 
     async def _handle(self, response: Any) -> None:
         subscription = self._subscriptions.get(response.type_url)

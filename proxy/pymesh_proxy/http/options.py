@@ -47,12 +47,6 @@ class Underscores(enum.Enum):
     DROP_HEADER = 2
 
 
-class Codec(enum.Enum):
-    AUTO = 0
-    HTTP1 = 1
-    HTTP2 = 2
-
-
 @dataclass(slots=True, weakref_slot=True)
 class RouteSlot:
     """Where a manager finds its routes: swapped by one assignment when RDS brings a new table; None until the first."""
@@ -102,14 +96,12 @@ class HttpStats:
 class HttpOptions:
     """One HttpConnectionManager."""
 
-    stat_prefix: str
     route: RouteSlot
     stats: HttpStats
     filters: "tuple[HttpFilter, ...]" = ()
     """The filters before the router, in order."""
     observers: "tuple[Callable[[Exchange], Any], ...]" = ()
     """Called once when an exchange has ended: access logs and metrics."""
-    codec: Codec = Codec.AUTO
     server_name: bytes = b"envoy"
     server_header: ServerHeader = ServerHeader.OVERWRITE
     use_remote_address: bool = False
@@ -124,7 +116,6 @@ class HttpOptions:
     client_cert_uri: bool = False
     client_cert_dns: bool = False
     client_cert_cert: bool = False
-    client_cert_chain: bool = False
     normalize_path: bool = False
     merge_slashes: bool = False
     escaped_slashes: EscapedSlashes = EscapedSlashes.KEEP_UNCHANGED
@@ -139,11 +130,8 @@ class HttpOptions:
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     stream_idle_timeout: float = 300.0
-    request_timeout: float = 0.0
     request_headers_timeout: float = 0.0
     max_connection_duration: float = 0.0
-    max_stream_duration: float = 0.0
-    drain_timeout: float = 5.0
     delayed_close_timeout: float = 1.0
     upgrades: frozenset[bytes] = field(default_factory=frozenset)
     """Upgrade tokens in lower case that are passed through (`websocket`)."""

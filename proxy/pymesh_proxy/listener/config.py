@@ -59,7 +59,6 @@ class ListenerConfig:
     """The original_dst listener filter: recover the destination an iptables REDIRECT replaced."""
     tls_inspector: bool = False
     http_inspector: bool = False
-    proxy_protocol: bool = False
     filters_timeout: float = 15.0
     continue_on_timeout: bool = False
     direction: str = ""

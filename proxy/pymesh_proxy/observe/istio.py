@@ -32,9 +32,10 @@ class Source:
 
     def key(self, exchange: Exchange) -> Hashable:
         target = exchange.cluster_name or ("route", labels.route_name(exchange))
+        certificate = exchange.upstream_peer
         return (
-            target, exchange.endpoint, exchange.destination_peer, exchange.status, exchange.flags, labels.grpc_code(exchange),
-            exchange.head.authority if target in self._hostless else None,
+            target, exchange.endpoint, exchange.destination_peer, None if certificate is None else certificate.uri_sans,
+            exchange.status, exchange.flags, labels.grpc_code(exchange), exchange.head.authority if target in self._hostless else None,
         )  # fmt: skip
 
     def http(self, exchange: Exchange) -> Labels:

@@ -95,7 +95,8 @@ def destination_of(subject: Subject) -> Party:
     peer = subject.destination_peer
     if peer is None:
         peer = peer_of_endpoint(subject.endpoint.config.workload) if subject.endpoint is not None else UNKNOWN
-    return Party(peer=peer, namespace=peer.namespace)
+    certificate = subject.upstream_peer
+    return Party(peer=peer, principal=(certificate and certificate.principal) or "unknown", namespace=peer.namespace)
 
 
 def party(peer: Peer, principal: str = "") -> Party:

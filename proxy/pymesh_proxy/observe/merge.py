@@ -11,6 +11,9 @@ _SAME_IN_ALL = re.compile(
 )
 """Gauges of which every worker has its own copy of one truth: the greatest is taken."""
 
+_LEAST = re.compile(r"istio_agent_cert_expiry_seconds$")
+"""Each worker has a certificate of its own: the one that expires first is what people must hear of."""
+
 _STATES = ("DRAINING", "PRE_INITIALIZING", "INITIALIZING", "LIVE")
 """Worst first: a proxy is what its worst worker is."""
 
@@ -112,6 +115,8 @@ def _combine(into: dict[str, Any], key: str, value: float, name: str) -> None:
         into[key] = value
     elif _SAME_IN_ALL.match(name):
         into[key] = max(into[key], value)
+    elif _LEAST.match(name):
+        into[key] = min(into[key], value)
     else:
         into[key] += value
 

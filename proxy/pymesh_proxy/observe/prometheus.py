@@ -1,10 +1,12 @@
 """Prometheus' text format (0.0.4) of Envoy's statistics and Istio's metrics."""
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import pymesh
 
+from ..tls import verify
 from .istio import IstioStats
 from .labels import HTTP_LABELS, TCP_LABELS
 from .series import BOUNDS, Histogram, HttpSeries, TcpSeries
@@ -60,6 +62,7 @@ def fill(
             _add_subject(exposition, subject, chosen)
             yield
     exposition.family("istio_build", "gauge").append(f'istio_build{{component="proxy",tag="{pymesh.__version__}"}} 1')
+    _add_certificates(exposition, runtime)
     for stats in istio:
         stats.settle()
         for request in list(stats.requests):
@@ -78,6 +81,15 @@ def _add_subject(exposition: Exposition, subject: Subject, selection: Selection)
             metric, tag = metric_of(subject.group, stat)
             tags = f"{tag},{own}" if tag and own else tag or own
             exposition.family(metric, "gauge" if is_gauge(stat) else "counter").append(f"{metric}{{{tags}}} {value}")
+
+
+def _add_certificates(exposition: Exposition, runtime: "Runtime") -> None:
+    """How long the certificates that SDS brought are still valid, under the name that Istio's agent has for it; negative: expired."""
+    name = "istio_agent_cert_expiry_seconds"
+    for secret in runtime.secrets:
+        if secret.chain:
+            left = verify.leaf(secret.chain).not_after - time.time()
+            exposition.family(name, "gauge").append(f'{name}{{resource_name="{escape(secret.name)}"}} {left:.0f}')
 
 
 def _add_requests(exposition: Exposition, series: HttpSeries) -> None:

@@ -51,7 +51,6 @@ class Forward:
     cluster_missing_status: int = 503
     timeout: float = 15.0
     idle_timeout: float | None = None
-    max_stream_duration: float | None = None
     retry: RetryPolicy | None = None
     rewrite: "Callable[[Exchange], None] | None" = None
     """Path and host rewriting, with x-envoy-original-path."""

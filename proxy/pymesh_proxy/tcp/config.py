@@ -9,7 +9,6 @@ from typing import Any
 class TcpOptions:
     """Where a TCP connection goes: weights are cumulative in `choose`, as for HTTP routes."""
 
-    stat_prefix: str
     clusters: tuple[tuple[str, int], ...]
     """(cluster name, weight); one entry for a plain `cluster`."""
     idle_timeout: float = 3600.0

@@ -9,6 +9,7 @@ from pymesh.tasks import spawn
 
 from ..errors import Cause
 from ..http.exchange import Downstream
+from ..tls.layer import TlsLayer
 from ..upstream.config import Discovery
 from ..upstream.dial import DialFailed, dial
 from ..wheel import NEVER
@@ -137,6 +138,7 @@ class TcpConnection(asyncio.Protocol):
         session = self.session
         name = upstream.get_extra_info("sockname")
         session.upstream_local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+        session.upstream_peer = upstream.peer if isinstance(upstream, TlsLayer) else None
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
         upstream.set_write_buffer_limits(high=limit, low=limit // 2)
         self._relay = Relay(self._runtime, idle_timeout=self._options.idle_timeout, count=self, on_end=self._relay_ended)

@@ -8,6 +8,7 @@ from ..http.exchange import Downstream
 
 if TYPE_CHECKING:
     from ..observe.peers import Peer
+    from ..tls.peer import PeerCertificate
     from ..upstream.cluster import Cluster, Endpoint
 
 
@@ -29,6 +30,8 @@ class Session:
     cluster: "Cluster | None" = None
     endpoint: "Endpoint | None" = None
     upstream_local_address: str = ""
+    upstream_peer: "PeerCertificate | None" = None
+    """The certificate that the upstream showed."""
     upstream_failure: str = ""
     bytes_received: int = 0
     """From the client."""

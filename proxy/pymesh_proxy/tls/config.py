@@ -40,7 +40,6 @@ class TlsParameters:
     minimum: str = "TLSv1_2"
     maximum: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
-    curves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +60,8 @@ class UpstreamTls:
     certificates: tuple[CertificateSource, ...] = ()
     validation: ValidationSource = field(default_factory=ValidationSource)
     sni: str = ""
-    auto_sni: bool = False
-    """auto_host_sni / http options auto_sni: the server name is the request's host."""
+    auto_host_sni: bool = False
+    """The server name is the endpoint's hostname where it has one."""
     alpn: tuple[str, ...] = ()
     parameters: TlsParameters = field(default_factory=TlsParameters)
 

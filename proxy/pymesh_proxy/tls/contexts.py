@@ -101,7 +101,7 @@ class ServerTls:
         for source in config.certificates:
             chain, key = _certificate(source, self._secrets)
             load_chain(context, chain, key)
-            self.local_uri_san = _uri(chain)
+            self.local_uri_san = verify.leaf(chain).principal
         if config.validation.verifies:
             ca, crl, self._sans = _trust(config.validation, self._secrets)
             _load_trust(context, ca, crl)
@@ -166,8 +166,8 @@ class ClientTls:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    def layer(self, protocol: asyncio.Protocol) -> ClientLayer:
-        """A layer for one connection to be made, in front of `protocol`. Raises ConnectionError when secrets are missing."""
+    def layer(self, protocol: asyncio.Protocol, hostname: str = "") -> ClientLayer:
+        """A layer for one connection to be made to an endpoint, in front of `protocol`. Raises ConnectionError when secrets are missing."""
         try:
             context = self.context()
         except SecretsMissing as missing:
@@ -182,7 +182,7 @@ class ClientTls:
             context,
             self._wheel,
             server_side=False,
-            server_name=self.config.sni or None,
+            server_name=(self.config.auto_host_sni and hostname) or self.config.sni or None,
             verify=partial(verify.check, source=self.config.validation, sans=self._sans),
             on_ready=on_ready,
             on_failed=partial(_fail, established),
@@ -199,8 +199,3 @@ def _settle(established: "asyncio.Future[None]") -> None:
 def _fail(established: "asyncio.Future[None]", reason: str) -> None:
     if not established.done():
         established.set_exception(ConnectionError(f"TLS error: {reason}"))
-
-
-def _uri(chain: bytes) -> str:
-    der = ssl.PEM_cert_to_DER_cert(chain.decode("ascii").partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
-    return verify.read(der)[0].principal

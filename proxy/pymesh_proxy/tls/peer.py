@@ -1,5 +1,6 @@
 """A verified peer certificate, parsed once per connection into the facts that routing, policy, headers and logs ask for."""
 
+import math
 import ssl
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ class PeerCertificate:
     serial: str = ""
     sha256: str = ""
     """Lower-case hex of the DER's SHA-256."""
+    not_after: float = math.inf
+    """Unix seconds."""
     der: bytes = field(default=b"", repr=False)
 
     @property

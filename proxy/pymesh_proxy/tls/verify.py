@@ -6,6 +6,8 @@ rules of X509-SVID that Envoy's plain validator lets slip: exactly one URI, a we
 
 import base64
 import hashlib
+import ssl
+import time
 from functools import lru_cache
 
 from cryptography import x509
@@ -35,10 +37,17 @@ def read(der: bytes) -> tuple[PeerCertificate, tuple[tuple[str, str], ...], str,
         issuer=certificate.issuer.rfc4514_string(),
         serial=f"{certificate.serial_number:x}",
         sha256=hashlib.sha256(der).hexdigest(),
+        not_after=certificate.not_valid_after_utc.timestamp(),
         der=der,
     )
     pin = base64.b64encode(hashlib.sha256(spki).digest()).decode()
     return facts, names, pin, _svid_fault(certificate, uris)
+
+
+def leaf(chain: bytes) -> PeerCertificate:
+    """The facts of the first certificate of a PEM chain."""
+    end = "-----END CERTIFICATE-----"
+    return read(ssl.PEM_cert_to_DER_cert(f"{chain.decode('ascii').partition(end)[0]}{end}\n"))[0]
 
 
 def _names(certificate: x509.Certificate) -> tuple[tuple[str, str], ...]:
@@ -76,6 +85,8 @@ def check(der: bytes | None, source: ValidationSource, sans: tuple[SanMatcher, .
     facts, names, pin, fault = read(der)
     if not source.verifies:
         return facts
+    if facts.not_after < time.time():  # OpenSSL does not look again when TLS 1.2 resumes a session by its id
+        raise PeerRejected("the certificate has expired since the session began")
     if fault:
         raise PeerRejected(f"SPIFFE: {fault}")
     if sans and not any(matcher.matches(names) for matcher in sans):

@@ -51,7 +51,6 @@ class EndpointConfig:
     port: int
     weight: int = 1
     health: Health = Health.UNKNOWN
-    priority: int = 0
     region: str = ""
     zone: str = ""
     sub_zone: str = ""
@@ -72,7 +71,6 @@ class Assignment:
 
     cluster: str
     endpoints: tuple[EndpointConfig, ...]
-    overprovisioning_factor: int = 140
     drop_percent: float = 0.0
 
 

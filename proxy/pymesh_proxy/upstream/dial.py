@@ -34,10 +34,10 @@ async def dial(runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", pro
 async def _connect(runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol) -> None:
     outer: asyncio.Protocol = protocol
     layer = None
-    if endpoint.tls is not None:
-        layer = endpoint.tls.layer(protocol)
-        outer = layer
     config = endpoint.config
+    if endpoint.tls is not None:
+        layer = endpoint.tls.layer(protocol, config.hostname)
+        outer = layer
     if config.host.startswith("/"):
         await runtime.loop.create_unix_connection(lambda: outer, config.host)
     else:

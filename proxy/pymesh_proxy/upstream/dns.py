@@ -3,7 +3,13 @@
 import asyncio
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+
+import dns.asyncresolver
+import dns.exception
+
+from pymesh.address import is_ip
 
 from .cluster import Cluster
 from .config import Assignment, Discovery, EndpointConfig
@@ -13,18 +19,41 @@ _log = logging.getLogger("pymesh.proxy.dns")
 _FAMILY = {"V4_ONLY": socket.AF_INET, "V6_ONLY": socket.AF_INET6}
 
 
+async def time_to_live(name: str, kind: str, resolver: dns.asyncresolver.Resolver | None = None) -> float:
+    """Seconds for which DNS lets the `A` or `AAAA` records of a name be used; 0 when it does not say, as for names of a hosts file.
+
+    The addresses themselves come from the system (getaddrinfo), which knows more than DNS but tells no time.
+    """
+    try:
+        answer = await (resolver or dns.asyncresolver.Resolver()).resolve(name, kind, search=True)
+    except (dns.exception.DNSException, OSError):
+        return 0.0
+    return float(answer.chaining_result.minimum_ttl)
+
+
 class Resolver:
     """Keeps one STRICT_DNS or LOGICAL_DNS cluster's endpoints fresh."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, ttl: Callable[[str, str], Awaitable[float]] = time_to_live) -> None:
         self._cluster = cluster
+        self._ttl = ttl
         self._last: dict[tuple[str, int], list[str]] = {}
 
     async def run(self) -> None:
         """Resolve, assign, wait, for as long as the cluster lives."""
         while True:
             await self._refresh()
-            await asyncio.sleep(self._cluster.config.dns_refresh)
+            await asyncio.sleep(await self.pause())
+
+    async def pause(self) -> float:
+        """Seconds until the next look-up: the refresh rate, or with respect_dns_ttl the shortest time to live where DNS tells one."""
+        config = self._cluster.config
+        if not config.respect_dns_ttl or config.assignment is None:
+            return config.dns_refresh
+        kind = "AAAA" if config.dns_family == "V6_ONLY" else "A"
+        names = {endpoint.host for endpoint in config.assignment.endpoints if not is_ip(endpoint.host)}
+        times = await asyncio.gather(*(self._ttl(name, kind) for name in names))
+        return min(filter(None, times), default=config.dns_refresh)
 
     async def _refresh(self) -> None:
         config = self._cluster.config

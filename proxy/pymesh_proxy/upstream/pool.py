@@ -31,7 +31,8 @@ class Pool:
         self.endpoint = endpoint
         self._idle: list[ClientConnection] = []
         self._waiting: deque[Attempts] = deque()
-        self._all: set[ClientConnection] = set()
+        self._all: dict[ClientConnection, float] = {}
+        """Every open connection, and the loop time at which max_connection_duration is over for it."""
         self._connecting = 0
         self._closing = False
 
@@ -77,10 +78,11 @@ class Pool:
             self._failed(failed)
             return
         self._connecting -= 1
-        self._all.add(connection)
         if connection.closed:
             self._uncount()
             return
+        lifetime = self.cluster.config.max_connection_duration
+        self._all[connection] = self._runtime.loop.time() + lifetime if lifetime else NEVER
         self.release(connection)
 
     def _failed(self, failed: DialFailed) -> None:
@@ -108,7 +110,9 @@ class Pool:
     def release(self, connection: ClientConnection) -> None:
         """A connection is free: the longest waiting request gets it, else it idles."""
         config = self.cluster.config
-        if self._closing or (config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection):
+        now, expires = self._runtime.loop.time(), self._all[connection]
+        served_enough = config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection
+        if self._closing or served_enough or now >= expires:
             connection.transport.close()
             self._serve_next()
             return
@@ -117,10 +121,9 @@ class Pool:
             self._waiting.popleft().on_connection(connection)
             return
         self._idle.append(connection)
-        if config.idle_timeout:
-            connection.deadline = deadline = self._runtime.loop.time() + config.idle_timeout
-            if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
-                self._runtime.wheel.arm(connection, deadline)
+        connection.deadline = deadline = min(expires, now + config.idle_timeout if config.idle_timeout else NEVER)
+        if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
+            self._runtime.wheel.arm(connection, deadline)
 
     def _serve_next(self) -> None:
         if self._waiting:
@@ -136,7 +139,7 @@ class Pool:
         """A connection has closed."""
         self._runtime.wheel.arm(connection, NEVER)
         if connection in self._all:
-            self._all.remove(connection)
+            del self._all[connection]
             self._uncount()
         if connection in self._idle:
             self._idle.remove(connection)

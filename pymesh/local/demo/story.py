@@ -128,7 +128,7 @@ class Story:
             facts_table(
                 (_DECLARED, str(declared.status)),
                 (_UNDECLARED, str(blocked.status)),
-                ("why", f"REGISTRY_ONLY: no resource declares this host; route {line.split()[-1]} in the access log"),
+                ("why", f"{blocked.text.strip()}; route {line.split()[-1]} in the access log"),
             ),
             faults,
         )

@@ -17,13 +17,13 @@ DAY = timedelta(days=1)
 class Ca:
     """A certificate service on a free port, TLS terminated by gRPC."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, rate=None):
         self.directory = directory
         self.authority = Authority.load_or_create(directory, "cluster.local")
         self.registry = CollectorRegistry()
         self.server = grpc.aio.server()
         authenticators = [authenticate.ClientCertificate("cluster.local"), authenticate.JoinTokens.of(directory, "cluster.local")]
-        service.add_to_server(self.server, self.authority, authenticators, metrics=CaMetrics(self.registry))
+        service.add_to_server(self.server, self.authority, authenticators, metrics=CaMetrics(self.registry), rate=rate)
 
     async def start(self, *, client_certificates=False):
         chain, key = self.authority.issue_server(["localhost"], ["127.0.0.1"])

@@ -14,6 +14,7 @@ from pymesh_certs.client import CaClient, KeyPair
 from pymesh_certs.errors import AuthenticationFailed, CaRefused, CaUnavailable
 from pymesh_certs.messages import CertificateRequest, CertificateResponse
 from pymesh_certs.peer import TlsPeer
+from pymesh_certs.rate import Rate
 
 from .served import Ca
 
@@ -92,6 +93,17 @@ async def test_a_malformed_request_is_the_callers_error(ca):
     with pytest.raises(CaRefused, match="INVALID_ARGUMENT"):
         await ca.client().sign(b"no request", DAY, None)
     assert ca.count("csr_parsing_err_count") == 1
+
+
+async def test_who_asks_too_often_is_told_to_come_later(ca_dir, make_csr):
+    ca = Ca(ca_dir, Rate(burst=2, per_second=0.001))
+    await ca.start()
+    for _ in range(2):
+        await ca.client().sign(make_csr(), DAY, None)
+    with pytest.raises(CaUnavailable, match="RESOURCE_EXHAUSTED: this identity asks too often"):
+        await ca.client().sign(make_csr(), DAY, None)
+    assert (ca.count("success_cert_issuance_count"), ca.count("csr_sign_err_count")) == (2, 1)
+    await ca.server.stop(None)
 
 
 async def test_impersonation_is_refused(ca, make_csr):

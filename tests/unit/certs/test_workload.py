@@ -5,13 +5,11 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from prometheus_client import CollectorRegistry
 
 from pymesh import tasks
 from pymesh.identity import workload_id
 from pymesh_certs import keys
 from pymesh_certs.errors import CaRefused, CaUnavailable
-from pymesh_certs.metrics import export_identity
 from pymesh_certs.workload import Policy, SystemClock, WorkloadIdentity
 
 MODEL = workload_id("ml", "model")
@@ -201,15 +199,6 @@ async def test_the_key_stays_out_of_repr_and_log(authority, clock, caplog):
     (bundle,) = await story.run()
     secret = bundle.key_pem.decode().splitlines()[1]
     assert secret not in repr(bundle) + repr(story.identity) + caplog.text
-
-
-async def test_time_to_expiry_is_a_metric(authority, clock):
-    story = Story(authority, clock, steps=1, ttl=HOUR)
-    registry = CollectorRegistry()
-    export_identity(story.identity, registry)
-    await story.run()
-    assert registry.get_sample_value("istio_agent_cert_expiry_seconds", {"resource_name": "default"}) == 3600
-    assert registry.get_sample_value("istio_agent_num_outgoing_requests", {"request_type": "csr"}) == 1
 
 
 async def test_there_is_nothing_to_serve_before_the_first_certificate(authority, clock):

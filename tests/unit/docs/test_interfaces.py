@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from aiohttp import web
 from pymesh.bootstrap.environment import Settings
 from pymesh.bootstrap.proxy_config import ProxyConfig
 from pymesh.status import StatusPort
+from pymesh_certs.authority import Authority
 from pymesh_certs.metrics import CaMetrics
 from pymesh_control import options
 from pymesh_control.metrics import Metrics
@@ -24,6 +26,7 @@ from pymesh_proxy.observe.peers import UNKNOWN
 from pymesh_proxy.observe.prometheus import render
 from pymesh_proxy.runtime import Runtime
 from pymesh_proxy.testing import static_cluster
+from pymesh_proxy.tls.config import SecretValue
 
 from .pages import ALL, CONFIGURATION, README, code, first_cells, prose, rows, same, section
 
@@ -66,9 +69,9 @@ def test_the_metrics_of_the_control_plane_are_those_documented() -> None:
     same(first_cells(section(CONFIGURATION, "Metrics", "Of the control plane")), control_metrics(), "metrics of the control plane")
 
 
-async def test_the_metrics_of_a_proxy_are_those_documented() -> None:
+async def test_the_metrics_of_a_proxy_are_those_documented(tmp_path: Path) -> None:
     told = first_cells(section(CONFIGURATION, "Metrics", "Of a proxy"))
-    same(told, {name for name in proxy_metrics() if not name.startswith("envoy_")}, "metrics of a proxy")
+    same(told, {name for name in proxy_metrics(tmp_path) if not name.startswith("envoy_")}, "metrics of a proxy")
 
 
 def test_the_labels_of_istios_metrics_are_those_documented() -> None:
@@ -76,8 +79,8 @@ def test_the_labels_of_istios_metrics_are_those_documented() -> None:
     assert tuple(code(text)) == HTTP_LABELS
 
 
-async def test_no_page_names_a_metric_that_nobody_exports() -> None:
-    known = control_metrics() | proxy_metrics()
+async def test_no_page_names_a_metric_that_nobody_exports(tmp_path: Path) -> None:
+    known = control_metrics() | proxy_metrics(tmp_path)
     for page in ALL:
         named = {word for word in code(prose(page)) if _METRIC.fullmatch(word) and not _NO_METRIC.match(word)}
         assert named <= known, f"{page.name} names {sorted(named - known)}"
@@ -101,9 +104,11 @@ def control_metrics() -> set[str]:
     return {family.name for family in metrics.registry.collect()}
 
 
-def proxy_metrics() -> set[str]:
-    """What a proxy tells that has a cluster, requests, connections and a control plane."""
+def proxy_metrics(folder: Path) -> set[str]:
+    """What a proxy tells that has a certificate, a cluster, requests, connections and a control plane."""
     runtime = Runtime(asyncio.get_running_loop())
+    chain, key = Authority.load_or_create(folder, "cluster.local").issue_server(["a"], [])
+    runtime.secrets.put(SecretValue(name="default", chain=chain, key=key))
     runtime.clusters.put(static_cluster("c", ("127.0.0.1", 1)))
     runtime.http_stats("h")
     stats = IstioStats(UNKNOWN, "INBOUND")

@@ -26,7 +26,7 @@ def listener(mesh, *chains, default=None, logged=None, virtual=(), **settings):
 
 
 def tcp_chain(name, cluster="up", **match):
-    return FilterChain(name=name, terminal=TcpOptions(stat_prefix=name, clusters=((cluster, 1),)), match=ChainMatch(**match))
+    return FilterChain(name=name, terminal=TcpOptions(clusters=((cluster, 1),)), match=ChainMatch(**match))
 
 
 def http_chain(mesh, name, **match):

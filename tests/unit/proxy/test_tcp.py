@@ -9,7 +9,7 @@ from pymesh_proxy.testing import MemoryTransport, Mesh, Peer, static_cluster
 
 def connect(mesh, sessions=None, **options):
     seen = sessions if sessions is not None else []
-    settings = TcpOptions(stat_prefix="tcp", clusters=(("up", 1),), observers=(seen.append,), **options)
+    settings = TcpOptions(clusters=(("up", 1),), observers=(seen.append,), **options)
     theirs, ours = MemoryTransport.pair()
     client = Peer(theirs)
     ours.attach(TcpConnection(mesh.runtime, settings, mesh.scope, Downstream(remote_address="c:1", local_address="l:2")))

@@ -1,6 +1,7 @@
 """Two TLS layers against each other in memory, with certificates made here."""
 
 import asyncio
+import contextlib
 import datetime
 import ssl
 from typing import cast
@@ -12,8 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from pymesh_proxy.errors import ConfigError
-from pymesh_proxy.testing import MemoryLoop, MemoryTransport
-from pymesh_proxy.tls.config import CertificateSource, DownstreamTls, SecretValue, UpstreamTls, ValidationSource
+from pymesh_proxy.http.exchange import Downstream
+from pymesh_proxy.tcp.config import TcpOptions
+from pymesh_proxy.tcp.proxy import TcpConnection
+from pymesh_proxy.testing import MemoryLoop, MemoryTransport, Mesh, static_cluster
+from pymesh_proxy.tls import verify
+from pymesh_proxy.tls.config import CertificateSource, DownstreamTls, SecretValue, TlsParameters, UpstreamTls, ValidationSource
 from pymesh_proxy.tls.contexts import ClientTls, ServerTls
 from pymesh_proxy.tls.matcher import SanMatcher
 from pymesh_proxy.tls.secrets import Secrets
@@ -202,3 +207,79 @@ async def test_half_close_passes_through_tls():
     far.transport.write(b"answer after the client's end")
     await settle()
     assert near.received == b"answer after the client's end"
+
+
+@pytest.mark.parametrize(("auto", "hostname", "expected"), [(True, "pod-1", "pod-1"), (True, "", "a.test"), (False, "pod-1", "a.test")])
+async def test_the_server_name_is_the_endpoints_hostname_only_if_asked(auto, hostname, expected):
+    wheel = Wheel(cast(asyncio.AbstractEventLoop, MemoryLoop()))
+    named = []
+    server = ServerTls(DownstreamTls(certificates=(SERVER,)), Secrets(), wheel)
+    server.context().sni_callback = lambda tls, name, context: named.append(name)
+    client = ClientTls(UpstreamTls(sni="a.test", auto_host_sni=auto), Secrets(), wheel)
+    one, other = MemoryTransport.pair()
+    other.attach(server.layer(lambda layer: End(), named.append))
+    one.attach(client.layer(End(), hostname))
+    await settle()
+    assert named == [expected]
+
+
+async def test_a_tcp_session_knows_the_certificate_of_its_upstream():
+    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), tls=UpstreamTls())) as mesh:
+        sessions = []
+        _, ours = MemoryTransport.pair()
+        options = TcpOptions(clusters=(("up", 1),), observers=(sessions.append,))
+        ours.attach(TcpConnection(mesh.runtime, options, mesh.scope, Downstream(remote_address="c:1", local_address="l:2")))
+        upstream = await mesh.accepted()
+        await settle()
+        server = ServerTls(DownstreamTls(certificates=(SERVER,)), Secrets(), mesh.runtime.wheel).layer(lambda layer: End(), print)
+        upstream._transport.attach(server)
+        server.data_received(upstream.received)
+        await settle()
+        assert sessions[0].upstream_peer.principal == "spiffe://cluster.local/ns/default/sa/server"
+
+
+class Resumer(asyncio.Protocol):
+    """A client that can take up an earlier session."""
+
+    def __init__(self, context, session=None):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, session=session)
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.shake()
+
+    def data_received(self, data):
+        self.incoming.write(data)
+        self.shake()
+
+    def shake(self):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        if self.outgoing.pending:
+            self.transport.write(self.outgoing.read())
+
+
+async def test_an_expired_certificate_does_not_come_back_through_a_resumed_session(monkeypatch):
+    validation = ValidationSource(trusted_ca=ROOT.pem, sans=(PREFIX,))
+    config = DownstreamTls(certificates=(SERVER,), validation=validation, require_client_certificate=True)
+    server = ServerTls(config, Secrets(), Wheel(cast(asyncio.AbstractEventLoop, MemoryLoop())))
+    tls12 = TlsParameters(maximum="TLSv1_2")
+    client = ClientTls(UpstreamTls(certificates=(CLIENT,), parameters=tls12), Secrets(), server._wheel).context()
+    ready, failures = [], []
+
+    async def resume(session):
+        one, other = MemoryTransport.pair()
+        other.attach(server.layer(lambda layer: ready.append(layer) or End(), failures.append))
+        peer = Resumer(client, session)
+        one.attach(peer)
+        await settle()
+        return peer.tls
+
+    first = await resume(None)
+    second = await resume(first.session)
+    assert (second.session_reused, len(ready), failures) == (True, 2, [])
+    monkeypatch.setattr(verify.time, "time", lambda: (NOW + 2 * DAY).timestamp())
+    third = await resume(first.session)
+    assert third.session_reused
+    assert (len(ready), failures) == (2, ["the certificate has expired since the session began"])

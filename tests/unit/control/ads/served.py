@@ -45,8 +45,11 @@ class Presence:
     def arrived(self, node, view, identity):
         self.seen.put_nowait(("arrived", node.id, identity and str(identity)))
 
-    def left(self, node, view):
-        self.seen.put_nowait(("left", node.id))
+    def felt(self, node, view, *, well):
+        self.seen.put_nowait(("well" if well else "unwell", node.id))
+
+    def left(self, node, view, *, well):
+        self.seen.put_nowait(("left" if well else "left for good", node.id))
 
 
 class Served:

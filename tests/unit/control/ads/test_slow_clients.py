@@ -31,7 +31,7 @@ async def stuck(_response):
 def stream():
     content = world(cds={"a": "1"})
     metrics = Metrics()
-    return Stream(node(), None, delta(content), lambda: content, metrics), metrics
+    return Stream(node(), None, delta(content), lambda: content, lambda well: None, metrics), metrics
 
 
 async def test_a_client_that_takes_too_long_is_dropped_and_counted(monkeypatch):

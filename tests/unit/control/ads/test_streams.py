@@ -55,6 +55,23 @@ async def test_a_client_counts_as_present_from_its_first_request_to_the_end_of_i
         assert list(served.clients) == []
 
 
+async def test_a_client_that_is_not_well_says_so_on_its_stream_and_is_served_on():
+    async with plaintext(cds={"a": "1"}) as served, grpc.aio.insecure_channel(served.address) as channel:
+        call = stub(channel).DeltaAggregatedResources()
+        await call.write(first(ask_delta(CDS)))
+        await read(call)
+        for _ in range(2):  # saying it again changes nothing
+            await call.write(ask_delta(types.HEALTH, error="draining"))
+        served.push(cds={"a": "2"})
+        assert told([await read(call)]) == ["cds a"]
+        await call.write(ask_delta(types.HEALTH))
+        await call.write(ask_delta(types.HEALTH, error="draining"))
+        await call.done_writing()
+        async with asyncio.timeout(TIMEOUT):
+            seen = [(await served.presence.seen.get())[0] for _ in range(5)]
+        assert seen == ["arrived", "unwell", "well", "unwell", "left for good"]
+
+
 async def test_a_client_that_closes_its_side_ends_its_stream_without_an_error():
     async with plaintext(cds={"a": "1"}) as served, grpc.aio.insecure_channel(served.address) as channel:
         call = stub(channel).StreamAggregatedResources()

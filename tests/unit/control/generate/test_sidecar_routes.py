@@ -108,6 +108,7 @@ def test_undeclared_hosts_are_passed_on_or_blocked_as_the_mesh_says(mesh, view):
     blocked = mesh(REVIEWS + REGISTRY_ONLY).hosts(view(), "80")["block_all"]
     assert list(blocked.domains) == ["*"]
     assert blocked.routes[0].direct_response.status == 502
+    assert "REGISTRY_ONLY" in blocked.routes[0].direct_response.body.inline_string
 
 
 def test_a_single_services_routes_take_every_host(mesh, view):

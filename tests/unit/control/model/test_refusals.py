@@ -70,6 +70,12 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             " tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, insecureSkipVerify: true}}]}",
             "servers[0].tls.insecureSkipVerify",
         ),
+        (
+            "Gateway",
+            "{servers: [{port: {number: 1, name: s, protocol: HTTPS}, hosts: [a.com],"
+            " tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k, ecdhCurves: [P-256]}}]}",
+            "servers[0].tls.ecdhCurves",
+        ),
         ("VirtualService", "{hosts: ['*a.com'], http: [{route: [{destination: {host: a.com}}]}]}", "hosts[0]: *a.com"),
         (
             "ServiceEntry",

@@ -51,8 +51,11 @@ class Fixture:
         self.registry.arrived(node, view_of(node, identity), identity)
         return node
 
-    def leave(self, node):
-        self.registry.left(node, view_of(node, None))
+    def leave(self, node, *, well=True):
+        self.registry.left(node, view_of(node, None), well=well)
+
+    def feel(self, node, *, well):
+        self.registry.felt(node, view_of(node, None), well=well)
 
     @property
     def names(self):
@@ -157,3 +160,47 @@ def test_losing_one_workers_stream_after_a_restart_keeps_the_workload_while_anot
     after.leave(workers[0])
     after.timers.fire()
     assert after.names == ["web-1"]
+
+
+def test_a_workload_that_says_goodbye_is_removed_at_once(at):
+    node = at.arrive(INBOUND_PORTS=INBOUND)
+    at.feel(node, well=False)
+    assert (at.names, at.changes) == ([], 2)
+    at.leave(node, well=False)
+    assert (at.timers.set, at.changes) == ([], 2)
+
+
+def test_a_workload_stays_while_one_of_its_workers_is_well(at):
+    workers = [at.arrive(INBOUND_PORTS=INBOUND) for _ in range(2)]
+    at.feel(workers[0], well=False)
+    at.leave(workers[0], well=False)
+    assert (at.names, at.changes) == (["web-1"], 1)
+    at.feel(workers[1], well=False)
+    assert (at.names, at.changes) == ([], 2)
+
+
+def test_a_workload_whose_last_well_worker_is_lost_is_removed_at_once(at):
+    leaving, lost = [at.arrive(INBOUND_PORTS=INBOUND) for _ in range(2)]
+    at.feel(leaving, well=False)
+    at.leave(lost)
+    assert (at.names, at.timers.set) == ([], [])
+
+
+def test_a_workload_that_is_well_again_is_back(at):
+    node = at.arrive(INBOUND_PORTS=INBOUND)
+    at.feel(node, well=False)
+    at.feel(node, well=True)
+    assert (at.names, at.changes) == (["web-1"], 3)
+
+
+def test_a_workload_that_restarts_while_its_old_stream_still_ends_stays(at):
+    old = at.arrive(INBOUND_PORTS=INBOUND)
+    at.feel(old, well=False)
+    at.arrive(INBOUND_PORTS=INBOUND)
+    at.leave(old, well=False)
+    assert (at.names, at.changes, at.timers.set) == (["web-1"], 3, [])
+
+
+def test_what_a_proxy_that_does_not_register_feels_is_ignored(at):
+    at.feel(at.arrive(), well=False)
+    assert at.changes == 0

@@ -7,7 +7,6 @@ ISTIO = """
 cluster_name: outbound|80||a
 endpoints:
 - locality: {region: r, zone: z, sub_zone: s}
-  priority: 1
   load_balancing_weight: 3
   lb_endpoints:
   - endpoint: {address: {socket_address: {address: 10.0.0.1, port_value: 80}}, hostname: pod-1}
@@ -31,7 +30,6 @@ def test_endpoints_carry_locality_health_weight_and_metadata(parse):
         port=80,
         weight=3,
         health=Health.UNHEALTHY,
-        priority=1,
         region="r",
         zone="z",
         sub_zone="s",
@@ -40,7 +38,7 @@ def test_endpoints_carry_locality_health_weight_and_metadata(parse):
         workload="a-v1;default;a;v1;Kubernetes",
     )
     assert second == EndpointConfig(host="/run/app.sock", port=0)
-    assert (assignment.overprovisioning_factor, assignment.drop_percent) == (200, 0.05)
+    assert assignment.drop_percent == 0.05
 
 
 def test_an_assignment_may_be_empty(parse):
@@ -53,7 +51,7 @@ def test_an_assignment_may_be_empty(parse):
         ("{}", "cluster_name"),
         ("{cluster_name: a, endpoints: [{lb_endpoints: [{endpoint: {}}]}]}", "endpoints[0].lb_endpoints[0].endpoint.address"),
         ("{cluster_name: a, endpoints: [{lb_endpoints: [{endpoint_name: x}]}]}", "endpoints[0].lb_endpoints[0].endpoint_name"),
-        ("{cluster_name: a, endpoints: [{priority: 200}]}", "endpoints[0].priority"),
+        ("{cluster_name: a, endpoints: [{priority: 1}]}", "endpoints[0].priority"),
         ("{cluster_name: a, policy: {endpoint_stale_after: 5s}}", "policy.endpoint_stale_after"),
     ],
 )

@@ -3,7 +3,7 @@ import yaml
 
 from pymesh_proxy.compile.context import LogFormat
 from pymesh_proxy.compile.listeners import compile_listener
-from pymesh_proxy.http.options import ClientCert, Codec, EscapedSlashes, ServerHeader, Underscores
+from pymesh_proxy.http.options import ClientCert, EscapedSlashes, ServerHeader, Underscores
 
 URL = "type.googleapis.com/envoy.extensions."
 ROUTER = {"name": "router", "typed_config": {"@type": f"{URL}filters.http.router.v3.Router"}}
@@ -54,8 +54,8 @@ def refused(parse, ctx, problems):
 
 def test_a_minimal_manager_has_envoys_defaults(options):
     made = options()
-    assert (made.codec, made.server_name, made.server_header) == (Codec.AUTO, b"envoy", ServerHeader.OVERWRITE)
-    assert (made.idle_timeout, made.stream_idle_timeout, made.request_timeout, made.drain_timeout) == (3600.0, 300.0, 0.0, 5.0)
+    assert (made.server_name, made.server_header) == (b"envoy", ServerHeader.OVERWRITE)
+    assert (made.idle_timeout, made.stream_idle_timeout) == (3600.0, 300.0)
     assert (made.max_request_headers, made.max_headers_count, made.generate_request_id) == (60 * 1024, 100, True)
     assert (made.filters, made.observers, made.upgrades, made.suppress_envoy_headers) == ((), (), frozenset(), False)
 
@@ -73,7 +73,8 @@ def test_istios_manager_is_honoured_whole(options):
         set_current_client_cert_details={"subject": True, "uri": True, "dns": True},
         common_http_protocol_options={"idle_timeout": "5s", "headers_with_underscores_action": "DROP_HEADER", "max_headers_count": 7},
         http_protocol_options={"accept_http_10": True},
-        request_timeout="1.5s",
+        request_timeout="0s",
+        drain_timeout="5s",
         max_request_headers_kb=96,
     )
     assert (made.server_name, made.server_header, made.normalize_path) == (b"istio-envoy", ServerHeader.PASS_THROUGH, True)
@@ -81,7 +82,7 @@ def test_istios_manager_is_honoured_whole(options):
     assert made.forward_client_cert is ClientCert.APPEND_FORWARD
     assert (made.client_cert_subject, made.client_cert_uri, made.client_cert_dns, made.client_cert_cert) == (True, True, True, False)
     assert (made.idle_timeout, made.underscores, made.max_headers_count) == (5.0, Underscores.DROP_HEADER, 7)
-    assert (made.accept_http_10, made.request_timeout, made.max_request_headers) == (True, 1.5, 96 * 1024)
+    assert (made.accept_http_10, made.max_request_headers) == (True, 96 * 1024)
 
 
 def test_istios_filters_become_a_filter_and_an_observer(options, process):
@@ -140,6 +141,10 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
             {"http_filters": [typed_struct("istio.stats", "stats.PluginConfig", {"metrics": []}), ROUTER]},
             "http_filters[0].typed_config.value",
         ),
+        ({"request_timeout": "1.5s"}, "request_timeout"),
+        ({"drain_timeout": "6s"}, "drain_timeout"),
+        ({"common_http_protocol_options": {"max_stream_duration": "9s"}}, "common_http_protocol_options.max_stream_duration"),
+        ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),
         ({"local_reply_config": {}}, "local_reply_config"),
         ({"proxy_100_continue": True}, "proxy_100_continue"),

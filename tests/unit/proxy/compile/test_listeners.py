@@ -21,12 +21,12 @@ def test_a_listener_has_envoys_defaults(parse, ctx):
     made = compile_listener(parse("listener", listener()), ctx)
     assert (made.name, made.address, made.direction, made.bind_to_port) == ("l", "0.0.0.0:15006", "", True)
     assert (made.filters_timeout, made.continue_on_timeout, made.reuse_port, made.buffer_limit) == (15.0, False, True, 1024 * 1024)
-    assert (made.original_dst, made.tls_inspector, made.http_inspector, made.proxy_protocol) == (False, False, False, False)
-    assert made.chains[0].terminal == TcpOptions(stat_prefix="t", clusters=(("up", 1),))
+    assert (made.original_dst, made.tls_inspector, made.http_inspector) == (False, False, False)
+    assert made.chains[0].terminal == TcpOptions(clusters=(("up", 1),))
 
 
 def test_an_istio_inbound_listener_is_read(parse, ctx, process):
-    filters = ", ".join(listener_filter(name) for name in ("original_dst", "tls_inspector", "http_inspector", "proxy_protocol"))
+    filters = ", ".join(listener_filter(name) for name in ("original_dst", "tls_inspector", "http_inspector"))
     extra = f"""
 traffic_direction: INBOUND
 use_original_dst: true
@@ -39,7 +39,7 @@ default_filter_chain: {{name: rest, filters: [{TCP}]}}
     chains = f"[{{name: mtls, filter_chain_match: {{destination_port: 80, transport_protocol: tls}}, filters: [{STATS}, {TCP}]}}]"
     made = compile_listener(parse("listener", listener(chains, extra)), ctx)
     assert (made.direction, made.use_original_dst, made.bind_to_port) == ("INBOUND", True, False)
-    assert (made.original_dst, made.tls_inspector, made.http_inspector, made.proxy_protocol) == (True, True, True, True)
+    assert (made.original_dst, made.tls_inspector, made.http_inspector) == (True, True, True)
     assert (made.filters_timeout, made.continue_on_timeout) == (0.0, True)
     assert made.default_chain.name == "rest"
     assert process.stats == ["INBOUND"]
@@ -59,7 +59,7 @@ def test_a_tcp_proxy_is_read_whole(parse, ctx):
           max_downstream_connection_duration: 7s
     """
     options = compile_listener(parse("listener", listener(f"\n{chain}")), ctx).chains[0].terminal
-    assert options == TcpOptions(stat_prefix="t", clusters=(("a", 1), ("b", 3)), idle_timeout=0.0, max_connect_attempts=3, max_duration=7.0)
+    assert options == TcpOptions(clusters=(("a", 1), ("b", 3)), idle_timeout=0.0, max_connect_attempts=3, max_duration=7.0)
 
 
 def test_the_log_of_refused_connections_is_kept(parse, ctx, process):
@@ -111,10 +111,7 @@ def test_a_listener_names_what_it_waits_for(parse, ctx, process):
         (listener(extra="socket_options: [{level: 1, name: 2, int_value: 3}]"), "socket_options"),
         (listener(extra="connection_balance_config: {exact_balance: {}}"), "connection_balance_config"),
         (listener(extra="listener_filters: [{name: x}]"), "listener_filters[0].typed_config"),
-        (
-            listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', ', allow_requests_without_proxy_protocol: true')}]"),
-            "listener_filters[0].typed_config.allow_requests_without_proxy_protocol",
-        ),
+        (listener(extra=f"listener_filters: [{listener_filter('proxy_protocol')}]"), "listener_filters[0].typed_config"),
         (
             listener(extra=f"listener_filters: [{listener_filter('tls_inspector')[:-1]}, filter_disabled: {{any_match: true}}}}]"),
             "listener_filters[0].filter_disabled",

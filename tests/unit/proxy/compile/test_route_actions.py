@@ -42,7 +42,7 @@ def exchange_of(request):
 def test_a_plain_route_has_envoys_defaults(route):
     action = route("{match: {prefix: /}, route: {cluster: up}}").action
     assert (action.choose(7).cluster, action.timeout, action.idle_timeout, action.retry, action.rewrite) == ("up", 15.0, None, None, None)
-    assert (action.upgrades, action.cluster_missing_status, action.max_stream_duration) == (None, 503, None)
+    assert (action.upgrades, action.cluster_missing_status) == (None, 503)
 
 
 def test_weights_are_walked_in_order(route):
@@ -66,12 +66,12 @@ def test_timeouts_and_upgrades_are_read(route):
       cluster: up
       timeout: 0s
       idle_timeout: 2.5s
-      max_stream_duration: {max_stream_duration: 9s, grpc_timeout_header_max: 0s}
+      max_stream_duration: {max_stream_duration: 0s, grpc_timeout_header_max: 0s}
       cluster_not_found_response_code: NOT_FOUND
       upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: other, enabled: false}]
     """
     action = route(text).action
-    assert (action.timeout, action.idle_timeout, action.max_stream_duration, action.cluster_missing_status) == (0.0, 2.5, 9.0, 404)
+    assert (action.timeout, action.idle_timeout, action.cluster_missing_status) == (0.0, 2.5, 404)
     assert action.upgrades == {b"websocket"}
 
 
@@ -206,6 +206,10 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ("{match: {prefix: /}, route: {cluster: up, hedge_policy: {hedge_on_per_try_timeout: true}}}", "route.hedge_policy"),
         ("{match: {prefix: /}, route: {cluster: up, priority: HIGH}}", "route.priority"),
         ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
+        (
+            "{match: {prefix: /}, route: {cluster: up, max_stream_duration: {max_stream_duration: 9s}}}",
+            "route.max_stream_duration.max_stream_duration",
+        ),
         ("{match: {connect_matcher: {}}, route: {cluster: up}}", "match.connect_matcher"),
         ("{match: {prefix: /, tls_context: {presented: true}}, route: {cluster: up}}", "match.tls_context"),
         ("{match: {path_separated_prefix: /a/}, route: {cluster: up}}", "match.path_separated_prefix"),

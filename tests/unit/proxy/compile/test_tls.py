@@ -113,12 +113,17 @@ def test_pins_are_read_in_one_spelling(upstream):
     assert validation.hashes == ("ab" * 32,)
 
 
-def test_the_server_name_can_be_the_requests_host(parse):
+def test_the_server_name_can_be_the_endpoints_hostname(upstream):
+    assert upstream({}, auto_host_sni=True).auto_host_sni is True
+
+
+def test_the_server_name_cannot_be_the_requests_host(parse, problems):
     options = {"@type": f"{URL}upstreams.http.v3.HttpProtocolOptions", "upstream_http_protocol_options": {"auto_sni": True}}
     options["explicit_http_config"] = {"http_protocol_options": {}}
     message = yaml.safe_load(cluster(common_tls_context={}))
     message["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
-    assert compile_cluster(parse("cluster", yaml.safe_dump(message))).tls.auto_sni is True
+    (field,) = problems(compile_cluster, parse("cluster", yaml.safe_dump(message)))
+    assert field.endswith("upstream_http_protocol_options.auto_sni")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +131,7 @@ def test_the_server_name_can_be_the_requests_host(parse):
     [
         ({"tls_params": {"tls_minimum_protocol_version": "TLSv1_0"}}, "tls_params.tls_minimum_protocol_version"),
         ({"tls_params": {"tls_minimum_protocol_version": "TLSv1_3"}}, "tls_params.tls_minimum_protocol_version"),
+        ({"tls_params": {"ecdh_curves": ["X25519"]}}, "tls_params.ecdh_curves"),
         ({"tls_params": {"signature_algorithms": ["x"]}}, "tls_params.signature_algorithms"),
         ({"tls_certificates": [{"certificate_chain": {"inline_string": "x"}}]}, "tls_certificates[0].private_key"),
         ({"tls_certificates": [{**PAIR, "password": {"inline_string": "x"}}]}, "tls_certificates[0].password"),

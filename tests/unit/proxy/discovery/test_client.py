@@ -240,3 +240,23 @@ async def test_secrets_of_a_service_come_on_a_stream_of_their_own(tmp_path: Path
             assert world.runtime.take() == ["secret default", "cluster c"]
         finally:
             streams.close()
+
+
+@pytest.mark.parametrize("variant", Variant)
+async def test_goodbye_is_on_its_way_when_it_returns_and_is_repeated_on_a_new_stream(tmp_path: Path, variant: Variant) -> None:
+    async with running(tmp_path, variant) as bench:
+        stream = await bench.server.accept()
+        assert await bench.hear(stream, 1) == ["cds"]
+        await bench.client.say_unwell("draining")
+        told = await stream.heard()
+        assert (told.type_url, told.error_detail.message) == (types.HEALTH, "draining")
+        stream.cut()
+        stream = await bench.server.accept()
+        told = await stream.heard()
+        assert (told.type_url, told.node) == (types.HEALTH, NODE)
+
+
+async def test_goodbye_without_a_stream_waits_for_nobody(tmp_path: Path) -> None:
+    client = Bench(Server(tmp_path), await World().start(), Variant.DELTA).client
+    async with asyncio.timeout(0.5):
+        await client.say_unwell("draining")

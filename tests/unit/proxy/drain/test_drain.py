@@ -48,6 +48,25 @@ async def test_connections_are_waited_for() -> None:
     assert await drain(life, listeners, seconds=5, pause=listeners.one_ends)
 
 
+async def test_goodbye_is_said_first_and_while_connections_are_accepted() -> None:
+    life, listeners = live(), Listeners(0)
+
+    async def announce() -> None:
+        listeners.calls.append(f"goodbye {life.phase.name}")
+
+    assert await drain(life, listeners, seconds=5, announce=announce, pause=never)
+    assert listeners.calls == ["drain", "goodbye DRAINING", "stop accepting None"]
+
+
+async def test_goodbye_that_nobody_hears_ends_with_the_drain_time() -> None:
+    async def announce() -> None:
+        await asyncio.Event().wait()
+
+    life = live()
+    assert await drain(life, Listeners(0), seconds=0, announce=announce, pause=never)
+    assert life.phase is Phase.STOPPED
+
+
 async def test_drain_time_ends_the_wait() -> None:
     life, listeners = live(), Listeners(1)
     assert not await drain(life, listeners, seconds=0, pause=never)

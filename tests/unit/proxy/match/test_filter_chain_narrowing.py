@@ -10,7 +10,7 @@ from pymesh_proxy.listener.config import ChainMatch, FilterChain
 from pymesh_proxy.listener.match import Ambiguous, Traits, build
 from pymesh_proxy.tcp.config import TcpOptions
 
-TCP = TcpOptions(stat_prefix="t", clusters=(("up", 1),))
+TCP = TcpOptions(clusters=(("up", 1),))
 
 
 def chain(name, **criteria):

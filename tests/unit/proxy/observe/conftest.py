@@ -62,7 +62,7 @@ def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = 
 
 def listener(name: str, host: str = "127.0.0.1", port: int = 8080, *, stats: HttpStats | None = None, **config: Any) -> Any:
     """A run-time listener with one HTTP filter chain."""
-    http = HttpOptions(stat_prefix="p", route=RouteSlot(f"{name}-routes"), stats=stats or HttpStats(prefix="p"))
+    http = HttpOptions(route=RouteSlot(f"{name}-routes"), stats=stats or HttpStats(prefix="p"))
     chain = FilterChain(name="c", terminal=http)
     made = ListenerConfig(name=name, host=host, port=port, **{"chains": (chain,), "matcher": NoChain()} | config)
     return Thing(config=made, scope=Scope(name, made.direction, 0), bound=None)

@@ -167,6 +167,19 @@ def test_a_client_has_a_principal_where_it_shows_its_certificate(make: Any) -> N
     assert [series.labels[place] for series in stats.requests] == ["spiffe://cluster.local/ns/prod/sa/me", "unknown"]
 
 
+def test_a_client_reports_the_principal_that_the_server_showed(make: Any) -> None:
+    stats = IstioStats(ME, "OUTBOUND")
+    endpoint, server = make.endpoint(), PeerCertificate(uri_sans=("spiffe://cluster.local/ns/prod/sa/shop",))
+    stats.http(make.exchange(endpoint=endpoint))
+    stats.http(make.exchange(endpoint=endpoint, upstream_peer=server))
+    place = HTTP_LABELS.index("destination_principal")
+    assert [series.labels[place] for series in stats.requests] == ["unknown", "spiffe://cluster.local/ns/prod/sa/shop"]
+    session = make.session(endpoint=endpoint, upstream_peer=server, phase=Phase.CLOSED)
+    stats.tcp(session)
+    (series,) = stats.connections
+    assert series.labels[TCP_LABELS.index("destination_principal")] == "spiffe://cluster.local/ns/prod/sa/shop"
+
+
 def test_a_tcp_connection_is_counted_when_its_server_is_known_while_it_lives_and_when_it_ends(make: Any) -> None:
     stats = IstioStats(ME, "OUTBOUND")
     session = make.session(ended=0.0)

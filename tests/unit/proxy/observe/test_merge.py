@@ -72,3 +72,9 @@ def test_a_proxy_is_what_its_worst_worker_is() -> None:
         for state, up in (("LIVE", "9s"), ("DRAINING", "10s"))
     ]
     assert json.loads(merge.server_info(answers)) == {"state": "DRAINING", "uptime_current_epoch": "10s", "uptime_all_epochs": "10s"}
+
+
+def test_of_the_workers_certificates_the_one_that_expires_first_counts() -> None:
+    name = "istio_agent_cert_expiry_seconds"
+    texts = [f'# TYPE {name} gauge\n{name}{{resource_name="default"}} {left}\n'.encode() for left in (9, 7)]
+    assert merge.prometheus(texts).endswith(b'{resource_name="default"} 7\n')

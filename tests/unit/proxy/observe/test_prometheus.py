@@ -1,17 +1,21 @@
 """Prometheus' text format, read back by prometheus-client's own parser."""
 
 import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from pymesh_certs.authority import Authority
 from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.observe.istio import IstioStats
 from pymesh_proxy.observe.peers import Peer
 from pymesh_proxy.observe.prometheus import render
 from pymesh_proxy.observe.stats import Selection
 from pymesh_proxy.tcp.session import Phase
+from pymesh_proxy.tls.config import SecretValue
 from pymesh_proxy.upstream.config import Health
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -137,3 +141,16 @@ def test_an_overflow_of_label_combinations_is_told(make: Any) -> None:
         stats.http(make.exchange(status=status))
     found = {labels["kind"]: value for labels, value in named(render(make.runtime(), [stats]), "pymesh_istio_series_overflow_total")}
     assert found == {"http": 1, "tcp": 0}
+
+
+@pytest.mark.parametrize(("later", "left"), [(timedelta(0), 3600), (timedelta(hours=2), -3600)])
+def test_a_certificate_from_sds_tells_how_long_it_is_valid(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: timedelta, left: int
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    chain, key = Authority.load_or_create(tmp_path, "cluster.local").issue_server(["a"], [], ttl=timedelta(hours=1))
+    secrets = [SecretValue(name="default", chain=chain, key=key), SecretValue(name="ROOTCA", trusted_ca=chain)]
+    monkeypatch.setattr(time, "time", lambda: (now + later).timestamp())
+    ((labels, value),) = named(render(make.runtime(secrets=secrets)), "istio_agent_cert_expiry_seconds")
+    assert labels == {"resource_name": "default"}
+    assert value == pytest.approx(left, abs=2)
