@@ -226,6 +226,8 @@ class Attempts(UpstreamStream):
             return
         self._retries += 1
         exchange.attempt += 1
+        exchange.upstream_peer = None
+        exchange.upstream_local_address = ""
         self.before_retry()
         cluster.upstream_rq_retry += 1
         cluster.breaker.retries += 1

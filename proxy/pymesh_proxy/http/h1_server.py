@@ -163,6 +163,7 @@ class ServerConnection(Answering):
         router, self._router = self._router, None
         if router is not None:
             self.options.stats.downstream_rq_active -= 1
+            self.options.stats.downstream_rq_rx_reset += 1
             router.client_left()
 
     def _leave(self) -> None:
