@@ -34,9 +34,9 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_endpoint", "_expires", "_forward", "_held", "_retries",
-        "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange", "options",
-        "phase", "upgrade",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward", "_held",
+        "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange",
+        "options", "phase", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,8 @@ class Attempts(UpstreamStream):
         self._endpoint: Endpoint | None = None
         self._forward: Forward | None = None
         self._target_edit: Edit | None = None
+        self._edits_answer = False
+        """Whether the route or its target changes the answer's head."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
         self._wire_head = b""

@@ -12,6 +12,7 @@ import httptools
 
 from ..errors import Cause
 from ..tls.layer import TlsLayer
+from ..wheel import NEVER
 from .forwarding import read_response
 from .headers import Fields, ResponseHead
 from .stream import Framing
@@ -50,7 +51,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_parser", "_repeated", "_repeated_for", "_repeats",
-        "_switch", "attempts", "deadline", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
+        "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -62,7 +63,9 @@ class ClientConnection(asyncio.Protocol):
         self.requests = 0
         """How many requests it has been given."""
         self.stage = _IDLE
-        self.deadline = self.wake = float("inf")
+        self.deadline = self.wake = NEVER
+        self.expires = NEVER
+        """Loop time at which the connection has lived long enough (max_connection_duration)."""
         self._parser = httptools.HttpResponseParser(self)
         self._fields: Fields = []
         self._head_bytes = 0

@@ -139,6 +139,8 @@ class HttpOptions:
     """The router filter's switch: no x-envoy-* headers of its own."""
     rewrites_target: bool = field(init=False)
     """Whether any option changes a request's host or path before it is routed."""
+    decorates: bool = field(init=False)
+    """Whether every answer passes through filters, or gets the request's id."""
     limits_connection: bool = field(init=False)
     """Whether a connection ends after a number of requests or a time."""
     response_drop: frozenset[bytes] = field(init=False)
@@ -148,6 +150,7 @@ class HttpOptions:
         host = self.strip_matching_host_port or self.strip_any_host_port or self.strip_trailing_host_dot
         path = self.normalize_path or self.merge_slashes or self.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED
         object.__setattr__(self, "rewrites_target", host or path)
+        object.__setattr__(self, "decorates", bool(self.filters) or self.always_set_request_id_in_response)
         object.__setattr__(self, "limits_connection", bool(self.max_requests_per_connection or self.max_connection_duration))
         ours = {b"x-envoy-upstream-service-time"} | ({b"server"} if self.server_header is ServerHeader.OVERWRITE else set())
         object.__setattr__(self, "response_drop", HOP_BY_HOP | ours)

@@ -106,6 +106,9 @@ class Router(Attempts):
             self.reply(LocalReply(status=503, body=b"drop overload", flags="DO", details="drop_overload"))
             return
         self._target_edit = target.edit_response
+        self._edits_answer = (
+            target.edit_response is not None or route.edit_response is not None or forward.attempt_count_in_response
+        )
         self._prepare(route, forward, target.edit_request)
         breaker = cluster.breaker
         if breaker.requests >= breaker.limits.max_requests:
@@ -194,7 +197,8 @@ class Router(Attempts):
         exchange.details = "via_upstream"
         exchange.status = status
         forwarding.prepare_response(options, response, self._runtime.date, b"%d" % ((now - self._sent_at) * 1000))
-        self._finish_head(response)
+        if options.decorates or self._edits_answer:
+            self._finish_head(response)
         self._downstream.send_head(response, framing)
 
     def _count(self, status: int) -> None:

@@ -31,8 +31,7 @@ class Pool:
         self.endpoint = endpoint
         self._idle: list[ClientConnection] = []
         self._waiting: deque[Attempts] = deque()
-        self._all: dict[ClientConnection, float] = {}
-        """Every open connection, and the loop time at which max_connection_duration is over for it."""
+        self._all: set[ClientConnection] = set()
         self._connecting = 0
         self._closing = False
 
@@ -82,7 +81,8 @@ class Pool:
             self._uncount()
             return
         lifetime = self.cluster.config.max_connection_duration
-        self._all[connection] = self._runtime.loop.time() + lifetime if lifetime else NEVER
+        self._all.add(connection)
+        connection.expires = self._runtime.loop.time() + lifetime if lifetime else NEVER
         self.release(connection)
 
     def _failed(self, failed: DialFailed) -> None:
@@ -110,9 +110,9 @@ class Pool:
     def release(self, connection: ClientConnection) -> None:
         """A connection is free: the longest waiting request gets it, else it idles."""
         config = self.cluster.config
-        now, expires = self._runtime.loop.time(), self._all[connection]
+        now = self._runtime.loop.time()
         served_enough = config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection
-        if self._closing or served_enough or now >= expires:
+        if self._closing or served_enough or now >= connection.expires:
             connection.transport.close()
             self._serve_next()
             return
@@ -121,7 +121,10 @@ class Pool:
             self._waiting.popleft().on_connection(connection)
             return
         self._idle.append(connection)
-        connection.deadline = deadline = min(expires, now + config.idle_timeout if config.idle_timeout else NEVER)
+        deadline = now + config.idle_timeout if config.idle_timeout else NEVER
+        if connection.expires < deadline:
+            deadline = connection.expires
+        connection.deadline = deadline
         if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
             self._runtime.wheel.arm(connection, deadline)
 
@@ -139,7 +142,7 @@ class Pool:
         """A connection has closed."""
         self._runtime.wheel.arm(connection, NEVER)
         if connection in self._all:
-            del self._all[connection]
+            self._all.remove(connection)
             self._uncount()
         if connection in self._idle:
             self._idle.remove(connection)
