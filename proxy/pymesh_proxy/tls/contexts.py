@@ -5,6 +5,7 @@ Connections that exist keep the context they began with: rotation touches new ha
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 
@@ -74,19 +75,18 @@ _PARTIAL_CHAIN = getattr(ssl.VerifyFlags, "VERIFY_X509_PARTIAL_CHAIN", ssl.Verif
 """An intermediate may be the anchor (Envoy sets X509_V_FLAG_PARTIAL_CHAIN)."""
 
 
-class ServerTls:
-    """The server's side of one filter chain."""
+class _Side(ABC):
+    """One side's context: built when first asked for, and again when a secret has changed since."""
 
-    __slots__ = ("_config", "_context", "_sans", "_secrets", "_version", "_wheel", "local_uri_san")
+    __slots__ = ("_context", "_sans", "_secrets", "_version", "_wheel")
 
-    def __init__(self, config: DownstreamTls, secrets: Secrets, wheel: Wheel) -> None:
-        self._config = config
+    def __init__(self, secrets: Secrets, wheel: Wheel) -> None:
         self._secrets = secrets
         self._wheel = wheel
         self._context: ssl.SSLContext | None = None
         self._sans: tuple[SanMatcher, ...] = ()
+        """The names that a peer may have, from settings and secret."""
         self._version = -1
-        self.local_uri_san = ""
 
     def context(self) -> ssl.SSLContext:
         """The context for a new connection; raises SecretsMissing."""
@@ -94,6 +94,21 @@ class ServerTls:
             self._context = self._build()
             self._version = self._secrets.version
         return self._context
+
+    @abstractmethod
+    def _build(self) -> ssl.SSLContext:
+        """A context from the settings and today's secrets; raises SecretsMissing."""
+
+
+class ServerTls(_Side):
+    """The server's side of one filter chain."""
+
+    __slots__ = ("_config", "local_uri_san")
+
+    def __init__(self, config: DownstreamTls, secrets: Secrets, wheel: Wheel) -> None:
+        super().__init__(secrets, wheel)
+        self._config = config
+        self.local_uri_san = ""
 
     def _build(self) -> ssl.SSLContext:
         config = self._config
@@ -134,25 +149,14 @@ class ClientLayer(TlsLayer):
         await self._established
 
 
-class ClientTls:
+class ClientTls(_Side):
     """The client's side of one cluster (or of one of its transport socket matches)."""
 
-    __slots__ = ("_context", "_sans", "_secrets", "_version", "_wheel", "config")
+    __slots__ = ("config",)
 
     def __init__(self, config: UpstreamTls, secrets: Secrets, wheel: Wheel) -> None:
+        super().__init__(secrets, wheel)
         self.config = config
-        self._secrets = secrets
-        self._wheel = wheel
-        self._context: ssl.SSLContext | None = None
-        self._sans: tuple[SanMatcher, ...] = ()
-        self._version = -1
-
-    def context(self) -> ssl.SSLContext:
-        """The context for a new connection; raises SecretsMissing."""
-        if self._context is None or self._version != self._secrets.version:
-            self._context = self._build()
-            self._version = self._secrets.version
-        return self._context
 
     def _build(self) -> ssl.SSLContext:
         config = self.config
