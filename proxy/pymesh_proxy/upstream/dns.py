@@ -5,25 +5,29 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-
-import dns.asyncresolver
-import dns.exception
+from typing import TYPE_CHECKING
 
 from pymesh.address import is_ip
 
 from .cluster import Cluster
 from .config import Assignment, Discovery, EndpointConfig
 
+if TYPE_CHECKING:
+    import dns.asyncresolver
+
 _log = logging.getLogger("pymesh.proxy.dns")
 
 _FAMILY = {"V4_ONLY": socket.AF_INET, "V6_ONLY": socket.AF_INET6}
 
 
-async def time_to_live(name: str, kind: str, resolver: dns.asyncresolver.Resolver | None = None) -> float:
+async def time_to_live(name: str, kind: str, resolver: "dns.asyncresolver.Resolver | None" = None) -> float:
     """Seconds for which DNS lets the `A` or `AAAA` records of a name be used; 0 when it does not say, as for names of a hosts file.
 
     The addresses themselves come from the system (getaddrinfo), which knows more than DNS but tells no time.
     """
+    import dns.asyncresolver  # here, because it takes seven MiB that a proxy without such clusters has no use for
+    import dns.exception
+
     try:
         answer = await (resolver or dns.asyncresolver.Resolver()).resolve(name, kind, search=True)
     except (dns.exception.DNSException, OSError):
