@@ -74,3 +74,40 @@ async def test_a_bell_may_arm_itself_again_while_ringing():
     for _ in range(5):
         loop.advance(1.02)
     assert len(bell.rung) == 5
+
+
+async def test_what_has_ended_is_let_go_at_once():
+    loop, turning = wheel()
+    for _ in range(1000):
+        bell = Bell()
+        turning.arm(bell, loop.now + 3600)
+        turning.arm(bell, loop.now + 15)
+        turning.arm(bell, NEVER)
+    assert len(turning) == 0
+
+
+async def test_a_bell_that_another_disarms_in_the_same_turn_stays_silent():
+    loop, turning = wheel()
+    second = Bell()
+
+    class Disarming(Bell):
+        def on_deadline(self, now):
+            turning.arm(second, NEVER)
+
+    turning.arm(Disarming(), loop.now + 1)
+    turning.arm(second, loop.now + 1)
+    loop.advance(2)
+    assert second.rung == []
+
+
+async def test_far_deadlines_share_buckets_and_ring_within_a_second():
+    loop, turning = wheel()
+    bells = [Bell() for _ in range(100)]
+    for bell in bells:
+        loop.advance(0.01)
+        turning.arm(bell, loop.now + 3600)
+    assert len(turning._buckets) <= 3
+    loop.advance(3599)
+    assert not any(bell.rung for bell in bells)
+    loop.advance(2)
+    assert all(len(bell.rung) == 1 for bell in bells)
