@@ -383,3 +383,19 @@ async def test_a_slow_upstream_stops_the_client():
         upstream.start_reading()
         await mesh.settle()
         assert not client.paused
+
+
+async def test_connections_that_have_ended_leave_nothing_behind():
+    async with Mesh() as mesh:
+        upstream = None
+        for _ in range(50):
+            client = mesh.connect()
+            client.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+            upstream = upstream or await mesh.accepted()
+            await mesh.settle()
+            upstream.send(OK)
+            await mesh.settle()
+            client.close()
+            await mesh.settle()
+        assert len(mesh.scope) == 0
+        assert len(mesh.runtime.wheel) == 1, "only the idle connection to the upstream waits for its end"
