@@ -53,11 +53,6 @@ class Life:
     def ready(self) -> bool:
         return self.phase is Phase.LIVE
 
-    @property
-    def waiting_for(self) -> frozenset[str]:
-        """The latches still held, for people who ask why the proxy is not ready."""
-        return frozenset(self._latches)
-
     def release(self, latch: str) -> None:
         """One condition of readiness is met; releasing it again changes nothing."""
         self._latches.discard(latch)

@@ -17,7 +17,7 @@ import pymesh
 if TYPE_CHECKING:
     from .launch import Launch
 
-USAGE, UNUSABLE = 2, 64
+UNUSABLE = 64
 
 LEVELS = {
     "trace": logging.DEBUG,
@@ -32,7 +32,7 @@ LEVELS = {
 
 _REFUSED = {
     "--allow-unknown-static-fields": "an unknown field is always an error here",
-    "--base-id": "there is no hot restart; start a second proxy beside the first (SO_REUSEPORT)",
+    "--base-id": "there is no hot restart",
     "--component-log-level": "use --log-level",
     "--cpuset-threads": "use --concurrency",
     "--disable-extensions": "extensions are not pluggable",

@@ -165,7 +165,7 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
 
 
 def _rsa_bits(reader: _Reader) -> int | None:
-    """Istio's defaults turned round: EC P-256 unless RSA is asked for, which costs a handshake ten times as much."""
+    """Istio's defaults turned round: EC P-256 unless RSA is asked for, whose signatures make handshakes dearer."""
     wants_ec = reader.only("ECC_SIGNATURE_ALGORITHM", "ECDSA")
     reader.only("ECC_CURVE", "P256")
     wants_rsa = bool(reader.text("WORKLOAD_RSA_KEY_SIZE", ""))

@@ -44,7 +44,7 @@ class Exchange:
     __slots__ = (
         "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "protocol",
         "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started",
-        "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status", "termination_details",
+        "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "upstream_failure", "upstream_local_address", "upstream_peer",
     )  # fmt: skip
 
@@ -76,7 +76,6 @@ class Exchange:
         """Response flags, comma-joined (`UH`, `URX,UF`); empty means none."""
         self.details = ""
         """Envoy's response code details, `via_upstream` for a proxied answer."""
-        self.termination_details = ""
         self.request_bytes = 0
         self.response_bytes = 0
         self.request_wire_bytes = 0

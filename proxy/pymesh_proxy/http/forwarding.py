@@ -138,7 +138,7 @@ def _append(head: Headers, name: bytes, value: bytes) -> None:
 
 
 class _RequestIds:
-    """Random version-4 UUIDs as text. The digits come in batches, which costs a third of making each on its own.
+    """Random version-4 UUIDs as text. The digits come in batches: one system call serves many.
 
     The 15th character `4` also tells Envoys down the line that no trace was decided.
     """

@@ -74,7 +74,7 @@ class ClientConnection(asyncio.Protocol):
         """The content length of the answer under way, if it has one."""
         self._last_head = b""
         """The bytes of the last answer's head, when all of that answer came in one read. Servers repeat themselves within a second
-        (the Date) and beyond; reading the same head again costs a fifth of the exchange, and one comparison finds out."""
+        (the Date) and beyond; parsing is a large part of an exchange, and one comparison finds out."""
         self._repeats = False
         """Whether the answer being parsed begins with `_last_head`."""
         self._repeated: ResponseHead | None = None

@@ -39,7 +39,7 @@ _BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade"
 
 _REPEATED_LIMIT = 4096
 """Bytes of a read that are compared with the next one. Clients on a kept-alive connection repeat themselves (probes, scrapes,
-polls), and reading the same bytes again costs a sixth of the exchange; one comparison finds out."""
+polls), and parsing is a large part of an exchange; one comparison finds out."""
 
 # Enum members as globals: the hot path compares with them several times a request.
 _HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED

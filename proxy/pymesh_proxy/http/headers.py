@@ -43,7 +43,7 @@ class Headers:
     def remove(self, name: bytes) -> None:
         """Drop every line of `name`; nothing happens when there is none."""
         if self.index.pop(name, None) is not None:
-            size = len(name)  # compared first: most names differ in it, and folding each would cost three times as much
+            size = len(name)  # compared first: most names differ in it, which spares folding each
             self.fields = [field for field in self.fields if len(field[0]) != size or field[0].lower() != name]
 
 

@@ -14,7 +14,7 @@ def escape(raw: bytes | str) -> str:
 
 
 KNOWN: dict[bytes | str, str] = {}
-"""What `remember` has escaped: methods, hosts and user agents come again and again, and a look-up costs a fifth of escaping."""
+"""What `remember` has escaped: methods, hosts and user agents come again and again, and a look-up is cheaper than escaping."""
 
 _KNOWN_LIMIT = 4096
 

@@ -103,7 +103,7 @@ def _truncated(operator: Operator, limit: int) -> Operator:
 
 
 def _text(parts: list[Part], missing: str) -> Callable[[Any], str]:
-    """One function with one `%`-interpolation in it: a call per operator would cost twice as much as the rest of the line."""
+    """One function with one `%`-interpolation in it: that spares a call per operator."""
     template = "".join(part.replace("%", "%%") if isinstance(part, str) else "%s" for part in parts)
     names: dict[str, Any] = {"escape": escape, "remember": remember, "known": KNOWN.get, "missing": missing}
     pieces = [_piece(number, part, names) for number, part in enumerate(part for part in parts if isinstance(part, Operator))]

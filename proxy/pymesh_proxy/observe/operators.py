@@ -267,8 +267,8 @@ def constant(value: str) -> Make:
 
 
 def absent(name: str, argument: str | None) -> Operator:
-    """A request's fact asked of a TCP connection, which has none: Envoy prints `-` too, so that one format serves both."""
-    return Operator(Kind.TEXT, lambda session: None)
+    """What a subject never has, as a TCP connection a request's facts: Envoy prints `-` too, so that one format serves both."""
+    return Operator(Kind.TEXT, lambda subject: None)
 
 
 _SHARED: dict[str, Make] = {
@@ -316,7 +316,7 @@ HTTP: dict[str, Make] = {
     "PROTOCOL": fact(Kind.TEXT, "protocol"),
     "RESPONSE_CODE": fact(Kind.NUMBER, "status"),
     "RESPONSE_CODE_DETAILS": fact(Kind.WIRE, "details"),
-    "CONNECTION_TERMINATION_DETAILS": fact(Kind.WIRE, "termination_details"),
+    "CONNECTION_TERMINATION_DETAILS": absent,  # Envoy's filters that set it (network RBAC and the like) have no twin here
     "BYTES_RECEIVED": fact(Kind.NUMBER, "request_bytes"),
     "BYTES_SENT": fact(Kind.NUMBER, "response_bytes"),
     "DOWNSTREAM_WIRE_BYTES_RECEIVED": fact(Kind.NUMBER, "request_wire_bytes"),

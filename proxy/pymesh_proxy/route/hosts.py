@@ -6,10 +6,6 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Duplicate(ValueError):
-    """Two virtual hosts claim the same domain."""
-
-
 class HostMap(Generic[T]):
     """What each domain leads to."""
 

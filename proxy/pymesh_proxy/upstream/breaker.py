@@ -21,9 +21,6 @@ class Breaker:
     def __repr__(self) -> str:
         return f"<Breaker connections={self.connections} pending={self.pending} requests={self.requests} retries={self.retries}>"
 
-    def admits_request(self) -> bool:
-        return self.requests < self.limits.max_requests
-
     def admits_pending(self) -> bool:
         return self.pending < self.limits.max_pending_requests
 

@@ -25,7 +25,7 @@ async def time_to_live(name: str, kind: str, resolver: "dns.asyncresolver.Resolv
 
     The addresses themselves come from the system (getaddrinfo), which knows more than DNS but tells no time.
     """
-    import dns.asyncresolver  # here, because it takes seven MiB that a proxy without such clusters has no use for
+    import dns.asyncresolver  # here: a proxy without such clusters is spared its memory
     import dns.exception
 
     try:

@@ -213,6 +213,8 @@ async def test_a_socket_left_by_a_dead_process_is_replaced(secrets, path):
         dead.bind(str(path))
     server = SdsServer(secrets, path)
     await server.start()
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(path))  # the dead one refuses
     await server.stop()
 
 

@@ -194,3 +194,4 @@ async def test_parent_that_is_gone_stops_the_worker(tmp_path: Path, monkeypatch:
         await until(lambda: made.life.ready)
         os.close(parents)
         await done
+    assert made.life.phase is Phase.STOPPED

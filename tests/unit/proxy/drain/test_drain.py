@@ -85,7 +85,7 @@ def test_latches_hold_readiness_back() -> None:
     life = Life("listeners", "identity")
     life.initializing()
     life.release("listeners")
-    assert (life.ready, life.waiting_for) == (False, {"identity"})
+    assert (life.ready, repr(life)) == (False, "<Life INITIALIZING waiting for identity>")
     life.release("identity")
     assert life.ready
 
