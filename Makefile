@@ -9,21 +9,21 @@ STAMP  := $(VENV)/.installed
 demo: $(STAMP)  ## the canary story end to end, on loopback, with real processes
 	$(BIN)/pymesh demo --once
 
-test: check unit interop  ## everything the project promises; what CI runs
+test: check peers unit interop  ## everything the project promises; what CI runs (peers first: unit tests use the real Envoy where it is)
 
 check: $(STAMP)  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(STAMP)  ## tests that need nothing but Python; files stay whole, for a mesh is started once a file
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/unit tests/integration
+unit: $(STAMP)  ## tests that need nothing but Python (a few more run with Envoy here); files stay whole, for a mesh is started once a file
+	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/unit tests/integration
 
 integration: $(STAMP)  ## the mesh as real processes on loopback, and the death of each part
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/integration
+	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/integration
 
 interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/interop
+	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/interop
 
 peers: $(STAMP)  ## programs nobody here wrote, to test against
 	$(PYTHON) tests/peers.py install

@@ -1,7 +1,6 @@
 """A mesh from Istio's YAML, and what the generators make of it, for tests to look at."""
 
 import json
-import os
 import pathlib
 import subprocess
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pymesh_control.generate import generate
 from pymesh_control.model.snapshot import build
 from pymesh_control.model.view import ProxyView, view_of
 from pymesh_control.model.workload import Workload
+from tests import peers
 
 
 class Mesh:
@@ -105,9 +105,9 @@ def view() -> Callable[..., ProxyView]:
 @pytest.fixture
 def envoy(tmp_path: pathlib.Path) -> Callable[[Mesh, ProxyView], None]:
     """A check that a real Envoy accepts everything a proxy is sent; skipped where there is none."""
-    binary = os.environ.get("PYMESH_ENVOY") or next(map(str, pathlib.Path().glob(".peers/**/envoy/_bin/envoy")), "")
-    if not binary:
-        pytest.skip("no Envoy here: name one in PYMESH_ENVOY, or make peers")
+    binary = peers.envoy()
+    if binary is None:
+        pytest.skip("envoy is not installed; `make peers` brings it")
 
     def validate(mesh: Mesh, seen: ProxyView) -> None:
         path = tmp_path / "bootstrap.json"
