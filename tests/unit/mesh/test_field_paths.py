@@ -15,7 +15,7 @@ from pymesh.api.tree import json_name
 from pymesh.api.types import Model
 
 HERE = Path(__file__).parent
-SCHEMAS = Path(__file__).parents[5] / "shared" / "data" / "istio-crds.yaml"
+SCHEMAS = Path(__file__).parents[4] / "shared" / "data" / "istio-crds.yaml"
 PUBLISHED = frozenset((HERE / "istio_fields.txt").read_text().splitlines())
 
 # Fields newer than the schemas, and one that the schemas list in both spellings.
