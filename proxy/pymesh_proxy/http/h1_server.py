@@ -319,9 +319,12 @@ class ServerConnection(Answering):
             return connection is None or b"keep-alive" not in connection.lower()
         return connection is not None and b"close" in connection.lower()
 
+    def _busy(self) -> bool:
+        return self._router is not None
+
     def _next(self) -> None:
         """The next pipelined request, if any."""
-        if not self._queue or self._router is not None:
+        if not self._queue or self._busy():
             return
         parsed = self._queue.popleft()
         complete = parsed.complete
