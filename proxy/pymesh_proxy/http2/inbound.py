@@ -3,6 +3,7 @@
 A function a frame type, found in a tuple by the type. Each takes the whole read buffer and where its payload stands in it.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 FRAMES_PER_TURN: Final = 64
 """Frames of one connection that are handled in one loop turn: legal tiny frames starve the others otherwise (DESIGN 3, rule 10)."""
 
+_SKIPS_REMEMBERED: Final = 16
+"""Ranges of ids that were passed over: they only choose between two error codes."""
+
 _LEAVING: Final = 3
 _CLOSED: Final = 4
 _REMOTE_ENDED: Final = 2
@@ -52,7 +56,7 @@ class Inbound:
 
     __slots__ = (
         "_block", "_block_end", "_block_id", "_block_size", "_buffer", "_connection", "_continuing", "_flood", "_preface", "_sections",
-        "_settings_due",
+        "_settings_due", "_skipped",
     )  # fmt: skip
 
     def __init__(self, connection: "H2Connection", sections: SectionReader) -> None:
@@ -73,6 +77,8 @@ class Inbound:
         """Its stream; 0 if there is none."""
         self._block_end = False
         """Its END_STREAM."""
+        self._skipped: deque[range] = deque(maxlen=_SKIPS_REMEMBERED)
+        """Ids that the peer has passed over, which closes them unused (RFC 9113 5.1.1)."""
 
     def __repr__(self) -> str:
         return f"<Inbound buffer={len(self._buffer)} section_of={self._block_id}>"
@@ -271,6 +277,8 @@ class Inbound:
             return
         if not stream_id & 1:
             raise ConnectionBroken(PROTOCOL_ERROR, f"a client's stream with the even id {stream_id}")
+        if stream_id - connection.last_id > 2:
+            self._skipped.append(range(connection.last_id + 1, stream_id))
         connection.last_id = stream_id
         self._flood.opened += 1
         if connection.phase >= _LEAVING or len(connection.streams) >= connection.options.max_concurrent_streams:
@@ -285,6 +293,8 @@ class Inbound:
         self._check_not_idle(stream_id, "HEADERS")
         if stream_id in self._connection.resets:
             return
+        if any(stream_id in skipped for skipped in self._skipped):
+            raise ConnectionBroken(PROTOCOL_ERROR, f"stream {stream_id} behind later ones")
         raise ConnectionBroken(STREAM_CLOSED, f"HEADERS on the closed stream {stream_id}")
 
     def on_priority(self, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:

@@ -1,6 +1,7 @@
 """Two ends of an HTTP/2 connection in memory: ours in either role, and the `h2` library as the other one."""
 
 import asyncio
+import struct
 from dataclasses import replace
 
 import h2.config
@@ -8,6 +9,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.settings
+import hpack
 
 from pymesh_proxy.http2.connection import H2Connection
 from pymesh_proxy.http2.settings import Http2Options
@@ -17,6 +19,34 @@ from pymesh_proxy.testing import MemoryTransport
 GET = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"a.test"), (b"accept", b"*/*")]
 POST = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/x"), (b":authority", b"a.test")]
 OK = [(b":status", b"200"), (b"server", b"s")]
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+NAMES = ["DATA", "HEADERS", "PRIORITY", "RST_STREAM", "SETTINGS", "PUSH_PROMISE", "PING", "GOAWAY", "WINDOW_UPDATE", "CONTINUATION"]
+
+
+def frame(kind, flags=0, stream_id=0, payload=b""):
+    """A frame as bytes; `kind` by name or number."""
+    number = NAMES.index(kind) if isinstance(kind, str) else kind
+    return struct.pack(">LBL", len(payload) << 8 | number, flags, stream_id) + payload
+
+
+def frames(data):
+    """Bytes as (kind, flags, stream id, payload)."""
+    found = []
+    while data:
+        word, flags, stream_id = struct.unpack_from(">LBL", data)
+        end = 9 + (word >> 8)
+        assert end <= len(data), "a frame is cut"
+        found.append((NAMES[word & 0xFF], flags, stream_id, data[9:end]))
+        data = data[end:]
+    return found
+
+
+def block(fields):
+    """A field section without tables."""
+    encoder = hpack.Encoder()
+    return b"".join(encoder.encode([hpack.NeverIndexedHeaderTuple(*field)], huffman=False) for field in fields)
 
 
 class Recorder(H2Stream):
