@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
+from mypy_extensions import mypyc_attr
+
 from .errors import ConnectionBroken
 from .flood import PREMATURE_RESET_LIFETIME, Flood
 from .frames import (
@@ -62,6 +64,7 @@ _LEAVING: Final = 3
 _CLOSED: Final = 4
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class H2Connection(asyncio.Protocol):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 

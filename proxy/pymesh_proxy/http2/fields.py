@@ -17,7 +17,7 @@ _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _STATUS: Final = re.compile(rb"[1-9][0-9][0-9]")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 
-_CONTROLS: Final = bytes(octet for octet in range(256) if octet < 0x20 and octet != 0x09) + b"\x7f"
+_CONTROLS: Final = bytes(range(9)) + bytes(range(10, 32)) + b"\x7f"
 _VISIBLE: Final = bytes(range(0x21, 0x7F))
 
 _NAMES_LIMIT: Final = 4096

@@ -15,6 +15,7 @@ from jh2._hazmat import HPACKError
 
 from .errors import CompressionBroken, FieldsTooLarge
 from .hpack_table import ENTRY_OVERHEAD, FIRST_DYNAMIC, HUFFMAN_LENGTHS, STATIC_TABLE
+from .never_indexed import NeverIndexed
 
 Field = tuple[bytes, bytes]
 Fields = list[Field]
@@ -36,19 +37,6 @@ _INTEGER_LIMIT: Final = 2**31
 
 _NEVER: Final = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"set-cookie"))
 """Secrets whose presence in a table could be probed for (RFC 7541 7.1.3)."""
-
-
-class NeverIndexed(bytes):
-    """A value that its sender wants in no table, of any hop (RFC 7541 6.2.3).
-
-    It compares like other bytes but hashes differently, so that a table finds no entry for it: an index in its place would
-    tell whoever watches sizes that the value has been guessed.
-    """
-
-    __slots__ = ()
-
-    def __hash__(self) -> int:
-        return ~bytes.__hash__(self)
 
 
 def _integer(value: int, bits: int, pattern: int) -> bytes:

@@ -8,6 +8,8 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from .errors import Malformed, StreamBroken
 from .fields import NO_LENGTH
 from .frames import DEFAULT_MAX_FRAME_SIZE, END_STREAM, FLOW_CONTROL_ERROR, MAX_WINDOW, pack_header
@@ -31,6 +33,7 @@ _REMOTE: Final = 2
 _CLOSED: Final = 3
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class H2Stream:
     """Base of what the two roles make of a stream; `on_*` are theirs to define."""
 

@@ -163,8 +163,8 @@ class Library(asyncio.Protocol):
     def __init__(self, transport, *, client, **settings):
         self.transport = transport
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=client, header_encoding=None))
-        if settings:
-            self.h2.update_settings({getattr(h2.settings.SettingCodes, key): value for key, value in settings.items()})
+        values = {h2.settings.SettingCodes[key]: value for key, value in settings.items()}
+        self.h2.local_settings = h2.settings.Settings(client=client, initial_values=values)
         self.events = []
         self.bodies = {}
         self.heads = {}

@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge
-from pymesh_proxy.http2.hpack import Decoder, Encoder, NeverIndexed
+from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.hpack_table import ENTRY_OVERHEAD
+from pymesh_proxy.http2.never_indexed import NeverIndexed
 
 HUFFMAN = HuffmanEncoder(REQUEST_CODES, REQUEST_CODES_LENGTH)
 
