@@ -17,6 +17,7 @@ from .flood import PREMATURE_RESET_LIFETIME, Flood
 from .frames import (
     DEFAULT_MAX_FRAME_SIZE,
     DEFAULT_WINDOW,
+    ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
     MAX_STREAM_ID,
     MAX_WINDOW,
@@ -69,9 +70,9 @@ class H2Connection(asyncio.Protocol):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 
     __slots__ = (
-        "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "high_water", "inbound", "last_id",
-        "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "send_window", "stream_window",
-        "streams", "transport", "window_slack",
+        "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
+        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "send_window",
+        "stream_window", "streams", "transport", "window_slack",
     )  # fmt: skip
 
     def __init__(
@@ -84,7 +85,7 @@ class H2Connection(asyncio.Protocol):
         max_header_bytes: int = 60 * 1024,
         max_header_count: int = 100,
     ) -> None:
-        """`buffer_limit`: octets that may wait for the transport, and for the window of one stream; half of it is the low-water mark."""
+        """`buffer_limit`: octets that may wait for the transport, and as many for windows; half of it is the low-water mark."""
         self._loop = loop
         self.options = options
         self.client = client
@@ -115,6 +116,8 @@ class H2Connection(asyncio.Protocol):
         """What the peer may send beyond a stream's window as long as it may not have read our SETTINGS (RFC 9113 6.9.2)."""
         self._owed = 0
         """Octets consumed that the connection's window has not been given back for."""
+        self.held = 0
+        """Octets that wait in the streams' outboxes."""
         self.paused = False
         """The transport holds more than its high-water mark: only control frames are written."""
         self._ready: deque[H2Stream] = deque()
@@ -208,12 +211,16 @@ class H2Connection(asyncio.Protocol):
         """A connection error: GOAWAY, and the end of every stream."""
         if self.phase == _CLOSED:
             return
+        deaf = code == ENHANCE_YOUR_CALM and self.transport.get_write_buffer_size() > 0
         self._out.append(goaway(0 if self.client else self.last_id, code, reason.encode()))
         self.flush()
         self.phase = _CLOSED
         self.on_failed(code, reason)
         self._lose_streams(reason)
-        self.transport.close()
+        if deaf:
+            self.transport.abort()  # close would wait for a peer that does not read
+        else:
+            self.transport.close()
 
     def _close_when_idle(self) -> None:
         if self.phase == _LEAVING and not self.streams:

@@ -139,9 +139,10 @@ class H2Stream:
         if size or not self._outbox:
             self._outbox.append(data)
             self._outbox_size += size
+            connection.held += size
         self._send_end = end
         connection.queue(self)
-        if self._outbox_size > connection.high_water:
+        if connection.held > connection.high_water or connection.paused:
             self.full = True
             return False
         return True
@@ -161,6 +162,7 @@ class H2Stream:
             return 0
         self._outbox_size -= size
         self.send_window -= size
+        self.connection.held -= size
         last = not outbox
         end = last and self._send_end
         self.connection.write_data(pack_header(size << 8, END_STREAM if end else 0, self.id), data)
@@ -264,6 +266,7 @@ class H2Stream:
         """RST_STREAM was sent or received, or the connection is gone: what is held here goes, and its share of the connection's
         window is given back."""
         self.state = _CLOSED
+        self.connection.held -= self._outbox_size
         self._outbox.clear()
         self._outbox_size = 0
         self._trailers = None
