@@ -78,6 +78,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         connect_timeout=reader.seconds("connect_timeout", 5.0),
         limits=_limits(reader),
         protocol=http.protocol,
+        http2=http.http2,
         max_requests_per_connection=http.max_requests_per_connection,
         idle_timeout=http.idle_timeout,
         max_connection_duration=http.max_connection_duration,

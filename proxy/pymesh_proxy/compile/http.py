@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from ..http.options import ClientCert, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader, Underscores
+from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader, Underscores
 from .accesslog import access_logs
 from .context import Context
 from .fields import Reader
+from .http2 import http2_options
 from .http_filters import Chain, filter_chain
 from .routes import route_table
 from .sources import check_delivery
-from .upstream_http import NO_HTTP2, check_header_case
+from .upstream_http import check_header_case
 
 _HONOURED = (
     "codec_type",
@@ -19,12 +20,14 @@ _HONOURED = (
     "http_filters",
     "common_http_protocol_options",
     "http_protocol_options",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
     "max_request_headers_kb",
     "stream_idle_timeout",
     "request_headers_timeout",
     "delayed_close_timeout",
+    "drain_timeout",
     "access_log",
     "use_remote_address",
     "xff_num_trusted_hops",
@@ -45,14 +48,13 @@ _HONOURED = (
 )
 
 _HARMLESS = {
-    "http2_protocol_options": "clients speak HTTP/1.1 here",
     "request_id_extension": "request ids are always random UUIDs; its options are about trace sampling",
     "internal_address_config": "no address is trusted as internal",
     "stream_error_on_invalid_http_message": "a connection is closed after a malformed message, the stricter of the two",
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
 }
 
-_AT_DEFAULT = {"request_timeout": 0, "drain_timeout": 5}
+_AT_DEFAULT = {"request_timeout": 0}
 
 _SLASHES = {"IMPLEMENTATION_SPECIFIC_DEFAULT": "KEEP_UNCHANGED"}
 
@@ -64,11 +66,12 @@ class InlineRoutes(RouteSlot):
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
     reader.only(*_HONOURED, harmless=_HARMLESS, at_default=_AT_DEFAULT)
-    _check_codec(reader)
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
         route=_route_slot(reader, ctx),
         stats=ctx.http_stats(reader.message.stat_prefix),
+        codec=_codec(reader),
+        http2=http2_options(reader.child("http2_protocol_options")),
         upgrades=_upgrades(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
@@ -102,13 +105,12 @@ def _route_slot(reader: Reader, ctx: Context) -> RouteSlot:
     return InlineRoutes("")
 
 
-def _check_codec(reader: Reader) -> None:
-    """AUTO and HTTP1 come to the same where only HTTP/1.1 is spoken."""
+def _codec(reader: Reader) -> Codec:
     name = reader.choice("codec_type")
-    if name == "HTTP2":
-        reader.refuse("codec_type", NO_HTTP2)
-    elif name not in ("AUTO", "HTTP1"):
+    if name not in Codec.__members__:
         reader.refuse("codec_type", f"{name} is not supported")
+        return Codec.AUTO
+    return Codec[name]
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes]:
@@ -183,6 +185,7 @@ def _timeouts(reader: Reader) -> dict[str, Any]:
     return {
         "stream_idle_timeout": reader.seconds("stream_idle_timeout", 300.0),
         "request_headers_timeout": reader.seconds("request_headers_timeout", 0.0),
+        "drain_timeout": reader.seconds("drain_timeout", 5.0),
         "delayed_close_timeout": reader.seconds("delayed_close_timeout", 1.0),
     }
 

@@ -17,7 +17,7 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if len(fields) > options.max_headers_count:
         raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
     if options.underscores is not Underscores.ALLOW:
-        fields = _underscores(options, fields)
+        fields = without_underscores(options, fields)
     index = {name.lower(): value for name, value in fields}
     if len(index) != len(fields) and sum(name.lower() == b"host" for name, _ in fields) > 1:
         raise TargetRejected(400, "http1.duplicate_host_header", b"more than one Host header")
@@ -35,11 +35,12 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if authority != host and method != b"CONNECT":
         head.set(b"host", authority)
     if options.rewrites_target:
-        _rewrite(options, facts, head)
+        rewrite(options, facts, head)
     return head
 
 
-def _underscores(options: HttpOptions, fields: Fields) -> Fields:
+def without_underscores(options: HttpOptions, fields: Fields) -> Fields:
+    """What headers_with_underscores_action leaves of the fields; raises TargetRejected."""
     if options.underscores is Underscores.REJECT_REQUEST and any(b"_" in name for name, _ in fields):
         raise TargetRejected(400, "http1.unexpected_underscore", b"a header name holds an underscore")
     return [pair for pair in fields if b"_" not in pair[0]]
@@ -52,7 +53,7 @@ def _framing(index: dict[bytes, bytes]) -> None:
         raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
 
 
-def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
+def rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
     """Host and path as the manager's options want them seen."""
     if options.strip_matching_host_port or options.strip_any_host_port or options.strip_trailing_host_dot:
         _strip_host(options, facts, head)

@@ -21,6 +21,8 @@ from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
+_BROKEN_FLAGS = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
+
 
 class Router(Attempts):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
@@ -268,7 +270,7 @@ class Router(Attempts):
         if connection is not None:
             connection.discard()
         exchange = self.exchange
-        exchange.flags = "UPE" if reason == "protocol_error" else "UC"
+        exchange.flags = _BROKEN_FLAGS.get(reason, "UC")
         exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
         self._done()
         self._downstream.abort()
@@ -334,8 +336,8 @@ class Router(Attempts):
         self._done()
         self._downstream.abort()
 
-    def client_left(self, details: str = "downstream_remote_disconnect") -> None:
-        """The client's connection is gone."""
+    def client_left(self, details: str = "downstream_remote_disconnect", flags: str = "DC") -> None:
+        """The client's connection or stream is gone."""
         if self.phase is _DONE:
             return
         self.cancel_wait()
@@ -344,7 +346,7 @@ class Router(Attempts):
             connection.discard()
             if self.exchange.cluster is not None:
                 self.exchange.cluster.upstream_rq_cancelled += 1
-        self.exchange.flags = "DC"
+        self.exchange.flags = flags
         self.exchange.details = details
         self._done()
 

@@ -71,7 +71,7 @@ class H2Connection(asyncio.Protocol):
 
     __slots__ = (
         "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
-        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "send_window",
+        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "section_size", "send_window",
         "stream_window", "streams", "transport", "window_slack",
     )  # fmt: skip
 
@@ -125,6 +125,8 @@ class H2Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._scheduled = False
         """A flush comes in this turn by itself."""
+        self.section_size = 0
+        """Octets of the field section written last, frames included."""
 
     def __repr__(self) -> str:
         role = "client" if self.client else "server"
@@ -144,6 +146,9 @@ class H2Connection(asyncio.Protocol):
 
     def on_pong(self, opaque: bytes) -> None:
         """The peer has answered a PING."""
+
+    def on_written(self, size: int) -> None:
+        """Octets were handed to the transport."""
 
     def on_failed(self, code: int, reason: str) -> None:
         """The peer has broken a rule, was told so in a GOAWAY, and the connection is about to be closed."""
@@ -309,7 +314,9 @@ class H2Connection(asyncio.Protocol):
 
     def write_headers(self, stream_id: int, fields: Fields, end: bool) -> None:
         """A field section."""
-        self.write(headers_frames(stream_id, self.encoder.encode(fields), end, DEFAULT_MAX_FRAME_SIZE))
+        frames = headers_frames(stream_id, self.encoder.encode(fields), end, DEFAULT_MAX_FRAME_SIZE)
+        self.section_size = len(frames)
+        self.write(frames)
 
     def write_data(self, header: bytes, data: bytes) -> None:
         """A DATA frame; the stream has counted it against its own window."""
@@ -383,8 +390,10 @@ class H2Connection(asyncio.Protocol):
             self.flood.on_written(len(out))
         else:
             self.flood.on_sent()
-        transport.write(b"".join(out))
+        data = b"".join(out)
         out.clear()
+        self.on_written(len(data))
+        transport.write(data)
         if self._ready and self.send_window > 0 and not self.paused:
             self._schedule()
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from ..http.exchange import Downstream
 from ..http.h1_server import ServerConnection
-from ..http.options import HttpOptions
+from ..http.options import Codec, HttpOptions
+from ..http2.server import ServerConnection as Http2Connection
 from ..tcp.proxy import TcpConnection
 from ..tcp.session import Phase, Session
 from ..tls.contexts import HANDSHAKE_TIMEOUT, SecretsMissing
@@ -150,9 +151,9 @@ class Accepted(asyncio.Protocol):
         else:
             self._terminate_tls(chain)
 
-    def _handler(self, chain: FilterChain) -> asyncio.Protocol:
+    def _handler(self, chain: FilterChain, alpn: str = "") -> asyncio.Protocol:
         self._leave()
-        return self._listener.handler(chain, self.facts)
+        return self._listener.handler(chain, self.facts, alpn)
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport = self._transport
@@ -169,7 +170,7 @@ class Accepted(asyncio.Protocol):
             self.facts.tls_version = layer.version
             self.facts.peer = layer.peer
             self.facts.local_uri_san = server.local_uri_san
-            return self._handler(chain)
+            return self._handler(chain, layer.alpn)
 
         try:
             layer = server.layer(ready, self._tls_failed)
@@ -200,9 +201,11 @@ class Accepted(asyncio.Protocol):
             observe(session)
 
 
-def handler(listener: "Listener", chain: FilterChain, facts: Downstream) -> asyncio.Protocol:
-    """The protocol that a chain's terminal filter stands for."""
+def handler(listener: "Listener", chain: FilterChain, facts: Downstream, alpn: str) -> asyncio.Protocol:
+    """The protocol that a chain's terminal filter stands for; `alpn` is what a TLS client has agreed to, empty if nothing."""
     terminal = chain.terminal
     if isinstance(terminal, HttpOptions):
+        if terminal.codec is Codec.HTTP2 or (alpn == "h2" and terminal.codec is Codec.AUTO):
+            return Http2Connection(listener.runtime, terminal, listener.scope, facts)
         return ServerConnection(listener.runtime, terminal, listener.scope, facts)
     return TcpConnection(listener.runtime, terminal, listener.scope, facts)

@@ -50,8 +50,8 @@ class Listener:
             known = self._tls[id(chain)] = ServerTls(chain.tls, self.runtime.secrets, self.runtime.wheel)
         return known
 
-    def handler(self, chain: FilterChain, facts: Downstream) -> asyncio.Protocol:
-        return handler(self, chain, facts)
+    def handler(self, chain: FilterChain, facts: Downstream, alpn: str) -> asyncio.Protocol:
+        return handler(self, chain, facts, alpn)
 
     async def bind(self) -> None:
         """Open the socket; raises StartupError in words."""

@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 
 UNLIMITED = 2**32 - 1
@@ -107,6 +108,8 @@ class ClusterConfig:
     connect_timeout: float = 5.0
     limits: Limits = field(default_factory=Limits)
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    http2: Http2Options = field(default_factory=Http2Options)
+    """How HTTP/2 is spoken where it is."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0

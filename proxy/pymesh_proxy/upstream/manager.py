@@ -11,7 +11,8 @@ from ..tls.contexts import ClientTls
 from .cluster import Cluster, Endpoint
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .dns import Resolver
-from .pool import Pool
+from .exclusive import ExclusivePool
+from .shared import SharedPool
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -113,18 +114,26 @@ _ORIGINAL_LIMIT = 1024
 def _close(endpoint: Endpoint) -> None:
     if endpoint.pool is not None:
         endpoint.pool.close()
+    if endpoint.streams is not None:
+        endpoint.streams.close()
 
 
 class Pools:
-    """The pool of an endpoint, made when first needed."""
+    """The pools of an endpoint, made when first needed."""
 
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint) -> Pool:
-        pool = endpoint.pool
-        if pool is None:
-            pool = endpoint.pool = Pool(self._runtime, cluster, endpoint)
-        return pool
+    def of(self, cluster: Cluster, endpoint: Endpoint) -> ExclusivePool:
+        """HTTP/1.1 connections."""
+        if endpoint.pool is None:
+            endpoint.pool = ExclusivePool(self._runtime, cluster, endpoint)
+        return endpoint.pool
+
+    def multiplexed(self, cluster: Cluster, endpoint: Endpoint) -> SharedPool:
+        """HTTP/2 connections."""
+        if endpoint.streams is None:
+            endpoint.streams = SharedPool(self._runtime, cluster, endpoint, cluster.config.http2)
+        return endpoint.streams
