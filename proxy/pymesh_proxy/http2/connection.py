@@ -70,7 +70,7 @@ class H2Connection(asyncio.Protocol):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 
     __slots__ = (
-        "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
+        "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
         "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "send_window",
         "stream_window", "streams", "transport", "window_slack",
     )  # fmt: skip
@@ -107,8 +107,6 @@ class H2Connection(asyncio.Protocol):
         """The highest stream that has been opened."""
         self.next_id = 1
         """A client's next stream."""
-        self._limit = MAX_STREAM_ID
-        """The last stream that the peer's GOAWAY lets us have, or ours the peer."""
         self.send_window = DEFAULT_WINDOW
         self.stream_window = options.initial_stream_window_size
         self.receive_window = options.initial_connection_window_size
@@ -196,7 +194,6 @@ class H2Connection(asyncio.Protocol):
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
         if self.client:
-            self._limit = min(self._limit, last_id)
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:
                 stream.close()
                 stream.on_reset(REFUSED_STREAM)

@@ -355,6 +355,7 @@ class Inbound:
         connection = self._connection
         if flags & ACK:
             connection.window_slack = 0
+            self._sections.decoder.settle()
             return
         peer = connection.peer
         before = peer.initial_window_size
