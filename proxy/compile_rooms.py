@@ -20,6 +20,9 @@ ROOMS = {
         "attempts", "exchange", "forwarding", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths", "request_target",
         "retry", "router", "stream", "wire",
     ),
+    "http2": (
+        "connection", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "sections", "settings", "stream",
+    ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),

@@ -144,7 +144,11 @@ class H2Connection(asyncio.Protocol):
         """The peer has answered a PING."""
 
     def on_failed(self, code: int, reason: str) -> None:
-        """The peer has broken a rule, was told so in a GOAWAY, and the connection is about to be closed."""
+        """The peer has broken a rule and was told so in a GOAWAY; `hang_up` follows, unless the peer does not even read."""
+
+    def hang_up(self) -> None:
+        """End the transport behind an error: here at once, which may cost a peer that is still sending the GOAWAY."""
+        self.transport.close()
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -215,9 +219,9 @@ class H2Connection(asyncio.Protocol):
         self.on_failed(code, reason)
         self._lose_streams(reason)
         if deaf:
-            self.transport.abort()  # close would wait for a peer that does not read
+            self.transport.abort()  # what waits for a peer that does not read is not worth waiting for
         else:
-            self.transport.close()
+            self.hang_up()
 
     def _close_when_idle(self) -> None:
         if self.phase == _LEAVING and not self.streams:

@@ -54,7 +54,7 @@ class H2Stream:
         self.started = 0.0
         """Loop time of the peer's HEADERS."""
         self.answered = False
-        """Our HEADERS have gone out."""
+        """Our final head has gone out (a server's)."""
         self.head_received = False
         """The peer's final head has come."""
         self.bodiless = False
@@ -117,7 +117,8 @@ class H2Stream:
             self._trailers = fields
             return
         connection.write_headers(self.id, fields, end)
-        self.answered = True
+        if not self.answered:
+            self.answered = fields[0][1] >= b"2"  # :status comes first; an interim answer is none yet
         if end:
             self.end_local()
 
