@@ -70,7 +70,7 @@ class H2Connection(asyncio.Protocol):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 
     __slots__ = (
-        "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
+        "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
         "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "section_size", "send_window",
         "stream_window", "streams", "transport", "window_slack",
     )  # fmt: skip
@@ -107,8 +107,6 @@ class H2Connection(asyncio.Protocol):
         """The highest stream that has been opened."""
         self.next_id = 1
         """A client's next stream."""
-        self._limit = MAX_STREAM_ID
-        """The last stream that the peer's GOAWAY lets us have, or ours the peer."""
         self.send_window = DEFAULT_WINDOW
         self.stream_window = options.initial_stream_window_size
         self.receive_window = options.initial_connection_window_size
@@ -151,7 +149,11 @@ class H2Connection(asyncio.Protocol):
         """Octets were handed to the transport."""
 
     def on_failed(self, code: int, reason: str) -> None:
-        """The peer has broken a rule, was told so in a GOAWAY, and the connection is about to be closed."""
+        """The peer has broken a rule and was told so in a GOAWAY; `hang_up` follows, unless the peer does not even read."""
+
+    def hang_up(self) -> None:
+        """End the transport behind an error: here at once, which may cost a peer that is still sending the GOAWAY."""
+        self.transport.close()
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -201,7 +203,6 @@ class H2Connection(asyncio.Protocol):
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
         if self.client:
-            self._limit = min(self._limit, last_id)
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:
                 stream.close()
                 stream.on_reset(REFUSED_STREAM)
@@ -223,9 +224,9 @@ class H2Connection(asyncio.Protocol):
         self.on_failed(code, reason)
         self._lose_streams(reason)
         if deaf:
-            self.transport.abort()  # close would wait for a peer that does not read
+            self.transport.abort()  # what waits for a peer that does not read is not worth waiting for
         else:
-            self.transport.close()
+            self.hang_up()
 
     def _close_when_idle(self) -> None:
         if self.phase == _LEAVING and not self.streams:
