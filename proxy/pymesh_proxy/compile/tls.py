@@ -2,6 +2,8 @@
 
 from ..tls.config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
 from ..tls.matcher import SanMatcher
+from ..upstream.config import ProxyHeader
+from . import proxy_protocol
 from .fields import Reader
 from .sources import check_delivery, data
 from .strings import string_test
@@ -9,6 +11,8 @@ from .strings import string_test
 _RAW = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 _DOWNSTREAM = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _UPSTREAM = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
+
+_PROXIED = "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
 
 _VERSIONS = {"TLSv1_2": "TLSv1_2", "TLSv1_3": "TLSv1_3"}
 _ANY_KIND = ("DNS", "URI", "EMAIL", "IP_ADDRESS")
@@ -27,7 +31,24 @@ def upstream_tls(socket: Reader | None) -> UpstreamTls | None:
     if socket is None:
         return None
     socket.only("name", "typed_config")
-    return socket.extend({_RAW: _plaintext, _UPSTREAM: _upstream})
+    return socket.extend({_RAW: _plaintext, _UPSTREAM: _upstream, _PROXIED: _inner})
+
+
+def proxy_header(socket: Reader | None) -> ProxyHeader | None:
+    """The PROXY header that a cluster's transport socket writes; None is none."""
+    if socket is None or not socket.message.typed_config.type_url.endswith(f"/{_PROXIED}"):
+        return None
+    config = socket.extension()
+    if config is None:
+        return None
+    inner = Reader(config.message.config, config.at("config"), config.problems)
+    return proxy_protocol.header(inner)
+
+
+def _inner(reader: Reader) -> UpstreamTls | None:
+    """The transport socket that speaks after the PROXY header."""
+    reader.only("config", "transport_socket", at_default={"allow_unspecified_address": False, "tlv_as_pool_key": False})
+    return upstream_tls(reader.child("transport_socket"))
 
 
 def _plaintext(reader: Reader) -> None:

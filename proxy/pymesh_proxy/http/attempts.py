@@ -145,7 +145,7 @@ class Attempts(UpstreamStream):
         if policy is not None and policy.per_try_timeout and self.complete:
             self._try_expires = self._runtime.loop.time() + policy.per_try_timeout
             self._arm(self._runtime.loop.time())
-        pool = endpoint.pool or self._runtime.pools.of(cluster, endpoint)
+        pool = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
         pool.acquire(self)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":

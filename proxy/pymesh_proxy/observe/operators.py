@@ -298,7 +298,7 @@ _SHARED: dict[str, Make] = {
     "DOWNSTREAM_PEER_SERIAL": _certificate("serial"),
     "DOWNSTREAM_PEER_FINGERPRINT_256": _certificate("sha256"),
     **_address("DOWNSTREAM_LOCAL", attrgetter("downstream.local_address"), "x.downstream.local_address"),
-    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.remote_address"), "x.downstream.remote_address"),
+    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.direct_remote_address"), "x.downstream.direct_remote_address"),
     **_address("UPSTREAM_LOCAL", attrgetter("upstream_local_address"), "x.upstream_local_address"),
     **_address("UPSTREAM_REMOTE", _upstream_host),
 }

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..http.options import HttpStats
+from ..listener.scope import BASIC, TLS
 from ..upstream.config import ClusterConfig, Health
 from .views import DiscoveryView
 
@@ -135,8 +136,7 @@ def reset(runtime: "Runtime") -> None:
             if not is_gauge(name):
                 setattr(thing, name, 0)
     for listener in runtime.listeners:
-        listener.scope.total = listener.scope.no_filter_chain_match = 0
-        listener.scope.ssl_errors.clear()
+        listener.counts.reset()
 
 
 def stat_label(config: ClusterConfig) -> str:
@@ -153,15 +153,12 @@ def _cluster(cluster: "Cluster") -> Subject:
 
 
 def _listener(listener: "Listener") -> Subject:
-    """Counters of the connections accepted under the listener's present configuration."""
-    config, scope = listener.config, listener.scope
-    values: tuple[tuple[str, Value], ...] = (
-        ("downstream_cx_total", scope.total),
-        ("downstream_cx_active", len(scope)),
-        ("no_filter_chain_match", scope.no_filter_chain_match),
-    )
-    if any(chain.tls is not None for chain in config.chains):
-        values += (("ssl.connection_error", sum(scope.ssl_errors.values())),)
+    config, counts = listener.config, listener.counts
+    values: tuple[tuple[str, Value], ...] = (("downstream_cx_total", counts.total), ("downstream_cx_active", listener.connections))
+    values += tuple((name, counts[name]) for name in BASIC)
+    if any(chain.tls is not None for chain in config.all_chains):
+        values += tuple((name, counts[name]) for name in TLS)
+        values += tuple((f"ssl.failed.{reason}", count) for reason, count in counts.failures.items())
     return Subject(LISTENER, config.address.replace(":", "_"), values)
 
 

@@ -112,7 +112,7 @@ class TcpConnection(asyncio.Protocol):
         endpoint.cx_total += 1
         session.endpoint = endpoint
         try:
-            await dial(self._runtime, cluster, endpoint, upstream)
+            await dial(self._runtime, cluster, endpoint, upstream, session.downstream)
         except DialFailed as failed:
             self._uncount(cluster, endpoint)
             endpoint.cx_connect_fail += 1

@@ -78,6 +78,11 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         """The negotiated application protocol, empty if none."""
         return self._tls.selected_alpn_protocol() or ""
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake took up an earlier session."""
+        return bool(self._tls.session_reused)
+
     # --- the socket's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -84,6 +84,15 @@ class TransportMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyHeader:
+    """The upstream_proxy_protocol transport socket: connections begin by telling for whom they are made."""
+
+    version: int
+    tlvs: frozenset[int] | None = frozenset()
+    """Types of the client's TLVs that are passed on; None means all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Circuit-breaker thresholds of the default priority, Envoy's defaults."""
 
@@ -116,6 +125,8 @@ class ClusterConfig:
     """per_connection_buffer_limit_bytes: the high-water mark; half of it is the low one."""
     tls: UpstreamTls | None = None
     transport_matches: tuple[TransportMatch, ...] = ()
+    proxy_header: ProxyHeader | None = None
+    """For all transport sockets of the cluster alike."""
     panic_threshold: float = 50.0
     dns_refresh: float = 5.0
     respect_dns_ttl: bool = False

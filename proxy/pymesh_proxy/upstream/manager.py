@@ -14,6 +14,7 @@ from .dns import Resolver
 from .pool import Pool
 
 if TYPE_CHECKING:
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
 
 
@@ -123,7 +124,10 @@ class Pools:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint) -> Pool:
+    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> Pool:
+        """The endpoint's pool; one of the request's own when the endpoint is told for whom a connection is made."""
+        if cluster.config.proxy_header is not None:
+            return Pool(self._runtime, cluster, endpoint, downstream)
         pool = endpoint.pool
         if pool is None:
             pool = endpoint.pool = Pool(self._runtime, cluster, endpoint)

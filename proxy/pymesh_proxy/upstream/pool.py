@@ -16,6 +16,7 @@ from .dial import DialFailed, dial
 
 if TYPE_CHECKING:
     from ..http.attempts import Attempts
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 class Pool:
     """Connections from one cluster to one of its endpoints."""
 
-    __slots__ = ("_all", "_closing", "_connecting", "_idle", "_runtime", "_waiting", "cluster", "endpoint")
+    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_idle", "_runtime", "_waiting", "cluster", "endpoint")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
         self._runtime = runtime
+        self._downstream = downstream
+        """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
         self.cluster = cluster
         self.endpoint = endpoint
         self._idle: list[ClientConnection] = []
@@ -72,7 +75,7 @@ class Pool:
         self.cluster.upstream_cx_total += 1
         self.endpoint.cx_total += 1
         try:
-            await dial(self._runtime, self.cluster, self.endpoint, connection)
+            await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
         except DialFailed as failed:
             self._failed(failed)
             return
@@ -111,7 +114,8 @@ class Pool:
         """A connection is free: the longest waiting request gets it, else it idles."""
         config = self.cluster.config
         now = self._runtime.loop.time()
-        served_enough = config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection
+        limit = 1 if self._downstream is not None else config.max_requests_per_connection
+        served_enough = limit and connection.requests >= limit
         if self._closing or served_enough or now >= connection.expires:
             connection.transport.close()
             self._serve_next()
