@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, cast
 
+from pymesh.address import Address
+
 from ..http.exchange import Downstream
 from ..http.h1_server import ServerConnection
 from ..http.options import HttpOptions
@@ -31,12 +33,6 @@ def split(name: object) -> tuple[str, int]:
     if isinstance(name, tuple):
         return str(name[0]), int(name[1])
     return "", 0
-
-
-def written(address: tuple[str, int]) -> str:
-    """`ip:port`, IPv6 in brackets."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Accepted(asyncio.Protocol):
@@ -93,9 +89,9 @@ class Accepted(asyncio.Protocol):
             direct_source_ip=self._source[0],
         )
         self.facts = Downstream(
-            remote_address=written(source),
-            direct_remote_address=written(self._source),
-            local_address=written(destination),
+            remote_address=str(Address(*source)),
+            direct_remote_address=str(Address(*self._source)),
+            local_address=str(Address(*destination)),
             connection_id=receiving.manager.next_connection(),
             listener=config.name,
             direction=config.direction,

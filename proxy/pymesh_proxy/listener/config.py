@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pymesh.address import Address
+
 from ..http.options import HttpOptions
 from ..tcp.config import TcpOptions
 from ..tls.config import DownstreamTls
@@ -94,4 +96,4 @@ class ListenerConfig:
 
     @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return str(Address(self.host, self.port))

@@ -5,6 +5,7 @@ import random
 import time
 from typing import TYPE_CHECKING, cast
 
+from pymesh.address import Address
 from pymesh.tasks import spawn
 
 from ..errors import Cause
@@ -137,7 +138,7 @@ class TcpConnection(asyncio.Protocol):
     def _join(self, upstream: asyncio.Transport, early: bytes) -> None:
         session = self.session
         name = upstream.get_extra_info("sockname")
-        session.upstream_local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+        session.upstream_local_address = str(Address(name[0], name[1])) if isinstance(name, tuple) else ""
         session.upstream_peer = upstream.peer if isinstance(upstream, TlsLayer) else None
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
         upstream.set_write_buffer_limits(high=limit, low=limit // 2)

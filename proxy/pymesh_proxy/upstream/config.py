@@ -4,6 +4,8 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from pymesh.address import Address
+
 from ..tls.config import UpstreamTls
 
 UNLIMITED = 2**32 - 1
@@ -62,7 +64,7 @@ class EndpointConfig:
 
     @property
     def address(self) -> str:
-        return self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
+        return self.host if self.host.startswith("/") else str(Address(self.host, self.port))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
