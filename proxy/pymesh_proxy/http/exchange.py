@@ -40,6 +40,8 @@ class Downstream:
     """`ip:port` of the TCP peer."""
     proxied_tlvs: tuple[tuple[int, bytes], ...] = ()
     """What a PROXY header carried besides, as far as it is passed on."""
+    transport_failure: str = ""
+    """Why the handshake failed."""
 
     def __post_init__(self) -> None:
         self.direct_remote_address = self.direct_remote_address or self.remote_address

@@ -1,7 +1,9 @@
 """A connection between accept and its filter chain: where it was going, what it speaks, who treats it from here on."""
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from pymesh.address import Address
@@ -9,6 +11,7 @@ from pymesh.address import Address
 from ..http.exchange import Downstream
 from ..http.h1_server import ServerConnection
 from ..http.options import HttpOptions
+from ..tcp.config import TcpOptions
 from ..tcp.proxy import TcpConnection
 from ..tcp.session import Phase, Session
 from ..tls.contexts import HANDSHAKE_TIMEOUT, SecretsMissing
@@ -24,6 +27,8 @@ from .sockets import original_destination, reset
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from .manager import Listener
+
+_log = logging.getLogger("pymesh.proxy.listener")
 
 _NEED_MORE = detect.Verdict.NEED_MORE
 
@@ -198,25 +203,33 @@ class Accepted(asyncio.Protocol):
         server, scope = listener.tls(chain), listener.scope(chain)
 
         def ready(layer: TlsLayer) -> asyncio.Protocol:
-            listener.counts.handshake(resumed=layer.resumed)
+            listener.counts.tls.good(resumed=layer.resumed)
             self.facts.tls_version = layer.version
             self.facts.peer = layer.peer
-            self.facts.local_uri_san = server.local_uri_san
+            self.facts.local_uri_san = server.principal(layer)
             return self._handler(chain, scope)
 
+        def failed(reason: str) -> None:
+            self._tls_failed(chain, reason)
+
         try:
-            layer = server.layer(ready, self._tls_failed)
+            layer = server.layer(ready, failed)
         except SecretsMissing as missing:
-            self._tls_failed(str(missing))
+            failed(str(missing))
             reset(self._transport)
             return
         layer.limit_handshake(listener.runtime.loop.time() + (chain.tls_handshake_timeout or HANDSHAKE_TIMEOUT))
         self._hand_over(layer)
 
-    def _tls_failed(self, reason: str) -> None:
+    def _tls_failed(self, chain: FilterChain, reason: str) -> None:
+        """Count it, and say why: to the logs of the listener and of its TCP proxy, and to whoever reads ours."""
         self._leave()
-        self._listener.counts.handshake_failed(reason)
-        self._log("", f"TLS error: {reason}")
+        listener, facts = self._listener, self.facts
+        listener.counts.tls.failed(reason)
+        facts.transport_failure = f"TLS error: {reason}"
+        self._log("", facts.transport_failure, *(chain.terminal.logs if isinstance(chain.terminal, TcpOptions) else ()))
+        if (more := listener.manager.seldom.due((listener.config.name, reason.partition(":")[0]))) is not None:
+            _log.info("listener %s: TLS handshake with %s failed: %s%s", listener.config.name, facts.remote_address, reason, more)
 
     def _close(self, counter: str, details: str, flags: str = "") -> None:
         """The connection is nobody's: it is reset, and the listener's own log says why."""
@@ -226,11 +239,11 @@ class Accepted(asyncio.Protocol):
         self._log(flags, details)
         reset(self._transport)
 
-    def _log(self, flags: str, details: str) -> None:
+    def _log(self, flags: str, details: str, *further: Callable[[Session], object]) -> None:
         now = time.monotonic()
         session = Session(downstream=self.facts, started=now, started_wall=time.time(), phase=Phase.CLOSED, ended=now, flags=flags)
         session.details = details
-        for observe in self._listener.config.observers:
+        for observe in (*self._listener.config.observers, *further):
             observe(session)
 
 

@@ -10,6 +10,7 @@ from ..tls.contexts import ServerTls
 from .accept import Accepted
 from .config import FilterChain, ListenerConfig
 from .scope import Counts, Scope
+from .seldom import Seldom
 from .sockets import open_socket
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Listener:
 class Listeners:
     """Every listener by name, and the virtual ones by the address that a redirected connection was meant for."""
 
-    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving")
+    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving", "seldom")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -117,6 +118,7 @@ class Listeners:
         self._virtual: dict[tuple[str, int], Listener] = {}
         self._connections = itertools.count(1)
         self._draining: list[Scope] = []
+        self.seldom = Seldom()
         self.arriving: set[Accepted] = set()
         """Connections that are being looked at or shake hands: their clients will think them good in a moment."""
 

@@ -289,6 +289,7 @@ _SHARED: dict[str, Make] = {
     "CONNECTION_ID": fact(Kind.NUMBER, "downstream.connection_id"),
     "LISTENER_NAME": fact(Kind.TEXT, "downstream.listener"),
     "FILTER_CHAIN_NAME": fact(Kind.TEXT, "downstream.filter_chain"),
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": expression(Kind.WIRE, "x.downstream.transport_failure.replace(' ', '_')"),
     "DOWNSTREAM_TLS_VERSION": fact(Kind.TEXT, "downstream.tls_version"),
     "DOWNSTREAM_LOCAL_URI_SAN": fact(Kind.TEXT, "downstream.local_uri_san"),
     "DOWNSTREAM_PEER_URI_SAN": _certificate("uri_sans"),

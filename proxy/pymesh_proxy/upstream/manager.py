@@ -8,6 +8,7 @@ from pymesh.tasks import spawn
 
 from ..tls.config import UpstreamTls
 from ..tls.contexts import ClientTls
+from ..tls.counts import Handshakes
 from .cluster import Cluster, Endpoint
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .dns import Resolver
@@ -46,10 +47,11 @@ class Clusters:
         if former is not None and former.config == config:
             former.config = config
             return former
+        handshakes = Handshakes()
         cluster = Cluster(
             config,
-            self._tls(config.tls),
-            tuple((frozenset(match.labels), self._tls(match.tls)) for match in config.transport_matches),
+            self._tls(config.tls, handshakes),
+            tuple((frozenset(match.labels), self._tls(match.tls, handshakes)) for match in config.transport_matches),
         )
         if config.assignment is not None and config.discovery is Discovery.STATIC:
             cluster.assign(config.assignment)
@@ -63,8 +65,8 @@ class Clusters:
             self._resolving[config.name] = spawn(Resolver(cluster).run(), name=f"dns {config.name}")
         return cluster
 
-    def _tls(self, config: UpstreamTls | None) -> ClientTls | None:
-        return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel)
+    def _tls(self, config: UpstreamTls | None, handshakes: Handshakes) -> ClientTls | None:
+        return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel, handshakes)
 
     def remove(self, name: str) -> None:
         """Forget a cluster; exchanges under way finish."""

@@ -1,11 +1,12 @@
 """One bootstrap text in a real Envoy and in our proxy at the same time, for tests that compare what connections become."""
 
-import socket
 import string
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import aiohttp
 
 from pymesh.local.ports import HOST, FreePorts
 from pymesh.local.process import Child, Command
@@ -32,14 +33,18 @@ class Twin:
 
         return await eventually(read, lambda found: len(found) >= lines)
 
+    async def stats(self) -> dict[str, int]:
+        """The numbers of its admin interface's `/stats`, by name."""
+        url = f"http://{HOST}:{self.ports['ADMIN']}/stats"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            pairs = (line.split(": ") for line in (await answer.text()).splitlines() if line[-1].isdigit() and "P50" not in line)
+            return {name: int(value) for name, value in pairs}
+
 
 @dataclass(frozen=True)
 class Twins:
     envoy: Twin
     ours: Twin
-
-    def __iter__(self) -> "AsyncIterator[Twin]":
-        return iter((self.envoy, self.ours))  # type: ignore[return-value]
 
 
 @asynccontextmanager
@@ -67,10 +72,3 @@ _ADMIN = """
 node: {id: twin, cluster: twin}
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: $ADMIN}}}
 """
-
-
-def dead_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
