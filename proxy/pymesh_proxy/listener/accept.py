@@ -13,6 +13,7 @@ from ..http.h1_server import ServerConnection
 from ..http.options import HttpOptions
 from ..tcp.config import TcpOptions
 from ..tcp.proxy import TcpConnection
+from ..tcp.reset import reset
 from ..tcp.session import Phase, Session
 from ..tls.contexts import HANDSHAKE_TIMEOUT, SecretsMissing
 from ..tls.layer import TlsLayer
@@ -22,7 +23,7 @@ from .config import FilterChain
 from .match import Traits
 from .proxy_protocol import Header, Malformed, parse
 from .scope import Scope
-from .sockets import original_destination, reset
+from .sockets import original_destination
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -232,12 +233,15 @@ class Accepted(asyncio.Protocol):
             _log.info("listener %s: TLS handshake with %s failed: %s%s", listener.config.name, facts.remote_address, reason, more)
 
     def _close(self, counter: str, details: str, flags: str = "") -> None:
-        """The connection is nobody's: it is reset, and the listener's own log says why."""
+        """The connection is nobody's: it is closed, with a RST if something was said, and the listener's own log says why."""
         self._leave()
         self._listener.runtime.wheel.arm(self, NEVER)
         self._listener.counts.add(counter)
         self._log(flags, details)
-        reset(self._transport)
+        if self._data:
+            reset(self._transport)
+        else:
+            self._transport.abort()
 
     def _log(self, flags: str, details: str, *further: Callable[[Session], object]) -> None:
         now = time.monotonic()

@@ -1,7 +1,5 @@
 """The sockets of listeners: opened with what their configuration asks of the kernel, and what the kernel says of accepted ones."""
 
-import asyncio
-import contextlib
 import ipaddress
 import socket
 import struct
@@ -16,8 +14,6 @@ _IPV6_FREEBIND = 78
 """linux/in6.h; Python names neither, nor their IPv4 twins before 3.14."""
 _IP_TRANSPARENT = 19
 _IP_FREEBIND = 15
-
-_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 def open_socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
@@ -40,15 +36,6 @@ def open_socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
         sock.close()
         raise
     return sock
-
-
-def reset(transport: asyncio.Transport) -> None:
-    """Close with a RST, so that the peer sees at once that nobody listened; a plain abort would send a FIN."""
-    sock = transport.get_extra_info("socket")
-    if sock is not None and not transport.is_closing():
-        with contextlib.suppress(OSError):  # it may be gone already
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-    transport.abort()
 
 
 def original_destination(sock: socket.socket) -> tuple[str, int] | None:

@@ -36,8 +36,8 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
     """One TLS connection; `on_ready` is called after the handshake and gives the protocol that speaks through it."""
 
     __slots__ = (
-        "_incoming", "_on_failed", "_on_ready", "_on_session", "_outgoing", "_protocol", "_socket", "_tls", "_verify", "_wheel",
-        "deadline", "peer", "state", "wake",
+        "_end_told", "_incoming", "_on_failed", "_on_ready", "_on_session", "_outgoing", "_protocol", "_socket", "_tls", "_verify",
+        "_wheel", "deadline", "peer", "state", "wake",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +65,8 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         """Takes the session that a server gives, and whether it serves once only; None when none is looked for any more."""
         self._protocol: asyncio.Protocol | None = None
         self._socket: asyncio.Transport
+        self._end_told = False
+        """The protocol knows that the peer says no more."""
         self.peer: PeerCertificate | None = None
         self.state = State.HANDSHAKE
         self.deadline = self.wake = NEVER
@@ -175,8 +177,11 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
             protocol.connection_lost(ConnectionResetError(f"TLS error: {reason_of(error)}"))
 
     def _peer_closed(self) -> None:
-        if self._protocol is not None and not self._protocol.eof_received():
-            self.close()
+        """close_notify: the peer says no more."""
+        if not self._end_told:
+            self._end_told = True
+            if self._protocol is not None and not self._protocol.eof_received():
+                self.close()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
@@ -186,7 +191,10 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         if self.state is State.HANDSHAKE:
             self._fail("the peer closed the connection during the TLS handshake")
             return False
+        if self._end_told:  # the FIN that follows a close_notify; whoever did not want to go on has closed by now
+            return not self._socket.is_closing()
         if self.state is State.OPEN and self._protocol is not None:
+            self._end_told = True
             return bool(self._protocol.eof_received())
         return False
 

@@ -45,6 +45,8 @@ class Twin:
 class Twins:
     envoy: Twin
     ours: Twin
+    known: dict[str, object]
+    """What the text's other names stand for."""
 
 
 @asynccontextmanager
@@ -65,7 +67,7 @@ async def twins(folder: Path, text: str, *listeners: str, **known: object) -> As
             child = await supervisor.start(Command(name=name, argv=[*program, "-c", str(path)]))
             await supervisor.ready(child, f"http://{HOST}:{chosen['ADMIN']}/ready")
             started[name] = Twin(name, child, chosen, log)
-        yield Twins(**started)
+        yield Twins(**started, known=known)
 
 
 _ADMIN = """
