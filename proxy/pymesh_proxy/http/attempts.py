@@ -153,9 +153,9 @@ class Attempts(UpstreamStream):
             self._try_expires = self._runtime.loop.time() + policy.per_try_timeout
             self._arm(self._runtime.loop.time())
         if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
-            pool: Pool[Any] = endpoint.pool or self._runtime.pools.of(cluster, endpoint)
+            pool: Pool[Any] = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
         else:
-            pool = endpoint.streams or self._runtime.pools.multiplexed(cluster, endpoint)
+            pool = endpoint.streams or self._runtime.pools.multiplexed(cluster, endpoint, exchange.downstream)
         self._pool = pool
         pool.acquire(self)
 

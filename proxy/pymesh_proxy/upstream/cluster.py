@@ -10,6 +10,7 @@ from .config import Assignment, ClusterConfig, EndpointConfig, Health
 
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
+    from ..tls.counts import Handshakes
     from .exclusive import ExclusivePool
     from .shared import SharedPool
 
@@ -76,6 +77,12 @@ class Cluster:
 
     def __repr__(self) -> str:
         return f"<Cluster {self.config.name} endpoints={len(self.endpoints)} {self.breaker!r}>"
+
+    @property
+    def handshakes(self) -> "Handshakes | None":
+        """The TLS handshakes with all endpoints; None when none speaks TLS."""
+        speaking = (self.tls_default, *(tls for _, tls in self.tls_matches))
+        return next((tls.handshakes for tls in speaking if tls is not None), None)
 
     @property
     def upstream_cx_active(self) -> int:

@@ -9,6 +9,7 @@ from .pool import Pool
 
 if TYPE_CHECKING:
     from ..http.attempts import Attempts
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -18,8 +19,8 @@ class ExclusivePool(Pool[ClientConnection]):
 
     __slots__ = ("_idle",)
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
-        super().__init__(runtime, cluster, endpoint)
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
+        super().__init__(runtime, cluster, endpoint, downstream)
         self._idle: list[ClientConnection] = []
 
     def acquire(self, attempts: "Attempts") -> None:
@@ -35,7 +36,7 @@ class ExclusivePool(Pool[ClientConnection]):
 
     async def _open(self) -> ClientConnection:
         connection = ClientConnection(self)
-        await dial(self._runtime, self.cluster, self.endpoint, connection)
+        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:
@@ -45,7 +46,8 @@ class ExclusivePool(Pool[ClientConnection]):
         """A connection is free: the longest waiting request gets it, else it idles."""
         config = self.cluster.config
         now = self._runtime.loop.time()
-        served_enough = config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection
+        limit = 1 if self._downstream is not None else config.max_requests_per_connection
+        served_enough = limit and connection.requests >= limit
         if self._closing or served_enough or now >= connection.expires:
             connection.transport.close()
             self._serve_next()

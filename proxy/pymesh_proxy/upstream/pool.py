@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from ..http.attempts import Attempts
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -43,10 +44,12 @@ Connection = TypeVar("Connection", bound=Pooled)
 class Pool(ABC, Generic[Connection]):
     """Connections from one cluster to one of its endpoints."""
 
-    __slots__ = ("_all", "_closing", "_connecting", "_runtime", "_waiting", "cluster", "endpoint")
+    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_runtime", "_waiting", "cluster", "endpoint")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
         self._runtime = runtime
+        self._downstream = downstream
+        """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
         self.cluster = cluster
         self.endpoint = endpoint
         self._waiting: deque[Attempts] = deque()

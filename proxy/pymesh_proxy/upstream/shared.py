@@ -9,7 +9,7 @@ from .pool import Pool
 
 if TYPE_CHECKING:
     from ..http.attempts import Attempts
-    from ..http2.settings import Http2Options
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -19,11 +19,11 @@ class SharedPool(Pool[ClientConnection]):
 
     __slots__ = ("_capacity", "_open_ones", "_options")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", options: "Http2Options") -> None:
-        super().__init__(runtime, cluster, endpoint)
-        self._options = options
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
+        super().__init__(runtime, cluster, endpoint, downstream)
+        self._options = cluster.config.http2
         self._open_ones: list[ClientConnection] = []
-        self._capacity = options.max_concurrent_streams
+        self._capacity = self._options.max_concurrent_streams
         """Streams that the last connection of this endpoint had room for."""
 
     def acquire(self, attempts: "Attempts") -> None:
@@ -35,7 +35,7 @@ class SharedPool(Pool[ClientConnection]):
     def _carry(self, connection: ClientConnection, attempts: "Attempts") -> None:
         connection.requests += 1
         attempts.on_connection(ClientStream(connection))
-        maximum = self.cluster.config.max_requests_per_connection
+        maximum = 1 if self._downstream is not None else self.cluster.config.max_requests_per_connection
         if maximum and connection.requests >= maximum:
             self.leaving(connection)
             connection.leave()
@@ -47,7 +47,7 @@ class SharedPool(Pool[ClientConnection]):
 
     async def _open(self) -> ClientConnection:
         connection = ClientConnection(self._runtime.loop, self, self._options)
-        await dial(self._runtime, self.cluster, self.endpoint, connection)
+        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:
