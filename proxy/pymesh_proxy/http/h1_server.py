@@ -61,8 +61,8 @@ class ServerConnection(Answering):
     """One client's connection."""
 
     __slots__ = (
-        "_between", "_fields", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_queue", "_receiving", "_repeated",
-        "_repeats", "_url", "deadline", "wake",
+        "_between", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_queue", "_receiving",
+        "_repeated", "_repeats", "_url", "deadline", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -72,6 +72,8 @@ class ServerConnection(Answering):
         self._url = b""
         self._fields: Fields = []
         self._head_bytes = 0
+        self._head_by = NEVER
+        """Loop time at which a head that has begun must be whole."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._queue: deque[_Parsed] = deque()
@@ -115,8 +117,6 @@ class ServerConnection(Answering):
                 self._last_read = data if len(data) <= _REPEATED_LIMIT else b""
                 self._repeated = None
                 self._repeats = False
-            if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
-                self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
             self._head_bytes += len(data)
         elif reading is _BODY:
             self._overhead += len(data)
@@ -131,6 +131,8 @@ class ServerConnection(Answering):
             self._stopped(error, data)
         if not self._between:
             self._repeated = None  # the read ended within a request
+            if self._reading is _HEAD and self._router is None:
+                self._await_head()
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
             self._refuse(_refusal(_too_large()))
         if self._queue:
@@ -193,15 +195,27 @@ class ServerConnection(Answering):
             self.transport.abort()
         elif self._router is not None:
             self._router.on_deadline(now)
-        elif self._head_bytes:
+        elif self._head_by <= now:
             self.options.stats.downstream_rq_timeout += 1
-            self._refuse(rescue.reply(Cause.REQUEST_TIMEOUT))
+            slow = self.options.request_headers_timeout == self._head_timeout()
+            self._refuse(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
         else:
             self.transport.close()
 
     def _await_request(self) -> None:
         idle = self.options.idle_timeout
         self.arm(self._runtime.loop.time() + idle if idle else NEVER)
+
+    def _await_head(self) -> None:
+        """A head has begun; more of its bytes do not prolong its time."""
+        if self._head_by == NEVER and (limit := self._head_timeout()):
+            self._head_by = self._runtime.loop.time() + limit
+            self.arm(self._head_by)
+
+    def _head_timeout(self) -> float:
+        """Seconds for a head. A stream without a head is idle, as in Envoy, whether or not heads have a limit of their own."""
+        whole, idle = self.options.request_headers_timeout, self.options.stream_idle_timeout
+        return min(whole, idle) if whole and idle else whole or idle
 
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
@@ -226,6 +240,7 @@ class ServerConnection(Answering):
         head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
         self._fields = []  # from here on they are trailers
         self._head_bytes = 0
+        self._head_by = NEVER
         self._reading = _BODY
         if _BODY_OR_SWITCH.isdisjoint(head.index):
             complete, chunked, upgrade = True, False, b""
@@ -341,6 +356,7 @@ class ServerConnection(Answering):
         """What was read is no request: answer when its turn comes, then close."""
         self._reading = Reading.REFUSED
         self._head_bytes = self._overhead = 0
+        self._head_by = NEVER
         self.options.stats.downstream_cx_protocol_error += 1
         router = self._router
         if router is not None and self._receiving is router:  # the body of the request under way went wrong
@@ -420,6 +436,8 @@ class ServerConnection(Answering):
             self._linger()
         elif self._queue:
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
+        elif not self._between:
+            self._await_head()
         elif options.idle_timeout:
             self.arm(self._runtime.loop.time() + options.idle_timeout)
         else:

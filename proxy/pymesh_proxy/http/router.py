@@ -145,6 +145,8 @@ class Router(Attempts):
         self._active = now = self._runtime.loop.time()
         if self.complete:
             self.start_clock(now)
+        else:
+            self._arm(now)  # a body that does not come is idleness too
 
     def _write_head(self) -> None:
         """The head's bytes, with what the body's framing or an upgrade needs on this hop."""
