@@ -42,13 +42,13 @@ _HONOURED = (
     "strip_matching_host_port",
     "strip_any_host_port",
     "strip_trailing_host_dot",
+    "stream_error_on_invalid_http_message",
 )
 
 _HARMLESS = {
     "http2_protocol_options": "clients speak HTTP/1.1 here",
     "request_id_extension": "request ids are always random UUIDs; its options are about trace sampling",
     "internal_address_config": "no address is trusted as internal",
-    "stream_error_on_invalid_http_message": "a connection is closed after a malformed message, the stricter of the two",
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
 }
 
@@ -172,6 +172,7 @@ def _limits(reader: Reader) -> dict[str, Any]:
         "max_connection_duration": common.seconds("max_connection_duration", 0.0),
         "max_headers_count": common.wrapped("max_headers_count", 100),
         "max_requests_per_connection": common.wrapped("max_requests_per_connection", 0),
+        "stream_error": reader.wrapped("stream_error_on_invalid_http_message", False),
         "max_request_headers": reader.wrapped("max_request_headers_kb", 60) * 1024,
         "underscores": Underscores.__members__.get(underscores, Underscores.ALLOW),
         "accept_http_10": http1.message.accept_http_10,

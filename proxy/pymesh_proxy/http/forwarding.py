@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..tls.peer import PeerCertificate
 from .exchange import Exchange
+from .h1_request import PLAIN_CONNECTION, nominated
 from .headers import Fields, Headers, RequestHead, ResponseHead
 from .options import HOP_BY_HOP, ClientCert, HttpOptions, ServerHeader
 
@@ -32,18 +33,15 @@ _EDGE_ONLY = frozenset(
 
 _ALWAYS_DROPPED = HOP_BY_HOP | _INTERNAL
 _REQUEST_TOUCHED = HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
-_UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
-
-class HeaderRejected(ValueError):
-    """The head asks for something no proxy may do; answered with 400 and the details given."""
 
 
 def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
-    """Edit the request's head in place; raises HeaderRejected."""
+    """Edit the request's head in place."""
     head = exchange.head
     if not _REQUEST_TOUCHED.isdisjoint(head.index):
         touched = _REQUEST_TOUCHED & head.index.keys()
-        if touched == _CONNECTION and head.index[b"connection"].lower() in _PLAIN_CONNECTION:
+        single = len(head.index) == len(head.fields)  # else the index knows only the last of several lines
+        if single and touched == _CONNECTION and head.index[b"connection"].lower() in PLAIN_CONNECTION:
             head.remove(b"connection")
         else:
             _strip_request(options, exchange)
@@ -59,8 +57,6 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
 
 _SANITIZE = ClientCert.SANITIZE
 _CONNECTION = frozenset((b"connection",))
-_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close"))
-"""The values that nearly every client sends, and that name no other header."""
 
 
 def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
@@ -85,11 +81,8 @@ def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
 
 
 def _nominated(connection: Iterable[bytes]) -> set[bytes]:
-    """Names that `Connection` makes hop-by-hop (RFC 9110 7.6.1); some may not be, or policy could be blinded."""
-    names = {name.strip(b" \t").lower() for value in connection for name in value.split(b",")}
-    if names & _UNNOMINABLE or any(name.startswith(b":") for name in names):
-        raise HeaderRejected("http1.connection_header_rejected")
-    return names - {b"close", b"keep-alive", b"te", b""}
+    """Names that `Connection` makes hop-by-hop (RFC 9110 7.6.1)."""
+    return nominated(connection) - {b"close", b"keep-alive", b"te", b""}
 
 
 def _inner(options: HttpOptions, exchange: Exchange) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import enum
+from collections import deque
 from typing import TYPE_CHECKING
 
 from . import wire
 from .exchange import Downstream
 from .headers import Fields, ResponseHead
 from .options import HttpOptions
+from .pipeline import Pipelined
 from .stream import Framing
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class Answering(asyncio.Protocol):
     """What `ServerConnection` is to the exchange that it serves."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_out", "_reading", "_router", "_runtime", "_served", "_started", "_version_10", "facts", "options",
-        "scope", "transport",
+        "_chunking", "_close_after", "_out", "_queue", "_reading", "_router", "_runtime", "_served", "_started", "_version_10", "facts",
+        "options", "scope", "transport",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -48,6 +50,7 @@ class Answering(asyncio.Protocol):
         self._reading = Reading.HEAD
         self._router: Router | None = None
         """The exchange under way."""
+        self._queue: deque[Pipelined] = deque()
         self._out: list[bytes] = []
         self._chunking = False
         """The answer under way is chunked by us."""
@@ -93,7 +96,9 @@ class Answering(asyncio.Protocol):
     def _must_close(self) -> bool:
         options = self.options
         router = self._router
-        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
+        if router is not None and not router.complete:
+            return True
+        if not self._queue and (self._reading is _STOPPED or self._reading is Reading.REFUSED):
             return True
         if self.scope.draining:
             options.stats.downstream_cx_drain_close += 1

@@ -1,5 +1,7 @@
 """A parsed HTTP/1 head, checked beyond what the parser checks: what comes out is what policy, router and upstream all see."""
 
+from collections.abc import Iterable
+
 from .exchange import Downstream
 from .headers import Fields, RequestHead
 from .options import EscapedSlashes, HttpOptions, Underscores
@@ -8,6 +10,18 @@ from .request_target import SOUND, TargetRejected, read
 
 _MAX_LENGTH_DIGITS = 19
 """No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
+
+PLAIN_CONNECTION = frozenset((b"keep-alive", b"close"))
+"""The values of Connection that nearly every client sends, and that name no other header."""
+
+_UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+_BODIED = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
+
+_ANSWERS = frozenset((307, 404))
+"""Statuses that are ordinary answers to sound requests."""
+
+_SOUND_FRAMING = frozenset(("missing_host_header", "path_normalization_failed", "http1.connection_header_rejected"))
+"""Details of requests that are wrong, but whose end is known."""
 
 
 def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, version: str, fields: Fields) -> RequestHead:
@@ -30,6 +44,8 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     else:
         path, authority = read(method, url, host)
     head = RequestHead(method, path, authority, fields, b"https" if facts.tls_version else b"http", version, index)
+    if b"connection" in index and (index[b"connection"].lower() not in PLAIN_CONNECTION or len(index) != len(fields)):
+        _connection(fields)
     if b"transfer-encoding" in index or b"content-length" in index:
         _framing(index)
     if authority != host and method != b"CONNECT":
@@ -37,6 +53,25 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if options.rewrites_target:
         _rewrite(options, facts, head)
     return head
+
+
+def spares_connection(options: HttpOptions, rejected: TargetRejected, fields: Fields) -> bool:
+    """Whether the next request may follow a rejected one: its end is known, no body hides another request, and the options allow it."""
+    if any(name.lower() in _BODIED for name, _ in fields):
+        return False
+    return rejected.status in _ANSWERS or (options.stream_error and rejected.details in _SOUND_FRAMING)
+
+
+def nominated(values: Iterable[bytes]) -> set[bytes]:
+    """The names that the lines of a Connection header list, in lower case."""
+    return {name.strip(b" \t").lower() for value in values for name in value.split(b",")}
+
+
+def _connection(fields: Fields) -> None:
+    """What Connection names is dropped; some headers may not be, or policy could be blinded."""
+    names = nominated([value for name, value in fields if name.lower() == b"connection"])
+    if names & _UNNOMINABLE or any(name.startswith(b":") for name in names):
+        raise TargetRejected(400, "http1.connection_header_rejected", b"a header may not be named in Connection")
 
 
 def _underscores(options: HttpOptions, fields: Fields) -> Fields:
@@ -64,7 +99,8 @@ def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None
         except PathRejected as rejected:
             raise TargetRejected(400, "path_normalization_failed", str(rejected).encode()) from None
         except PathRedirect as redirect:
-            raise TargetRejected(307, "path_normalization_redirect", b"", ((b"location", redirect.location),)) from None
+            there = ((b"location", redirect.location),)
+            raise TargetRejected(307, "path_normalization_redirect", b"the path without escapes is elsewhere", there) from None
 
 
 def _strip_host(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:

@@ -5,8 +5,6 @@ is not empty. Each request is driven by a Router, to which this is the Downstrea
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
 from time import monotonic
 from time import time as wall_clock
 from typing import TYPE_CHECKING, cast
@@ -21,9 +19,10 @@ from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
 from .h1_answers import Answering, Reading
-from .h1_request import checked
+from .h1_request import checked, spares_connection
 from .headers import Fields, RequestHead
 from .options import HttpOptions
+from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
 
@@ -45,23 +44,11 @@ polls), and parsing is a large part of an exchange; one comparison finds out."""
 _HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
 
 
-@dataclass(slots=True)
-class _Parsed:
-    """A request whose turn has not come, with what arrived of its body; or a refusal that waits for its turn."""
-
-    head: RequestHead
-    complete: bool
-    chunked: bool = False
-    upgrade: bytes = b""
-    refusal: LocalReply | None = None
-    body: list[bytes] = field(default_factory=list)
-
-
 class ServerConnection(Answering):
     """One client's connection."""
 
     __slots__ = (
-        "_between", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_queue", "_receiving",
+        "_between", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_receiving",
         "_repeated", "_repeats", "_url", "deadline", "wake",
     )  # fmt: skip
 
@@ -76,8 +63,7 @@ class ServerConnection(Answering):
         """Loop time at which a head that has begun must be whole."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
-        self._queue: deque[_Parsed] = deque()
-        self._receiving: Router | _Parsed | None = None
+        self._receiving: Router | Pipelined | None = None
         """Who gets the body that is being read."""
         self._held_bytes = b""
         self._between = True
@@ -156,7 +142,7 @@ class ServerConnection(Answering):
         if self._reading is Reading.BODY:
             return False
         self._reading = Reading.STOPPED
-        self._close_after = True
+        self._close_after |= not self._queue
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -237,7 +223,13 @@ class ServerConnection(Answering):
         if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
             raise _too_large()
         parser = self._parser
-        head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
+        try:
+            head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
+        except TargetRejected as rejected:
+            if not spares_connection(self.options, rejected, self._fields):
+                raise
+            self._decline(rejected)
+            return
         self._fields = []  # from here on they are trailers
         self._head_bytes = 0
         self._head_by = NEVER
@@ -252,8 +244,23 @@ class ServerConnection(Answering):
             self._begin(head, complete, chunked, upgrade)
         else:
             self._keep_parsed(head, False)
-            self._receiving = parsed = _Parsed(head, complete, chunked, upgrade)
+            self._receiving = parsed = Pipelined(head, complete, chunked, upgrade)
             self._queue.append(parsed)
+
+    def _decline(self, rejected: TargetRejected) -> None:
+        """A request whose answer is known with its head; the connection goes on."""
+        parser = self._parser
+        head = RequestHead(parser.get_method(), self._url, b"", self._fields, version=parser.get_http_version())
+        self._fields = []
+        self._head_bytes = 0
+        self._head_by = NEVER
+        self._reading = _BODY
+        self._keep_parsed(head, False)
+        refusal = _refusal(rejected)
+        if self._router is None and not self._queue:
+            self._begin(head, True, False, b"", refusal)
+        else:
+            self._queue.append(Pipelined(head, True, refusal=refusal))
 
     def _keep_parsed(self, head: RequestHead, alone: bool) -> None:
         """Keep what the repeated bytes are, if they are one request, whole with its head, on a connection that goes on."""
@@ -303,7 +310,15 @@ class ServerConnection(Answering):
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, head: RequestHead, complete: bool, chunked: bool, upgrade: bytes, refusal: LocalReply | None = None) -> None:
+    def _begin(
+        self,
+        head: RequestHead,
+        complete: bool,
+        chunked: bool,
+        upgrade: bytes,
+        refusal: LocalReply | None = None,
+        fatal: bool = False,
+    ) -> None:
         """Start the exchange of a request whose turn it is."""
         stats = self.options.stats
         stats.downstream_rq_total += 1
@@ -314,13 +329,14 @@ class ServerConnection(Answering):
         if head.version == "1.0":
             self._version_10 = True
             exchange.protocol = "HTTP/1.0"
-        self._close_after = refusal is not None or bool(upgrade)
+        self._close_after = fatal or bool(upgrade)
         if b"connection" in head.index or self._version_10:
             self._close_after |= self._asks_to_close(head)
         self._router = router = Router(self._runtime, self.options, self, exchange, chunked, upgrade)
         if not complete:
             self._receiving = router
         if refusal is not None:
+            router.complete = complete
             router.reply(refusal)
         elif head.method == b"CONNECT":
             self._close_after = True
@@ -341,7 +357,7 @@ class ServerConnection(Answering):
         parsed = self._queue.popleft()
         complete = parsed.complete
         still_reading = self._receiving is parsed
-        self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal)
+        self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal, parsed.fatal)
         router = self._router
         if router is not None:
             for data in parsed.body:
@@ -370,9 +386,9 @@ class ServerConnection(Answering):
             return
         head = RequestHead(b"-", self._url or b"-", b"", [])
         if router is None and not self._queue:
-            self._begin(head, True, False, b"", refusal)
+            self._begin(head, True, False, b"", refusal, True)
         else:
-            self._queue.append(_Parsed(head, True, refusal=refusal))
+            self._queue.append(Pipelined(head, True, refusal=refusal, fatal=True))
 
     # --- upgrades -----------------------------------------------------------------------------------------------------
 
@@ -389,7 +405,7 @@ class ServerConnection(Answering):
         elif asking is not None:
             self._resume_plain(asking, rest)
 
-    def _resume_plain(self, asking: "Router | _Parsed", rest: bytes) -> None:
+    def _resume_plain(self, asking: "Router | Pipelined", rest: bytes) -> None:
         """The upgrade is ignored (h2c): parse on as if it had not been asked for, with the body's framing that the head gave."""
         length = asking.head.index.get(b"content-length", b"0")
         framing = b"transfer-encoding: chunked" if asking.chunked else b"content-length: " + length

@@ -127,6 +127,8 @@ class HttpOptions:
     underscores: Underscores = Underscores.ALLOW
     max_request_headers: int = 60 * 1024
     max_headers_count: int = 100
+    stream_error: bool = False
+    """A message that is wrong, but whose end is known, ends its exchange only and not the connection."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     stream_idle_timeout: float = 300.0

@@ -62,7 +62,7 @@ def _absolute(url: bytes, host: bytes | None) -> Target:
 
 def _path(path: bytes) -> bytes:
     if b"#" in path:
-        raise TargetRejected(400, "http1.codec_error", b"a fragment does not belong in a request target")
+        raise TargetRejected(400, "path_normalization_failed", b"a fragment does not belong in a request target")
     return path
 
 

@@ -39,11 +39,7 @@ class Router(Attempts):
         """The head is here; `complete` says that no body follows."""
         self.complete = complete
         options = self.options
-        try:
-            forwarding.prepare_request(options, self.exchange)
-        except forwarding.HeaderRejected as rejected:
-            self.reply(rescue.reply(Cause.BAD_REQUEST, body=b"a header may not be named in Connection", details=str(rejected)))
-            return
+        forwarding.prepare_request(options, self.exchange)
         for http_filter in options.filters:
             verdict = http_filter.on_request(self.exchange)
             if verdict is None:

@@ -103,18 +103,6 @@ DIFFERENCES = (
         (302, 302),
         ("redirect of HEAD",),
     ),
-    Difference(
-        "`OPTIONS *`",
-        "The connection is closed with the 404; Envoy keeps it.",
-        (404, 404),
-        ("OPTIONS for the server",),
-    ),
-    Difference(
-        "Connection headers that name what may not be dropped",
-        "The connection is kept after the 400, since the request's end is known; Envoy closes it.",
-        (400, 400),
-        ("Connection that names a pseudo-header", "Connection that names x-forwarded-for"),
-    ),
 )
 
 

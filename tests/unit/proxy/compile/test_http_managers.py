@@ -76,13 +76,14 @@ def test_istios_manager_is_honoured_whole(options):
         request_timeout="0s",
         drain_timeout="5s",
         max_request_headers_kb=96,
+        stream_error_on_invalid_http_message=True,
     )
     assert (made.server_name, made.server_header, made.normalize_path) == (b"istio-envoy", ServerHeader.PASS_THROUGH, True)
     assert (made.escaped_slashes, made.stream_idle_timeout, made.upgrades) == (EscapedSlashes.UNESCAPE_AND_FORWARD, 0.0, {b"websocket"})
     assert made.forward_client_cert is ClientCert.APPEND_FORWARD
     assert (made.client_cert_subject, made.client_cert_uri, made.client_cert_dns, made.client_cert_cert) == (True, True, True, False)
     assert (made.idle_timeout, made.underscores, made.max_headers_count) == (5.0, Underscores.DROP_HEADER, 7)
-    assert (made.accept_http_10, made.max_request_headers) == (True, 96 * 1024)
+    assert (made.accept_http_10, made.max_request_headers, made.stream_error) == (True, 96 * 1024, True)
 
 
 def test_istios_filters_become_a_filter_and_an_observer(options, process):
