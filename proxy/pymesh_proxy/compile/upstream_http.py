@@ -8,6 +8,8 @@ from .fields import Reader
 
 _EXTENSION = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+_PRESERVE_CASE = "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+
 NO_HTTP2 = "HTTP/2 is not spoken in this release; leave it out, or use HTTP/1.1"
 
 
@@ -21,6 +23,7 @@ class UpstreamHttp:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    proper_case: bool = False
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -41,50 +44,58 @@ def _older(cluster: Reader) -> UpstreamHttp:
     http2 = cluster.has("http2_protocol_options")
     if http2:
         cluster.refuse("http2_protocol_options", NO_HTTP2)
-    http1(cluster.child("http_protocol_options"))
+    proper_case = http1(cluster.child("http_protocol_options"))
     _upstream_only(cluster)
-    return _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
+    return dataclasses.replace(_common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0)), proper_case=proper_case)
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
     _upstream_only(reader)
-    return dataclasses.replace(_common(reader), protocol=_protocol(reader))
+    protocol, proper_case = _protocol(reader)
+    return dataclasses.replace(_common(reader), protocol=protocol, proper_case=proper_case)
 
 
-def _protocol(reader: Reader) -> UpstreamProtocol:
-    """HTTP/1.1, or what the client spoke; `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it."""
+def _protocol(reader: Reader) -> tuple[UpstreamProtocol, bool]:
+    """HTTP/1.1 or what the client spoke, and whether names get proper case.
+
+    `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it.
+    """
     downstream = reader.child("use_downstream_protocol_config") if reader.which("upstream_protocol_options").startswith("use_") else None
     if downstream is not None:
         downstream.only("http_protocol_options", harmless={"http2_protocol_options": "clients speak HTTP/1.1 here"})
-        http1(downstream.child("http_protocol_options"))
-        return UpstreamProtocol.DOWNSTREAM
+        return UpstreamProtocol.DOWNSTREAM, http1(downstream.child("http_protocol_options"))
     explicit = reader.child("explicit_http_config")
     if explicit is not None:
         explicit.only("http_protocol_options", "http2_protocol_options")
         if explicit.which("protocol_config") == "http2_protocol_options":
             explicit.refuse("http2_protocol_options", NO_HTTP2)
-        http1(explicit.child("http_protocol_options"))
-    return UpstreamProtocol.HTTP1
+        return UpstreamProtocol.HTTP1, http1(explicit.child("http_protocol_options"))
+    return UpstreamProtocol.HTTP1, False
 
 
-def http1(reader: Reader | None) -> None:
-    """Check an upstream's Http1ProtocolOptions: what they may ask for is what is done anyway."""
+def http1(reader: Reader | None) -> bool:
+    """An upstream's Http1ProtocolOptions: whether names of headers get proper case."""
     if reader is None:
-        return
+        return False
     reader.only(
         "header_key_format",
         harmless={"accept_http_10": "it is for clients", "default_host_for_http_10": "it is for clients"},
         at_default={"allow_absolute_url": True},
     )
-    check_header_case(reader)
+    return header_case(reader)
 
 
-def check_header_case(reader: Reader) -> None:
-    """`header_key_format`: names keep their case here, so only the formatter that preserves it can be honoured."""
+def header_case(reader: Reader) -> bool:
+    """`header_key_format`: whether names of headers get proper case; without it, and with a preserve_case formatter, they keep theirs."""
     config = reader.child("header_key_format")
-    if config is not None and config.which("header_format") != "stateful_formatter":
-        config.refuse("", "names keep the case in which they came; only the preserve_case formatter asks for that")
+    if config is None:
+        return False
+    config.only("proper_case_words", "stateful_formatter")
+    formatter = config.child("stateful_formatter")
+    if formatter is not None:
+        formatter.extend({_PRESERVE_CASE: lambda preserved: preserved.only()})
+    return config.which("header_format") == "proper_case_words"
 
 
 def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:

@@ -34,9 +34,9 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward", "_held",
-        "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete", "exchange",
-        "options", "phase", "upgrade",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_ends", "_expires", "_forward",
+        "_held", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete",
+        "exchange", "options", "phase", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -50,7 +50,7 @@ class Attempts(UpstreamStream):
         self.chunked = chunked
         """The request's body came in chunks and goes on in chunks."""
         self.upgrade = upgrade
-        """The protocol switch that the request asks for, in lower case; empty for none."""
+        """The protocol switch that the request asks for, in its own case; empty for none."""
         self.complete = False
         """Whether the request has been received to its end."""
         self._body: list[bytes] | None = None
@@ -70,6 +70,8 @@ class Attempts(UpstreamStream):
         self._sent_at = 0.0
         self._expires = NEVER
         self._try_expires = NEVER
+        self._ends = NEVER
+        """Loop time at which the stream has lasted too long, whatever it is doing (max_stream_duration)."""
         self._active = 0.0
         """Loop time of the last sign of life."""
 
@@ -274,6 +276,8 @@ class Attempts(UpstreamStream):
             deadline = self._expires
         if self._try_expires < deadline:
             deadline = self._try_expires
+        if self._ends < deadline:
+            deadline = self._ends
         self._downstream.arm(deadline)
 
     def _idle_timeout(self) -> float:

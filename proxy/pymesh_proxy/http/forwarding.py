@@ -49,6 +49,8 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
         _edge(options, exchange)
     else:
         _inner(options, exchange)
+    if options.user_agent:
+        _present(options, head)
     if options.via:
         _append(head, b"via", options.via)
     if options.forward_client_cert is not _SANITIZE:
@@ -114,6 +116,15 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())
+
+
+def _present(options: HttpOptions, head: RequestHead) -> None:
+    """add_user_agent: what calls is this proxy's service."""
+    head.set(b"x-envoy-downstream-service-cluster", options.user_agent)
+    if not head.get(b"user-agent"):
+        head.set(b"user-agent", options.user_agent)
+    if options.service_node:
+        head.set(b"x-envoy-downstream-service-node", options.service_node)
 
 
 def _trusted(head: RequestHead, from_the_right: int) -> str | None:

@@ -73,9 +73,11 @@ class Answering(asyncio.Protocol):
                 self._chunking = True
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
         if status == 101:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
+            fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
         elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
             fields = self._last_or_not(fields)
+        if self.options.proper_case:
+            fields = wire.proper_case(fields)
         head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
         if self._router is not None:
             self._router.exchange.response_wire_bytes = len(head)

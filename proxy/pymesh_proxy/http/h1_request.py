@@ -42,7 +42,7 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if host is not None and host in SOUND and url[:1] == b"/" and b"#" not in url and method != b"CONNECT":
         path, authority = url, host  # nearly every request; `read` would say the same
     else:
-        path, authority = read(method, url, host)
+        path, authority = read(method, url, host, options.allow_absolute_url)
     head = RequestHead(method, path, authority, fields, b"https" if facts.tls_version else b"http", version, index)
     if b"connection" in index and (index[b"connection"].lower() not in PLAIN_CONNECTION or len(index) != len(fields)):
         _connection(fields)
@@ -50,7 +50,7 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
         _framing(index)
     if authority != host and method != b"CONNECT":
         head.set(b"host", authority)
-    if options.rewrites_target:
+    if options.rewrites_target and method != b"CONNECT":
         _rewrite(options, facts, head)
     return head
 
@@ -100,15 +100,21 @@ def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None
             raise TargetRejected(400, "path_normalization_failed", str(rejected).encode()) from None
         except PathRedirect as redirect:
             there = ((b"location", redirect.location),)
-            raise TargetRejected(307, "path_normalization_redirect", b"the path without escapes is elsewhere", there) from None
+            raise TargetRejected(307, "path_normalization_redirect", b"", there) from None
 
 
 def _strip_host(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
     host, colon, port = head.authority.rpartition(b":")
-    if colon and port.isdigit():
-        own = facts.local_address.rpartition(":")[2].encode()
-        if options.strip_any_host_port or (options.strip_matching_host_port and port == own):
-            head.authority = host
+    tail = b""
+    if not colon or not port.isdigit():
+        host = head.authority
+    elif not options.strip_any_host_port and not (options.strip_matching_host_port and port == _own_port(facts)):
+        tail = b":" + port
     if options.strip_trailing_host_dot:
-        head.authority = head.authority.removesuffix(b".")
+        host = host.removesuffix(b".")
+    head.authority = host + tail
     head.set(b"host", head.authority)
+
+
+def _own_port(facts: Downstream) -> bytes:
+    return facts.local_address.rpartition(":")[2].encode()

@@ -48,8 +48,8 @@ class ServerConnection(Answering):
     """One client's connection."""
 
     __slots__ = (
-        "_between", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_receiving",
-        "_repeated", "_repeats", "_url", "deadline", "wake",
+        "_between", "_ends", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser",
+        "_read_by", "_receiving", "_repeated", "_repeats", "_url", "deadline", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -61,6 +61,10 @@ class ServerConnection(Answering):
         self._head_bytes = 0
         self._head_by = NEVER
         """Loop time at which a head that has begun must be whole."""
+        self._read_by = NEVER
+        """Loop time at which the request being read must be whole, its body too."""
+        self._ends = NEVER
+        """Loop time at which the connection is closed if it is idle (max_connection_duration)."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._receiving: Router | Pipelined | None = None
@@ -88,6 +92,8 @@ class ServerConnection(Answering):
         stats.downstream_cx_active += 1
         self.scope.add(self)
         self._started = self._runtime.loop.time()
+        if self.options.max_connection_duration:
+            self._ends = self._started + self.options.max_connection_duration
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +126,7 @@ class ServerConnection(Answering):
             if self._reading is _HEAD and self._router is None:
                 self._await_head()
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
-            self._refuse(_refusal(_too_large()))
+            self._malformed(_refusal(_too_large()))
         if self._queue:
             self.pause_request()
 
@@ -129,11 +135,11 @@ class ServerConnection(Answering):
         if isinstance(error, httptools.HttpParserUpgrade):
             self._after_upgrade(data[error.args[0] :])
         elif isinstance(error.__context__, TargetRejected):
-            self._refuse(_refusal(error.__context__))
+            self._malformed(_refusal(error.__context__))
         elif isinstance(error, httptools.HttpParserCallbackError):
             raise error
         elif self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
-            self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
+            self._malformed(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
 
     def eof_received(self) -> bool:
         """The client sends no more. An answer under way still goes out; a half-sent request gets none."""
@@ -171,32 +177,45 @@ class ServerConnection(Answering):
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def arm(self, deadline: float) -> None:
+        if self._read_by < deadline:
+            deadline = self._read_by
         self.deadline = deadline
         if deadline < self.wake:  # else the wheel looks in time by itself (see Wheel.arm)
             self._runtime.wheel.arm(self, deadline)
 
     def on_deadline(self, now: float) -> None:
-        """One of: the lingering close, the exchange's own timeouts, a slow head, an idle connection."""
+        """One of: the lingering close, a slow request, the exchange's own timeouts, a slow head, an idle or old connection."""
         if self._reading is Reading.LINGER:
             self.transport.abort()
+        elif self._read_by <= now:
+            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
         elif self._router is not None:
             self._router.on_deadline(now)
         elif self._head_by <= now:
-            self.options.stats.downstream_rq_timeout += 1
             slow = self.options.request_headers_timeout == self._head_timeout()
-            self._refuse(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
+            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
         else:
             self.transport.close()
 
+    def _too_slow(self, refusal: LocalReply) -> None:
+        self.options.stats.downstream_rq_timeout += 1
+        self._refuse(refusal)
+
     def _await_request(self) -> None:
         idle = self.options.idle_timeout
-        self.arm(self._runtime.loop.time() + idle if idle else NEVER)
+        deadline = self._runtime.loop.time() + idle if idle else NEVER
+        self.arm(min(deadline, self._ends))
 
     def _await_head(self) -> None:
         """A head has begun; more of its bytes do not prolong its time."""
-        if self._head_by == NEVER and (limit := self._head_timeout()):
-            self._head_by = self._runtime.loop.time() + limit
-            self.arm(self._head_by)
+        if self._head_by != NEVER or self._read_by != NEVER:
+            return
+        now = self._runtime.loop.time()
+        if limit := self._head_timeout():
+            self._head_by = now + limit
+        if self.options.request_timeout:
+            self._read_by = now + self.options.request_timeout
+        self.arm(self._head_by)
 
     def _head_timeout(self) -> float:
         """Seconds for a head. A stream without a head is idle, as in Envoy, whether or not heads have a limit of their own."""
@@ -275,8 +294,8 @@ class ServerConnection(Answering):
         index = head.index
         chunked = b"transfer-encoding" in index
         complete = not chunked and index.get(b"content-length", b"0").strip(b"0") == b""
-        upgrade = index[b"upgrade"].lower() if b"upgrade" in index and self._parser.should_upgrade() else b""
-        if upgrade == b"h2c":
+        upgrade = index[b"upgrade"] if b"upgrade" in index and self._parser.should_upgrade() else b""
+        if upgrade.lower() == b"h2c":
             upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
         if index.get(b"expect", b"").lower() == b"100-continue" and not complete:
             self._out.append(wire.CONTINUE)
@@ -301,6 +320,7 @@ class ServerConnection(Answering):
             raise _too_large()
         receiving, self._receiving = self._receiving, None
         self._between = True
+        self._read_by = NEVER
         self._reading = _HEAD if self._parser.should_keep_alive() else _STOPPED
         self._overhead = 0
         if isinstance(receiving, Router):
@@ -335,6 +355,8 @@ class ServerConnection(Answering):
         self._router = router = Router(self._runtime, self.options, self, exchange, chunked, upgrade)
         if not complete:
             self._receiving = router
+            if self.options.request_timeout and self._read_by == NEVER:
+                self._read_by = self._runtime.loop.time() + self.options.request_timeout
         if refusal is not None:
             router.complete = complete
             router.reply(refusal)
@@ -368,12 +390,15 @@ class ServerConnection(Answering):
                 self._receiving = router
         self.resume_request()
 
+    def _malformed(self, refusal: LocalReply) -> None:
+        self.options.stats.downstream_cx_protocol_error += 1
+        self._refuse(refusal)
+
     def _refuse(self, refusal: LocalReply) -> None:
-        """What was read is no request: answer when its turn comes, then close."""
+        """What was read is no request, or not in time: answer when its turn comes, then close."""
         self._reading = Reading.REFUSED
         self._head_bytes = self._overhead = 0
-        self._head_by = NEVER
-        self.options.stats.downstream_cx_protocol_error += 1
+        self._head_by = self._read_by = NEVER
         router = self._router
         if router is not None and self._receiving is router:  # the body of the request under way went wrong
             self._receiving = None
@@ -454,6 +479,10 @@ class ServerConnection(Answering):
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
         elif not self._between:
             self._await_head()
+        elif options.max_connection_duration:
+            lived = self._started + options.max_connection_duration
+            self._ends = NEVER if options.safe_connection_duration else lived + options.drain_timeout
+            self._await_request()
         elif options.idle_timeout:
             self.arm(self._runtime.loop.time() + options.idle_timeout)
         else:
@@ -464,6 +493,7 @@ class ServerConnection(Answering):
         incomplete = self._receiving is not None or self._reading in (Reading.BODY, Reading.REFUSED)
         self._reading = Reading.LINGER
         self._receiving = None
+        self._read_by = NEVER
         if not incomplete and not self._queue:
             self.transport.close()
             return
@@ -494,6 +524,8 @@ def _copy(head: RequestHead) -> RequestHead:
 
 
 def _refusal(rejected: TargetRejected) -> LocalReply:
+    if rejected.status < 400:  # no error: the client is to ask elsewhere
+        return LocalReply(status=rejected.status, headers=rejected.headers, details=rejected.details)
     return rescue.reply(
         Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
     )

@@ -16,7 +16,7 @@ from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, retry, wire
 from .attempts import Attempts
-from .headers import Fields, RequestHead, ResponseHead
+from .headers import ResponseHead
 from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
@@ -116,8 +116,8 @@ class Router(Attempts):
         self.attempt()
 
     def _may_upgrade(self, forward: Forward) -> bool:
-        allowed = self.options.upgrades if forward.upgrades is None else forward.upgrades
-        return self.upgrade in allowed
+        kind = self.upgrade.lower()
+        return forward.upgrades.get(kind, kind in self.options.upgrades)
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
         """The head as it goes up: our own headers, edits from the most specific level outward, rewrites; and the clock."""
@@ -139,6 +139,9 @@ class Router(Attempts):
             http_filter.on_route(exchange)
         self._write_head()
         self._active = now = self._runtime.loop.time()
+        longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
+        if longest:
+            self._ends = now + longest
         if self.complete:
             self.start_clock(now)
         else:
@@ -153,24 +156,16 @@ class Router(Attempts):
         elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
             fields = [*fields, (b"content-length", b"0")]
         if self.upgrade:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
+            fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self.upgrade)]
+        cluster = self.exchange.cluster
+        if cluster is not None and cluster.config.proper_case:
+            fields = wire.proper_case(fields)
         self._wire_head = wire.request_head(head.method, head.path, fields)
 
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
             self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
             self._write_head()
-
-    def _framed(self, head: RequestHead) -> Fields:
-        """The request's fields with what its body's framing or its upgrade needs on this hop."""
-        fields = head.fields
-        if self.chunked:
-            fields = [*fields, (b"transfer-encoding", b"chunked")]
-        elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
-            fields = [*fields, (b"content-length", b"0")]
-        if self.upgrade:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self.upgrade)]
-        return fields
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
@@ -330,6 +325,8 @@ class Router(Attempts):
             return
         if self._expires <= now:
             self._timed_out(Cause.ROUTE_TIMEOUT)
+        elif self._ends <= now:
+            self._timed_out(Cause.STREAM_DURATION)
         elif self._try_expires <= now:
             self._try_expires = NEVER
             self._count_timeout()

@@ -69,7 +69,7 @@ class Upstream:
             self._counts[asked.target] += 1
             fails = self._counts[asked.target] % 3 != 0
             writer.write(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n" if fails else b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nthird")
-        elif name == "/slow":
+        elif name in ("/slow", "/lasting-slow"):
             return  # and the route's timeout ends it
         elif name in ANSWERS:
             writer.write(ANSWERS[name])

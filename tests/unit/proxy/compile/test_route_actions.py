@@ -42,7 +42,7 @@ def exchange_of(request):
 def test_a_plain_route_has_envoys_defaults(route):
     action = route("{match: {prefix: /}, route: {cluster: up}}").action
     assert (action.choose(7).cluster, action.timeout, action.idle_timeout, action.retry, action.rewrite) == ("up", 15.0, None, None, None)
-    assert (action.upgrades, action.cluster_missing_status) == (None, 503)
+    assert (action.upgrades, action.cluster_missing_status) == ({}, 503)
 
 
 def test_weights_are_walked_in_order(route):
@@ -71,8 +71,22 @@ def test_timeouts_and_upgrades_are_read(route):
       upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: other, enabled: false}]
     """
     action = route(text).action
+    assert action.max_stream_duration == 0.0
     assert (action.timeout, action.idle_timeout, action.cluster_missing_status) == (0.0, 2.5, 404)
-    assert action.upgrades == {b"websocket"}
+    assert action.upgrades == {b"websocket": True, b"other": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "timeout", "longest"),
+    [
+        ("timeout: 3s", 3.0, None),
+        ("timeout: 3s, max_stream_duration: {max_stream_duration: 9s}", 0.0, 9.0),
+        ("timeout: 3s, max_stream_duration: {grpc_timeout_header_max: 0s}", 0.0, None),
+    ],
+)
+def test_a_streams_duration_takes_the_place_of_the_timeout(route, fields, timeout, longest):
+    action = route(f"{{match: {{prefix: /}}, route: {{cluster: up, {fields}}}}}").action
+    assert (action.timeout, action.max_stream_duration) == (timeout, longest)
 
 
 def test_the_cluster_can_come_from_a_header(route):
@@ -207,8 +221,8 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ("{match: {prefix: /}, route: {cluster: up, priority: HIGH}}", "route.priority"),
         ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
         (
-            "{match: {prefix: /}, route: {cluster: up, max_stream_duration: {max_stream_duration: 9s}}}",
-            "route.max_stream_duration.max_stream_duration",
+            "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]}}",
+            "route.upgrade_configs[1].upgrade_type",
         ),
         ("{match: {connect_matcher: {}}, route: {cluster: up}}", "match.connect_matcher"),
         ("{match: {prefix: /, tls_context: {presented: true}}, route: {cluster: up}}", "match.tls_context"),
