@@ -38,8 +38,8 @@ class Answering(asyncio.Protocol):
     """What `ServerConnection` is to the exchange that it serves."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_out", "_queue", "_reading", "_router", "_runtime", "_served", "_started", "_version_10", "facts",
-        "options", "scope", "transport",
+        "_chunking", "_close_after", "_leaving", "_out", "_queue", "_reading", "_router", "_runtime", "_served", "_started", "_version_10",
+        "facts", "options", "scope", "transport",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -56,6 +56,8 @@ class Answering(asyncio.Protocol):
         """The answer under way is chunked by us."""
         self._close_after = False
         """The answer under way is the connection's last."""
+        self._leaving = False
+        """The next answer is."""
         self._version_10 = False
         """The request under way was HTTP/1.0."""
         self._served = 0
@@ -74,7 +76,7 @@ class Answering(asyncio.Protocol):
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
         if status == 101:
             fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
-        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
+        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self._leaving or self.options.limits_connection:
             fields = self._last_or_not(fields)
         if self.options.proper_case:
             fields = wire.proper_case(fields)
@@ -98,7 +100,7 @@ class Answering(asyncio.Protocol):
     def _must_close(self) -> bool:
         options = self.options
         router = self._router
-        if router is not None and not router.complete:
+        if self._leaving or (router is not None and not router.complete):
             return True
         if not self._queue and (self._reading is _STOPPED or self._reading is Reading.REFUSED):
             return True

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from .attempts import Attempts
     from .options import HttpOptions
 
-_SWITCH = (b"connection", b"upgrade")
-
-
 class Stage(enum.Enum):
     """Where in an answer the connection is."""
 
@@ -293,7 +290,10 @@ class ClientConnection(asyncio.Protocol):
     def _interim(self, attempts: "Attempts", status: int) -> None:
         """1xx: swallowed, but for the 101 that was asked for."""
         if status == 101 and attempts.upgrade:
-            self._switch = ResponseHead(status, [pair for pair in self._fields if pair[0].lower() not in _SWITCH])
+            taken = [value.lower() for name, value in self._fields if name.lower() == b"upgrade"]
+            if taken != [attempts.upgrade.lower()]:
+                raise UnusableAnswer("a switch to another protocol than was asked for")
+            self._switch, _ = read_response(attempts.options, status, self._fields)
         elif status < 100 or status == 101:
             raise UnusableAnswer(f"unusable status {status}")
 

@@ -64,7 +64,7 @@ class ServerConnection(Answering):
         self._read_by = NEVER
         """Loop time at which the request being read must be whole, its body too."""
         self._ends = NEVER
-        """Loop time at which the connection is closed if it is idle (max_connection_duration)."""
+        """Loop time at which the connection has lasted long enough (max_connection_duration)."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._receiving: Router | Pipelined | None = None
@@ -194,8 +194,16 @@ class ServerConnection(Answering):
         elif self._head_by <= now:
             slow = self.options.request_headers_timeout == self._head_timeout()
             self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
-        else:
+        elif self._leaving or not self._served:
             self.transport.close()
+        else:
+            self._leave_soon(now)
+
+    def _leave_soon(self, now: float) -> None:
+        """Idle or alive for long enough: a request that is on its way is still served, with the connection's last answer."""
+        self._leaving = True
+        if now < self._ends or not self.options.safe_connection_duration:
+            self.arm(now + self.options.drain_timeout)
 
     def _too_slow(self, refusal: LocalReply) -> None:
         self.options.stats.downstream_rq_timeout += 1
@@ -477,11 +485,9 @@ class ServerConnection(Answering):
             self._linger()
         elif self._queue:
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
-        elif not self._between:
+        elif self._reading is _HEAD and not self._between:
             self._await_head()
         elif options.max_connection_duration:
-            lived = self._started + options.max_connection_duration
-            self._ends = NEVER if options.safe_connection_duration else lived + options.drain_timeout
             self._await_request()
         elif options.idle_timeout:
             self.arm(self._runtime.loop.time() + options.idle_timeout)

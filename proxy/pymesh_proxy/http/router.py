@@ -254,6 +254,7 @@ class Router(Attempts):
         self.phase = _ANSWERING
         self._expires = NEVER
         self._downstream.arm(NEVER)
+        forwarding.prepare_response(self.options, response, self._runtime.date)
         self._finish_head(response)
         self._connection = None
         self._downstream.send_head(response, Framing.NONE)

@@ -87,7 +87,7 @@ DIFFERENCES = (
     ),
     Difference(
         "Upgrades that the upstream does not take",
-        "Its answer is passed on whole; Envoy drops the body.",
+        "Its answer is passed on whole; Envoy drops the body, unless it is an error.",
         (200, 200),
         ("websocket that the upstream refuses",),
     ),
@@ -106,6 +106,20 @@ DIFFERENCES = (
 )
 
 
+_PIPELINED = "Pipelined requests that the configuration answers"
+
+TALKS = {
+    _PIPELINED: "All are answered at once; Envoy keeps the third until more bytes come.",
+}
+"""Differences that take several steps to see."""
+
+TALK_DIFFERENCES = {
+    "three requests at once": _PIPELINED,
+    "a malformed request behind two": _PIPELINED,
+}
+"""Talks whose course is another than with Envoy, and the title of the difference."""
+
+
 def difference(case: str) -> Difference | None:
     """The documented difference that a case shows."""
     return next((each for each in DIFFERENCES if case in each.cases), None)
@@ -113,7 +127,7 @@ def difference(case: str) -> Difference | None:
 
 def documented() -> dict[str, str]:
     """Title -> reason of everything that users should know."""
-    return _EVERYWHERE | {each.title: each.reason for each in DIFFERENCES}
+    return _EVERYWHERE | {each.title: each.reason for each in DIFFERENCES} | TALKS
 
 
 def comparable(theirs: Answer, ours: Answer) -> tuple[Answer, Answer]:

@@ -10,7 +10,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
@@ -50,6 +50,9 @@ class Upstream:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (asked := await _read(reader)) is not None:
+                if _asks_for_tunnel(asked):
+                    await _tunnel(reader, writer, asked)
+                    return
                 await self._respond(asked, writer)
                 await writer.drain()
                 if writer.is_closing():
@@ -100,6 +103,7 @@ ANSWERS = {
     "/big": b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"0123456789" * 30000,
     "/garbage": b"this is no HTTP\r\n\r\n",
     "/silent": b"",
+    "/forbidden": b"HTTP/1.1 403 Forbidden\r\ncontent-length: 4\r\n\r\nnope",
     "/cut": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
     "/cut-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
     "/both": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -107,6 +111,21 @@ ANSWERS = {
     "/own-date": b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nvia: 1.1 other\r\nserver: own\r\ncontent-length: 0\r\n\r\n",
 }
 CLOSED = {"/unframed", "/old", "/garbage", "/silent", "/cut", "/cut-chunk"}
+
+
+def _asks_for_tunnel(asked: Asked) -> bool:
+    return asked.method == "CONNECT" or (asked.target.startswith("/ws") and "upgrade" in dict(asked.headers))
+
+
+async def _tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> None:
+    """Agree, speak at once, then echo; `bye` ends it."""
+    if asked.method == "CONNECT":
+        writer.write(b"HTTP/1.1 200 OK\r\nx-up: 1\r\n\r\nEARLY")
+    else:
+        protocol = dict(asked.headers)["upgrade"].encode()
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\nx-up: 1\r\n\r\nEARLY")
+    while (data := await reader.read(65536)) not in (b"", b"bye"):
+        writer.write(b"<" + data + b">")
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked | None:
@@ -117,7 +136,8 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     request_line, *lines = head[:-4].split("\r\n")
     method, target, version = request_line.split(" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    return Asked(method, target, version, headers, await _body(reader, dict(headers)))
+    asked = Asked(method, target, version, headers, b"")
+    return asked if _asks_for_tunnel(asked) else replace(asked, body=await _body(reader, dict(headers)))
 
 
 async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:

@@ -155,6 +155,39 @@ async def test_an_old_idle_connection_is_closed_after_the_drain_time_unless_only
         assert client.hung_up is not safe
 
 
+async def test_an_idle_connection_serves_a_request_that_was_on_its_way():
+    async with Mesh(idle_timeout=2.0, drain_timeout=1.0) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        await mesh.advance(2.5)
+        assert not client.hung_up
+        client.send(GET)
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        assert client.received.count(b"HTTP/1.1 200 OK") == 2
+        assert client.received.count(b"connection: close") == 1
+        assert client.hung_up
+
+
+async def test_an_idle_connection_is_closed_after_the_drain_time():
+    async with Mesh(idle_timeout=2.0, drain_timeout=1.0) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        await mesh.advance(2.9)
+        assert not client.hung_up
+        await mesh.advance(0.2)
+        assert client.hung_up
+
+
 async def test_an_answer_under_way_is_finished_on_an_old_connection():
     async with Mesh(max_connection_duration=2.0, drain_timeout=1.0) as mesh:
         client = mesh.connect()
