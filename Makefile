@@ -3,35 +3,41 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 
-.PHONY: demo test check unit integration interop bench bench-one peers clean
+.PHONY: demo test check compiled sources unit integration interop bench bench-one peers clean
 
-demo: $(STAMP)  ## the canary story end to end, on loopback, with real processes
+demo: $(COMPILED)  ## the canary story end to end, on loopback, with real processes
 	$(BIN)/pymesh demo --once
 
-test: check peers unit interop  ## everything the project promises; what CI runs (peers first: unit tests use the real Envoy where it is)
+test: check peers unit sources interop  ## everything the project promises; what CI runs (peers first: unit tests use the real Envoy where it is)
 
 check: $(STAMP)  ## style, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: $(STAMP)  ## tests that need nothing but Python (a few more run with Envoy here); files stay whole, for a mesh is started once a file
+compiled: $(COMPILED)  ## the data plane's hot rooms in machine code; without a C compiler they run from their sources
+
+unit: $(COMPILED)  ## tests that need nothing but Python (a few more run with Envoy here); files stay whole, for a mesh is started once a file
 	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/unit tests/integration
 
-integration: $(STAMP)  ## the mesh as real processes on loopback, and the death of each part
+sources: $(STAMP)  ## the data plane's unit tests once more, on what is not compiled
+	PYMESH_ROOMS=source $(BIN)/pytest -q -n 2 tests/unit/proxy
+
+integration: $(COMPILED)  ## the mesh as real processes on loopback, and the death of each part
 	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/integration
 
-interop: $(STAMP) peers  ## against real Envoy, grpcio, openssl and Prometheus
+interop: $(COMPILED) peers  ## against real Envoy, grpcio, openssl and Prometheus
 	$(BIN)/pytest -q -rs -n 2 --dist loadfile tests/interop
 
 peers: $(STAMP)  ## programs nobody here wrote, to test against
 	$(PYTHON) tests/peers.py install
 
-bench: $(STAMP) peers  ## CPU per request beside Envoy and HAProxy, in one run
+bench: $(COMPILED) peers  ## CPU per request beside Envoy and HAProxy, in one run
 	$(BIN)/python -m tests.bench
 
-bench-one: $(STAMP) peers  ## one case in under a minute: make bench-one NAME=h1
+bench-one: $(COMPILED) peers  ## one case in under a minute: make bench-one NAME=h1
 	$(BIN)/python -m tests.bench --case $(NAME) --rounds 3 --seconds 3
 
 $(STAMP): pyproject.toml
@@ -39,5 +45,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
+$(COMPILED): $(STAMP) proxy/compile_rooms.py $(shell find proxy/pymesh_proxy -name '*.py')
+	$(BIN)/python proxy/compile_rooms.py
+	touch $@
+
 clean:
-	rm -rf $(VENV) .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find proxy -name '*.so' -delete
+	rm -rf $(VENV) proxy/build .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,33 @@
 """What holds for every test of the project."""
 
 import os
+import sys
+from importlib.machinery import FileFinder, SourceFileLoader
+from pathlib import Path
 
 # A process in which gRPC is active must not run gRPC's fork handlers: the child of a `preexec_fn` aborts in them before it can
 # exec (grpc issue 43055, grpcio 1.80 and later). Some tests are gRPC clients and start processes.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+PROXY = Path(__file__).parent.parent / "proxy" / "pymesh_proxy"
+
+
+def _source_finder(path: str) -> FileFinder:
+    """A path hook that sees sources alone in the data plane's folders, whatever was compiled beside them."""
+    if not Path(path).is_relative_to(PROXY):
+        raise ImportError
+    return FileFinder(path, (SourceFileLoader, [".py"]))
+
+
+def _refuse_stale_rooms() -> None:
+    for compiled in PROXY.rglob(f"*.{sys.implementation.cache_tag}-*.so"):
+        source = compiled.with_name(compiled.name.split(".")[0] + ".py")
+        if not source.exists() or source.stat().st_mtime > compiled.stat().st_mtime:
+            raise SystemExit(f"{compiled} is older than its source: run `make compiled`, or test the sources with PYMESH_ROOMS=source")
+
+
+if os.environ.get("PYMESH_ROOMS") == "source":
+    sys.path_hooks.insert(0, _source_finder)
+    sys.path_importer_cache.clear()
+else:
+    _refuse_stale_rooms()

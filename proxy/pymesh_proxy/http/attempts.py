@@ -10,16 +10,15 @@ from ..errors import Cause
 from ..route.table import Edit, Forward
 from ..upstream.config import Discovery
 from ..wheel import NEVER
-from . import retry, wire
+from . import retry
 from .exchange import Exchange
-from .headers import RequestHead
+from .headers import Fields, RequestHead
 from .options import HttpOptions
-from .stream import DownstreamStream, Phase, UpstreamStream
+from .stream import DownstreamStream, Phase, UpstreamRequest, UpstreamStream
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster, Endpoint
-    from .h1_client import ClientConnection
 
 # Enum members as globals: the hot path looks them up some twenty times a request.
 _ROUTING, _CONNECTING, _WAITING = Phase.ROUTING, Phase.CONNECTING, Phase.WAITING
@@ -35,8 +34,8 @@ class Attempts(UpstreamStream):
 
     __slots__ = (
         "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_ends", "_expires", "_forward",
-        "_held", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "_wire_head", "chunked", "complete",
-        "exchange", "options", "phase", "upgrade",
+        "_held", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "exchange",
+        "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -48,17 +47,19 @@ class Attempts(UpstreamStream):
         self.exchange = exchange
         self.phase = _ROUTING
         self.chunked = chunked
-        """The request's body came in chunks and goes on in chunks."""
+        """The request has a body that does not tell its length."""
         self.upgrade = upgrade
         """The protocol switch that the request asks for, in its own case; empty for none."""
         self.complete = False
         """Whether the request has been received to its end."""
+        self.trailers: Fields | None = None
+        """The request's trailers, from its end on."""
         self._body: list[bytes] | None = None
         """The request's body so far, kept while another attempt may need it or no connection has it yet."""
         self._body_size = 0
         self._held = False
         """Whether the client has been told to stop sending until there is a connection."""
-        self._connection: ClientConnection | None = None
+        self._connection: UpstreamRequest | None = None
         self._endpoint: Endpoint | None = None
         self._forward: Forward | None = None
         self._target_edit: Edit | None = None
@@ -66,7 +67,6 @@ class Attempts(UpstreamStream):
         """Whether the route or its target changes the answer's head."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
-        self._wire_head = b""
         self._sent_at = 0.0
         self._expires = NEVER
         self._try_expires = NEVER
@@ -102,7 +102,7 @@ class Attempts(UpstreamStream):
         if self._body is not None or self._connection is None:
             self._keep(data)
         if self._connection is not None:
-            self._connection.write(wire.chunk(data) if self.chunked else data)
+            self._connection.send_body(data)
 
     def _keep(self, data: bytes) -> None:
         """Hold a piece back for a connection that is not there yet, or for a retry, within the buffer limit."""
@@ -120,13 +120,14 @@ class Attempts(UpstreamStream):
         else:
             self._body = None  # too large to replay: Envoy gives up the retry silently (retry_or_shadow_abandoned)
 
-    def end(self) -> None:
+    def end(self, trailers: Fields | None = None) -> None:
         """The request is complete."""
         self.complete = True
         if self.phase is _DONE:
             return
-        if self._connection is not None and self.chunked:
-            self._connection.write(wire.LAST_CHUNK)
+        self.trailers = trailers
+        if self._connection is not None:
+            self._connection.send_end()
         if self._forward is not None:
             self.start_clock(self._runtime.loop.time())
 
@@ -158,7 +159,7 @@ class Attempts(UpstreamStream):
             return cluster.pick(self._tried, policy.host_selection_attempts)
         return cluster.pick()
 
-    def on_connection(self, connection: "ClientConnection") -> None:
+    def on_connection(self, connection: UpstreamRequest) -> None:
         """The pool gave a connection: send what there is of the request."""
         exchange = self.exchange
         endpoint = self._endpoint
@@ -174,22 +175,20 @@ class Attempts(UpstreamStream):
         cluster.upstream_rq_total += 1
         self._sent_at = self._runtime.loop.time()
         if self.complete and self._body is None:
-            connection.start(self, self._wire_head + wire.LAST_CHUNK if self.chunked else self._wire_head)
+            connection.start(self, None)
         else:
-            connection.start(self, self._wire_head + self._body_bytes())
+            connection.start(self, self._body_so_far())
         if self._held:
             self._held = False
             self._downstream.resume_request()
 
-    def _body_bytes(self) -> bytes:
-        """What has come of the body, framed; and whether it is kept from here on depends on whether a retry may need it."""
-        body = b"".join(map(wire.chunk, self._body) if self.chunked else self._body) if self._body else b""
-        if self.complete and self.chunked:
-            body += wire.LAST_CHUNK
+    def _body_so_far(self) -> list[bytes] | None:
+        """What has come of the body; and whether it is kept from here on depends on whether a retry may need it."""
+        body = self._body
         may_retry = self._forward is not None and self._forward.retry is not None
         if not may_retry:
             self._body = None
-        elif self._body is None and not self.complete:
+        elif body is None and not self.complete:
             self._body = []
         return body
 
@@ -247,7 +246,7 @@ class Attempts(UpstreamStream):
         if self.phase is _CONNECTING and self._connection is None:
             self.attempt()
 
-    def release(self) -> "ClientConnection | None":
+    def release(self) -> UpstreamRequest | None:
         """Forget the attempt's connection; the caller decides its fate."""
         connection = self._connection
         if connection is not None:

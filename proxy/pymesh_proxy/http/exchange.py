@@ -7,7 +7,7 @@ unless they say otherwise; byte counts are bodies, `*_wire_bytes` count heads to
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .headers import RequestHead, ResponseHead
+from .headers import Fields, RequestHead, ResponseHead
 
 if TYPE_CHECKING:
     from ..observe.peers import Peer
@@ -45,7 +45,7 @@ class Exchange:
         "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "protocol",
         "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started",
         "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
-        "upstream_failure", "upstream_local_address", "upstream_peer",
+        "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
     )  # fmt: skip
 
     def __init__(self, downstream: Downstream, head: RequestHead, started: float, started_wall: float) -> None:
@@ -68,6 +68,8 @@ class Exchange:
         """The upstream's verified certificate."""
         self.attempt = 1
         self.response: ResponseHead | None = None
+        self.trailers: Fields | None = None
+        """The answer's trailers."""
         self.response_started = 0.0
         """When the first upstream byte of the answer came; 0 if none did."""
         self.status = 0

@@ -39,7 +39,7 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
     """Edit the request's head in place."""
     head = exchange.head
     if not _REQUEST_TOUCHED.isdisjoint(head.index):
-        touched = _REQUEST_TOUCHED & head.index.keys()
+        touched = _REQUEST_TOUCHED.intersection(head.index)
         single = len(head.index) == len(head.fields)  # else the index knows only the last of several lines
         if single and touched == _CONNECTION and head.index[b"connection"].lower() in PLAIN_CONNECTION:
             head.remove(b"connection")
@@ -104,7 +104,7 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
 def _edge(options: HttpOptions, exchange: Exchange) -> None:
     """use_remote_address true: the client is a stranger, and we are the first who saw its address."""
     head = exchange.head
-    for name in _EDGE_ONLY & head.index.keys():
+    for name in _EDGE_ONLY.intersection(head.index):
         head.remove(name)
     peer = exchange.downstream.remote_address.rpartition(":")[0]
     trusted = _trusted(head, options.xff_num_trusted_hops) if options.xff_num_trusted_hops else None

@@ -114,6 +114,9 @@ class Answering(asyncio.Protocol):
     def send_body(self, data: bytes) -> None:
         self._out.append(wire.chunk(data) if self._chunking else data)
 
+    def send_trailers(self, fields: Fields) -> None:
+        """Dropped, as by Envoy unless `enable_trailers` is set (RFC 9110 6.5.1 lets a proxy do so)."""
+
     def flush(self) -> None:
         out = self._out
         if out:

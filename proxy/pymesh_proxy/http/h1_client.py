@@ -13,16 +13,20 @@ import httptools
 from ..errors import Cause
 from ..tls.layer import TlsLayer
 from ..wheel import NEVER
+from . import wire
 from .forwarding import read_response
-from .headers import Fields, ResponseHead
+from .headers import Fields, RequestHead, ResponseHead
 from .stream import Framing
-from .wire import BODILESS
 
 if TYPE_CHECKING:
     from ..tls.peer import PeerCertificate
     from ..upstream.pool import Pool
     from .attempts import Attempts
     from .options import HttpOptions
+
+_BODILESS_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
+"""Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
+
 
 class Stage(enum.Enum):
     """Where in an answer the connection is."""
@@ -204,16 +208,33 @@ class ClientConnection(asyncio.Protocol):
 
     # --- the exchange's side ------------------------------------------------------------------------------------------
 
-    def start(self, attempts: "Attempts", data: bytes) -> None:
-        """Send a request's first bytes; the connection is this exchange's until its answer ends."""
+    def start(self, attempts: "Attempts", body: list[bytes] | None) -> None:
+        """Send a request's head and what there is of its body; the connection is this exchange's until its answer ends."""
         self.attempts = attempts
         self.requests += 1
         self.stage = _HEAD
         self._head_bytes = 0
-        self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
-        self.transport.write(data)
+        head = attempts.exchange.head
+        fields = _framed(attempts, head)
+        if self.pool.cluster.config.proper_case:
+            fields = wire.proper_case(fields)
+        data = wire.request_head(head.method, head.path, fields)
+        attempts.exchange.request_wire_bytes = len(data)
+        if body:
+            data += b"".join(map(wire.chunk, body) if attempts.chunked else body)
+        if attempts.chunked and attempts.complete:
+            data += wire.LAST_CHUNK
+        self._write(data)
 
-    def write(self, data: bytes) -> None:
+    def send_body(self, data: bytes) -> None:
+        attempts = self.attempts
+        self._write(wire.chunk(data) if attempts is not None and attempts.chunked else data)
+
+    def send_end(self) -> None:
+        if self.attempts is not None and self.attempts.chunked:
+            self._write(wire.LAST_CHUNK)
+
+    def _write(self, data: bytes) -> None:
         self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
         self.transport.write(data)
 
@@ -313,7 +334,7 @@ class ClientConnection(asyncio.Protocol):
             self._length = int(response.index[b"content-length"])
         else:
             framing = _UNTIL_CLOSE
-        if status in BODILESS:
+        if status in wire.BODILESS:
             if status == 204 and framing is not _UNTIL_CLOSE:
                 raise UnusableAnswer("a 204 with a body's framing")
             framing = _NONE
@@ -329,3 +350,15 @@ class ClientConnection(asyncio.Protocol):
             self.stage = _WHOLE
         elif self.stage is _HEAD:
             self._head_bytes = 0  # an interim answer has ended
+
+
+def _framed(attempts: "Attempts", head: RequestHead) -> Fields:
+    """The request's fields with what its body's framing or an upgrade needs on this hop."""
+    fields = head.fields
+    if attempts.chunked:
+        fields = [*fields, (b"transfer-encoding", b"chunked")]
+    elif attempts.complete and head.method not in _BODILESS_METHODS and b"content-length" not in head.index:
+        fields = [*fields, (b"content-length", b"0")]
+    if attempts.upgrade:
+        fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", attempts.upgrade)]
+    return fields

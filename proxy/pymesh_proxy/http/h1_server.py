@@ -25,11 +25,11 @@ from .options import HttpOptions
 from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
+from .stream import UpstreamRequest
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
     from ..runtime import Runtime
-    from .h1_client import ClientConnection
 
 
 _BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade", b"expect"))
@@ -380,9 +380,12 @@ class ServerConnection(Answering):
             return connection is None or b"keep-alive" not in connection.lower()
         return connection is not None and b"close" in connection.lower()
 
+    def _busy(self) -> bool:
+        return self._router is not None
+
     def _next(self) -> None:
         """The next pipelined request, if any."""
-        if not self._queue or self._router is not None:
+        if not self._queue or self._busy():
             return
         parsed = self._queue.popleft()
         complete = parsed.complete
@@ -457,7 +460,7 @@ class ServerConnection(Answering):
         if len(self._held_bytes) > self.scope.buffer_limit:
             self.pause_request()
 
-    def tunnel(self, connection: "ClientConnection", early: bytes) -> None:
+    def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
         """Hand both transports to a relay; the exchange ends when the relay does."""
         self.flush()
         router = self._router

@@ -16,13 +16,10 @@ from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, retry, wire
 from .attempts import Attempts
-from .headers import ResponseHead
+from .headers import Fields, ResponseHead
 from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
-
-_BODILESS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
-"""Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
 
 
 class Router(Attempts):
@@ -137,7 +134,6 @@ class Router(Attempts):
             forward.rewrite(exchange)
         for http_filter in options.filters:
             http_filter.on_route(exchange)
-        self._write_head()
         self._active = now = self._runtime.loop.time()
         longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
         if longest:
@@ -147,25 +143,9 @@ class Router(Attempts):
         else:
             self._arm(now)  # a body that does not come is idleness too
 
-    def _write_head(self) -> None:
-        """The head's bytes, with what the body's framing or an upgrade needs on this hop."""
-        head = self.exchange.head
-        fields = head.fields
-        if self.chunked:
-            fields = [*fields, (b"transfer-encoding", b"chunked")]
-        elif self.complete and head.method not in _BODILESS and b"content-length" not in head.index:
-            fields = [*fields, (b"content-length", b"0")]
-        if self.upgrade:
-            fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self.upgrade)]
-        cluster = self.exchange.cluster
-        if cluster is not None and cluster.config.proper_case:
-            fields = wire.proper_case(fields)
-        self._wire_head = wire.request_head(head.method, head.path, fields)
-
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
             self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
-            self._write_head()
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
@@ -235,6 +215,10 @@ class Router(Attempts):
         self.exchange.response_bytes += len(data)
         self._active = self._runtime.loop.time()
         self._downstream.send_body(data)
+
+    def on_trailers(self, fields: Fields) -> None:
+        self.exchange.trailers = fields
+        self._downstream.send_trailers(fields)
 
     def on_end(self) -> None:
         self._connection = None
@@ -405,7 +389,7 @@ class Router(Attempts):
             exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
         self.phase = _DONE
         self._body = None
-        exchange.request_wire_bytes = len(self._wire_head) + exchange.request_bytes
+        exchange.request_wire_bytes += exchange.request_bytes
         exchange.response_wire_bytes += exchange.response_bytes
         for observe in self.options.observers:
             observe(exchange)

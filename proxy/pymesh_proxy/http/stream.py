@@ -1,13 +1,15 @@
 """The words between the two connections of an exchange: how far it is, how bodies end, what the client's side can do."""
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol
 
-from .headers import ResponseHead
+from .headers import Fields, ResponseHead
 
 if TYPE_CHECKING:
-    from .h1_client import ClientConnection
+    from ..tls.peer import PeerCertificate
+    from .attempts import Attempts
 
 
 class Phase(enum.IntEnum):
@@ -45,6 +47,9 @@ class DownstreamStream(Protocol):
     def flush(self) -> None:
         """Send what is held back."""
 
+    def send_trailers(self, fields: Fields) -> None:
+        """The answer's trailers; `finish` follows."""
+
     def finish(self) -> None:
         """The answer is complete and the exchange has been observed."""
 
@@ -60,8 +65,38 @@ class DownstreamStream(Protocol):
     def arm(self, deadline: float) -> None:
         """Call on_deadline at this loop time, replacing the former one."""
 
-    def tunnel(self, connection: "ClientConnection", early: bytes) -> None:
+    def tunnel(self, connection: "UpstreamRequest", early: bytes) -> None:
         """The answer was 101: from here on bytes go both ways unread."""
+
+
+class UpstreamRequest(Protocol):
+    """What an exchange needs of the upstream's side, whatever protocol it speaks: a connection, or a stream of one."""
+
+    local_address: str
+    """`ip:port` of our end."""
+    peer: "PeerCertificate | None"
+    """The upstream's verified certificate, on TLS."""
+
+    def start(self, attempts: "Attempts", body: list[bytes] | None) -> None:
+        """Send the exchange's head, what there is of its body, and if the exchange is complete its end."""
+
+    def send_body(self, data: bytes) -> None:
+        """A piece of the request's body."""
+
+    def send_end(self) -> None:
+        """The request is complete; its trailers, if any, are the exchange's."""
+
+    def pause_reading(self) -> None:
+        """The client reads slowly."""
+
+    def resume_reading(self) -> None:
+        """It has caught up."""
+
+    def discard(self) -> None:
+        """The exchange gives up on this request: it is cut off, and nothing of it is heard again."""
+
+    def leave(self) -> asyncio.Transport:
+        """Behind a protocol switch: what carries the bytes from here on; the pool no longer counts it."""
 
 
 class UpstreamStream(ABC):
@@ -76,6 +111,10 @@ class UpstreamStream(ABC):
     @abstractmethod
     def on_body(self, data: bytes) -> None:
         """A piece of the answer's body."""
+
+    @abstractmethod
+    def on_trailers(self, fields: Fields) -> None:
+        """The answer's trailers; `on_end` follows."""
 
     @abstractmethod
     def on_end(self) -> None:

@@ -134,10 +134,10 @@ class Writer:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._queued = 0
-        self._thread = _FileThread(path)
+        self._file = _FileThread(path)
 
     def __repr__(self) -> str:
-        return f"<Writer {self.path} waiting={self._queued - self._thread.done} dropped={self.dropped}>"
+        return f"<Writer {self.path} waiting={self._queued - self._file.done} dropped={self.dropped}>"
 
     def write(self, line: str) -> None:
         """Take one line, which ends in a newline; returns at once and never raises."""
@@ -153,25 +153,25 @@ class Writer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._queued - self._thread.done + self._size > BACKLOG_LIMIT:
+        if self._queued - self._file.done + self._size > BACKLOG_LIMIT:
             self.dropped += len(self._lines)
         elif self._lines:
             self._queued += self._size
-            self._thread.submit(self._lines)
+            self._file.submit(self._lines)
         self._lines, self._size = [], 0
 
     def reopen(self) -> None:
         self.flush()
-        self._thread.submit(_reopen)
+        self._file.submit(_reopen)
 
     def finish(self) -> None:
         """Ask for the end: nothing may be written afterwards."""
         self.flush()
-        self._thread.submit(None)
+        self._file.submit(None)
 
     def join(self, timeout: float) -> None:
         """Wait for the file to be closed; a file that still blocks is left behind with its daemon thread."""
-        self._thread.join(timeout)
+        self._file.join(timeout)
 
 
 def _reopen(path: str, descriptor: int) -> int:

@@ -11,6 +11,7 @@ from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.listener.scope import Scope
 from pymesh_proxy.tcp.session import Session
+from pymesh_proxy.upstream.cluster import Cluster, Endpoint
 from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
 
 WALL = 1_700_000_000.123456
@@ -44,20 +45,21 @@ class Thing:
         self.__dict__.update(facts)
 
 
-COUNTERS = (
-    "cx_active", "cx_connect_fail", "cx_total", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
-)  # fmt: skip
-
-
 def endpoint(host: str = "10.1.1.1", port: int = 80, **config: Any) -> Any:
-    """A run-time endpoint, as far as observers look at one."""
-    made = EndpointConfig(host=host, port=port, **config)
-    return Thing(config=made, address=made.address, tls=None, **dict.fromkeys(COUNTERS, 0))
+    """A run-time endpoint."""
+    return Endpoint(EndpointConfig(host=host, port=port, **config), None)
 
 
-def cluster(name: str, counters: dict[str, int] | None = None, endpoints: Any = (), **config: Any) -> Any:
-    """A run-time cluster, as far as observers look at one."""
-    return Thing(config=ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), endpoints=endpoints, **counters or {})
+def cluster(
+    name: str, counters: dict[str, int] | None = None, *, connections: int = 0, requests: int = 0, endpoints: Any = (), **config: Any
+) -> Any:
+    """A run-time cluster with so much in flight."""
+    made = Cluster(ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), None, ())
+    made.endpoints = list(endpoints)
+    for counter, value in (counters or {}).items():
+        setattr(made, counter, value)
+    made.breaker.connections, made.breaker.requests = connections, requests
+    return made
 
 
 def listener(name: str, host: str = "127.0.0.1", port: int = 8080, *, stats: HttpStats | None = None, **config: Any) -> Any:
