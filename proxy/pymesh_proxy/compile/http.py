@@ -110,8 +110,6 @@ def _upgrades(reader: Reader) -> frozenset[bytes]:
     for item in reader.items("upgrade_configs"):
         item.only("upgrade_type", "enabled")
         kind = item.message.upgrade_type.lower().encode()
-        if kind == b"connect":
-            item.refuse("upgrade_type", "CONNECT is not supported")
         if kind in enabled:
             item.refuse("upgrade_type", f"multiple upgrade configs with the same name: {item.message.upgrade_type!r}")
         enabled[kind] = item.wrapped("enabled", True)

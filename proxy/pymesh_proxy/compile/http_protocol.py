@@ -17,6 +17,7 @@ MANAGER_FIELDS = (
     "delayed_close_timeout",
     "stream_error_on_invalid_http_message",
     "http1_safe_max_connection_duration",
+    "proxy_100_continue",
 )
 """What `protocol_options` reads of an HttpConnectionManager."""
 
@@ -35,6 +36,7 @@ def _manager(reader: Reader) -> dict[str, Any]:
         "request_headers_timeout": reader.seconds("request_headers_timeout", 0.0),
         "drain_timeout": reader.seconds("drain_timeout", 5.0),
         "delayed_close_timeout": reader.seconds("delayed_close_timeout", 1.0),
+        "proxy_100_continue": reader.message.proxy_100_continue,
         "safe_connection_duration": reader.message.http1_safe_max_connection_duration,
     }
 
@@ -63,10 +65,11 @@ def _common(reader: Reader) -> dict[str, Any]:
 
 def _http1(reader: Reader) -> dict[str, Any]:
     http1 = Reader(reader.message.http_protocol_options, reader.at("http_protocol_options"), reader.problems)
-    http1.only("accept_http_10", "default_host_for_http_10", "allow_absolute_url", "header_key_format")
+    http1.only("accept_http_10", "default_host_for_http_10", "allow_absolute_url", "header_key_format", "enable_trailers")
     return {
         "accept_http_10": http1.message.accept_http_10,
         "default_host_for_http_10": http1.message.default_host_for_http_10.encode(),
         "allow_absolute_url": http1.wrapped("allow_absolute_url", True),
+        "enable_trailers": http1.message.enable_trailers,
         "proper_case": header_case(http1),
     }

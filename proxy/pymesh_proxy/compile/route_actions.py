@@ -54,6 +54,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
         upgrades=_upgrades(reader),
+        terminates_connect=_terminates_connect(reader),
         attempt_count_in_request=levels.attempt_count_in_request,
         attempt_count_in_response=levels.attempt_count_in_response,
     )
@@ -122,12 +123,26 @@ def _stream_duration(reader: Reader) -> float | None:
 def _upgrades(reader: Reader) -> dict[bytes, bool]:
     enabled: dict[bytes, bool] = {}
     for entry in reader.items("upgrade_configs"):
-        entry.only("upgrade_type", "enabled")
+        entry.only("upgrade_type", "enabled", "connect_config")
         kind = entry.message.upgrade_type.lower().encode()
         if kind in enabled:
             entry.refuse("upgrade_type", f"duplicate upgrade {entry.message.upgrade_type!r}")
         enabled[kind] = entry.wrapped("enabled", True)
     return enabled
+
+
+def _terminates_connect(reader: Reader) -> bool:
+    """Whether the route's upgrade of type CONNECT says that tunnels end here."""
+    found = False
+    for entry in reader.items("upgrade_configs"):
+        config = entry.child("connect_config")
+        if config is None:
+            continue
+        config.only()
+        found = True
+        if entry.message.upgrade_type.upper() != "CONNECT":
+            entry.refuse("connect_config", f"it is for CONNECT, not {entry.message.upgrade_type!r}")
+    return found
 
 
 def _path_rewrite(reader: Reader, matched: int | None) -> PathRewrite | None:

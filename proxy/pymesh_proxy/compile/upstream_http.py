@@ -13,6 +13,14 @@ _PRESERVE_CASE = "envoy.extensions.http.header_formatters.preserve_case.v3.Prese
 NO_HTTP2 = "HTTP/2 is not spoken in this release; leave it out, or use HTTP/1.1"
 
 
+@dataclass(frozen=True, slots=True)
+class Http1:
+    """What an upstream's Http1ProtocolOptions ask for."""
+
+    proper_case: bool = False
+    enable_trailers: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamHttp:
     """What of ClusterConfig comes from the protocol options."""
@@ -23,7 +31,7 @@ class UpstreamHttp:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
-    proper_case: bool = False
+    http1: Http1 = Http1()
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -44,20 +52,20 @@ def _older(cluster: Reader) -> UpstreamHttp:
     http2 = cluster.has("http2_protocol_options")
     if http2:
         cluster.refuse("http2_protocol_options", NO_HTTP2)
-    proper_case = http1(cluster.child("http_protocol_options"))
+    of_http1 = http1(cluster.child("http_protocol_options"))
     _upstream_only(cluster)
-    return dataclasses.replace(_common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0)), proper_case=proper_case)
+    return dataclasses.replace(_common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0)), http1=of_http1)
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
     _upstream_only(reader)
-    protocol, proper_case = _protocol(reader)
-    return dataclasses.replace(_common(reader), protocol=protocol, proper_case=proper_case)
+    protocol, of_http1 = _protocol(reader)
+    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1)
 
 
-def _protocol(reader: Reader) -> tuple[UpstreamProtocol, bool]:
-    """HTTP/1.1 or what the client spoke, and whether names get proper case.
+def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1]:
+    """HTTP/1.1 or what the client spoke, and what is said of HTTP/1.
 
     `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it.
     """
@@ -71,19 +79,20 @@ def _protocol(reader: Reader) -> tuple[UpstreamProtocol, bool]:
         if explicit.which("protocol_config") == "http2_protocol_options":
             explicit.refuse("http2_protocol_options", NO_HTTP2)
         return UpstreamProtocol.HTTP1, http1(explicit.child("http_protocol_options"))
-    return UpstreamProtocol.HTTP1, False
+    return UpstreamProtocol.HTTP1, Http1()
 
 
-def http1(reader: Reader | None) -> bool:
-    """An upstream's Http1ProtocolOptions: whether names of headers get proper case."""
+def http1(reader: Reader | None) -> Http1:
+    """An upstream's Http1ProtocolOptions."""
     if reader is None:
-        return False
+        return Http1()
     reader.only(
         "header_key_format",
+        "enable_trailers",
         harmless={"accept_http_10": "it is for clients", "default_host_for_http_10": "it is for clients"},
         at_default={"allow_absolute_url": True},
     )
-    return header_case(reader)
+    return Http1(header_case(reader), reader.message.enable_trailers)
 
 
 def header_case(reader: Reader) -> bool:

@@ -73,7 +73,7 @@ def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
         drop.discard(b"te")
         if keeps_trailers:
             head.add(b"te", b"trailers")
-    if head.index.get(b"expect", b"").lower() == b"100-continue":
+    if head.index.get(b"expect", b"").lower() == b"100-continue" and not options.proxy_100_continue:
         drop.add(b"expect")  # answered here, as soon as the head was read
     passes = exchange.downstream.peer is not None or options.forward_client_cert is ClientCert.ALWAYS_FORWARD_ONLY
     if options.forward_client_cert in (ClientCert.SANITIZE, ClientCert.SANITIZE_SET) or not passes:

@@ -28,10 +28,8 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     """The request's head; raises TargetRejected."""
     if version != "1.1" and not (version == "1.0" and options.accept_http_10):
         raise TargetRejected(426, "low_version", b"HTTP/1.1 or later is needed")
-    if len(fields) > options.max_headers_count:
-        raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
-    if options.underscores is not Underscores.ALLOW:
-        fields = _underscores(options, fields)
+    if len(fields) > options.max_headers_count or options.underscores is not Underscores.ALLOW:
+        fields = checked_names(options, fields)
     index = {name.lower(): value for name, value in fields}
     if len(index) != len(fields) and sum(name.lower() == b"host" for name, _ in fields) > 1:
         raise TargetRejected(400, "http1.duplicate_host_header", b"more than one Host header")
@@ -47,8 +45,8 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if b"connection" in index and (index[b"connection"].lower() not in PLAIN_CONNECTION or len(index) != len(fields)):
         _connection(fields)
     if b"transfer-encoding" in index or b"content-length" in index:
-        _framing(index)
-    if authority != host and method != b"CONNECT":
+        _framing(head)
+    if authority != host:
         head.set(b"host", authority)
     if options.rewrites_target and method != b"CONNECT":
         _rewrite(options, facts, head)
@@ -74,17 +72,34 @@ def _connection(fields: Fields) -> None:
         raise TargetRejected(400, "http1.connection_header_rejected", b"a header may not be named in Connection")
 
 
-def _underscores(options: HttpOptions, fields: Fields) -> Fields:
+def checked_names(options: HttpOptions, fields: Fields) -> Fields:
+    """The fields, of a head or behind a body, that the options let through; raises TargetRejected."""
+    if len(fields) > options.max_headers_count:
+        raise TargetRejected(431, "http1.too_many_headers", b"too many request headers")
+    if options.underscores is Underscores.ALLOW:
+        return fields
     if options.underscores is Underscores.REJECT_REQUEST and any(b"_" in name for name, _ in fields):
         raise TargetRejected(400, "http1.unexpected_underscore", b"a header name holds an underscore")
     return [pair for pair in fields if b"_" not in pair[0]]
 
 
-def _framing(index: dict[bytes, bytes]) -> None:
-    if index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+def _framing(head: RequestHead) -> None:
+    index = head.index
+    if head.method == b"CONNECT":
+        _connect_framing(head)
+    elif index.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
         raise TargetRejected(501, "http1.invalid_transfer_encoding", b"only the chunked transfer encoding is implemented")
     if len(index.get(b"content-length", b"")) > _MAX_LENGTH_DIGITS:
         raise TargetRejected(400, "http1.codec_error", b"malformed Content-Length header")
+
+
+def _connect_framing(head: RequestHead) -> None:
+    """A CONNECT has no body (RFC 9112 6.3); only a length that says so is harmless."""
+    if b"transfer-encoding" in head.index:
+        raise TargetRejected(501, "http1.invalid_transfer_encoding", b"CONNECT has no transfer encoding")
+    if head.index.get(b"content-length") != b"0":
+        raise TargetRejected(400, "http1.content_length_not_allowed", b"CONNECT has no body")
+    head.remove(b"content-length")
 
 
 def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:

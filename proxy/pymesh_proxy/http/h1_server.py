@@ -19,13 +19,14 @@ from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
 from .h1_answers import Answering, Reading
-from .h1_request import checked, spares_connection
+from .h1_request import checked, checked_names, spares_connection
 from .headers import Fields, RequestHead
 from .options import HttpOptions
 from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
 from .stream import UpstreamRequest
+from .trailers import passed_on
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
@@ -261,7 +262,9 @@ class ServerConnection(Answering):
         self._head_bytes = 0
         self._head_by = NEVER
         self._reading = _BODY
-        if _BODY_OR_SWITCH.isdisjoint(head.index):
+        if head.method == b"CONNECT":
+            complete, chunked, upgrade = True, False, b"CONNECT"
+        elif _BODY_OR_SWITCH.isdisjoint(head.index):
             complete, chunked, upgrade = True, False, b""
         else:
             complete, chunked, upgrade = self._follow(head)
@@ -305,10 +308,15 @@ class ServerConnection(Answering):
         upgrade = index[b"upgrade"] if b"upgrade" in index and self._parser.should_upgrade() else b""
         if upgrade.lower() == b"h2c":
             upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
-        if index.get(b"expect", b"").lower() == b"100-continue" and not complete:
+        if b"expect" in index and not complete and self._router is None:
+            self._invite(head)
+        return complete or bool(upgrade), chunked, upgrade
+
+    def _invite(self, head: RequestHead) -> None:
+        """`100 Continue` for a request whose turn it is, unless that is the upstream's to say; clients of HTTP/1.0 do not know it."""
+        if head.index[b"expect"].lower() == b"100-continue" and head.version != "1.0" and not self.options.proxy_100_continue:
             self._out.append(wire.CONTINUE)
             self.flush()
-        return complete or bool(upgrade), chunked, upgrade
 
     def _head_size(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._fields)
@@ -326,15 +334,21 @@ class ServerConnection(Answering):
             return  # the parser skips the body of a request that asks for an upgrade; `_after_upgrade` says what comes next
         if self._fields and self._head_size() > self.options.max_request_headers:
             raise _too_large()
+        trailers = self._checked_trailers() if self._fields and self.options.enable_trailers else None
         receiving, self._receiving = self._receiving, None
         self._between = True
         self._read_by = NEVER
         self._reading = _HEAD if self._parser.should_keep_alive() else _STOPPED
         self._overhead = 0
         if isinstance(receiving, Router):
-            receiving.end()
+            receiving.end(trailers)
         elif receiving is not None:
             receiving.complete = True
+            receiving.trailers = trailers
+
+    def _checked_trailers(self) -> Fields:
+        """The request's trailers that are passed on; raises TargetRejected."""
+        return passed_on(checked_names(self.options, self._fields))
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -368,9 +382,6 @@ class ServerConnection(Answering):
         if refusal is not None:
             router.complete = complete
             router.reply(refusal)
-        elif head.method == b"CONNECT":
-            self._close_after = True
-            router.reply(rescue.reply(Cause.NO_ROUTE))
         else:
             router.start(complete)
 
@@ -390,13 +401,15 @@ class ServerConnection(Answering):
         parsed = self._queue.popleft()
         complete = parsed.complete
         still_reading = self._receiving is parsed
+        if still_reading and b"expect" in parsed.head.index:
+            self._invite(parsed.head)
         self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal, parsed.fatal)
         router = self._router
         if router is not None:
             for data in parsed.body:
                 router.body(data)
             if complete and parsed.body:
-                router.end()
+                router.end(parsed.trailers)
             elif still_reading:
                 self._receiving = router
         self.resume_request()
@@ -468,7 +481,8 @@ class ServerConnection(Answering):
         held, self._held_bytes = self._held_bytes, b""
         self._router = None
         self.options.stats.downstream_rq_active -= 1
-        relay = Relay(self._runtime, idle_timeout=self.options.stream_idle_timeout, count=router, on_end=router.on_tunnel_end)
+        idle = router.idle_timeout()
+        relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=router.on_tunnel_end)
         self._leave()
         relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
 
@@ -476,7 +490,8 @@ class ServerConnection(Answering):
 
     def finish(self) -> None:
         if self._chunking:
-            self._out.append(wire.LAST_CHUNK)
+            trailers = self._trailers
+            self._out.append(wire.last_chunk(trailers) if trailers else wire.LAST_CHUNK)
             self._chunking = False
         self.flush()
         router = self._router

@@ -125,6 +125,10 @@ class HttpOptions:
     accept_http_10: bool = False
     default_host_for_http_10: bytes = b""
     allow_absolute_url: bool = True
+    enable_trailers: bool = False
+    """Pass trailers on, both ways; a cluster has a switch of its own for its side."""
+    proxy_100_continue: bool = False
+    """`Expect: 100-continue` and interim answers go through, instead of being answered and dropped here."""
     proper_case: bool = False
     """Names of headers go down with capital letters where words begin."""
     user_agent: bytes = b""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ..filters import LocalReply
-from .headers import RequestHead
+from .headers import Fields, RequestHead
 
 
 @dataclass(slots=True)
@@ -17,4 +17,5 @@ class Pipelined:
     refusal: LocalReply | None = None
     fatal: bool = False
     """The connection ends with the refusal."""
+    trailers: Fields | None = None
     body: list[bytes] = field(default_factory=list)

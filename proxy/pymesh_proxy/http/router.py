@@ -137,7 +137,7 @@ class Router(Attempts):
         self._active = now = self._runtime.loop.time()
         longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
         if longest:
-            self._ends = now + longest
+            self.ends = now + longest
         if self.complete:
             self.start_clock(now)
         else:
@@ -146,6 +146,9 @@ class Router(Attempts):
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
             self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
+
+    def on_interim(self, response: ResponseHead) -> None:
+        self._downstream.send_interim(response)
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
@@ -228,7 +231,7 @@ class Router(Attempts):
         self._downstream.finish()
 
     def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
-        """101 Switching Protocols: the route's timeout ends here, the connections are joined."""
+        """A protocol switch or a tunnel: the route's timeout ends here, the connections are joined."""
         connection = self._connection
         assert connection is not None
         exchange = self.exchange
@@ -241,7 +244,7 @@ class Router(Attempts):
         forwarding.prepare_response(self.options, response, self._runtime.date)
         self._finish_head(response)
         self._connection = None
-        self._downstream.send_head(response, Framing.NONE)
+        self._downstream.send_head(response, Framing.TUNNEL)
         self._downstream.tunnel(connection, early)
 
     def on_tunnel_end(self, flags: str) -> None:
@@ -310,14 +313,14 @@ class Router(Attempts):
             return
         if self._expires <= now:
             self._timed_out(Cause.ROUTE_TIMEOUT)
-        elif self._ends <= now:
+        elif self.ends <= now:
             self._timed_out(Cause.STREAM_DURATION)
         elif self._try_expires <= now:
             self._try_expires = NEVER
             self._count_timeout()
             self.cancel_wait()
             self.on_failed(Cause.PER_TRY_TIMEOUT)
-        elif (idle := self._idle_timeout()) and self._active + idle <= now:
+        elif (idle := self.idle_timeout()) and self._active + idle <= now:
             self._timed_out(Cause.STREAM_IDLE)
         else:
             self._arm(self._active)

@@ -54,6 +54,11 @@ def response_head(status_line: bytes, fields: Fields) -> bytes:
     return b"%b%b\r\n\r\n" % (status_line, b"\r\n".join(map(_field, fields)))
 
 
+def last_chunk(trailers: Fields) -> bytes:
+    """The end of a chunked body with trailers."""
+    return b"0\r\n%b\r\n\r\n" % b"\r\n".join(map(_field, trailers))
+
+
 def chunk(data: bytes) -> bytes:
     """One chunk of a chunked body."""
     return b"%x\r\n%b\r\n" % (len(data), data)

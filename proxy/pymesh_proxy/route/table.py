@@ -58,6 +58,8 @@ class Forward:
     """Path and host rewriting, with x-envoy-original-path."""
     upgrades: Mapping[bytes, bool] = field(default_factory=dict)
     """Whether an upgrade (in lower case) is passed on; what is not named here is as the manager says."""
+    terminates_connect: bool = False
+    """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
     attempt_count_in_request: bool = False
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
     attempt_count_in_response: bool = False

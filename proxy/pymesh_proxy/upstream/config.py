@@ -112,6 +112,7 @@ class ClusterConfig:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    enable_trailers: bool = False
     proper_case: bool = False
     """Names of headers go up with capital letters where words begin."""
     buffer_limit: int = 1024 * 1024

@@ -108,14 +108,22 @@ DIFFERENCES = (
 
 _PIPELINED = "Pipelined requests that the configuration answers"
 
+_SWITCHED = "Switches of protocol that were not asked for"
+_TRAILERS = "Trailers that belong in a head"
+
 TALKS = {
     _PIPELINED: "All are answered at once; Envoy keeps the third until more bytes come.",
+    _SWITCHED: "A 101 without a request for it, or to another protocol, is the upstream's error (502); Envoy passes it on.",
+    _TRAILERS: "Fields that frame, route or identify are dropped from trailers; Envoy passes them on with the others.",
 }
 """Differences that take several steps to see."""
 
 TALK_DIFFERENCES = {
     "three requests at once": _PIPELINED,
     "a malformed request behind two": _PIPELINED,
+    "a switch to another protocol": _SWITCHED,
+    "a switch that nobody asked for": _SWITCHED,
+    "trailers that belong in a head": _TRAILERS,
 }
 """Talks whose course is another than with Envoy, and the title of the difference."""
 

@@ -17,6 +17,7 @@ from .talks import LISTENERS, TALKS, Talk, bootstrap
 from .transcript import Transcript, comparable_talks, talk
 from .upstream import Upstream
 
+_NEVER = b"never heard: "
 Heard = dict[str, tuple[Transcript, Transcript]]
 
 
@@ -41,13 +42,14 @@ async def _course(port: int, each: Talk) -> Transcript:
     try:
         return await talk(port, each.steps, stays=each.stays)
     except (TimeoutError, asyncio.IncompleteReadError) as error:
-        return Transcript((), f"never heard: {error!r}".encode(), closed=isinstance(error, asyncio.IncompleteReadError))
+        return Transcript((), _NEVER + repr(error).encode(), closed=isinstance(error, asyncio.IncompleteReadError))
 
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("each", TALKS, ids=lambda each: each.name)
 async def test_the_course_is_envoys(heard: Heard, each: Talk) -> None:
     theirs, ours = comparable_talks(*heard[each.name])
+    assert not theirs.tunnel.startswith(_NEVER), "not even Envoy's course is what the talk expects"
     if each.name in TALK_DIFFERENCES:
         assert ours != theirs, f"{TALK_DIFFERENCES[each.name]}: they no longer differ"
     else:

@@ -49,7 +49,7 @@ class Upstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while (asked := await _read(reader)) is not None:
+            while (asked := await _read(reader, writer)) is not None:
                 if _asks_for_tunnel(asked):
                     await _tunnel(reader, writer, asked)
                     return
@@ -103,6 +103,8 @@ ANSWERS = {
     "/big": b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"0123456789" * 30000,
     "/garbage": b"this is no HTTP\r\n\r\n",
     "/silent": b"",
+    "/switched": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+    "/unwanted": b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\nno",
     "/forbidden": b"HTTP/1.1 403 Forbidden\r\ncontent-length: 4\r\n\r\nnope",
     "/cut": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
     "/cut-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -128,7 +130,8 @@ async def _tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, as
         writer.write(b"<" + data + b">")
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked | None:
+    """One request; a body that waits for an invitation gets it from `/invited`, and is not waited for by `/unwanted`."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -137,7 +140,11 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     method, target, version = request_line.split(" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     asked = Asked(method, target, version, headers, b"")
-    return asked if _asks_for_tunnel(asked) else replace(asked, body=await _body(reader, dict(headers)))
+    if target == "/invited":
+        writer.write(b"HTTP/1.1 100 Continue\r\nx-up: 1\r\n\r\n")
+    if target == "/unwanted" or _asks_for_tunnel(asked):
+        return asked
+    return replace(asked, body=await _body(reader, dict(headers)))
 
 
 async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
@@ -145,8 +152,8 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
         body = b""
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
             body += (await reader.readexactly(size + 2))[:-2]
-        while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
-            continue
+        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+            body += b"|" + line.strip().lower()  # a trailer
         return body
     return await reader.readexactly(int(headers.get("content-length", "0")))
 

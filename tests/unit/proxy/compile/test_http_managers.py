@@ -92,11 +92,14 @@ def test_the_protocols_limits_and_repairs_are_honoured(options):
         drain_timeout="6s",
         http1_safe_max_connection_duration=True,
         common_http_protocol_options={"max_stream_duration": "9s", "max_connection_duration": "60s", "max_requests_per_connection": 3},
-        http_protocol_options={"allow_absolute_url": False, "header_key_format": {"proper_case_words": {}}},
+        proxy_100_continue=True,
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        http_protocol_options={"allow_absolute_url": False, "enable_trailers": True, "header_key_format": {"proper_case_words": {}}},
     )
     assert (made.request_timeout, made.drain_timeout, made.max_stream_duration) == (1.5, 6.0, 9.0)
     assert (made.max_connection_duration, made.safe_connection_duration, made.max_requests_per_connection) == (60.0, True, 3)
-    assert (made.allow_absolute_url, made.proper_case) == (False, True)
+    assert (made.allow_absolute_url, made.proper_case, made.enable_trailers) == (False, True, True)
+    assert (made.proxy_100_continue, made.upgrades) == (True, {b"connect"})
 
 
 def test_names_keep_their_case_without_a_formatter_and_with_one_that_preserves_it(options):
@@ -172,15 +175,13 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),
         ({"local_reply_config": {}}, "local_reply_config"),
-        ({"proxy_100_continue": True}, "proxy_100_continue"),
-        ({"http_protocol_options": {"enable_trailers": True}}, "http_protocol_options.enable_trailers"),
         ({"http_protocol_options": {"header_key_format": {}}}, "http_protocol_options.header_key_format.header_format"),
         (
             {"http_protocol_options": {"header_key_format": {"stateful_formatter": UNKNOWN}}},
             "http_protocol_options.header_key_format.stateful_formatter.typed_config",
         ),
         ({"max_request_headers_kb": 9000}, "max_request_headers_kb"),
-        ({"upgrade_configs": [{"upgrade_type": "CONNECT"}]}, "upgrade_configs[0].upgrade_type"),
+        ({"upgrade_configs": [{"upgrade_type": "a", "filters": [ROUTER]}]}, "upgrade_configs[0].filters"),
         ({"route_config": None}, "route_specifier"),
         ({"route_config": None, "scoped_routes": {"name": "x"}}, "scoped_routes"),
         ({"route_config": None, "rds": {"route_config_name": "", "config_source": {"ads": {}}}}, "rds.route_config_name"),

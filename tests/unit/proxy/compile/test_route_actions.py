@@ -89,6 +89,13 @@ def test_a_streams_duration_takes_the_place_of_the_timeout(route, fields, timeou
     assert (action.timeout, action.max_stream_duration) == (timeout, longest)
 
 
+@pytest.mark.parametrize(("config", "terminates"), [("", False), (", connect_config: {}", True)])
+def test_connect_is_passed_on_unless_it_ends_here(route, config, terminates):
+    text = f"{{match: {{connect_matcher: {{}}}}, route: {{cluster: up, upgrade_configs: [{{upgrade_type: CONNECT{config}}}]}}}}"
+    action = route(text, RequestHead(b"CONNECT", b"", b"any.org:443", [])).action
+    assert (action.terminates_connect, action.upgrades) == (terminates, {b"connect": True})
+
+
 def test_the_cluster_can_come_from_a_header(route):
     assert route("{match: {prefix: /}, route: {cluster_header: X-Cluster}}").action.cluster_header == b"x-cluster"
 
@@ -224,7 +231,15 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
             "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]}}",
             "route.upgrade_configs[1].upgrade_type",
         ),
-        ("{match: {connect_matcher: {}}, route: {cluster: up}}", "match.connect_matcher"),
+        (
+            "{match: {connect_matcher: {}},"
+            " route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {allow_post: true}}]}}",
+            "route.upgrade_configs[0].connect_config.allow_post",
+        ),
+        (
+            "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: websocket, connect_config: {}}]}}",
+            "route.upgrade_configs[0].connect_config",
+        ),
         ("{match: {prefix: /, tls_context: {presented: true}}, route: {cluster: up}}", "match.tls_context"),
         ("{match: {path_separated_prefix: /a/}, route: {cluster: up}}", "match.path_separated_prefix"),
         ("{match: {safe_regex: {regex: '('}}, route: {cluster: up}}", "match.safe_regex.regex"),
