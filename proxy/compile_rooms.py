@@ -17,8 +17,8 @@ ROOMS = {
     "": ("wheel",),
     "filters": ("peer_metadata",),
     "http": (
-        "attempts", "exchange", "forwarding", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths", "request_target",
-        "retry", "router", "stream", "wire",
+        "attempts", "connect", "exchange", "forwarding", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths",
+        "pipeline", "request_target", "retry", "router", "stream", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive", "sections",

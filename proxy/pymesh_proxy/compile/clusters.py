@@ -84,6 +84,8 @@ def _cluster(reader: Reader) -> ClusterConfig:
         max_connection_duration=http.max_connection_duration,
         max_response_headers=http.max_response_headers,
         max_response_headers_count=http.max_response_headers_count,
+        proper_case=http.http1.proper_case,
+        enable_trailers=http.http1.enable_trailers,
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
         tls=tls.upstream_tls(reader.child("transport_socket")),
         transport_matches=tuple(map(_transport_match, reader.items("transport_socket_matches"))),

@@ -10,6 +10,16 @@ from .http2 import http2_options
 
 _EXTENSION = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
+_PRESERVE_CASE = "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+
+
+@dataclass(frozen=True, slots=True)
+class Http1:
+    """What an upstream's Http1ProtocolOptions ask for."""
+
+    proper_case: bool = False
+    enable_trailers: bool = False
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamHttp:
@@ -22,6 +32,7 @@ class UpstreamHttp:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    http1: Http1 = Http1()
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -39,53 +50,60 @@ def options(cluster: Reader) -> UpstreamHttp:
 
 
 def _older(cluster: Reader) -> UpstreamHttp:
-    http1(cluster.child("http_protocol_options"))
+    of_http1 = http1(cluster.child("http_protocol_options"))
     _upstream_only(cluster)
     common = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
     http2 = cluster.child("http2_protocol_options")
     if http2 is None:
-        return common
-    return dataclasses.replace(common, protocol=UpstreamProtocol.HTTP2, http2=http2_options(http2))
+        return dataclasses.replace(common, http1=of_http1)
+    return dataclasses.replace(common, protocol=UpstreamProtocol.HTTP2, http1=of_http1, http2=http2_options(http2))
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
     _upstream_only(reader)
-    protocol, http2 = _protocol(reader)
-    return dataclasses.replace(_common(reader), protocol=protocol, http2=http2)
+    protocol, of_http1, http2 = _protocol(reader)
+    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2)
 
 
-def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http2Options]:
-    """What is spoken, and how if it is HTTP/2."""
+def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1, Http2Options]:
+    """What is spoken, and how each version of it."""
     which = reader.which("upstream_protocol_options")
     chosen = reader.child(which) if which in ("explicit_http_config", "use_downstream_protocol_config") else None
     if chosen is None:
-        return UpstreamProtocol.HTTP1, Http2Options()
+        return UpstreamProtocol.HTTP1, Http1(), Http2Options()
     chosen.only("http_protocol_options", "http2_protocol_options")
-    http1(chosen.child("http_protocol_options"))
+    of_http1 = http1(chosen.child("http_protocol_options"))
     http2 = chosen.child("http2_protocol_options")
-    if which == "use_downstream_protocol_config":
-        return UpstreamProtocol.DOWNSTREAM if http2 is not None else UpstreamProtocol.HTTP1, http2_options(http2)
-    return UpstreamProtocol.HTTP1 if http2 is None else UpstreamProtocol.HTTP2, http2_options(http2)
+    if http2 is None:
+        return UpstreamProtocol.HTTP1, of_http1, Http2Options()
+    both = which == "use_downstream_protocol_config"
+    return UpstreamProtocol.DOWNSTREAM if both else UpstreamProtocol.HTTP2, of_http1, http2_options(http2)
 
 
-def http1(reader: Reader | None) -> None:
-    """Check an upstream's Http1ProtocolOptions: what they may ask for is what is done anyway."""
+def http1(reader: Reader | None) -> Http1:
+    """An upstream's Http1ProtocolOptions."""
     if reader is None:
-        return
+        return Http1()
     reader.only(
         "header_key_format",
+        "enable_trailers",
         harmless={"accept_http_10": "it is for clients", "default_host_for_http_10": "it is for clients"},
         at_default={"allow_absolute_url": True},
     )
-    check_header_case(reader)
+    return Http1(header_case(reader), reader.message.enable_trailers)
 
 
-def check_header_case(reader: Reader) -> None:
-    """`header_key_format`: names keep their case here, so only the formatter that preserves it can be honoured."""
+def header_case(reader: Reader) -> bool:
+    """`header_key_format`: whether names of headers get proper case; without it, and with a preserve_case formatter, they keep theirs."""
     config = reader.child("header_key_format")
-    if config is not None and config.which("header_format") != "stateful_formatter":
-        config.refuse("", "names keep the case in which they came; only the preserve_case formatter asks for that")
+    if config is None:
+        return False
+    config.only("proper_case_words", "stateful_formatter")
+    formatter = config.child("stateful_formatter")
+    if formatter is not None:
+        formatter.extend({_PRESERVE_CASE: lambda preserved: preserved.only()})
+    return config.which("header_format") == "proper_case_words"
 
 
 def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:

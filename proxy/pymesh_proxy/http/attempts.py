@@ -11,6 +11,7 @@ from ..route.table import Edit, Forward
 from ..upstream.config import Discovery, UpstreamProtocol
 from ..wheel import NEVER
 from . import retry
+from .connect import open_tunnel
 from .exchange import Exchange
 from .headers import Fields, RequestHead
 from .options import HttpOptions
@@ -35,9 +36,9 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward", "_held",
-        "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "exchange", "options",
-        "phase", "trailers", "upgrade",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward",
+        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "ends",
+        "exchange", "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -51,7 +52,7 @@ class Attempts(UpstreamStream):
         self.chunked = chunked
         """The request has a body that does not tell its length."""
         self.upgrade = upgrade
-        """The protocol switch that the request asks for, in lower case; empty for none."""
+        """The protocol switch that the request asks for, in its own case; empty for none."""
         self.complete = False
         """Whether the request has been received to its end."""
         self.trailers: Fields | None = None
@@ -73,6 +74,8 @@ class Attempts(UpstreamStream):
         self._sent_at = 0.0
         self._expires = NEVER
         self._try_expires = NEVER
+        self.ends = NEVER
+        """Loop time at which the stream has lasted too long, whatever it is doing (max_stream_duration)."""
         self._active = 0.0
         """Loop time of the last sign of life."""
 
@@ -152,6 +155,9 @@ class Attempts(UpstreamStream):
         if policy is not None and policy.per_try_timeout and self.complete:
             self._try_expires = self._runtime.loop.time() + policy.per_try_timeout
             self._arm(self._runtime.loop.time())
+        if forward.terminates_connect and exchange.head.method == b"CONNECT":
+            open_tunnel(self, self._runtime, cluster, endpoint)
+            return
         if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
             pool: Pool[Any] = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
         else:
@@ -277,15 +283,18 @@ class Attempts(UpstreamStream):
 
     def _arm(self, now: float) -> None:
         """The earliest of the timeouts; `now` is when there was the last sign of life."""
-        idle = self._idle_timeout()
+        idle = self.idle_timeout()
         deadline = now + idle if idle else NEVER
         if self._expires < deadline:
             deadline = self._expires
         if self._try_expires < deadline:
             deadline = self._try_expires
+        if self.ends < deadline:
+            deadline = self.ends
         self._downstream.arm(deadline)
 
-    def _idle_timeout(self) -> float:
+    def idle_timeout(self) -> float:
+        """Seconds without a sign of life that end the stream; 0 for none."""
         forward = self._forward
         if forward is not None and forward.idle_timeout is not None:
             return forward.idle_timeout

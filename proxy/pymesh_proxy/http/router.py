@@ -38,11 +38,7 @@ class Router(Attempts):
         """The head is here; `complete` says that no body follows."""
         self.complete = complete
         options = self.options
-        try:
-            forwarding.prepare_request(options, self.exchange)
-        except forwarding.HeaderRejected as rejected:
-            self.reply(rescue.reply(Cause.BAD_REQUEST, body=b"a header may not be named in Connection", details=str(rejected)))
-            return
+        forwarding.prepare_request(options, self.exchange)
         for http_filter in options.filters:
             verdict = http_filter.on_request(self.exchange)
             if verdict is None:
@@ -119,8 +115,8 @@ class Router(Attempts):
         self.attempt()
 
     def _may_upgrade(self, forward: Forward) -> bool:
-        allowed = self.options.upgrades if forward.upgrades is None else forward.upgrades
-        return self.upgrade in allowed
+        kind = self.upgrade.lower()
+        return forward.upgrades.get(kind, kind in self.options.upgrades)
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
         """The head as it goes up: our own headers, edits from the most specific level outward, rewrites; and the clock."""
@@ -141,12 +137,20 @@ class Router(Attempts):
         for http_filter in options.filters:
             http_filter.on_route(exchange)
         self._active = now = self._runtime.loop.time()
+        longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
+        if longest:
+            self.ends = now + longest
         if self.complete:
             self.start_clock(now)
+        else:
+            self._arm(now)  # a body that does not come is idleness too
 
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
             self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
+
+    def on_interim(self, response: ResponseHead) -> None:
+        self._downstream.send_interim(response)
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
@@ -229,7 +233,7 @@ class Router(Attempts):
         self._downstream.finish()
 
     def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
-        """101 Switching Protocols: the route's timeout ends here, the connections are joined."""
+        """A protocol switch or a tunnel: the route's timeout ends here, the connections are joined."""
         connection = self._connection
         assert connection is not None
         exchange = self.exchange
@@ -239,9 +243,10 @@ class Router(Attempts):
         self.phase = _ANSWERING
         self._expires = NEVER
         self._downstream.arm(NEVER)
+        forwarding.prepare_response(self.options, response, self._runtime.date)
         self._finish_head(response)
         self._connection = None
-        self._downstream.send_head(response, Framing.NONE)
+        self._downstream.send_head(response, Framing.TUNNEL)
         self._downstream.tunnel(connection, early)
 
     def on_tunnel_end(self, flags: str) -> None:
@@ -310,12 +315,14 @@ class Router(Attempts):
             return
         if self._expires <= now:
             self._timed_out(Cause.ROUTE_TIMEOUT)
+        elif self.ends <= now:
+            self._timed_out(Cause.STREAM_DURATION)
         elif self._try_expires <= now:
             self._try_expires = NEVER
             self._count_timeout()
             self.cancel_wait()
             self.on_failed(Cause.PER_TRY_TIMEOUT)
-        elif (idle := self._idle_timeout()) and self._active + idle <= now:
+        elif (idle := self.idle_timeout()) and self._active + idle <= now:
             self._timed_out(Cause.STREAM_IDLE)
         else:
             self._arm(self._active)

@@ -10,7 +10,7 @@ from .. import rescue
 from ..errors import Cause
 from ..filters import LocalReply
 from ..http.exchange import Downstream, Exchange
-from ..http.h1_request import rewrite, without_underscores
+from ..http.h1_request import checked_names, rewrite
 from ..http.headers import RequestHead, ResponseHead
 from ..http.options import HttpOptions, Underscores
 from ..http.request_target import TargetRejected
@@ -268,6 +268,9 @@ class ServerStream(H2Stream):
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         self._head = response
 
+    def send_interim(self, response: ResponseHead) -> None:
+        self.send_headers(write_response(response), False)
+
     def send_body(self, data: bytes) -> None:
         if self._head is not None:
             self._write_head(False)
@@ -356,7 +359,7 @@ def _police(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
     if b"#" in head.path:
         raise TargetRejected(400, "http2.invalid_path", b"a fragment does not belong in a request target")
     if options.underscores is not Underscores.ALLOW:
-        head.fields = without_underscores(options, head.fields)
+        head.fields = checked_names(options, head.fields)
         head.index = dict(head.fields)
     if options.rewrites_target:
         rewrite(options, facts, head)

@@ -126,6 +126,9 @@ class ClusterConfig:
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    enable_trailers: bool = False
+    proper_case: bool = False
+    """Names of headers go up with capital letters where words begin."""
     buffer_limit: int = 1024 * 1024
     """per_connection_buffer_limit_bytes: the high-water mark; half of it is the low one."""
     tls: UpstreamTls | None = None
