@@ -137,6 +137,25 @@ async def test_answers_to_a_peer_that_sends_requests_and_does_not_read_are_bound
     assert ours.last_id < 600
 
 
+async def test_a_peer_that_reads_slowly_and_always_lags_behind_is_served():
+    ours, wire = await begun(max_outbound_frames=30, max_outbound_control_frames=30)
+    wire.send(frame("SETTINGS", 0, 0, struct.pack(">HL", 4, 2**30)) + frame("WINDOW_UPDATE", 0, 0, u32(2**30)))
+    wire.send(frame("HEADERS", 5, 1, SECTION))
+    await settle()
+    stream = ours.opened[1]
+    stream.send_headers(OK, False)
+    wire.transport.pause_reading()
+    for _ in range(200):
+        stream.send_data(b"x" * 100, False)
+        wire.send(frame("PING", 0, 0, bytes(8)))
+        await settle(3)
+        while wire.transport.waiting > 1000:  # it reads, and never catches up
+            wire.data_received(wire.transport._inbox.pop(0))
+    assert verdict(ours) is None
+    assert 0 < ours.flood.frames_unsent <= 30
+    assert len(ours.flood._writes) <= 30
+
+
 # --- frames without content -------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from hpack.huffman_table import decode_huffman
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pymesh_proxy.http2 import hpack as hpack_module
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge
 from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.hpack_table import ENTRY_OVERHEAD
@@ -237,6 +238,9 @@ def test_the_encoder_remembers_a_bounded_number_of_names():
     for number in range(10000):
         ours.encode([(b"n%d" % number, b"v")])
     assert len(ours._seen) <= 128
+    assert ours.encode([(b"n" * 65, b"v")]) == b"\x00\x41" + b"n" * 65 + b"\x01v"
+    assert len(hpack_module._plain_prefixes) <= 1024
+    assert b"n" * 65 not in hpack_module._plain_prefixes
 
 
 NAMES = st.sampled_from([b":path", b"x-a", b"x-b", b"content-type", b"server", b"n" * 130, b"cookie"])
