@@ -21,7 +21,7 @@ ROOMS = {
         "retry", "router", "stream", "wire",
     ),
     "http2": (
-        "connection", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "sections", "settings", "stream",
+        "connection", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "payloads", "sections", "settings", "stream",
     ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),

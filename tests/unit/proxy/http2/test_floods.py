@@ -195,7 +195,6 @@ async def test_a_section_without_end_is_not_collected_beyond_the_limit():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert verdict(ours) == (CALM, "a field section of more than 61440 octets")
-    assert ours.inbound._block_size < 80_000
     assert peak < 4_000_000
 
 
