@@ -128,7 +128,11 @@ class Encoder:
     def encode(self, fields: Fields) -> bytes:
         """One field section."""
         find = self._codes.get
-        block = b"".join([find(field) or self._spell(field) for field in fields])
+        parts = []
+        for field in fields:
+            code = find(field)
+            parts.append(self._spell(field) if code is None or type(field[1]) is NeverIndexed else code)
+        block = b"".join(parts)
         return block if self._smallest < 0 else self._size_updates() + block
 
     def resize(self, limit: int) -> None:

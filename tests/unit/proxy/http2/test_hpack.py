@@ -191,6 +191,8 @@ def test_a_field_that_is_never_indexed_stays_so_on_the_next_hop():
     assert len(ours.encode([open_field])) == 1
     assert ours.encode([field])[0] == 0x10, "an index would tell that the secret was guessed"
     assert type(decoder().decode(ours.encode([field]))[0][1]) is NeverIndexed
+    assert ours.encode([(b":method", NeverIndexed(b"GET"))]) == b"\x12\x03GET"
+    assert {b"secret"} == {field[1]}, "policies find it like any other value"
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"])
