@@ -101,8 +101,11 @@ class Flood:
         if self.frames_unsent > self._max_frames:
             raise _calm(f"more than {self._max_frames} frames wait for a peer that does not read")
 
-    def on_empty(self) -> None:
-        """A frame that carries nothing (CVE-2019-9518)."""
+    def on_payload(self, *, empty: bool) -> None:
+        """HEADERS, CONTINUATION or DATA; `empty` ones carry nothing and end nothing (CVE-2019-9518)."""
+        if not empty:
+            self.empty_frames = 0
+            return
         self.empty_frames += 1
         if self.empty_frames > self._max_empty:
             raise _calm(f"more than {self._max_empty} consecutive frames without payload")

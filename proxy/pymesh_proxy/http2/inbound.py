@@ -50,6 +50,9 @@ _SKIPS_REMEMBERED: Final = 16
 _WINDOWS_A_FRAME: Final = 16
 """Windows that are changed with the effort of a frame: SETTINGS may change all of them, again and again."""
 
+_SECTION_A_FRAME: Final = 512
+"""Octets of a field section that are read with the effort of a frame: each may be a field."""
+
 _LEAVING: Final = 3
 _CLOSED: Final = 4
 _REMOTE_ENDED: Final = 2
@@ -59,7 +62,8 @@ class Inbound:
     """The reading half of a connection."""
 
     __slots__ = (
-        "_assembly", "_buffer", "_connection", "_continuing", "_flood", "_left", "_preface", "_sections", "_settings_due", "_skipped",
+        "_assembly", "_buffer", "_connection", "_continuing", "_flood", "_left", "_position", "_preface", "_sections", "_settings_due",
+        "_skipped",
     )  # fmt: skip
 
     def __init__(self, connection: "H2Connection", sections: SectionReader) -> None:
@@ -67,6 +71,8 @@ class Inbound:
         self._flood: Flood = connection.flood
         self._sections = sections
         self._buffer = b""
+        self._position = 0
+        """Where in the buffer the next turn begins."""
         self._preface = b"" if connection.client else PREFACE
         """What of the client's preface has not come yet."""
         self._settings_due = True
@@ -126,7 +132,7 @@ class Inbound:
         connection = self._connection
         data = self._buffer
         size = len(data)
-        position = 0
+        position = self._position
         self._left = FRAMES_PER_TURN
         while size - position >= HEADER_SIZE:
             word, flags, stream_id = unpack_header(data, position)
@@ -137,14 +143,16 @@ class Inbound:
             if end > size:
                 break
             if self._left <= 0:
+                self._position = position
                 self._yield()
-                break
+                return
             self._left -= 1
             position = end
             self._take(word & 0xFF, flags, stream_id & MAX_STREAM_ID, data, start, end)
             if connection.phase == _CLOSED:
                 self._buffer = b""
                 return
+        self._position = 0
         self._buffer = data[position:] if position else data
 
     def _take(self, kind: int, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
@@ -188,10 +196,7 @@ class Inbound:
         if flags & PADDED:
             start, end = unpad(data, start, end)
             padding = size - (end - start)
-        if start == end and not ends:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
+        self._flood.on_payload(empty=start == end and not ends)
         if stream is None or stream.state & _REMOTE_ENDED:
             self._check_not_idle(stream_id, "DATA")
             connection.credit(size)
@@ -207,11 +212,9 @@ class Inbound:
     def on_headers(self, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
         if flags & (PADDED | HAS_PRIORITY):
             start, end = section_within(flags, stream_id, data, start, end)
+        self._left -= (end - start) // _SECTION_A_FRAME
         ends = flags & END_STREAM
-        if start == end and not ends:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
+        self._flood.on_payload(empty=start == end and not ends)
         if not stream_id:
             raise ConnectionBroken(PROTOCOL_ERROR, "HEADERS on stream 0")
         if flags & END_HEADERS:
@@ -224,10 +227,8 @@ class Inbound:
         if assembly is None:
             raise ConnectionBroken(PROTOCOL_ERROR, "CONTINUATION without HEADERS")
         self._flood.on_continuation(assembly.continuations)
-        if start == end and not flags & END_HEADERS:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
+        self._flood.on_payload(empty=start == end and not flags & END_HEADERS)
+        self._left -= (end - start) // _SECTION_A_FRAME
         assembly.add(data[start:end])
         self._sections.check_size(assembly.size)
         if flags & END_HEADERS:

@@ -283,10 +283,20 @@ async def test_a_flood_of_tiny_frames_leaves_the_loop_to_others_and_stops_being_
     assert ours.transport.reading
 
 
+async def test_field_sections_count_for_what_they_cost():
+    ours, wire = await begun()
+    large = SECTION + b"\x10\x01a\x7f\x99\x74" + b"x" * 15_000
+    wire.send(b"".join(frame("HEADERS", 5, 2 * number + 1, large) for number in range(60)))
+    await settle(3)
+    assert ours.last_id < 20
+    await settle(60)
+    assert len(ours.opened) == 60
+
+
 @pytest.mark.parametrize("limit", [1, 3])
 def test_the_limits_are_the_options(limit):
     flood = Flood(Http2Options(max_outbound_control_frames=limit, max_consecutive_inbound_frames_with_empty_payload=limit))
-    for event in (flood.on_control, flood.on_empty):
+    for event in (flood.on_control, lambda: flood.on_payload(empty=True)):
         for _ in range(limit):
             event()
         with pytest.raises(ConnectionBroken) as raised:
