@@ -86,6 +86,8 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool
         file_log=sinks.log if serving else rehearse,
         istio_stats=istio.of,
         peer_metadata=PeerMetadata(plan.node.id, metadata).filter,
+        service_cluster=plan.node.cluster,
+        service_node=plan.node.id,
     )
     return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context)
 

@@ -21,7 +21,7 @@ from .http.exchange import Downstream, Exchange
 from .http.h1_server import ServerConnection
 from .http.options import HttpOptions, RouteSlot
 from .listener.scope import Scope
-from .route.table import Forward, RetryPolicy, Route, RouteTable, Target
+from .route.table import Forward, Route, RouteTable, Target
 from .runtime import Runtime
 from .upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig
 
@@ -245,9 +245,9 @@ class Peer(asyncio.Protocol):
         return self.ended or self.closed or self._transport.peer.closing
 
 
-def forward_to(cluster: str, *, retry: RetryPolicy | None = None, timeout: float = 0.0) -> Route:
-    """A route that proxies everything to one cluster."""
-    return Route(name="test", action=Forward(targets=((1, Target(cluster=cluster)),), total_weight=1, retry=retry, timeout=timeout))
+def forward_to(cluster: str, *, timeout: float = 0.0, **action: Any) -> Route:
+    """A route that proxies everything to one cluster; further members are Forward's."""
+    return Route(name="test", action=Forward(targets=((1, Target(cluster=cluster)),), total_weight=1, timeout=timeout, **action))
 
 
 def static_cluster(name: str, *addresses: tuple[str, int], **settings: Any) -> ClusterConfig:

@@ -44,6 +44,7 @@ from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp_proxy
+from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as preserve_case
 from envoy.extensions.load_balancing_policies.common.v3 import common_pb2 as lb_common
 from envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2 as lb_least_request
 from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_random
@@ -74,10 +75,10 @@ __all__ = [
     "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
     "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
     "http_rbac", "lb_common", "lb_least_request", "lb_random", "lb_round_robin", "listener", "listener_components", "network_rbac",
-    "original_dst", "outlier", "pack", "percent", "previous_hosts", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
-    "regex", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher",
-    "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
-    "upstream_proxy_protocol", "validate", "wrappers_pb2",
+    "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts", "protocol", "proxy_protocol", "range_type",
+    "raw_buffer", "rbac", "regex", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status",
+    "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct",
+    "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

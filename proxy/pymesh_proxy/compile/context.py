@@ -43,3 +43,7 @@ class Context:
     """Istio's standard metrics, by traffic direction: `INBOUND`, `OUTBOUND` or empty."""
     peer_metadata: "Callable[[str], HttpFilter]"
     """The exchange of workload metadata in headers, by traffic direction."""
+    service_cluster: str = ""
+    """The node's cluster, by which the proxy calls itself where it is asked to."""
+    service_node: str = ""
+    """The node's id."""

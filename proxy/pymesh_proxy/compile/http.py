@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from ..http.options import ClientCert, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader, Underscores
+from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader
 from .accesslog import access_logs
 from .context import Context
 from .fields import Reader
+from .http2 import http2_options
 from .http_filters import Chain, filter_chain
+from .http_protocol import MANAGER_FIELDS, protocol_options
 from .routes import route_table
 from .sources import check_delivery
-from .upstream_http import NO_HTTP2, check_header_case
 
 _HONOURED = (
     "codec_type",
@@ -17,14 +18,9 @@ _HONOURED = (
     "rds",
     "route_config",
     "http_filters",
-    "common_http_protocol_options",
-    "http_protocol_options",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
-    "max_request_headers_kb",
-    "stream_idle_timeout",
-    "request_headers_timeout",
-    "delayed_close_timeout",
     "access_log",
     "use_remote_address",
     "xff_num_trusted_hops",
@@ -42,17 +38,15 @@ _HONOURED = (
     "strip_matching_host_port",
     "strip_any_host_port",
     "strip_trailing_host_dot",
+    "add_user_agent",
+    *MANAGER_FIELDS,
 )
 
 _HARMLESS = {
-    "http2_protocol_options": "clients speak HTTP/1.1 here",
     "request_id_extension": "request ids are always random UUIDs; its options are about trace sampling",
     "internal_address_config": "no address is trusted as internal",
-    "stream_error_on_invalid_http_message": "a connection is closed after a malformed message, the stricter of the two",
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
 }
-
-_AT_DEFAULT = {"request_timeout": 0, "drain_timeout": 5}
 
 _SLASHES = {"IMPLEMENTATION_SPECIFIC_DEFAULT": "KEEP_UNCHANGED"}
 
@@ -63,18 +57,19 @@ class InlineRoutes(RouteSlot):
 
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
-    reader.only(*_HONOURED, harmless=_HARMLESS, at_default=_AT_DEFAULT)
-    _check_codec(reader)
+    reader.only(*_HONOURED, harmless=_HARMLESS)
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
         route=_route_slot(reader, ctx),
         stats=ctx.http_stats(reader.message.stat_prefix),
+        codec=_codec(reader),
+        http2=http2_options(reader.child("http2_protocol_options")),
         upgrades=_upgrades(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
         **_paths(reader),
-        **_limits(reader),
-        **_timeouts(reader),
+        **_user_agent(reader, ctx),
+        **protocol_options(reader),
         **_client_certificate(reader),
     )
 
@@ -102,13 +97,12 @@ def _route_slot(reader: Reader, ctx: Context) -> RouteSlot:
     return InlineRoutes("")
 
 
-def _check_codec(reader: Reader) -> None:
-    """AUTO and HTTP1 come to the same where only HTTP/1.1 is spoken."""
+def _codec(reader: Reader) -> Codec:
     name = reader.choice("codec_type")
-    if name == "HTTP2":
-        reader.refuse("codec_type", NO_HTTP2)
-    elif name not in ("AUTO", "HTTP1"):
+    if name not in Codec.__members__:
         reader.refuse("codec_type", f"{name} is not supported")
+        return Codec.AUTO
+    return Codec[name]
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes]:
@@ -116,8 +110,6 @@ def _upgrades(reader: Reader) -> frozenset[bytes]:
     for item in reader.items("upgrade_configs"):
         item.only("upgrade_type", "enabled")
         kind = item.message.upgrade_type.lower().encode()
-        if kind == b"connect":
-            item.refuse("upgrade_type", "CONNECT is not supported")
         if kind in enabled:
             item.refuse("upgrade_type", f"multiple upgrade configs with the same name: {item.message.upgrade_type!r}")
         enabled[kind] = item.wrapped("enabled", True)
@@ -152,39 +144,11 @@ def _paths(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _limits(reader: Reader) -> dict[str, Any]:
-    common = Reader(reader.message.common_http_protocol_options, reader.at("common_http_protocol_options"), reader.problems)
-    common.only(
-        "idle_timeout",
-        "max_connection_duration",
-        "max_headers_count",
-        "headers_with_underscores_action",
-        "max_requests_per_connection",
-        harmless={"max_response_headers_kb": "it is for upstreams"},
-        at_default={"max_stream_duration": 0},
-    )
-    http1 = Reader(reader.message.http_protocol_options, reader.at("http_protocol_options"), reader.problems)
-    http1.only("accept_http_10", "default_host_for_http_10", "header_key_format", at_default={"allow_absolute_url": True})
-    check_header_case(http1)
-    underscores = common.choice("headers_with_underscores_action")
-    return {
-        "idle_timeout": common.seconds("idle_timeout", 3600.0),
-        "max_connection_duration": common.seconds("max_connection_duration", 0.0),
-        "max_headers_count": common.wrapped("max_headers_count", 100),
-        "max_requests_per_connection": common.wrapped("max_requests_per_connection", 0),
-        "max_request_headers": reader.wrapped("max_request_headers_kb", 60) * 1024,
-        "underscores": Underscores.__members__.get(underscores, Underscores.ALLOW),
-        "accept_http_10": http1.message.accept_http_10,
-        "default_host_for_http_10": http1.message.default_host_for_http_10.encode(),
-    }
-
-
-def _timeouts(reader: Reader) -> dict[str, Any]:
-    return {
-        "stream_idle_timeout": reader.seconds("stream_idle_timeout", 300.0),
-        "request_headers_timeout": reader.seconds("request_headers_timeout", 0.0),
-        "delayed_close_timeout": reader.seconds("delayed_close_timeout", 1.0),
-    }
+def _user_agent(reader: Reader, ctx: Context) -> dict[str, Any]:
+    """`add_user_agent`: the proxy presents itself to upstreams as the client, by its cluster's and its node's name."""
+    if not reader.wrapped("add_user_agent", False):
+        return {}
+    return {"user_agent": ctx.service_cluster.encode(), "service_node": ctx.service_node.encode()}
 
 
 def _client_certificate(reader: Reader) -> dict[str, Any]:

@@ -42,18 +42,19 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         at_default={"priority": 0, "auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
-    _check_stream_duration(reader)
     targets = _targets(reader, levels)
     return Forward(
         targets=targets,
         total_weight=targets[-1][0],
         cluster_header=message.cluster_header.lower().encode(),
         cluster_missing_status=_MISSING.get(reader.choice("cluster_not_found_response_code"), 503),
-        timeout=reader.seconds("timeout", 15.0),
+        timeout=0.0 if reader.has("max_stream_duration") else reader.seconds("timeout", 15.0),  # the newer field replaces the older
         idle_timeout=reader.seconds("idle_timeout", 0.0) if reader.has("idle_timeout") else None,
+        max_stream_duration=_stream_duration(reader),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
         upgrades=_upgrades(reader),
+        terminates_connect=_terminates_connect(reader),
         attempt_count_in_request=levels.attempt_count_in_request,
         attempt_count_in_response=levels.attempt_count_in_response,
     )
@@ -109,21 +110,39 @@ def _entry_host(entry: Reader, route: Reader) -> Edit | None:
     return rewrite.forward_rewrite(None, lambda head: host, route.message.append_x_forwarded_host)
 
 
-def _check_stream_duration(reader: Reader) -> None:
-    """Istio switches the limit off for inbound routes; another value would need one more clock per exchange."""
+def _stream_duration(reader: Reader) -> float | None:
+    """The route's limit of a whole stream; None leaves the manager's."""
     config = reader.child("max_stream_duration")
-    if config is not None:
-        grpc = {"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY}
-        config.only(harmless=grpc, at_default={"max_stream_duration": 0})
-
-
-def _upgrades(reader: Reader) -> frozenset[bytes] | None:
-    entries = reader.items("upgrade_configs")
-    if not entries:
+    if config is None:
         return None
-    for entry in entries:
-        entry.only("upgrade_type", "enabled")
-    return frozenset(entry.message.upgrade_type.lower().encode() for entry in entries if entry.wrapped("enabled", True))
+    grpc = {"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY}
+    config.only("max_stream_duration", harmless=grpc)
+    return config.seconds("max_stream_duration", 0.0) if config.has("max_stream_duration") else None
+
+
+def _upgrades(reader: Reader) -> dict[bytes, bool]:
+    enabled: dict[bytes, bool] = {}
+    for entry in reader.items("upgrade_configs"):
+        entry.only("upgrade_type", "enabled", "connect_config")
+        kind = entry.message.upgrade_type.lower().encode()
+        if kind in enabled:
+            entry.refuse("upgrade_type", f"duplicate upgrade {entry.message.upgrade_type!r}")
+        enabled[kind] = entry.wrapped("enabled", True)
+    return enabled
+
+
+def _terminates_connect(reader: Reader) -> bool:
+    """Whether the route's upgrade of type CONNECT says that tunnels end here."""
+    found = False
+    for entry in reader.items("upgrade_configs"):
+        config = entry.child("connect_config")
+        if config is None:
+            continue
+        config.only()
+        found = True
+        if entry.message.upgrade_type.upper() != "CONNECT":
+            entry.refuse("connect_config", f"it is for CONNECT, not {entry.message.upgrade_type!r}")
+    return found
 
 
 def _path_rewrite(reader: Reader, matched: int | None) -> PathRewrite | None:

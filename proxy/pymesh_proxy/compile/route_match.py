@@ -16,6 +16,7 @@ def route_match(reader: Reader) -> Match:
         "path",
         "safe_regex",
         "path_separated_prefix",
+        "connect_matcher",
         "case_sensitive",
         "runtime_fraction",
         "headers",
@@ -41,6 +42,9 @@ def _path(reader: Reader) -> Match:
             if not text.startswith("/") or text.endswith("/") or "?" in text or "#" in text:
                 reader.refuse("path_separated_prefix", f"{text!r} must begin with a slash, not end in one, and have no ? or #")
             return conditions.segments(text, case_sensitive)
+        case "connect_matcher":
+            Reader(message.connect_matcher, reader.at("connect_matcher"), reader.problems).only()
+            return conditions.is_connect
     return conditions.prefix(message.prefix, case_sensitive)
 
 

@@ -1,14 +1,24 @@
 """How a cluster speaks HTTP: HttpProtocolOptions, or the older fields of the cluster itself."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..http2.settings import Http2Options
 from ..upstream.config import UpstreamProtocol
 from .fields import Reader
+from .http2 import http2_options
 
 _EXTENSION = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-NO_HTTP2 = "HTTP/2 is not spoken in this release; leave it out, or use HTTP/1.1"
+_PRESERVE_CASE = "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+
+
+@dataclass(frozen=True, slots=True)
+class Http1:
+    """What an upstream's Http1ProtocolOptions ask for."""
+
+    proper_case: bool = False
+    enable_trailers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +26,13 @@ class UpstreamHttp:
     """What of ClusterConfig comes from the protocol options."""
 
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    http2: Http2Options = field(default_factory=Http2Options)
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    http1: Http1 = Http1()
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -38,53 +50,60 @@ def options(cluster: Reader) -> UpstreamHttp:
 
 
 def _older(cluster: Reader) -> UpstreamHttp:
-    http2 = cluster.has("http2_protocol_options")
-    if http2:
-        cluster.refuse("http2_protocol_options", NO_HTTP2)
-    http1(cluster.child("http_protocol_options"))
+    of_http1 = http1(cluster.child("http_protocol_options"))
     _upstream_only(cluster)
-    return _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
+    common = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
+    http2 = cluster.child("http2_protocol_options")
+    if http2 is None:
+        return dataclasses.replace(common, http1=of_http1)
+    return dataclasses.replace(common, protocol=UpstreamProtocol.HTTP2, http1=of_http1, http2=http2_options(http2))
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
     _upstream_only(reader)
-    return dataclasses.replace(_common(reader), protocol=_protocol(reader))
+    protocol, of_http1, http2 = _protocol(reader)
+    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2)
 
 
-def _protocol(reader: Reader) -> UpstreamProtocol:
-    """HTTP/1.1, or what the client spoke; `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it."""
-    downstream = reader.child("use_downstream_protocol_config") if reader.which("upstream_protocol_options").startswith("use_") else None
-    if downstream is not None:
-        downstream.only("http_protocol_options", harmless={"http2_protocol_options": "clients speak HTTP/1.1 here"})
-        http1(downstream.child("http_protocol_options"))
-        return UpstreamProtocol.DOWNSTREAM
-    explicit = reader.child("explicit_http_config")
-    if explicit is not None:
-        explicit.only("http_protocol_options", "http2_protocol_options")
-        if explicit.which("protocol_config") == "http2_protocol_options":
-            explicit.refuse("http2_protocol_options", NO_HTTP2)
-        http1(explicit.child("http_protocol_options"))
-    return UpstreamProtocol.HTTP1
+def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1, Http2Options]:
+    """What is spoken, and how each version of it."""
+    which = reader.which("upstream_protocol_options")
+    chosen = reader.child(which) if which in ("explicit_http_config", "use_downstream_protocol_config") else None
+    if chosen is None:
+        return UpstreamProtocol.HTTP1, Http1(), Http2Options()
+    chosen.only("http_protocol_options", "http2_protocol_options")
+    of_http1 = http1(chosen.child("http_protocol_options"))
+    http2 = chosen.child("http2_protocol_options")
+    if http2 is None:
+        return UpstreamProtocol.HTTP1, of_http1, Http2Options()
+    both = which == "use_downstream_protocol_config"
+    return UpstreamProtocol.DOWNSTREAM if both else UpstreamProtocol.HTTP2, of_http1, http2_options(http2)
 
 
-def http1(reader: Reader | None) -> None:
-    """Check an upstream's Http1ProtocolOptions: what they may ask for is what is done anyway."""
+def http1(reader: Reader | None) -> Http1:
+    """An upstream's Http1ProtocolOptions."""
     if reader is None:
-        return
+        return Http1()
     reader.only(
         "header_key_format",
+        "enable_trailers",
         harmless={"accept_http_10": "it is for clients", "default_host_for_http_10": "it is for clients"},
         at_default={"allow_absolute_url": True},
     )
-    check_header_case(reader)
+    return Http1(header_case(reader), reader.message.enable_trailers)
 
 
-def check_header_case(reader: Reader) -> None:
-    """`header_key_format`: names keep their case here, so only the formatter that preserves it can be honoured."""
+def header_case(reader: Reader) -> bool:
+    """`header_key_format`: whether names of headers get proper case; without it, and with a preserve_case formatter, they keep theirs."""
     config = reader.child("header_key_format")
-    if config is not None and config.which("header_format") != "stateful_formatter":
-        config.refuse("", "names keep the case in which they came; only the preserve_case formatter asks for that")
+    if config is None:
+        return False
+    config.only("proper_case_words", "stateful_formatter")
+    formatter = config.child("stateful_formatter")
+    if formatter is not None:
+        formatter.extend({_PRESERVE_CASE: lambda preserved: preserved.only()})
+    return config.which("header_format") == "proper_case_words"
 
 
 def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:

@@ -4,13 +4,14 @@ Everything is a callback from one of the two connections or from the wheel; no t
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cause
 from ..route.table import Edit, Forward
-from ..upstream.config import Discovery
+from ..upstream.config import Discovery, UpstreamProtocol
 from ..wheel import NEVER
 from . import retry
+from .connect import open_tunnel
 from .exchange import Exchange
 from .headers import Fields, RequestHead
 from .options import HttpOptions
@@ -19,11 +20,13 @@ from .stream import DownstreamStream, Phase, UpstreamRequest, UpstreamStream
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.pool import Pool
 
 # Enum members as globals: the hot path looks them up some twenty times a request.
 _ROUTING, _CONNECTING, _WAITING = Phase.ROUTING, Phase.CONNECTING, Phase.WAITING
 _ANSWERING, _DONE = Phase.ANSWERING, Phase.DONE
 _ORIGINAL_DST = Discovery.ORIGINAL_DST
+_HTTP1, _AS_CLIENT = UpstreamProtocol.HTTP1, UpstreamProtocol.DOWNSTREAM
 
 _UNROUTED_BUFFER = 1024 * 1024
 """Bytes of a body held while no cluster is known whose limit would apply (Envoy's per_connection_buffer_limit_bytes)."""
@@ -33,9 +36,9 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward", "_held",
-        "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "exchange", "options",
-        "phase", "trailers", "upgrade",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward",
+        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "ends",
+        "exchange", "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +52,7 @@ class Attempts(UpstreamStream):
         self.chunked = chunked
         """The request has a body that does not tell its length."""
         self.upgrade = upgrade
-        """The protocol switch that the request asks for, in lower case; empty for none."""
+        """The protocol switch that the request asks for, in its own case; empty for none."""
         self.complete = False
         """Whether the request has been received to its end."""
         self.trailers: Fields | None = None
@@ -61,6 +64,7 @@ class Attempts(UpstreamStream):
         """Whether the client has been told to stop sending until there is a connection."""
         self._connection: UpstreamRequest | None = None
         self._endpoint: Endpoint | None = None
+        self._pool: Pool[Any] | None = None
         self._forward: Forward | None = None
         self._target_edit: Edit | None = None
         self._edits_answer = False
@@ -70,6 +74,8 @@ class Attempts(UpstreamStream):
         self._sent_at = 0.0
         self._expires = NEVER
         self._try_expires = NEVER
+        self.ends = NEVER
+        """Loop time at which the stream has lasted too long, whatever it is doing (max_stream_duration)."""
         self._active = 0.0
         """Loop time of the last sign of life."""
 
@@ -90,17 +96,20 @@ class Attempts(UpstreamStream):
         """Whether an answer has begun to go down."""
         return self.phase >= _ANSWERING
 
-    def body(self, data: bytes) -> None:
-        """A piece of the request's body."""
+    def body(self, data: bytes, end: bool = False) -> None:
+        """A piece of the request's body; `end`: it is the last, and no trailers follow."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
-        self._active = self._runtime.loop.time()
+        self._active = now = self._runtime.loop.time()
+        self.complete = end
         if self.phase is _DONE:
             return
         if self._body is not None or self._connection is None:
             self._keep(data)
         if self._connection is not None:
-            self._connection.send_body(data)
+            self._connection.send_body(data, end)
+        if end and self._forward is not None:
+            self.start_clock(now)
 
     def _keep(self, data: bytes) -> None:
         """Hold a piece back for a connection that is not there yet, or for a retry, within the buffer limit."""
@@ -146,7 +155,14 @@ class Attempts(UpstreamStream):
         if policy is not None and policy.per_try_timeout and self.complete:
             self._try_expires = self._runtime.loop.time() + policy.per_try_timeout
             self._arm(self._runtime.loop.time())
-        pool = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
+        if forward.terminates_connect and exchange.head.method == b"CONNECT":
+            open_tunnel(self, self._runtime, cluster, endpoint)
+            return
+        if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
+            pool: Pool[Any] = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
+        else:
+            pool = endpoint.streams or self._runtime.pools.multiplexed(cluster, endpoint, exchange.downstream)
+        self._pool = pool
         pool.acquire(self)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
@@ -255,8 +271,8 @@ class Attempts(UpstreamStream):
         return connection
 
     def cancel_wait(self) -> None:
-        if self.phase is _CONNECTING and self._endpoint is not None and self._endpoint.pool is not None:
-            self._endpoint.pool.forget(self)
+        if self.phase is _CONNECTING and self._pool is not None:
+            self._pool.forget(self)
 
     def start_clock(self, now: float) -> None:
         """The route's timeout runs from the end of the request to the end of the answer."""
@@ -267,15 +283,18 @@ class Attempts(UpstreamStream):
 
     def _arm(self, now: float) -> None:
         """The earliest of the timeouts; `now` is when there was the last sign of life."""
-        idle = self._idle_timeout()
+        idle = self.idle_timeout()
         deadline = now + idle if idle else NEVER
         if self._expires < deadline:
             deadline = self._expires
         if self._try_expires < deadline:
             deadline = self._try_expires
+        if self.ends < deadline:
+            deadline = self.ends
         self._downstream.arm(deadline)
 
-    def _idle_timeout(self) -> float:
+    def idle_timeout(self) -> float:
+        """Seconds without a sign of life that end the stream; 0 for none."""
         forward = self._forward
         if forward is not None and forward.idle_timeout is not None:
             return forward.idle_timeout

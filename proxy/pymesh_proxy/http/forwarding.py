@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..tls.peer import PeerCertificate
 from .exchange import Exchange
+from .h1_request import PLAIN_CONNECTION, nominated
 from .headers import Fields, Headers, RequestHead, ResponseHead
 from .options import HOP_BY_HOP, ClientCert, HttpOptions, ServerHeader
 
@@ -32,18 +33,15 @@ _EDGE_ONLY = frozenset(
 
 _ALWAYS_DROPPED = HOP_BY_HOP | _INTERNAL
 _REQUEST_TOUCHED = HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
-_UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
-
-class HeaderRejected(ValueError):
-    """The head asks for something no proxy may do; answered with 400 and the details given."""
 
 
 def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
-    """Edit the request's head in place; raises HeaderRejected."""
+    """Edit the request's head in place."""
     head = exchange.head
     if not _REQUEST_TOUCHED.isdisjoint(head.index):
         touched = _REQUEST_TOUCHED.intersection(head.index)
-        if touched == _CONNECTION and head.index[b"connection"].lower() in _PLAIN_CONNECTION:
+        single = len(head.index) == len(head.fields)  # else the index knows only the last of several lines
+        if single and touched == _CONNECTION and head.index[b"connection"].lower() in PLAIN_CONNECTION:
             head.remove(b"connection")
         else:
             _strip_request(options, exchange)
@@ -51,6 +49,8 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
         _edge(options, exchange)
     else:
         _inner(options, exchange)
+    if options.user_agent:
+        _present(options, head)
     if options.via:
         _append(head, b"via", options.via)
     if options.forward_client_cert is not _SANITIZE:
@@ -59,8 +59,6 @@ def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
 
 _SANITIZE = ClientCert.SANITIZE
 _CONNECTION = frozenset((b"connection",))
-_PLAIN_CONNECTION = frozenset((b"keep-alive", b"close"))
-"""The values that nearly every client sends, and that name no other header."""
 
 
 def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
@@ -75,7 +73,7 @@ def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
         drop.discard(b"te")
         if keeps_trailers:
             head.add(b"te", b"trailers")
-    if head.index.get(b"expect", b"").lower() == b"100-continue":
+    if head.index.get(b"expect", b"").lower() == b"100-continue" and not options.proxy_100_continue:
         drop.add(b"expect")  # answered here, as soon as the head was read
     passes = exchange.downstream.peer is not None or options.forward_client_cert is ClientCert.ALWAYS_FORWARD_ONLY
     if options.forward_client_cert in (ClientCert.SANITIZE, ClientCert.SANITIZE_SET) or not passes:
@@ -85,11 +83,8 @@ def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
 
 
 def _nominated(connection: Iterable[bytes]) -> set[bytes]:
-    """Names that `Connection` makes hop-by-hop (RFC 9110 7.6.1); some may not be, or policy could be blinded."""
-    names = {name.strip(b" \t").lower() for value in connection for name in value.split(b",")}
-    if names & _UNNOMINABLE or any(name.startswith(b":") for name in names):
-        raise HeaderRejected("http1.connection_header_rejected")
-    return names - {b"close", b"keep-alive", b"te", b""}
+    """Names that `Connection` makes hop-by-hop (RFC 9110 7.6.1)."""
+    return nominated(connection) - {b"close", b"keep-alive", b"te", b""}
 
 
 def _inner(options: HttpOptions, exchange: Exchange) -> None:
@@ -121,6 +116,15 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())
+
+
+def _present(options: HttpOptions, head: RequestHead) -> None:
+    """add_user_agent: what calls is this proxy's service."""
+    head.set(b"x-envoy-downstream-service-cluster", options.user_agent)
+    if not head.get(b"user-agent"):
+        head.set(b"user-agent", options.user_agent)
+    if options.service_node:
+        head.set(b"x-envoy-downstream-service-node", options.service_node)
 
 
 def _trusted(head: RequestHead, from_the_right: int) -> str | None:

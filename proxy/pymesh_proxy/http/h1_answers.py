@@ -2,12 +2,14 @@
 
 import asyncio
 import enum
+from collections import deque
 from typing import TYPE_CHECKING
 
 from . import wire
 from .exchange import Downstream
 from .headers import Fields, ResponseHead
 from .options import HttpOptions
+from .pipeline import Pipelined
 from .stream import Framing
 
 if TYPE_CHECKING:
@@ -29,15 +31,16 @@ class Reading(enum.Enum):
 
 
 _HEAD, _STOPPED = Reading.HEAD, Reading.STOPPED
-_CHUNKED, _UNTIL_CLOSE = Framing.CHUNKED, Framing.CLOSE
+_CHUNKED, _UNTIL_CLOSE, _TUNNEL = Framing.CHUNKED, Framing.CLOSE, Framing.TUNNEL
 
 
 class Answering(asyncio.Protocol):
     """What `ServerConnection` is to the exchange that it serves."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_out", "_reading", "_router", "_runtime", "_served", "_started", "_version_10", "facts", "options",
-        "scope", "transport",
+        "_chunking", "_close_after", "_leaving", "_out", "_queue", "_reading", "_router", "_runtime", "_served", "_started", "_trailers",
+        "_version_10",
+        "facts", "options", "scope", "transport",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -48,13 +51,18 @@ class Answering(asyncio.Protocol):
         self._reading = Reading.HEAD
         self._router: Router | None = None
         """The exchange under way."""
+        self._queue: deque[Pipelined] = deque()
         self._out: list[bytes] = []
         self._chunking = False
         """The answer under way is chunked by us."""
         self._close_after = False
         """The answer under way is the connection's last."""
+        self._leaving = False
+        """The next answer is."""
         self._version_10 = False
         """The request under way was HTTP/1.0."""
+        self._trailers: Fields | None = None
+        """Of the answer under way."""
         self._served = 0
         self._started = 0.0
         self.transport: asyncio.Transport
@@ -63,16 +71,20 @@ class Answering(asyncio.Protocol):
         fields = response.fields
         status = response.status
         self._chunking = False
+        self._trailers = None
         if framing is _CHUNKED or framing is _UNTIL_CLOSE:
             if self._version_10:
                 self._close_after = True
             else:
                 self._chunking = True
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
-        if status == 101:
-            fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
-        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self.options.limits_connection:
+        if framing is _TUNNEL:
+            if status == 101:
+                fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
+        elif self._close_after or self._reading is not _HEAD or self.scope.draining or self._leaving or self.options.limits_connection:
             fields = self._last_or_not(fields)
+        if self.options.proper_case:
+            fields = wire.proper_case(fields)
         head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
         if self._router is not None:
             self._router.exchange.response_wire_bytes = len(head)
@@ -93,7 +105,9 @@ class Answering(asyncio.Protocol):
     def _must_close(self) -> bool:
         options = self.options
         router = self._router
-        if self._reading is _STOPPED or self._reading is Reading.REFUSED or (router is not None and not router.complete):
+        if self._leaving or (router is not None and not router.complete):
+            return True
+        if not self._queue and (self._reading is _STOPPED or self._reading is Reading.REFUSED):
             return True
         if self.scope.draining:
             options.stats.downstream_cx_drain_close += 1
@@ -105,8 +119,16 @@ class Answering(asyncio.Protocol):
     def send_body(self, data: bytes) -> None:
         self._out.append(wire.chunk(data) if self._chunking else data)
 
+    def send_interim(self, response: ResponseHead) -> None:
+        """Clients of HTTP/1.0 know no interim answers (RFC 9110 15.2)."""
+        if not self._version_10:
+            self._out.append(wire.response_head(wire.STATUS_LINE[response.status], response.fields))
+            self.flush()
+
     def send_trailers(self, fields: Fields) -> None:
-        """Dropped, as by Envoy unless `enable_trailers` is set (RFC 9110 6.5.1 lets a proxy do so)."""
+        """Dropped unless `enable_trailers` is set, as by Envoy (RFC 9110 6.5.1 lets a proxy do so)."""
+        if self.options.enable_trailers:
+            self._trailers = fields
 
     def flush(self) -> None:
         out = self._out

@@ -14,18 +14,17 @@ from ..errors import Cause
 from ..tls.layer import TlsLayer
 from ..wheel import NEVER
 from . import wire
+from .connect import ConnectAnswer
 from .forwarding import read_response
 from .headers import Fields, RequestHead, ResponseHead
 from .stream import Framing
+from .trailers import passed_on
 
 if TYPE_CHECKING:
     from ..tls.peer import PeerCertificate
-    from ..upstream.pool import Pool
+    from ..upstream.exclusive import ExclusivePool
     from .attempts import Attempts
     from .options import HttpOptions
-
-_SWITCH = (b"connection", b"upgrade")
-
 
 _BODILESS_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
 """Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
@@ -54,11 +53,11 @@ class ClientConnection(asyncio.Protocol):
     """One connection of a pool. While `attempts` is set it belongs to that exchange."""
 
     __slots__ = (
-        "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_parser", "_repeated", "_repeated_for", "_repeats",
-        "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
+        "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_overhead", "_parser", "_repeated", "_repeated_for",
+        "_repeats", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
     )  # fmt: skip
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "ExclusivePool") -> None:
         self.pool = pool
         self.attempts: Attempts | None = None
         self.local_address = ""
@@ -73,6 +72,8 @@ class ClientConnection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._fields: Fields = []
         self._head_bytes = 0
+        self._overhead = 0
+        """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._framing = _NONE
         self._length = 0
         """The content length of the answer under way, if it has one."""
@@ -96,6 +97,11 @@ class ClientConnection(asyncio.Protocol):
     @property
     def closed(self) -> bool:
         return self.stage is _CLOSED
+
+    @property
+    def switched(self) -> bool:
+        """Whether the upstream has agreed to a tunnel."""
+        return self._switch is not None
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -121,6 +127,7 @@ class ClientConnection(asyncio.Protocol):
                 return
             self._repeats = True
         self._head_bytes += len(data)
+        self._overhead += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -133,6 +140,8 @@ class ClientConnection(asyncio.Protocol):
             self._next(attempts)
         elif self.stage is _HEAD and self._head_bytes > cluster.config.max_response_headers:
             attempts.on_failed(Cause.UPSTREAM_PROTOCOL, "response headers too large")
+        elif self._framing is _CHUNKED and self._overhead > cluster.config.max_response_headers:
+            attempts.on_broken("protocol_error")
         else:
             attempts.flush()
 
@@ -216,23 +225,37 @@ class ClientConnection(asyncio.Protocol):
         self.attempts = attempts
         self.requests += 1
         self.stage = _HEAD
-        self._head_bytes = 0
+        self._head_bytes = self._overhead = 0
         head = attempts.exchange.head
-        data = wire.request_head(head.method, head.path, _framed(attempts, head))
+        fields = _framed(attempts, head)
+        if self.pool.cluster.config.proper_case:
+            fields = wire.proper_case(fields)
+        target = head.path
+        if not target and head.method == b"CONNECT":
+            target = head.authority
+            self._parser = ConnectAnswer(self)
+        data = wire.request_head(head.method, target, fields)
         attempts.exchange.request_wire_bytes = len(data)
         if body:
             data += b"".join(map(wire.chunk, body) if attempts.chunked else body)
         if attempts.chunked and attempts.complete:
-            data += wire.LAST_CHUNK
+            data += self._last_chunk(attempts)
         self._write(data)
 
-    def send_body(self, data: bytes) -> None:
-        attempts = self.attempts
-        self._write(wire.chunk(data) if attempts is not None and attempts.chunked else data)
+    def send_body(self, data: bytes, end: bool) -> None:
+        if self.attempts is not None and self.attempts.chunked:
+            data = wire.chunk(data) + wire.LAST_CHUNK if end else wire.chunk(data)
+        self._write(data)
 
     def send_end(self) -> None:
         if self.attempts is not None and self.attempts.chunked:
-            self._write(wire.LAST_CHUNK)
+            self._write(self._last_chunk(self.attempts))
+
+    def _last_chunk(self, attempts: "Attempts") -> bytes:
+        trailers = attempts.trailers
+        if not trailers or not self.pool.cluster.config.enable_trailers:
+            return wire.LAST_CHUNK
+        return wire.last_chunk(trailers)
 
     def _write(self, data: bytes) -> None:
         self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
@@ -294,9 +317,16 @@ class ClientConnection(asyncio.Protocol):
             self._interim(attempts, status)
             return
         response, chunked = read_response(attempts.options, status, self._fields)
+        if attempts.upgrade:
+            if status < 300 and attempts.exchange.head.method == b"CONNECT":
+                response.remove(b"content-length")  # it means nothing here (RFC 9110 9.3.6)
+                self._switch = response
+                return
+            self._keep = False  # what follows a refused switch is not trusted
         framing = self._framed(response, chunked)
         self.stage = _BODY
-        self._keep = self._parser.should_keep_alive()
+        self._fields = []  # from here on they are trailers
+        self._keep = self._keep and self._parser.should_keep_alive()
         if self._repeats and framing is _LENGTH:
             self._repeated = ResponseHead(status, response.fields.copy(), response.index.copy())
             self._repeated_for = attempts.options
@@ -309,11 +339,17 @@ class ClientConnection(asyncio.Protocol):
             attempts.on_head(response, framing)
 
     def _interim(self, attempts: "Attempts", status: int) -> None:
-        """1xx: swallowed, but for the 101 that was asked for."""
+        """1xx: swallowed, but for the 101 that was asked for and unless the manager lets them through."""
         if status == 101 and attempts.upgrade:
-            self._switch = ResponseHead(status, [pair for pair in self._fields if pair[0].lower() not in _SWITCH])
+            taken = [value.lower() for name, value in self._fields if name.lower() == b"upgrade"]
+            if taken != [attempts.upgrade.lower()]:
+                raise UnusableAnswer("a switch to another protocol than was asked for")
+            self._switch, _ = read_response(attempts.options, status, self._fields)
         elif status < 100 or status == 101:
             raise UnusableAnswer(f"unusable status {status}")
+        elif attempts.options.proxy_100_continue:
+            interim, _ = read_response(attempts.options, status, self._fields)
+            attempts.on_interim(interim)
 
     def _framed(self, response: ResponseHead, chunked: bool) -> Framing:
         """How the answer's body ends, in the order of RFC 9112 6.3; raises UnusableAnswer."""
@@ -339,14 +375,26 @@ class ClientConnection(asyncio.Protocol):
         return framing
 
     def on_body(self, data: bytes) -> None:
+        self._overhead = 0
         if self.stage is _BODY and self.attempts is not None:
             self.attempts.on_body(data)
 
     def on_message_complete(self) -> None:
         if self.stage is _BODY:
             self.stage = _WHOLE
+            if self._fields and self.attempts is not None:
+                self._trailers(self.attempts)
         elif self.stage is _HEAD:
             self._head_bytes = 0  # an interim answer has ended
+
+    def _trailers(self, attempts: "Attempts") -> None:
+        config = self.pool.cluster.config
+        if len(self._fields) > config.max_response_headers_count:
+            self.stage = _BODY
+            raise UnusableAnswer("too many trailers")
+        trailers = passed_on(self._fields) if config.enable_trailers else []
+        if trailers:
+            attempts.on_trailers(trailers)
 
 
 def _framed(attempts: "Attempts", head: RequestHead) -> Fields:
@@ -356,6 +404,6 @@ def _framed(attempts: "Attempts", head: RequestHead) -> Fields:
         fields = [*fields, (b"transfer-encoding", b"chunked")]
     elif attempts.complete and head.method not in _BODILESS_METHODS and b"content-length" not in head.index:
         fields = [*fields, (b"content-length", b"0")]
-    if attempts.upgrade:
-        fields = [*fields, (b"connection", b"upgrade"), (b"upgrade", attempts.upgrade)]
+    if attempts.upgrade and head.method != b"CONNECT":
+        fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", attempts.upgrade)]
     return fields

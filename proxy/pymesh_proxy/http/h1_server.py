@@ -5,8 +5,6 @@ is not empty. Each request is driven by a Router, to which this is the Downstrea
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
 from time import monotonic
 from time import time as wall_clock
 from typing import TYPE_CHECKING, cast
@@ -16,17 +14,21 @@ import httptools
 from .. import rescue
 from ..errors import Cause
 from ..filters import LocalReply
+from ..http2.frames import PREFACE
+from ..http2.server import ServerConnection as Http2Connection
 from ..tcp.relay import Relay
 from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
 from .h1_answers import Answering, Reading
-from .h1_request import checked
+from .h1_request import checked, checked_names, spares_connection
 from .headers import Fields, RequestHead
-from .options import HttpOptions
+from .options import Codec, HttpOptions
+from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
 from .stream import UpstreamRequest
+from .trailers import passed_on
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
@@ -45,24 +47,12 @@ polls), and parsing is a large part of an exchange; one comparison finds out."""
 _HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
 
 
-@dataclass(slots=True)
-class _Parsed:
-    """A request whose turn has not come, with what arrived of its body; or a refusal that waits for its turn."""
-
-    head: RequestHead
-    complete: bool
-    chunked: bool = False
-    upgrade: bytes = b""
-    refusal: LocalReply | None = None
-    body: list[bytes] = field(default_factory=list)
-
-
 class ServerConnection(Answering):
     """One client's connection."""
 
     __slots__ = (
-        "_between", "_fields", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser", "_queue", "_receiving", "_repeated",
-        "_repeats", "_url", "deadline", "wake",
+        "_between", "_ends", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser",
+        "_read_by", "_receiving", "_repeated", "_repeats", "_sniffing", "_url", "deadline", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -72,12 +62,19 @@ class ServerConnection(Answering):
         self._url = b""
         self._fields: Fields = []
         self._head_bytes = 0
+        self._head_by = NEVER
+        """Loop time at which a head that has begun must be whole."""
+        self._read_by = NEVER
+        """Loop time at which the request being read must be whole, its body too."""
+        self._ends = NEVER
+        """Loop time at which the connection has lasted long enough (max_connection_duration)."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
-        self._queue: deque[_Parsed] = deque()
-        self._receiving: Router | _Parsed | None = None
+        self._receiving: Router | Pipelined | None = None
         """Who gets the body that is being read."""
         self._held_bytes = b""
+        self._sniffing = options.codec is Codec.AUTO
+        """The first bytes have not come; they may be HTTP/2's preface (RFC 9113 3.3)."""
         self._between = True
         """Whether the parser stands between two requests."""
         self._last_read = b""
@@ -100,9 +97,15 @@ class ServerConnection(Answering):
         stats.downstream_cx_active += 1
         self.scope.add(self)
         self._started = self._runtime.loop.time()
+        if self.options.max_connection_duration:
+            self._ends = self._started + self.options.max_connection_duration
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
+        if self._sniffing:
+            data = self._sniff(data)
+            if not data:
+                return
         self.options.stats.downstream_cx_rx_bytes_total += len(data)
         reading = self._reading
         if reading is _HEAD:
@@ -115,8 +118,6 @@ class ServerConnection(Answering):
                 self._last_read = data if len(data) <= _REPEATED_LIMIT else b""
                 self._repeated = None
                 self._repeats = False
-            if self._head_bytes == 0 and self._router is None and self.options.request_headers_timeout:
-                self.arm(self._runtime.loop.time() + self.options.request_headers_timeout)
             self._head_bytes += len(data)
         elif reading is _BODY:
             self._overhead += len(data)
@@ -131,21 +132,42 @@ class ServerConnection(Answering):
             self._stopped(error, data)
         if not self._between:
             self._repeated = None  # the read ended within a request
+            if self._reading is _HEAD and self._router is None:
+                self._await_head()
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
-            self._refuse(_refusal(_too_large()))
+            self._malformed(_refusal(_too_large()))
         if self._queue:
             self.pause_request()
+
+    def _sniff(self, data: bytes) -> bytes:
+        """What HTTP/1 has to read; empty while that is open, and when HTTP/2 reads it."""
+        data = self._held_bytes + data
+        self._held_bytes = b""
+        if PREFACE.startswith(data):
+            if len(data) < len(PREFACE):
+                self._held_bytes = data
+                return b""
+        elif not data.startswith(PREFACE):
+            self._sniffing = False
+            return data
+        self._leave()
+        self.options.stats.downstream_cx_total -= 1  # counted again by its successor
+        successor = Http2Connection(self._runtime, self.options, self.scope, self.facts)
+        self.transport.set_protocol(successor)
+        successor.connection_made(self.transport)
+        successor.data_received(data)
+        return b""
 
     def _stopped(self, error: Exception, data: bytes) -> None:
         """The parser goes no further: a protocol switch, or something that is no request."""
         if isinstance(error, httptools.HttpParserUpgrade):
             self._after_upgrade(data[error.args[0] :])
         elif isinstance(error.__context__, TargetRejected):
-            self._refuse(_refusal(error.__context__))
+            self._malformed(_refusal(error.__context__))
         elif isinstance(error, httptools.HttpParserCallbackError):
             raise error
         elif self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
-            self._refuse(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
+            self._malformed(rescue.reply(Cause.BAD_REQUEST, body=b"malformed HTTP/1.1 request: " + str(error).encode()))
 
     def eof_received(self) -> bool:
         """The client sends no more. An answer under way still goes out; a half-sent request gets none."""
@@ -154,7 +176,7 @@ class ServerConnection(Answering):
         if self._reading is Reading.BODY:
             return False
         self._reading = Reading.STOPPED
-        self._close_after = True
+        self._close_after |= not self._queue
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -183,25 +205,58 @@ class ServerConnection(Answering):
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def arm(self, deadline: float) -> None:
+        if self._read_by < deadline:
+            deadline = self._read_by
         self.deadline = deadline
         if deadline < self.wake:  # else the wheel looks in time by itself (see Wheel.arm)
             self._runtime.wheel.arm(self, deadline)
 
     def on_deadline(self, now: float) -> None:
-        """One of: the lingering close, the exchange's own timeouts, a slow head, an idle connection."""
+        """One of: the lingering close, a slow request, the exchange's own timeouts, a slow head, an idle or old connection."""
         if self._reading is Reading.LINGER:
             self.transport.abort()
+        elif self._read_by <= now:
+            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
         elif self._router is not None:
             self._router.on_deadline(now)
-        elif self._head_bytes:
-            self.options.stats.downstream_rq_timeout += 1
-            self._refuse(rescue.reply(Cause.REQUEST_TIMEOUT))
-        else:
+        elif self._head_by <= now:
+            slow = self.options.request_headers_timeout == self._head_timeout()
+            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
+        elif self._leaving or not self._served:
             self.transport.close()
+        else:
+            self._leave_soon(now)
+
+    def _leave_soon(self, now: float) -> None:
+        """Idle or alive for long enough: a request that is on its way is still served, with the connection's last answer."""
+        self._leaving = True
+        if now < self._ends or not self.options.safe_connection_duration:
+            self.arm(now + self.options.drain_timeout)
+
+    def _too_slow(self, refusal: LocalReply) -> None:
+        self.options.stats.downstream_rq_timeout += 1
+        self._refuse(refusal)
 
     def _await_request(self) -> None:
         idle = self.options.idle_timeout
-        self.arm(self._runtime.loop.time() + idle if idle else NEVER)
+        deadline = self._runtime.loop.time() + idle if idle else NEVER
+        self.arm(min(deadline, self._ends))
+
+    def _await_head(self) -> None:
+        """A head has begun; more of its bytes do not prolong its time."""
+        if self._head_by != NEVER or self._read_by != NEVER:
+            return
+        now = self._runtime.loop.time()
+        if limit := self._head_timeout():
+            self._head_by = now + limit
+        if self.options.request_timeout:
+            self._read_by = now + self.options.request_timeout
+        self.arm(self._head_by)
+
+    def _head_timeout(self) -> float:
+        """Seconds for a head. A stream without a head is idle, as in Envoy, whether or not heads have a limit of their own."""
+        whole, idle = self.options.request_headers_timeout, self.options.stream_idle_timeout
+        return min(whole, idle) if whole and idle else whole or idle
 
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
@@ -223,11 +278,20 @@ class ServerConnection(Answering):
         if self._head_bytes > self.options.max_request_headers and self._head_size() > self.options.max_request_headers:
             raise _too_large()
         parser = self._parser
-        head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
+        try:
+            head = checked(self.options, self.facts, parser.get_method(), self._url, parser.get_http_version(), self._fields)
+        except TargetRejected as rejected:
+            if not spares_connection(self.options, rejected, self._fields):
+                raise
+            self._decline(rejected)
+            return
         self._fields = []  # from here on they are trailers
         self._head_bytes = 0
+        self._head_by = NEVER
         self._reading = _BODY
-        if _BODY_OR_SWITCH.isdisjoint(head.index):
+        if head.method == b"CONNECT":
+            complete, chunked, upgrade = True, False, b"CONNECT"
+        elif _BODY_OR_SWITCH.isdisjoint(head.index):
             complete, chunked, upgrade = True, False, b""
         else:
             complete, chunked, upgrade = self._follow(head)
@@ -237,8 +301,23 @@ class ServerConnection(Answering):
             self._begin(head, complete, chunked, upgrade)
         else:
             self._keep_parsed(head, False)
-            self._receiving = parsed = _Parsed(head, complete, chunked, upgrade)
+            self._receiving = parsed = Pipelined(head, complete, chunked, upgrade)
             self._queue.append(parsed)
+
+    def _decline(self, rejected: TargetRejected) -> None:
+        """A request whose answer is known with its head; the connection goes on."""
+        parser = self._parser
+        head = RequestHead(parser.get_method(), self._url, b"", self._fields, version=parser.get_http_version())
+        self._fields = []
+        self._head_bytes = 0
+        self._head_by = NEVER
+        self._reading = _BODY
+        self._keep_parsed(head, False)
+        refusal = _refusal(rejected)
+        if self._router is None and not self._queue:
+            self._begin(head, True, False, b"", refusal)
+        else:
+            self._queue.append(Pipelined(head, True, refusal=refusal))
 
     def _keep_parsed(self, head: RequestHead, alone: bool) -> None:
         """Keep what the repeated bytes are, if they are one request, whole with its head, on a connection that goes on."""
@@ -253,13 +332,18 @@ class ServerConnection(Answering):
         index = head.index
         chunked = b"transfer-encoding" in index
         complete = not chunked and index.get(b"content-length", b"0").strip(b"0") == b""
-        upgrade = index[b"upgrade"].lower() if b"upgrade" in index and self._parser.should_upgrade() else b""
-        if upgrade == b"h2c":
+        upgrade = index[b"upgrade"] if b"upgrade" in index and self._parser.should_upgrade() else b""
+        if upgrade.lower() == b"h2c":
             upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
-        if index.get(b"expect", b"").lower() == b"100-continue" and not complete:
+        if b"expect" in index and not complete and self._router is None:
+            self._invite(head)
+        return complete or bool(upgrade), chunked, upgrade
+
+    def _invite(self, head: RequestHead) -> None:
+        """`100 Continue` for a request whose turn it is, unless that is the upstream's to say; clients of HTTP/1.0 do not know it."""
+        if head.index[b"expect"].lower() == b"100-continue" and head.version != "1.0" and not self.options.proxy_100_continue:
             self._out.append(wire.CONTINUE)
             self.flush()
-        return complete or bool(upgrade), chunked, upgrade
 
     def _head_size(self) -> int:
         return len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._fields)
@@ -277,18 +361,33 @@ class ServerConnection(Answering):
             return  # the parser skips the body of a request that asks for an upgrade; `_after_upgrade` says what comes next
         if self._fields and self._head_size() > self.options.max_request_headers:
             raise _too_large()
+        trailers = self._checked_trailers() if self._fields and self.options.enable_trailers else None
         receiving, self._receiving = self._receiving, None
         self._between = True
+        self._read_by = NEVER
         self._reading = _HEAD if self._parser.should_keep_alive() else _STOPPED
         self._overhead = 0
         if isinstance(receiving, Router):
-            receiving.end()
+            receiving.end(trailers)
         elif receiving is not None:
             receiving.complete = True
+            receiving.trailers = trailers
+
+    def _checked_trailers(self) -> Fields:
+        """The request's trailers that are passed on; raises TargetRejected."""
+        return passed_on(checked_names(self.options, self._fields))
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, head: RequestHead, complete: bool, chunked: bool, upgrade: bytes, refusal: LocalReply | None = None) -> None:
+    def _begin(
+        self,
+        head: RequestHead,
+        complete: bool,
+        chunked: bool,
+        upgrade: bytes,
+        refusal: LocalReply | None = None,
+        fatal: bool = False,
+    ) -> None:
         """Start the exchange of a request whose turn it is."""
         stats = self.options.stats
         stats.downstream_rq_total += 1
@@ -299,17 +398,17 @@ class ServerConnection(Answering):
         if head.version == "1.0":
             self._version_10 = True
             exchange.protocol = "HTTP/1.0"
-        self._close_after = refusal is not None or bool(upgrade)
+        self._close_after = fatal or bool(upgrade)
         if b"connection" in head.index or self._version_10:
             self._close_after |= self._asks_to_close(head)
         self._router = router = Router(self._runtime, self.options, self, exchange, chunked, upgrade)
         if not complete:
             self._receiving = router
+            if self.options.request_timeout and self._read_by == NEVER:
+                self._read_by = self._runtime.loop.time() + self.options.request_timeout
         if refusal is not None:
+            router.complete = complete
             router.reply(refusal)
-        elif head.method == b"CONNECT":
-            self._close_after = True
-            router.reply(rescue.reply(Cause.NO_ROUTE))
         else:
             router.start(complete)
 
@@ -329,22 +428,28 @@ class ServerConnection(Answering):
         parsed = self._queue.popleft()
         complete = parsed.complete
         still_reading = self._receiving is parsed
-        self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal)
+        if still_reading and b"expect" in parsed.head.index:
+            self._invite(parsed.head)
+        self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal, parsed.fatal)
         router = self._router
         if router is not None:
             for data in parsed.body:
                 router.body(data)
             if complete and parsed.body:
-                router.end()
+                router.end(parsed.trailers)
             elif still_reading:
                 self._receiving = router
         self.resume_request()
 
+    def _malformed(self, refusal: LocalReply) -> None:
+        self.options.stats.downstream_cx_protocol_error += 1
+        self._refuse(refusal)
+
     def _refuse(self, refusal: LocalReply) -> None:
-        """What was read is no request: answer when its turn comes, then close."""
+        """What was read is no request, or not in time: answer when its turn comes, then close."""
         self._reading = Reading.REFUSED
         self._head_bytes = self._overhead = 0
-        self.options.stats.downstream_cx_protocol_error += 1
+        self._head_by = self._read_by = NEVER
         router = self._router
         if router is not None and self._receiving is router:  # the body of the request under way went wrong
             self._receiving = None
@@ -357,9 +462,9 @@ class ServerConnection(Answering):
             return
         head = RequestHead(b"-", self._url or b"-", b"", [])
         if router is None and not self._queue:
-            self._begin(head, True, False, b"", refusal)
+            self._begin(head, True, False, b"", refusal, True)
         else:
-            self._queue.append(_Parsed(head, True, refusal=refusal))
+            self._queue.append(Pipelined(head, True, refusal=refusal, fatal=True))
 
     # --- upgrades -----------------------------------------------------------------------------------------------------
 
@@ -376,7 +481,7 @@ class ServerConnection(Answering):
         elif asking is not None:
             self._resume_plain(asking, rest)
 
-    def _resume_plain(self, asking: "Router | _Parsed", rest: bytes) -> None:
+    def _resume_plain(self, asking: "Router | Pipelined", rest: bytes) -> None:
         """The upgrade is ignored (h2c): parse on as if it had not been asked for, with the body's framing that the head gave."""
         length = asking.head.index.get(b"content-length", b"0")
         framing = b"transfer-encoding: chunked" if asking.chunked else b"content-length: " + length
@@ -403,7 +508,8 @@ class ServerConnection(Answering):
         held, self._held_bytes = self._held_bytes, b""
         self._router = None
         self.options.stats.downstream_rq_active -= 1
-        relay = Relay(self._runtime, idle_timeout=self.options.stream_idle_timeout, count=router, on_end=router.on_tunnel_end)
+        idle = router.idle_timeout()
+        relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=router.on_tunnel_end)
         self._leave()
         relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
 
@@ -411,7 +517,8 @@ class ServerConnection(Answering):
 
     def finish(self) -> None:
         if self._chunking:
-            self._out.append(wire.LAST_CHUNK)
+            trailers = self._trailers
+            self._out.append(wire.last_chunk(trailers) if trailers else wire.LAST_CHUNK)
             self._chunking = False
         self.flush()
         router = self._router
@@ -423,6 +530,10 @@ class ServerConnection(Answering):
             self._linger()
         elif self._queue:
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
+        elif self._reading is _HEAD and not self._between:
+            self._await_head()
+        elif options.max_connection_duration:
+            self._await_request()
         elif options.idle_timeout:
             self.arm(self._runtime.loop.time() + options.idle_timeout)
         else:
@@ -433,6 +544,7 @@ class ServerConnection(Answering):
         incomplete = self._receiving is not None or self._reading in (Reading.BODY, Reading.REFUSED)
         self._reading = Reading.LINGER
         self._receiving = None
+        self._read_by = NEVER
         if not incomplete and not self._queue:
             self.transport.close()
             return
@@ -463,6 +575,8 @@ def _copy(head: RequestHead) -> RequestHead:
 
 
 def _refusal(rejected: TargetRejected) -> LocalReply:
+    if rejected.status < 400:  # no error: the client is to ask elsewhere
+        return LocalReply(status=rejected.status, headers=rejected.headers, details=rejected.details)
     return rescue.reply(
         Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
     )

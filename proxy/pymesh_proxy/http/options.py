@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..http2.settings import Http2Options
+
 if TYPE_CHECKING:
     from ..filters import HttpFilter
     from ..route.table import RouteTable
@@ -45,6 +47,14 @@ class Underscores(enum.Enum):
     ALLOW = 0
     REJECT_REQUEST = 1
     DROP_HEADER = 2
+
+
+class Codec(enum.Enum):
+    """codec_type: what clients may speak."""
+
+    AUTO = 0
+    HTTP1 = 1
+    HTTP2 = 2
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -124,15 +134,36 @@ class HttpOptions:
     strip_trailing_host_dot: bool = False
     accept_http_10: bool = False
     default_host_for_http_10: bytes = b""
+    allow_absolute_url: bool = True
+    enable_trailers: bool = False
+    """Pass trailers on, both ways; a cluster has a switch of its own for its side."""
+    proxy_100_continue: bool = False
+    """`Expect: 100-continue` and interim answers go through, instead of being answered and dropped here."""
+    proper_case: bool = False
+    """Names of headers go down with capital letters where words begin."""
+    user_agent: bytes = b""
+    """Presented to upstreams where the client named none (add_user_agent)."""
+    service_node: bytes = b""
     underscores: Underscores = Underscores.ALLOW
     max_request_headers: int = 60 * 1024
     max_headers_count: int = 100
+    stream_error: bool = False
+    """A message that is wrong, but whose end is known, ends its exchange only and not the connection."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     stream_idle_timeout: float = 300.0
     request_headers_timeout: float = 0.0
+    request_timeout: float = 0.0
+    """For a request's last byte, from its first."""
+    max_stream_duration: float = 0.0
     max_connection_duration: float = 0.0
+    safe_connection_duration: bool = False
+    """A connection that has lived long enough is closed with an answer only, never while it is idle."""
+    drain_timeout: float = 5.0
+    """How long a client may take to notice an HTTP/2 connection's first GOAWAY."""
     delayed_close_timeout: float = 1.0
+    codec: Codec = Codec.AUTO
+    http2: Http2Options = field(default_factory=Http2Options)
     upgrades: frozenset[bytes] = field(default_factory=frozenset)
     """Upgrade tokens in lower case that are passed through (`websocket`)."""
     suppress_envoy_headers: bool = False

@@ -31,7 +31,7 @@ Target = tuple[bytes, bytes]
 """Path with query, and authority."""
 
 
-def read(method: bytes, url: bytes, host: bytes | None) -> Target:
+def read(method: bytes, url: bytes, host: bytes | None, allow_absolute: bool = True) -> Target:
     """The target of an HTTP/1 request; `host` is its only Host header. Raises TargetRejected."""
     if method == b"CONNECT":
         return _connect(url)
@@ -39,6 +39,8 @@ def read(method: bytes, url: bytes, host: bytes | None) -> Target:
         return _path(url), _authority(host)
     if url == b"*":
         raise TargetRejected(404 if method == b"OPTIONS" else 400, "absolute_path_rejected", b"no route matches this host and path")
+    if not allow_absolute:
+        raise TargetRejected(404, "absolute_path_rejected", b"absolute targets are not served here")
     return _absolute(url, host)
 
 
@@ -62,7 +64,7 @@ def _absolute(url: bytes, host: bytes | None) -> Target:
 
 def _path(path: bytes) -> bytes:
     if b"#" in path:
-        raise TargetRejected(400, "http1.codec_error", b"a fragment does not belong in a request target")
+        raise TargetRejected(400, "path_normalization_failed", b"a fragment does not belong in a request target")
     return path
 
 

@@ -21,6 +21,8 @@ from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
+_BROKEN_FLAGS = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
+
 
 class Router(Attempts):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
@@ -36,11 +38,7 @@ class Router(Attempts):
         """The head is here; `complete` says that no body follows."""
         self.complete = complete
         options = self.options
-        try:
-            forwarding.prepare_request(options, self.exchange)
-        except forwarding.HeaderRejected as rejected:
-            self.reply(rescue.reply(Cause.BAD_REQUEST, body=b"a header may not be named in Connection", details=str(rejected)))
-            return
+        forwarding.prepare_request(options, self.exchange)
         for http_filter in options.filters:
             verdict = http_filter.on_request(self.exchange)
             if verdict is None:
@@ -117,8 +115,8 @@ class Router(Attempts):
         self.attempt()
 
     def _may_upgrade(self, forward: Forward) -> bool:
-        allowed = self.options.upgrades if forward.upgrades is None else forward.upgrades
-        return self.upgrade in allowed
+        kind = self.upgrade.lower()
+        return forward.upgrades.get(kind, kind in self.options.upgrades)
 
     def _prepare(self, route: Route, forward: Forward, target_edit: Edit | None) -> None:
         """The head as it goes up: our own headers, edits from the most specific level outward, rewrites; and the clock."""
@@ -139,12 +137,20 @@ class Router(Attempts):
         for http_filter in options.filters:
             http_filter.on_route(exchange)
         self._active = now = self._runtime.loop.time()
+        longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
+        if longest:
+            self.ends = now + longest
         if self.complete:
             self.start_clock(now)
+        else:
+            self._arm(now)  # a body that does not come is idleness too
 
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
             self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
+
+    def on_interim(self, response: ResponseHead) -> None:
+        self._downstream.send_interim(response)
 
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         exchange = self.exchange
@@ -227,7 +233,7 @@ class Router(Attempts):
         self._downstream.finish()
 
     def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
-        """101 Switching Protocols: the route's timeout ends here, the connections are joined."""
+        """A protocol switch or a tunnel: the route's timeout ends here, the connections are joined."""
         connection = self._connection
         assert connection is not None
         exchange = self.exchange
@@ -237,9 +243,10 @@ class Router(Attempts):
         self.phase = _ANSWERING
         self._expires = NEVER
         self._downstream.arm(NEVER)
+        forwarding.prepare_response(self.options, response, self._runtime.date)
         self._finish_head(response)
         self._connection = None
-        self._downstream.send_head(response, Framing.NONE)
+        self._downstream.send_head(response, Framing.TUNNEL)
         self._downstream.tunnel(connection, early)
 
     def on_tunnel_end(self, flags: str) -> None:
@@ -268,7 +275,7 @@ class Router(Attempts):
         if connection is not None:
             connection.discard()
         exchange = self.exchange
-        exchange.flags = "UPE" if reason == "protocol_error" else "UC"
+        exchange.flags = _BROKEN_FLAGS.get(reason, "UC")
         exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
         self._done()
         self._downstream.abort()
@@ -308,12 +315,14 @@ class Router(Attempts):
             return
         if self._expires <= now:
             self._timed_out(Cause.ROUTE_TIMEOUT)
+        elif self.ends <= now:
+            self._timed_out(Cause.STREAM_DURATION)
         elif self._try_expires <= now:
             self._try_expires = NEVER
             self._count_timeout()
             self.cancel_wait()
             self.on_failed(Cause.PER_TRY_TIMEOUT)
-        elif (idle := self._idle_timeout()) and self._active + idle <= now:
+        elif (idle := self.idle_timeout()) and self._active + idle <= now:
             self._timed_out(Cause.STREAM_IDLE)
         else:
             self._arm(self._active)
@@ -334,8 +343,8 @@ class Router(Attempts):
         self._done()
         self._downstream.abort()
 
-    def client_left(self, details: str = "downstream_remote_disconnect") -> None:
-        """The client's connection is gone."""
+    def client_left(self, details: str = "downstream_remote_disconnect", flags: str = "DC") -> None:
+        """The client's connection or stream is gone."""
         if self.phase is _DONE:
             return
         self.cancel_wait()
@@ -344,7 +353,7 @@ class Router(Attempts):
             connection.discard()
             if self.exchange.cluster is not None:
                 self.exchange.cluster.upstream_rq_cancelled += 1
-        self.exchange.flags = "DC"
+        self.exchange.flags = flags
         self.exchange.details = details
         self._done()
 

@@ -33,6 +33,7 @@ class Framing(enum.Enum):
     LENGTH = "length"
     CHUNKED = "chunked"
     CLOSE = "close"
+    TUNNEL = "no body: bytes of another protocol, both ways, until an end closes"
 
 
 class DownstreamStream(Protocol):
@@ -40,6 +41,9 @@ class DownstreamStream(Protocol):
 
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         """The answer's head; framing says how the upstream's body ends."""
+
+    def send_interim(self, response: ResponseHead) -> None:
+        """A 1xx answer before the final one."""
 
     def send_body(self, data: bytes) -> None:
         """A piece of the answer's body."""
@@ -66,7 +70,7 @@ class DownstreamStream(Protocol):
         """Call on_deadline at this loop time, replacing the former one."""
 
     def tunnel(self, connection: "UpstreamRequest", early: bytes) -> None:
-        """The answer was 101: from here on bytes go both ways unread."""
+        """The answer was 101, or 2xx to a CONNECT: from here on bytes go both ways unread."""
 
 
 class UpstreamRequest(Protocol):
@@ -80,8 +84,8 @@ class UpstreamRequest(Protocol):
     def start(self, attempts: "Attempts", body: list[bytes] | None) -> None:
         """Send the exchange's head, what there is of its body, and if the exchange is complete its end."""
 
-    def send_body(self, data: bytes) -> None:
-        """A piece of the request's body."""
+    def send_body(self, data: bytes, end: bool) -> None:
+        """A piece of the request's body; `end`: it is the last, and no trailers follow."""
 
     def send_end(self) -> None:
         """The request is complete; its trailers, if any, are the exchange's."""
@@ -105,6 +109,10 @@ class UpstreamStream(ABC):
     __slots__ = ()
 
     @abstractmethod
+    def on_interim(self, response: ResponseHead) -> None:
+        """A 1xx answer other than 101; the final one follows."""
+
+    @abstractmethod
     def on_head(self, response: ResponseHead, framing: Framing) -> None:
         """The upstream's answer begins."""
 
@@ -122,7 +130,7 @@ class UpstreamStream(ABC):
 
     @abstractmethod
     def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
-        """101 Switching Protocols; `early` came behind it."""
+        """The upstream agreed to a tunnel, with 101 or with 2xx to a CONNECT; `early` came behind its answer."""
 
     @abstractmethod
     def on_broken(self, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Bytes of HTTP/1.1 heads and chunks: tables made once, joins instead of formatting."""
 
+import re
 from http import HTTPStatus
 
 from .headers import Fields
@@ -22,6 +23,24 @@ BODILESS = frozenset((204, 304))
 """Statuses whose answers never have a body (RFC 9110 6.4.1), besides 1xx and answers to HEAD."""
 
 
+_WORD = re.compile(rb"(?<![a-z0-9])[a-z]")
+_PROPER_LIMIT = 1024
+_proper: dict[bytes, bytes] = {}
+"""Names that were seen, in proper case; the same few come again and again."""
+
+
+def proper_case(fields: Fields) -> Fields:
+    """The fields with names like `X-Request-Id`, for peers that compare names with case (header_key_format)."""
+    return [(_proper.get(name) or _proper_name(name), value) for name, value in fields]
+
+
+def _proper_name(name: bytes) -> bytes:
+    if len(_proper) >= _PROPER_LIMIT:
+        _proper.clear()
+    _proper[name] = proper = _WORD.sub(lambda letter: letter[0].upper(), name.lower())
+    return proper
+
+
 _field = b": ".join
 
 
@@ -33,6 +52,11 @@ def request_head(method: bytes, path: bytes, fields: Fields) -> bytes:
 def response_head(status_line: bytes, fields: Fields) -> bytes:
     """A response's head, ending in the empty line."""
     return b"%b%b\r\n\r\n" % (status_line, b"\r\n".join(map(_field, fields)))
+
+
+def last_chunk(trailers: Fields) -> bytes:
+    """The end of a chunked body with trailers."""
+    return b"0\r\n%b\r\n\r\n" % b"\r\n".join(map(_field, trailers))
 
 
 def chunk(data: bytes) -> bytes:

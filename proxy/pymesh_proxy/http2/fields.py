@@ -42,6 +42,8 @@ _KINDS: Final[dict[bytes, int]] = {
 
 _kind_of = _KINDS.get
 
+_NO_TRAILERS: Final = frozenset((b"content-length", b"host"))
+
 _REQUEST_PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
 
 
@@ -97,10 +99,13 @@ def check_response(fields: Fields) -> tuple[int, int]:
     return status, _check_names(fields, 1)[0]
 
 
-def check_trailers(fields: Fields) -> None:
-    """Raises Malformed."""
+def check_trailers(fields: Fields) -> Fields:
+    """The trailers without what would frame or route a message (RFC 9110 6.5.1). Raises Malformed."""
     _check_values(fields)
-    _check_names(fields, 0)
+    length, host = _check_names(fields, 0)
+    if length != NO_LENGTH or host:
+        return [field for field in fields if field[0] not in _NO_TRAILERS]
+    return fields
 
 
 def _check_values(fields: Fields) -> None:

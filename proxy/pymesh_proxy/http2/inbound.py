@@ -46,6 +46,9 @@ FRAMES_PER_TURN: Final = 64
 _SKIPS_REMEMBERED: Final = 16
 """Ranges of ids that were passed over: they only choose between two error codes."""
 
+_WINDOWS_A_FRAME: Final = 16
+"""Windows that are changed with the effort of a frame: SETTINGS may change all of them, again and again."""
+
 _LEAVING: Final = 3
 _CLOSED: Final = 4
 _REMOTE_ENDED: Final = 2
@@ -55,8 +58,8 @@ class Inbound:
     """The reading half of a connection."""
 
     __slots__ = (
-        "_block", "_block_end", "_block_id", "_block_size", "_buffer", "_connection", "_continuing", "_flood", "_preface", "_sections",
-        "_settings_due", "_skipped",
+        "_block", "_block_end", "_block_id", "_block_size", "_buffer", "_connection", "_continuing", "_flood", "_left", "_preface",
+        "_sections", "_settings_due", "_skipped",
     )  # fmt: skip
 
     def __init__(self, connection: "H2Connection", sections: SectionReader) -> None:
@@ -70,6 +73,8 @@ class Inbound:
         """The peer's first frame has not come; it has to be SETTINGS."""
         self._continuing = False
         """The rest of the buffer waits for its turn, and reading is paused."""
+        self._left = 0
+        """What may still be done in this turn, in frames."""
         self._block: list[bytes] = []
         """The pieces of a field section whose END_HEADERS has not come."""
         self._block_size = 0
@@ -127,7 +132,7 @@ class Inbound:
         data = self._buffer
         size = len(data)
         position = 0
-        left = FRAMES_PER_TURN
+        self._left = FRAMES_PER_TURN
         while size - position >= HEADER_SIZE:
             word, flags, stream_id = unpack_header(data, position)
             start = position + HEADER_SIZE
@@ -136,10 +141,10 @@ class Inbound:
                 raise ConnectionBroken(FRAME_SIZE_ERROR, f"a frame of {word >> 8} octets")
             if end > size:
                 break
-            if left == 0:
+            if self._left <= 0:
                 self._yield()
                 break
-            left -= 1
+            self._left -= 1
             position = end
             self._take(word & 0xFF, flags, stream_id & MAX_STREAM_ID, data, start, end)
             if connection.phase == _CLOSED:
@@ -355,12 +360,14 @@ class Inbound:
         connection = self._connection
         if flags & ACK:
             connection.window_slack = 0
+            self._sections.decoder.settle()
             return
         peer = connection.peer
         before = peer.initial_window_size
         peer.apply(data[start:end], from_server=connection.client)
         if peer.initial_window_size != before:
             connection.change_windows(peer.initial_window_size - before)
+            self._left -= len(connection.streams) // _WINDOWS_A_FRAME
         connection.encoder.resize(peer.header_table_size)
         self._flood.on_control()
         connection.write(SETTINGS_ACK)

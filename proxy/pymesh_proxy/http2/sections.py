@@ -62,8 +62,7 @@ class SectionReader:
         """Fields."""
         known = self._trailers.get(block)
         if known is None:
-            known = self.decode(block)
-            check_trailers(known)
+            known = check_trailers(self.decode(block))
             if self._worth(block, self._trailers):
                 self._trailers[block] = known
         return known

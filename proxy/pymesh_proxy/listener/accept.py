@@ -10,7 +10,8 @@ from pymesh.address import Address
 
 from ..http.exchange import Downstream
 from ..http.h1_server import ServerConnection
-from ..http.options import HttpOptions
+from ..http.options import Codec, HttpOptions
+from ..http2.server import ServerConnection as Http2Connection
 from ..tcp.config import TcpOptions
 from ..tcp.proxy import TcpConnection
 from ..tcp.reset import reset
@@ -199,11 +200,11 @@ class Accepted(asyncio.Protocol):
         else:
             self._terminate_tls(chain)
 
-    def _handler(self, chain: FilterChain, scope: Scope) -> asyncio.Protocol:
+    def _handler(self, chain: FilterChain, scope: Scope, alpn: str = "") -> asyncio.Protocol:
         self._leave()
         if scope not in self._listener.scopes:
             self._receiving.manager.watch(scope)
-        return handler(self._listener.runtime, chain, scope, self.facts)
+        return handler(self._listener.runtime, chain, scope, self.facts, alpn)
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport = self._transport
@@ -221,7 +222,7 @@ class Accepted(asyncio.Protocol):
             self.facts.tls_version = layer.version
             self.facts.peer = layer.peer
             self.facts.local_uri_san = server.principal(layer)
-            return self._handler(chain, scope)
+            return self._handler(chain, scope, layer.alpn)
 
         def failed(reason: str) -> None:
             self._tls_failed(chain, reason)
@@ -264,9 +265,11 @@ class Accepted(asyncio.Protocol):
             observe(session)
 
 
-def handler(runtime: "Runtime", chain: FilterChain, scope: Scope, facts: Downstream) -> asyncio.Protocol:
-    """The protocol that a chain's terminal filter stands for."""
+def handler(runtime: "Runtime", chain: FilterChain, scope: Scope, facts: Downstream, alpn: str) -> asyncio.Protocol:
+    """The protocol that a chain's terminal filter stands for; `alpn` is what a TLS client has agreed to, empty if nothing."""
     terminal = chain.terminal
     if isinstance(terminal, HttpOptions):
+        if terminal.codec is Codec.HTTP2 or (alpn == "h2" and terminal.codec is Codec.AUTO):
+            return Http2Connection(runtime, terminal, scope, facts)
         return ServerConnection(runtime, terminal, scope, facts)
     return TcpConnection(runtime, terminal, scope, facts)

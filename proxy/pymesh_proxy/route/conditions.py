@@ -20,10 +20,12 @@ _PSEUDO: dict[bytes, Callable[[RequestHead], list[bytes]]] = {
 
 
 def prefix(text: str, case_sensitive: bool = True) -> Match:
-    """The path without its query begins with a text; an empty one always does."""
+    """The path without its query begins with a text; with an empty one every path does."""
     wanted = text.encode()
     if b"?" in wanted:
         return _never
+    if not wanted:
+        return lambda head, random: head.path != b""  # a CONNECT has no path, and only `is_connect` is for it
     if case_sensitive:
         return lambda head, random: head.path.startswith(wanted)
     lowered = wanted.lower()
@@ -57,7 +59,12 @@ def segments(text: str, case_sensitive: bool = True) -> Match:
 def pattern(regex: Any) -> Match:
     """A regular expression matches the whole path without its query."""
     matches = regex.fullmatch
-    return lambda head, random: matches(path_of(head.path)) is not None
+    return lambda head, random: head.path != b"" and matches(path_of(head.path)) is not None
+
+
+def is_connect(head: RequestHead, random: int) -> bool:
+    """The request asks for a tunnel."""
+    return head.method == b"CONNECT"
 
 
 def header_present(name: str, wanted: bool) -> Match:

@@ -1,6 +1,6 @@
 """A RouteConfiguration, compiled: virtual hosts by domain, routes in order, each with what to do when it matches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +51,15 @@ class Forward:
     cluster_missing_status: int = 503
     timeout: float = 15.0
     idle_timeout: float | None = None
+    max_stream_duration: float | None = None
+    """Overrides the manager's when not None; 0 means no limit."""
     retry: RetryPolicy | None = None
     rewrite: "Callable[[Exchange], None] | None" = None
     """Path and host rewriting, with x-envoy-original-path."""
-    upgrades: frozenset[bytes] | None = None
-    """Overrides the manager's list when not None."""
+    upgrades: Mapping[bytes, bool] = field(default_factory=dict)
+    """Whether an upgrade (in lower case) is passed on; what is not named here is as the manager says."""
+    terminates_connect: bool = False
+    """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
     attempt_count_in_request: bool = False
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
     attempt_count_in_response: bool = False

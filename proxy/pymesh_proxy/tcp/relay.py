@@ -74,9 +74,12 @@ class _Side(asyncio.Protocol):
 class Relay:
     """A pair of joined connections."""
 
-    __slots__ = ("_idle_timeout", "_on_end", "_sides", "active", "counter", "deadline", "flags", "loop", "wake", "wheel")
+    __slots__ = ("_ends", "_idle_timeout", "_on_end", "_sides", "active", "counter", "deadline", "flags", "loop", "wake", "wheel")
 
-    def __init__(self, runtime: "Runtime", *, idle_timeout: float, count: Counter, on_end: Callable[[str], None]) -> None:
+    def __init__(
+        self, runtime: "Runtime", *, idle_timeout: float, count: Counter, on_end: Callable[[str], None], ends: float = NEVER
+    ) -> None:
+        """`ends` is the loop time at which the relay closes whatever it is doing."""
         self.loop = runtime.loop
         self.wheel = runtime.wheel
         self.counter = count
@@ -85,6 +88,7 @@ class Relay:
         """Why it ended, by the first that knew: response flags, empty for an end in order."""
         self.deadline = self.wake = NEVER
         self._idle_timeout = idle_timeout
+        self._ends = ends
         self._on_end = on_end
         self._sides: tuple[_Side, _Side] | None = None
 
@@ -105,13 +109,17 @@ class Relay:
         self.active = self.loop.time()
         client.resume_reading()
         upstream.resume_reading()
-        if self._idle_timeout:
-            self.wheel.arm(self, self.active + self._idle_timeout)
+        self.wheel.arm(self, self._due())
+
+    def _due(self) -> float:
+        idle = self.active + self._idle_timeout if self._idle_timeout else NEVER
+        return min(idle, self._ends)
 
     def on_deadline(self, now: float) -> None:
-        """Idle for too long, unless bytes have moved meanwhile."""
-        if self.active + self._idle_timeout > now:
-            self.wheel.arm(self, self.active + self._idle_timeout)
+        """Idle for too long, unless bytes have moved meanwhile; or at its end."""
+        due = self._due()
+        if due > now:
+            self.wheel.arm(self, due)
         else:
             self.close()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.address import Address
 
+from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 
 UNLIMITED = 2**32 - 1
@@ -118,11 +119,16 @@ class ClusterConfig:
     connect_timeout: float = 5.0
     limits: Limits = field(default_factory=Limits)
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    http2: Http2Options = field(default_factory=Http2Options)
+    """How HTTP/2 is spoken where it is."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
+    enable_trailers: bool = False
+    proper_case: bool = False
+    """Names of headers go up with capital letters where words begin."""
     buffer_limit: int = 1024 * 1024
     """per_connection_buffer_limit_bytes: the high-water mark; half of it is the low one."""
     tls: UpstreamTls | None = None

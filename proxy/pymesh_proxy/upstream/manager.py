@@ -12,7 +12,8 @@ from ..tls.counts import Handshakes
 from .cluster import Cluster, Endpoint
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .dns import Resolver
-from .pool import Pool
+from .exclusive import ExclusivePool
+from .shared import SharedPool
 
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
@@ -116,21 +117,30 @@ _ORIGINAL_LIMIT = 1024
 def _close(endpoint: Endpoint) -> None:
     if endpoint.pool is not None:
         endpoint.pool.close()
+    if endpoint.streams is not None:
+        endpoint.streams.close()
 
 
 class Pools:
-    """The pool of an endpoint, made when first needed."""
+    """The pools of an endpoint, made when first needed."""
 
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> Pool:
-        """The endpoint's pool; one of the request's own when the endpoint is told for whom a connection is made."""
+    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> ExclusivePool:
+        """HTTP/1.1 connections; those of the request alone when the endpoint is told for whom a connection is made."""
         if cluster.config.proxy_header is not None:
-            return Pool(self._runtime, cluster, endpoint, downstream)
-        pool = endpoint.pool
-        if pool is None:
-            pool = endpoint.pool = Pool(self._runtime, cluster, endpoint)
-        return pool
+            return ExclusivePool(self._runtime, cluster, endpoint, downstream)
+        if endpoint.pool is None:
+            endpoint.pool = ExclusivePool(self._runtime, cluster, endpoint)
+        return endpoint.pool
+
+    def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> SharedPool:
+        """HTTP/2 connections, likewise."""
+        if cluster.config.proxy_header is not None:
+            return SharedPool(self._runtime, cluster, endpoint, downstream)
+        if endpoint.streams is None:
+            endpoint.streams = SharedPool(self._runtime, cluster, endpoint)
+        return endpoint.streams

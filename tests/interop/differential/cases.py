@@ -22,6 +22,11 @@ def get(name: str, target: str, *headers: str, method: str = "GET", host: str = 
     return Case(name, (CRLF.join(lines) + CRLF * 2 + body).encode("latin-1"), listener)
 
 
+def odd(name: str, target: str, *headers: str, method: str = "GET", host: str = "any.org", body: str = "") -> Case:
+    """A well-formed request to the listener whose manager has the rarer options."""
+    return get(f"{name}, by rarer options", target, *headers, method=method, host=host, body=body, listener="odd")
+
+
 def raw(name: str, *lines: str, body: str = "", listener: str = "plain") -> Case:
     """Lines that need not be HTTP."""
     return Case(name, (CRLF.join(lines) + CRLF * 2 + body).encode("latin-1"), listener)
@@ -284,4 +289,38 @@ BAD = [
     Case("SSH", b"SSH-2.0-OpenSSH_9.2\r\n"),
 ]
 
-CASES = [*ROUTES, *ACTIONS, *METHODS, *BODIES, *HEADERS, *PATHS, *OLD, *BAD]
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
+
+ODD = [
+    odd("a request", "/some"),
+    odd("user agent", "/some", "User-Agent: curl/8"),
+    odd("empty user agent", "/some", "User-Agent:"),
+    odd("x-envoy-downstream-service-cluster", "/some", "x-envoy-downstream-service-cluster: mine", "x-envoy-downstream-service-node: me"),
+    odd("x-request-id", "/some", "x-request-id: mine"),
+    odd("host with another port", "/some", host="any.org:8080"),
+    odd("host with a dot", "/some", host="any.org."),
+    odd("host with a dot and a port", "/some", host="any.org.:80"),
+    odd("escaped slash", "/a%2fb?c=%2f"),
+    odd("escaped backslash and dots", "/a%5C..%2Fb"),
+    odd("escaped slash in a POST", "/a%2fb", method="POST", body="hello"),
+    odd("NUL in the path", "/a%00"),
+    odd("fragment", "/a#b"),
+    odd("Connection that names Host", "/some", "Connection: host"),
+    odd("Connection that names x-forwarded-host in a second line", "/some", "Connection: close", "Connection: x-forwarded-host"),
+    odd("OPTIONS for the server", "*", method="OPTIONS"),
+    odd("absolute target", "http://any.org/some"),
+    odd("no route for CONNECT", "any.org:80", method="CONNECT"),
+    odd("1 KiB of headers", "/some", "x-long: " + "v" * 1100),
+    odd("upstream's own server header", "/own-date"),
+    odd("no server header of the upstream", "/chunked"),
+    odd("upgrade that is switched off", "/some", "Connection: Upgrade", "Upgrade: other"),
+    odd("upgrade that the route switches on", "/upgraded", "Connection: Upgrade", "Upgrade: other"),
+    odd("upgrade that the route switches off", "/upgraded", *UPGRADE),
+    odd("stream that lasts too long", "/lasting-slow"),
+    raw("HTTP/1.0, by rarer options", "GET /some HTTP/1.0", "Host: any.org", listener="odd"),
+    raw("HTTP/1.0 without a host, by rarer options", "GET /some HTTP/1.0", listener="odd"),
+    raw("no host, by rarer options", "GET /some HTTP/1.1", listener="odd"),
+    raw("escaped slash in HTTP/1.0, by rarer options", "GET /a%2fb HTTP/1.0", "Host: any.org", listener="odd"),
+]
+
+CASES = [*ROUTES, *ACTIONS, *METHODS, *BODIES, *HEADERS, *PATHS, *OLD, *BAD, *ODD]

@@ -74,12 +74,6 @@ DIFFERENCES = (
         ("version 1.2",),
     ),
     Difference(
-        "HTTP/2",
-        "Clients that begin to speak it are told in HTTP/1.1 that it is not understood; Envoy speaks it.",
-        (None, 400),
-        ("HTTP/2 preface",),
-    ),
-    Difference(
         "Methods",
         "`M-SEARCH` is passed on; Envoy's parser does not know it.",
         (400, 200),
@@ -87,7 +81,7 @@ DIFFERENCES = (
     ),
     Difference(
         "Upgrades that the upstream does not take",
-        "Its answer is passed on whole; Envoy drops the body.",
+        "Its answer is passed on whole; Envoy drops the body, unless it is an error.",
         (200, 200),
         ("websocket that the upstream refuses",),
     ),
@@ -103,19 +97,29 @@ DIFFERENCES = (
         (302, 302),
         ("redirect of HEAD",),
     ),
-    Difference(
-        "`OPTIONS *`",
-        "The connection is closed with the 404; Envoy keeps it.",
-        (404, 404),
-        ("OPTIONS for the server",),
-    ),
-    Difference(
-        "Connection headers that name what may not be dropped",
-        "The connection is kept after the 400, since the request's end is known; Envoy closes it.",
-        (400, 400),
-        ("Connection that names a pseudo-header", "Connection that names x-forwarded-for"),
-    ),
 )
+
+
+_PIPELINED = "Pipelined requests that the configuration answers"
+
+_SWITCHED = "Switches of protocol that were not asked for"
+_TRAILERS = "Trailers that belong in a head"
+
+TALKS = {
+    _PIPELINED: "All are answered at once; Envoy keeps the third until more bytes come.",
+    _SWITCHED: "A 101 without a request for it, or to another protocol, is the upstream's error (502); Envoy passes it on.",
+    _TRAILERS: "Fields that frame, route or identify are dropped from trailers; Envoy passes them on with the others.",
+}
+"""Differences that take several steps to see."""
+
+TALK_DIFFERENCES = {
+    "three requests at once": _PIPELINED,
+    "a malformed request behind two": _PIPELINED,
+    "a switch to another protocol": _SWITCHED,
+    "a switch that nobody asked for": _SWITCHED,
+    "trailers that belong in a head": _TRAILERS,
+}
+"""Talks whose course is another than with Envoy, and the title of the difference."""
 
 
 def difference(case: str) -> Difference | None:
@@ -125,7 +129,7 @@ def difference(case: str) -> Difference | None:
 
 def documented() -> dict[str, str]:
     """Title -> reason of everything that users should know."""
-    return _EVERYWHERE | {each.title: each.reason for each in DIFFERENCES}
+    return _EVERYWHERE | {each.title: each.reason for each in DIFFERENCES} | TALKS
 
 
 def comparable(theirs: Answer, ours: Answer) -> tuple[Answer, Answer]:

@@ -19,7 +19,7 @@ from .differences import DIFFERENCES, comparable, difference, documented
 from .upstream import Upstream
 from .wire import ask
 
-_LISTENERS = ("PLAIN", "EDGE", "INNER")
+_LISTENERS = ("PLAIN", "EDGE", "INNER", "ODD")
 
 
 @dataclass(frozen=True)

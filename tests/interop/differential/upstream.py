@@ -10,7 +10,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
@@ -49,7 +49,10 @@ class Upstream:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while (asked := await _read(reader)) is not None:
+            while (asked := await _read(reader, writer)) is not None:
+                if _asks_for_tunnel(asked):
+                    await _tunnel(reader, writer, asked)
+                    return
                 await self._respond(asked, writer)
                 await writer.drain()
                 if writer.is_closing():
@@ -69,7 +72,7 @@ class Upstream:
             self._counts[asked.target] += 1
             fails = self._counts[asked.target] % 3 != 0
             writer.write(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n" if fails else b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nthird")
-        elif name == "/slow":
+        elif name in ("/slow", "/lasting-slow"):
             return  # and the route's timeout ends it
         elif name in ANSWERS:
             writer.write(ANSWERS[name])
@@ -100,6 +103,9 @@ ANSWERS = {
     "/big": b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"0123456789" * 30000,
     "/garbage": b"this is no HTTP\r\n\r\n",
     "/silent": b"",
+    "/switched": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+    "/unwanted": b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\nno",
+    "/forbidden": b"HTTP/1.1 403 Forbidden\r\ncontent-length: 4\r\n\r\nnope",
     "/cut": b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\npart",
     "/cut-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n",
     "/both": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
@@ -109,7 +115,23 @@ ANSWERS = {
 CLOSED = {"/unframed", "/old", "/garbage", "/silent", "/cut", "/cut-chunk"}
 
 
-async def _read(reader: asyncio.StreamReader) -> Asked | None:
+def _asks_for_tunnel(asked: Asked) -> bool:
+    return asked.method == "CONNECT" or (asked.target.startswith("/ws") and "upgrade" in dict(asked.headers))
+
+
+async def _tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: Asked) -> None:
+    """Agree, speak at once, then echo; `bye` ends it."""
+    if asked.method == "CONNECT":
+        writer.write(b"HTTP/1.1 200 OK\r\nx-up: 1\r\n\r\nEARLY")
+    else:
+        protocol = dict(asked.headers)["upgrade"].encode()
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + protocol + b"\r\nx-up: 1\r\n\r\nEARLY")
+    while (data := await reader.read(65536)) not in (b"", b"bye"):
+        writer.write(b"<" + data + b">")
+
+
+async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Asked | None:
+    """One request; a body that waits for an invitation gets it from `/invited`, and is not waited for by `/unwanted`."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except asyncio.IncompleteReadError:
@@ -117,7 +139,12 @@ async def _read(reader: asyncio.StreamReader) -> Asked | None:
     request_line, *lines = head[:-4].split("\r\n")
     method, target, version = request_line.split(" ")
     headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    return Asked(method, target, version, headers, await _body(reader, dict(headers)))
+    asked = Asked(method, target, version, headers, b"")
+    if target == "/invited":
+        writer.write(b"HTTP/1.1 100 Continue\r\nx-up: 1\r\n\r\n")
+    if target == "/unwanted" or _asks_for_tunnel(asked):
+        return asked
+    return replace(asked, body=await _body(reader, dict(headers)))
 
 
 async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
@@ -125,8 +152,8 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
         body = b""
         while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
             body += (await reader.readexactly(size + 2))[:-2]
-        while await reader.readuntil(b"\r\n") != b"\r\n":  # trailers
-            continue
+        while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
+            body += b"|" + line.strip().lower()  # a trailer
         return body
     return await reader.readexactly(int(headers.get("content-length", "0")))
 

@@ -257,6 +257,7 @@ async def test_a_websocket_becomes_a_tunnel_after_101():
         await mesh.settle()
         assert upstream.received.endswith(b"early")
         assert client.received.startswith(b"HTTP/1.1 101 Switching Protocols")
+        assert b"server: envoy\r\n" in client.received
         assert client.received.endswith(b"first")
         client.send(b"\x00\xff")
         await mesh.settle()
@@ -267,6 +268,19 @@ async def test_a_websocket_becomes_a_tunnel_after_101():
         upstream.close()
         await mesh.settle()
         assert mesh.exchanges[0].status == 101
+
+
+@pytest.mark.parametrize("taken", [b"Upgrade: other\r\n", b"", b"Upgrade: websocket\r\nUpgrade: other\r\n"])
+async def test_a_switch_to_what_was_not_asked_for_is_502(taken):
+    async with Mesh(upgrades=frozenset({b"websocket"})) as mesh:
+        client = mesh.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" + taken + b"\r\n")
+        await mesh.settle()
+        assert client.received.startswith(b"HTTP/1.1 502 Bad Gateway")
+        assert upstream.hung_up
 
 
 async def test_a_refused_websocket_is_an_ordinary_answer():

@@ -60,6 +60,8 @@ class Process:
             file_log=self.log,
             istio_stats=self.metrics,
             peer_metadata=lambda direction: f"peer metadata {direction}",  # type: ignore[arg-type,return-value]
+            service_cluster="shop",
+            service_node="shop-1",
         )
 
 

@@ -3,7 +3,8 @@ import yaml
 
 from pymesh_proxy.compile.context import LogFormat
 from pymesh_proxy.compile.listeners import compile_listener
-from pymesh_proxy.http.options import ClientCert, EscapedSlashes, ServerHeader, Underscores
+from pymesh_proxy.http.options import ClientCert, Codec, EscapedSlashes, ServerHeader, Underscores
+from pymesh_proxy.http2.settings import Keepalive
 
 URL = "type.googleapis.com/envoy.extensions."
 ROUTER = {"name": "router", "typed_config": {"@type": f"{URL}filters.http.router.v3.Router"}}
@@ -76,13 +77,55 @@ def test_istios_manager_is_honoured_whole(options):
         request_timeout="0s",
         drain_timeout="5s",
         max_request_headers_kb=96,
+        stream_error_on_invalid_http_message=True,
     )
     assert (made.server_name, made.server_header, made.normalize_path) == (b"istio-envoy", ServerHeader.PASS_THROUGH, True)
     assert (made.escaped_slashes, made.stream_idle_timeout, made.upgrades) == (EscapedSlashes.UNESCAPE_AND_FORWARD, 0.0, {b"websocket"})
     assert made.forward_client_cert is ClientCert.APPEND_FORWARD
     assert (made.client_cert_subject, made.client_cert_uri, made.client_cert_dns, made.client_cert_cert) == (True, True, True, False)
     assert (made.idle_timeout, made.underscores, made.max_headers_count) == (5.0, Underscores.DROP_HEADER, 7)
-    assert (made.accept_http_10, made.max_request_headers) == (True, 96 * 1024)
+    assert (made.accept_http_10, made.max_request_headers, made.stream_error) == (True, 96 * 1024, True)
+
+
+def test_the_protocols_limits_and_repairs_are_honoured(options):
+    made = options(
+        request_timeout="1.5s",
+        drain_timeout="6s",
+        http1_safe_max_connection_duration=True,
+        common_http_protocol_options={"max_stream_duration": "9s", "max_connection_duration": "60s", "max_requests_per_connection": 3},
+        proxy_100_continue=True,
+        upgrade_configs=[{"upgrade_type": "CONNECT"}],
+        http_protocol_options={"allow_absolute_url": False, "enable_trailers": True, "header_key_format": {"proper_case_words": {}}},
+    )
+    assert (made.request_timeout, made.drain_timeout, made.max_stream_duration) == (1.5, 6.0, 9.0)
+    assert (made.max_connection_duration, made.safe_connection_duration, made.max_requests_per_connection) == (60.0, True, 3)
+    assert (made.allow_absolute_url, made.proper_case, made.enable_trailers) == (False, True, True)
+    assert (made.proxy_100_continue, made.upgrades) == (True, {b"connect"})
+
+
+def test_names_keep_their_case_without_a_formatter_and_with_one_that_preserves_it(options):
+    kind = "type.googleapis.com/envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
+    preserving = {"stateful_formatter": {"name": "preserve_case", "typed_config": {"@type": kind}}}
+    assert options().proper_case is False
+    assert options(http_protocol_options={"header_key_format": preserving}).proper_case is False
+
+
+def test_a_user_agent_is_added_in_the_nodes_name(options):
+    assert options().user_agent == b""
+    made = options(add_user_agent=True)
+    assert (made.user_agent, made.service_node) == (b"shop", b"shop-1")
+
+
+def test_http2_is_spoken_by_the_managers_options(options):
+    keepalive = {"interval": "30s", "timeout": "5s", "interval_jitter": {"value": 20}}
+    made = options(
+        codec_type="HTTP2",
+        drain_timeout="6s",
+        http2_protocol_options={"max_concurrent_streams": 5, "allow_connect": True, "connection_keepalive": keepalive},
+    )
+    assert (made.codec, made.drain_timeout, made.http2.max_concurrent_streams, made.http2.allow_connect) == (Codec.HTTP2, 6.0, 5, True)
+    assert made.http2.connection_keepalive == Keepalive(interval=30.0, timeout=5.0, interval_jitter=20.0)
+    assert options().codec is Codec.AUTO
 
 
 def test_istios_filters_become_a_filter_and_an_observer(options, process):
@@ -131,7 +174,6 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
 @pytest.mark.parametrize(
     ("manager", "field"),
     [
-        ({"codec_type": "HTTP2"}, "codec_type"),
         ({"codec_type": "HTTP3"}, "codec_type"),
         ({"stat_prefix": ""}, "stat_prefix"),
         ({"http_filters": []}, "http_filters"),
@@ -141,17 +183,21 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
             {"http_filters": [typed_struct("istio.stats", "stats.PluginConfig", {"metrics": []}), ROUTER]},
             "http_filters[0].typed_config.value",
         ),
-        ({"request_timeout": "1.5s"}, "request_timeout"),
-        ({"drain_timeout": "6s"}, "drain_timeout"),
-        ({"common_http_protocol_options": {"max_stream_duration": "9s"}}, "common_http_protocol_options.max_stream_duration"),
+        (
+            {"http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s", "connection_idle_interval": "1s"}}},
+            "http2_protocol_options.connection_keepalive.connection_idle_interval",
+        ),
+        ({"request_timeout": "-1s"}, "request_timeout"),
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),
         ({"local_reply_config": {}}, "local_reply_config"),
-        ({"proxy_100_continue": True}, "proxy_100_continue"),
-        ({"http_protocol_options": {"enable_trailers": True}}, "http_protocol_options.enable_trailers"),
-        ({"http_protocol_options": {"header_key_format": {"proper_case_words": {}}}}, "http_protocol_options.header_key_format"),
+        ({"http_protocol_options": {"header_key_format": {}}}, "http_protocol_options.header_key_format.header_format"),
+        (
+            {"http_protocol_options": {"header_key_format": {"stateful_formatter": UNKNOWN}}},
+            "http_protocol_options.header_key_format.stateful_formatter.typed_config",
+        ),
         ({"max_request_headers_kb": 9000}, "max_request_headers_kb"),
-        ({"upgrade_configs": [{"upgrade_type": "CONNECT"}]}, "upgrade_configs[0].upgrade_type"),
+        ({"upgrade_configs": [{"upgrade_type": "a", "filters": [ROUTER]}]}, "upgrade_configs[0].filters"),
         ({"route_config": None}, "route_specifier"),
         ({"route_config": None, "scoped_routes": {"name": "x"}}, "scoped_routes"),
         ({"route_config": None, "rds": {"route_config_name": "", "config_source": {"ads": {}}}}, "rds.route_config_name"),

@@ -42,7 +42,7 @@ def exchange_of(request):
 def test_a_plain_route_has_envoys_defaults(route):
     action = route("{match: {prefix: /}, route: {cluster: up}}").action
     assert (action.choose(7).cluster, action.timeout, action.idle_timeout, action.retry, action.rewrite) == ("up", 15.0, None, None, None)
-    assert (action.upgrades, action.cluster_missing_status) == (None, 503)
+    assert (action.upgrades, action.cluster_missing_status) == ({}, 503)
 
 
 def test_weights_are_walked_in_order(route):
@@ -71,8 +71,29 @@ def test_timeouts_and_upgrades_are_read(route):
       upgrade_configs: [{upgrade_type: WebSocket}, {upgrade_type: other, enabled: false}]
     """
     action = route(text).action
+    assert action.max_stream_duration == 0.0
     assert (action.timeout, action.idle_timeout, action.cluster_missing_status) == (0.0, 2.5, 404)
-    assert action.upgrades == {b"websocket"}
+    assert action.upgrades == {b"websocket": True, b"other": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "timeout", "longest"),
+    [
+        ("timeout: 3s", 3.0, None),
+        ("timeout: 3s, max_stream_duration: {max_stream_duration: 9s}", 0.0, 9.0),
+        ("timeout: 3s, max_stream_duration: {grpc_timeout_header_max: 0s}", 0.0, None),
+    ],
+)
+def test_a_streams_duration_takes_the_place_of_the_timeout(route, fields, timeout, longest):
+    action = route(f"{{match: {{prefix: /}}, route: {{cluster: up, {fields}}}}}").action
+    assert (action.timeout, action.max_stream_duration) == (timeout, longest)
+
+
+@pytest.mark.parametrize(("config", "terminates"), [("", False), (", connect_config: {}", True)])
+def test_connect_is_passed_on_unless_it_ends_here(route, config, terminates):
+    text = f"{{match: {{connect_matcher: {{}}}}, route: {{cluster: up, upgrade_configs: [{{upgrade_type: CONNECT{config}}}]}}}}"
+    action = route(text, RequestHead(b"CONNECT", b"", b"any.org:443", [])).action
+    assert (action.terminates_connect, action.upgrades) == (terminates, {b"connect": True})
 
 
 def test_the_cluster_can_come_from_a_header(route):
@@ -207,10 +228,18 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ("{match: {prefix: /}, route: {cluster: up, priority: HIGH}}", "route.priority"),
         ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
         (
-            "{match: {prefix: /}, route: {cluster: up, max_stream_duration: {max_stream_duration: 9s}}}",
-            "route.max_stream_duration.max_stream_duration",
+            "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]}}",
+            "route.upgrade_configs[1].upgrade_type",
         ),
-        ("{match: {connect_matcher: {}}, route: {cluster: up}}", "match.connect_matcher"),
+        (
+            "{match: {connect_matcher: {}},"
+            " route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {allow_post: true}}]}}",
+            "route.upgrade_configs[0].connect_config.allow_post",
+        ),
+        (
+            "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: websocket, connect_config: {}}]}}",
+            "route.upgrade_configs[0].connect_config",
+        ),
         ("{match: {prefix: /, tls_context: {presented: true}}, route: {cluster: up}}", "match.tls_context"),
         ("{match: {path_separated_prefix: /a/}, route: {cluster: up}}", "match.path_separated_prefix"),
         ("{match: {safe_regex: {regex: '('}}, route: {cluster: up}}", "match.safe_regex.regex"),

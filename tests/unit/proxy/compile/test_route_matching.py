@@ -56,6 +56,24 @@ def test_paths(taken, match, path, expected):
     assert taken(match, head(path)) is expected
 
 
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        ({"connect_matcher": {}}, True),
+        ({"prefix": ""}, False),
+        ({"prefix": "/"}, False),
+        ({"safe_regex": {"regex": ".*"}}, False),
+        ({"connect_matcher": {}, "headers": [{"name": "x-a"}]}, False),
+    ],
+)
+def test_only_its_own_matcher_takes_connect(taken, match, expected):
+    assert taken(match, head("", method=b"CONNECT", authority=b"a.com:443")) is expected
+
+
+def test_its_matcher_takes_nothing_but_connect(taken):
+    assert not taken({"connect_matcher": {}}, head("/"))
+
+
 VALUES = [(), ("1",), ("2",), ("2", "1"), ("1", "2"), ("",), ("007",), ("+7",), ("-3",), ("7_0",), ("9" * 22,)]
 
 

@@ -65,11 +65,11 @@ def decoder(*, table_size=4096, max_bytes=61440, max_count=100):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "sections", "table_size"),
-    [(PLAIN_REQUESTS, REQUESTS, 4096), (HUFFMAN_REQUESTS, REQUESTS, 4096), (HUFFMAN_ANSWERS, ANSWERS, 256)],
+    ("blocks", "sections"),
+    [(PLAIN_REQUESTS, REQUESTS), (HUFFMAN_REQUESTS, REQUESTS), (["3fe101" + HUFFMAN_ANSWERS[0], *HUFFMAN_ANSWERS[1:]], ANSWERS)],
 )
-def test_the_examples_of_the_rfc_are_decoded(blocks, sections, table_size):
-    ours = decoder(table_size=table_size)
+def test_the_examples_of_the_rfc_are_decoded(blocks, sections):
+    ours = decoder()
     assert [ours.decode(bytes.fromhex(block)) for block in blocks] == sections
 
 
@@ -113,9 +113,38 @@ def test_a_table_size_update_within_the_limit_evicts():
         ours.decode(b"\xbe")
 
 
-def test_an_entry_larger_than_the_table_empties_it():
+def test_a_smaller_table_of_ours_binds_the_peer_when_it_has_heard_of_it():
     ours = decoder(table_size=64)
-    ours.decode(b"\x40\x01a\x01b")
+    ours.decode(b"\x40\x01a\x30" + b"x" * 48)
+    assert ours.decode(b"\xbe") == [(b"a", b"x" * 48)]
+    ours.settle()
+    with pytest.raises(CompressionBroken):
+        ours.decode(b"\xbe")
+    for size_update, good in ((b"\x3f\x21", True), (b"\x3f\x22", False)):
+        ours = decoder(table_size=64)
+        ours.settle()
+        try:
+            assert ours.decode(size_update + b"\x82") == [(b":method", b"GET")]
+        except CompressionBroken:
+            assert not good
+        else:
+            assert good
+
+
+def test_a_larger_table_of_ours_is_used_when_the_peer_says_so():
+    ours = decoder(table_size=8192)
+    big = b"\x40\x01a\x7f\xf1\x26" + b"x" * 5104
+    ours.decode(big)
+    with pytest.raises(CompressionBroken):
+        ours.decode(b"\xbe")
+    ours = decoder(table_size=8192)
+    ours.decode(b"\x3f\xe1\x3f" + big)
+    assert len(ours.decode(b"\xbe")[0][1]) == 5104
+
+
+def test_an_entry_larger_than_the_table_empties_it():
+    ours = decoder()
+    ours.decode(b"\x3f\x21\x40\x01a\x01b")
     big = b"x" * 40
     assert ours.decode(b"\x40\x01a\x28" + big) == [(b"a", big)]
     with pytest.raises(CompressionBroken):
