@@ -19,7 +19,8 @@ from typing import Any, cast
 
 from .http.exchange import Downstream, Exchange
 from .http.h1_server import ServerConnection
-from .http.options import HttpOptions, RouteSlot
+from .http.options import HttpOptions
+from .http.route_slot import RouteSlot
 from .listener.scope import Scope
 from .route.table import Forward, Route, RouteTable, Target
 from .runtime import Runtime

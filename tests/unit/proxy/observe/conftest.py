@@ -7,7 +7,8 @@ import pytest
 
 from pymesh_proxy.http.exchange import Downstream, Exchange
 from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
-from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
+from pymesh_proxy.http.options import HttpOptions, HttpStats
+from pymesh_proxy.http.route_slot import RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.listener.scope import Counts, Scope
 from pymesh_proxy.tcp.session import Session
