@@ -17,14 +17,18 @@ ROOMS = {
     "": ("wheel",),
     "filters": ("peer_metadata",),
     "http": (
-        "attempts", "exchange", "forwarding", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths", "pipeline",
-        "request_target", "retry", "router", "stream", "wire",
+        "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths",
+        "pipeline", "request_target", "retry", "router", "stream", "wire",
+    ),
+    "http2": (
+        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
+        "payloads", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
-    "upstream": ("balancer", "breaker", "cluster", "pool"),
+    "upstream": ("balancer", "breaker", "cluster", "exclusive", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python."""

@@ -38,6 +38,8 @@ class Debian:
 DEBIAN = (
     Debian("openssl", ("openssl",), "the certificate interop tests are skipped"),
     Debian("curl", ("curl",), "the curl interop tests are skipped"),
+    Debian("iproute2", ("ip",), "the tests in network namespaces are skipped"),
+    Debian("iptables", ("iptables", "ip6tables"), "the tests of intercepted connections are skipped"),
     Debian("prometheus", ("prometheus",), "the Prometheus interop test is skipped"),
     Debian("nginx", ("nginx",), "the benchmarks have no upstream and are skipped"),
     Debian("wrk", ("wrk",), "the HTTP/1.1 benchmarks are skipped"),

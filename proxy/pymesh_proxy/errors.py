@@ -64,6 +64,8 @@ class Cause(enum.Enum):
     CONNECT_FAILED = ("connect_failed", Fault.UPSTREAM, Retry.YES)
     CONNECT_TIMEOUT = ("connect_timeout", Fault.UPSTREAM, Retry.YES)
     UPSTREAM_CLOSED = ("upstream_closed", Fault.UPSTREAM, Retry.UNSENT)
+    UPSTREAM_RESET = ("upstream_reset", Fault.UPSTREAM, Retry.NO)
+    UPSTREAM_REFUSED = ("upstream_refused", Fault.UPSTREAM, Retry.YES)
     UPSTREAM_PROTOCOL = ("upstream_protocol", Fault.UPSTREAM, Retry.NO)
     ROUTE_TIMEOUT = ("route_timeout", Fault.UPSTREAM, Retry.NO)
     PER_TRY_TIMEOUT = ("per_try_timeout", Fault.UPSTREAM, Retry.NO)

@@ -35,6 +35,10 @@ _TABLE = {
     Cause.UPSTREAM_CLOSED: _Row(
         503, "UC", "upstream_reset_before_response_started{connection_termination}", _RESET + b"connection termination"
     ),
+    Cause.UPSTREAM_RESET: _Row(503, "UR", "upstream_reset_before_response_started{remote_reset}", _RESET + b"remote reset"),
+    Cause.UPSTREAM_REFUSED: _Row(
+        503, "UR", "upstream_reset_before_response_started{remote_refused_stream_reset}", _RESET + b"remote refused stream reset"
+    ),
     Cause.UPSTREAM_PROTOCOL: _Row(502, "UPE", "upstream_reset_before_response_started{protocol_error}", _RESET + b"protocol error"),
     Cause.ROUTE_TIMEOUT: _Row(504, "UT", "response_timeout", b"upstream request timeout"),
     Cause.PER_TRY_TIMEOUT: _Row(504, "UT", "upstream_per_try_timeout", b"upstream request timeout"),

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.load import under_load
+from tests.load import Record, under_load
 from tests.mesh import HOST, REVIEWS, Mesh, running
 from tests.waiting import eventually
 
@@ -46,18 +46,25 @@ class Slow:
         return rest
 
 
-async def test_a_drained_sidecar_of_one_instance_loses_no_request(mesh: Mesh) -> None:
-    sidecar = mesh.local.process("reviews-v2-proxy")
+async def test_a_restart_of_the_sidecar_of_either_instance_loses_no_request(mesh: Mesh) -> None:
     async with under_load(mesh.reviews) as load:
-        await load.until(lambda: load.versions["v2"] > 20)
-        sidecar.signal(signal.SIGTERM)
-        async with asyncio.timeout(_PATIENCE):
-            assert await sidecar.exit() == 0
-        before = load.versions["v1"]
-        await load.until(lambda: load.versions["v1"] > before + 50)
+        for version, other in (("v2", "v1"), ("v1", "v2")):
+            name = f"reviews-{version}-proxy"
+            sidecar = mesh.local.process(name)
+            await _more(load, version)
+            sidecar.signal(signal.SIGTERM)
+            async with asyncio.timeout(_PATIENCE):
+                assert await sidecar.exit() == 0
+            await _more(load, other)
+            await mesh.local.start_process(name)
+            await _more(load, version)
     assert load.failures == []
-    await mesh.local.start_process("reviews-v2-proxy")
-    await eventually(lambda: mesh.version(mesh.reviews), lambda version: version == "v2")
+
+
+async def _more(load: Record, version: str) -> None:
+    """Wait for further answers of an instance."""
+    wanted = load.versions[version] + 50
+    await load.until(lambda: load.versions[version] > wanted)
 
 
 async def test_a_drained_sidecar_is_no_endpoint_any_more_before_the_grace_of_lost_ones_is_over(mesh: Mesh) -> None:

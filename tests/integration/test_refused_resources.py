@@ -104,11 +104,11 @@ async def test_a_resource_that_cannot_be_honoured_is_refused_with_the_fields_pat
 
 
 async def test_a_response_is_refused_whole_and_all_its_mistakes_are_told_at_once(subject: Subject) -> None:
-    broken = listener("broken", subject.port, "never", upgrade_configs=[{"upgrade_type": "CONNECT"}], codec_type="HTTP3")
+    broken = listener("broken", subject.port, "never", tracing={}, codec_type="HTTP3")
     good = listener("web", subject.port, "good")
     subject.stream.say(push("1", broken, good))
     message = (await verdict(subject.stream, "1")).message
-    assert "typed_config.upgrade_configs[0].upgrade_type" in message
+    assert "typed_config.tracing" in message
     assert "typed_config.codec_type" in message
     assert await subject.says() == ""  # nor is the good half taken
 

@@ -12,6 +12,9 @@ from .common import cidr, extension, socket
 _LISTENER = proto.listener.Listener
 _PARTS = proto.listener_components
 
+PLAINTEXT_HTTP = ("http/1.1", "h2c")
+"""What the inspection of a connection's first bytes calls HTTP."""
+
 
 def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool, inspect: bool = True) -> Any:
     """A listener without chains, not yet bound to its port (the caller clears that where it is).

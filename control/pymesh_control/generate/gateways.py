@@ -73,7 +73,7 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
         filters = [manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
         filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool)
-    secured = secure.gateway_socket(server.tls, mesh, scope.flavor, http=server.serves_http) if server.terminates else None
+    secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(filters, server_names=route.server_names, blocks=route.blocks, secured=secured)
     return _terminating(made) if secured else made
 

@@ -9,7 +9,6 @@ from ..model.protocol import Protocol, of_port
 from ..model.service import Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from .dialect import carried, translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ def _declared(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
         yield InboundServer(
             bind=bound.bind,
             app=bound.app,
-            protocol=known[1].protocol if known else carried(of_port(bound.app, name), view.flavor),
+            protocol=known[1].protocol if known else of_port(bound.app, name),
             service=known[0] if known else None,
             service_port=known[1].number if known else bound.app,
         )
@@ -68,4 +67,4 @@ def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
 
 
 def _own(snapshot: Snapshot, view: ProxyView) -> list[Service]:
-    return [translated(service, view.flavor) for service in snapshot.memberships.of(view.namespace, view.labels, view.ip)]
+    return list(snapshot.memberships.of(view.namespace, view.labels, view.ip))

@@ -13,8 +13,7 @@ from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, tcp
 from .built import Built, pack
-from .chains import chain, listener, original_destination
-from .dialect import has_http2, plaintext_http
+from .chains import PLAINTEXT_HTTP, chain, listener, original_destination
 from .inbound import InboundServer, mode, servers
 
 _ROUTE = proto.route_components
@@ -31,11 +30,11 @@ class _Row:
 
 
 @functools.cache
-def _rows(protocol: Protocol, wanted: Mode, flavor: str) -> tuple[_Row, ...]:
+def _rows(protocol: Protocol, wanted: Mode) -> tuple[_Row, ...]:
     """Istio's chains by what a port speaks and whether mutual TLS is required, taken or off. Plaintext to STRICT matches none."""
     if protocol.is_http:
         return _for_http(wanted)
-    return _for_either(wanted, flavor) if protocol is Protocol.AUTO else _for_tcp(wanted)
+    return _for_either(wanted) if protocol is Protocol.AUTO else _for_tcp(wanted)
 
 
 def _for_http(wanted: Mode) -> tuple[_Row, ...]:
@@ -51,16 +50,15 @@ def _for_tcp(wanted: Mode) -> tuple[_Row, ...]:
     return (_Row(""),) if wanted is Mode.DISABLE else (_Row("tls", secure.MESH_ALPN, mutual=True), _Row("tls"), _Row("raw_buffer"))
 
 
-def _for_either(wanted: Mode, flavor: str) -> tuple[_Row, ...]:
-    """Requests are told by ALPN inside mutual TLS and by the first bytes outside; HTTP/2 that the proxy cannot read goes with the rest."""
-    http2, rest = (secure.HTTP2_ALPN, ()) if has_http2(flavor) else ((), secure.HTTP2_ALPN)
-    readable, opaque = (*secure.HTTP_ALPN, *http2), (*secure.TCP_ALPN, *rest)
-    mutual, plain = _Row("tls", readable, mutual=True, http=True), _Row("raw_buffer", plaintext_http(flavor), http=True)
+def _for_either(wanted: Mode) -> tuple[_Row, ...]:
+    """Requests are told by ALPN inside mutual TLS and by the first bytes outside."""
+    mutual = _Row("tls", (*secure.HTTP_ALPN, *secure.HTTP2_ALPN), mutual=True, http=True)
+    plain = _Row("raw_buffer", PLAINTEXT_HTTP, http=True)
     if wanted is Mode.STRICT:
         return (mutual, _Row("tls", mutual=True))
     if wanted is Mode.DISABLE:
         return (plain, _Row(""))
-    return (mutual, plain, _Row("tls", opaque, mutual=True), _Row("raw_buffer"), _Row("tls"))
+    return (mutual, plain, _Row("tls", secure.TCP_ALPN, mutual=True), _Row("raw_buffer"), _Row("tls"))
 
 
 def inbound(snapshot: Snapshot, view: ProxyView) -> dict[str, Built]:
@@ -104,27 +102,27 @@ def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Ite
     """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0", retry=False)
-    for row in _rows(Protocol.AUTO, found, flavor):
+    for row in _rows(Protocol.AUTO, found):
         http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
-        yield _chain(snapshot, flavor, row, filters, name, port)
+        yield _chain(snapshot, row, filters, name, port)
 
 
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:
     """The chains of one served port; `port` is the destination port to match, 0 where the listener has only one."""
     cluster = names.inbound_cluster(server.app)
-    for row in _rows(server.protocol, mode(snapshot, view, server.bind), view.flavor):
+    for row in _rows(server.protocol, mode(snapshot, view, server.bind)):
         if row.http:
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry=server.protocol is not Protocol.GRPC)
             filters = [manager.inbound(snapshot.mesh, view.flavor, name, routes)]
         else:
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)])
-        yield _chain(snapshot, view.flavor, row, filters, name, port)
+        yield _chain(snapshot, row, filters, name, port)
 
 
-def _chain(snapshot: Snapshot, flavor: str, row: _Row, filters: Sequence[Any], name: str, port: int) -> Any:
-    secured = secure.server_socket(snapshot.mesh, flavor) if row.mutual else None
+def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int) -> Any:
+    secured = secure.server_socket(snapshot.mesh) if row.mutual else None
     return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured)
 
 

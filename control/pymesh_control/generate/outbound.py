@@ -10,9 +10,8 @@ from ..model.service import Port, Service
 from ..model.view import ProxyView
 from . import manager, tcp
 from .built import Built, pack
-from .chains import chain, listener
+from .chains import PLAINTEXT_HTTP, chain, listener
 from .connections import Claims, Connections, connection_routes
-from .dialect import plaintext_http
 from .scope import Scope
 
 _ANY = "0.0.0.0"
@@ -80,7 +79,7 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
-        matched.append(chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
+        matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and address == _ANY:
         rest = _unknown(scope)
@@ -159,7 +158,7 @@ def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Ite
     routes = filter(None, map(claims.admit, connection_routes(scope, service, port, "", wildcard=False)))
     found = [_connection_chain(scope, route) for route in routes]
     if port.protocol.may_be_http:
-        found.insert(0, chain([http], application_protocols=plaintext_http(scope.flavor), transport="raw_buffer"))
+        found.insert(0, chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
     return found
 
 

@@ -11,7 +11,6 @@ from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from ..model.virtual import MeshRules
-from .dialect import translated
 
 T = TypeVar("T")
 
@@ -32,10 +31,8 @@ class Scope:
 
     @property
     def services(self) -> Mapping[str, Service]:
-        """The services in sight, by host, their ports as this flavor of proxy can carry them."""
-        return self.cached(
-            ("services",), lambda: {host: translated(one, self.flavor) for host, one in self.snapshot.visible(self.namespace).items()}
-        )
+        """The services in sight, by host."""
+        return self.snapshot.visible(self.namespace)
 
     @property
     def routes(self) -> MeshRules:

@@ -11,7 +11,6 @@ from ..model.mesh import Mesh
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from .common import V3, extension
-from .dialect import offered
 
 _TLS = proto.tls_common
 _SOCKET = "envoy.transport_sockets.tls"
@@ -43,14 +42,18 @@ MESH_ALPN = (*TCP_ALPN, *HTTP_ALPN, *HTTP2_ALPN)
 """The protocol names by which a server tells the mesh's mutual TLS from an application's own TLS."""
 
 
+OFFERED_ALPN = ("h2", "http/1.1")
+"""What a server agrees to for HTTP."""
+
+
 @functools.lru_cache(maxsize=8)
-def server_socket(mesh: Mesh, flavor: str) -> Any:
+def server_socket(mesh: Mesh) -> Any:
     """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains.
 
     Istio's TCP chains accept `istio-peer-exchange` too; here no proxy speaks that exchange, so no chain agrees to it.
     """
     trusted = [_san_prefix(f"spiffe://{domain}/") for domain in mesh.trust_domains]
-    common = _mesh_credentials(trusted, offered(flavor))
+    common = _mesh_credentials(trusted, OFFERED_ALPN)
     common.tls_params.cipher_suites.extend(_CIPHERS)
     context = proto.tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=_true())
     return _socket(context)
@@ -101,14 +104,14 @@ def originate(settings: Any, service: Service) -> Any:
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
 
 
-def gateway_socket(settings: Any, mesh: Mesh, flavor: str, *, http: bool) -> Any:
+def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
     """What a Gateway's server terminates TLS with."""
     mode = settings.mode.value
     if mode == "ISTIO_MUTUAL":
-        return server_socket(mesh, flavor)
+        return server_socket(mesh)
     common = proto.tls.CommonTlsContext(tls_params=_parameters(settings))
     if http:
-        common.alpn_protocols.extend(offered(flavor))
+        common.alpn_protocols.extend(OFFERED_ALPN)
     common.tls_certificates.append(_pair(settings.server_certificate, settings.private_key))
     if mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
         validation = _verify(settings.ca_certificates, settings.ca_crl, settings.subject_alt_names)

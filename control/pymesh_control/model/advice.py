@@ -78,10 +78,6 @@ def _of_ports(resource: Resource) -> Iterator[Problem]:
         protocol = of_port(port.number, port.name, port.protocol or "")
         if protocol is Protocol.UDP:
             yield _warning(resource, path, f"port {port.number}: UDP is not carried by the mesh")
-        elif protocol.is_http2:
-            yield _warning(
-                resource, path, f"port {port.number}: pymesh-proxy does not speak HTTP/2 yet and carries {protocol.value} as TCP"
-            )
 
 
 def _of_servers(resources: Iterable[Resource]) -> Iterator[Problem]:

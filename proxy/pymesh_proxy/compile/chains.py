@@ -7,7 +7,7 @@ from ..listener.config import ChainMatch, FilterChain, Network
 from ..tcp.config import TcpOptions
 from .addresses import network
 from .context import Context
-from .fields import Reader
+from .fields import Reader, digest
 from .http import http_options
 from .istio import STATS, check_stats, typed_struct_url
 from .tcp import tcp_options
@@ -32,6 +32,7 @@ def chain(reader: Reader, ctx: Context, direction: str) -> FilterChain:
     )
     criteria = reader.child("filter_chain_match")
     return FilterChain(
+        identity=digest(reader.message),
         name=reader.message.name,
         match=_match(criteria) if criteria else ChainMatch(),
         terminal=_terminal(reader, ctx, direction),

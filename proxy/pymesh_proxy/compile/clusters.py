@@ -7,7 +7,7 @@ from google.protobuf import json_format
 
 from pymesh.address import is_ip
 
-from ..upstream.config import Assignment, Balancing, ClusterConfig, Discovery, Limits, TransportMatch
+from ..upstream.config import Assignment, Balancing, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch
 from . import tls, upstream_http
 from .addresses import host_and_port
 from .endpoints import assignment
@@ -78,6 +78,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         connect_timeout=reader.seconds("connect_timeout", 5.0),
         limits=_limits(reader),
         protocol=http.protocol,
+        http2=http.http2,
         max_requests_per_connection=http.max_requests_per_connection,
         idle_timeout=http.idle_timeout,
         max_connection_duration=http.max_connection_duration,
@@ -88,6 +89,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
         tls=tls.upstream_tls(reader.child("transport_socket")),
         transport_matches=tuple(map(_transport_match, reader.items("transport_socket_matches"))),
+        proxy_header=_proxy_header(reader),
         panic_threshold=_panic_threshold(reader),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
         respect_dns_ttl=message.respect_dns_ttl,
@@ -287,6 +289,18 @@ def _keepalive(reader: Reader) -> tuple[int, int, int] | None:
         return None
     config.only("keepalive_probes", "keepalive_time", "keepalive_interval")
     return config.wrapped("keepalive_probes", 9), config.wrapped("keepalive_time", 7200), config.wrapped("keepalive_interval", 75)
+
+
+def _proxy_header(reader: Reader) -> ProxyHeader | None:
+    """One for the whole cluster: every transport socket that it has asks for the same."""
+    header = tls.proxy_header(reader.child("transport_socket"))
+    matches = reader.items("transport_socket_matches")
+    wanted = [tls.proxy_header(item.child("transport_socket")) for item in matches]
+    if reader.has("transport_socket") or not matches:
+        wanted.append(header)
+    if len(set(wanted)) > 1:
+        reader.refuse("transport_socket_matches", "either all transport sockets of a cluster write the same PROXY header, or none does")
+    return wanted[0]
 
 
 def _transport_match(item: Reader) -> TransportMatch:

@@ -4,6 +4,7 @@ Nothing set in a message may go unnoticed: every compile function first says wit
 which do no harm (and why); any other field that is set becomes a Problem.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -147,6 +148,11 @@ def compiled(message: Any, build: Callable[[Reader], T]) -> T:
     if problems:
         raise ConfigError(*problems)
     return value
+
+
+def digest(message: Any) -> bytes:
+    """Equal for two messages whose bytes are equal."""
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
 
 
 def _plain(value: Any) -> Any:

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from ..http.options import ClientCert, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader
+from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader
 from .accesslog import access_logs
 from .context import Context
 from .fields import Reader
+from .http2 import http2_options
 from .http_filters import Chain, filter_chain
 from .http_protocol import MANAGER_FIELDS, protocol_options
 from .routes import route_table
 from .sources import check_delivery
-from .upstream_http import NO_HTTP2
 
 _HONOURED = (
     "codec_type",
@@ -18,6 +18,7 @@ _HONOURED = (
     "rds",
     "route_config",
     "http_filters",
+    "http2_protocol_options",
     "server_name",
     "server_header_transformation",
     "access_log",
@@ -42,7 +43,6 @@ _HONOURED = (
 )
 
 _HARMLESS = {
-    "http2_protocol_options": "clients speak HTTP/1.1 here",
     "request_id_extension": "request ids are always random UUIDs; its options are about trace sampling",
     "internal_address_config": "no address is trusted as internal",
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
@@ -58,11 +58,12 @@ class InlineRoutes(RouteSlot):
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
     reader.only(*_HONOURED, harmless=_HARMLESS)
-    _check_codec(reader)
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
         route=_route_slot(reader, ctx),
         stats=ctx.http_stats(reader.message.stat_prefix),
+        codec=_codec(reader),
+        http2=http2_options(reader.child("http2_protocol_options")),
         upgrades=_upgrades(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
@@ -96,13 +97,12 @@ def _route_slot(reader: Reader, ctx: Context) -> RouteSlot:
     return InlineRoutes("")
 
 
-def _check_codec(reader: Reader) -> None:
-    """AUTO and HTTP1 come to the same where only HTTP/1.1 is spoken."""
+def _codec(reader: Reader) -> Codec:
     name = reader.choice("codec_type")
-    if name == "HTTP2":
-        reader.refuse("codec_type", NO_HTTP2)
-    elif name not in ("AUTO", "HTTP1"):
+    if name not in Codec.__members__:
         reader.refuse("codec_type", f"{name} is not supported")
+        return Codec.AUTO
+    return Codec[name]
 
 
 def _upgrades(reader: Reader) -> frozenset[bytes]:

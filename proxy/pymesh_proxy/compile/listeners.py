@@ -4,11 +4,12 @@ from typing import Any
 
 from ..listener import match
 from ..listener.config import FilterChain, ListenerConfig
+from . import proxy_protocol
 from .accesslog import refused_connection_logs
 from .addresses import socket_address
 from .chains import chain
 from .context import Context
-from .fields import Reader, compiled
+from .fields import Reader, compiled, digest
 
 _HONOURED = (
     "name",
@@ -26,6 +27,8 @@ _HONOURED = (
     "access_log",
     "tcp_backlog_size",
     "bind_to_port",
+    "transparent",
+    "freebind",
 )
 
 _HARMLESS = {
@@ -36,12 +39,14 @@ _HARMLESS = {
     "bypass_overload_manager": "there is no overload manager",
 }
 
-_AT_DEFAULT = {"drain_type": 0, "transparent": False, "freebind": False, "reuse_port": True}
+_AT_DEFAULT = {"drain_type": 0, "reuse_port": True}
 
-_FILTERS = {
-    "envoy.extensions.filters.listener.original_dst.v3.OriginalDst": "original_dst",
-    "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector": "tls_inspector",
-    "envoy.extensions.filters.listener.http_inspector.v3.HttpInspector": "http_inspector",
+_FILTERS = "envoy.extensions.filters.listener"
+_ORIGINAL_DST = f"{_FILTERS}.original_dst.v3.OriginalDst"
+_PROXY_PROTOCOL = f"{_FILTERS}.proxy_protocol.v3.ProxyProtocol"
+_INSPECTORS = {
+    f"{_FILTERS}.tls_inspector.v3.TlsInspector": "tls_inspector",
+    f"{_FILTERS}.http_inspector.v3.HttpInspector": "http_inspector",
 }
 
 _PACING = {"initial_read_buffer_size": "it only sizes the first read", "max_client_hello_size": "the limit is TLS's own, 16 KiB"}
@@ -77,6 +82,9 @@ def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
         reuse_port=reader.wrapped("enable_reuse_port", True),
         backlog=reader.wrapped("tcp_backlog_size", 4096),
         observers=tuple(log.tcp for log in refused_connection_logs(reader, ctx)),
+        transparent=reader.wrapped("transparent", False),
+        freebind=reader.wrapped("freebind", False),
+        frame=_frame(reader.message),
         source=reader.message,
         **_listener_filters(reader),
     )
@@ -109,16 +117,31 @@ def _matcher(reader: Reader, chains: tuple[FilterChain, ...], default: FilterCha
         return match.build((), default)
 
 
-def _listener_filters(reader: Reader) -> dict[str, bool]:
-    switches = {}
+def _frame(message: Any) -> bytes:
+    """A digest of everything but the filter chains."""
+    frame = type(message)()
+    frame.CopyFrom(message)
+    frame.ClearField("filter_chains")
+    frame.ClearField("default_filter_chain")
+    return digest(frame)
+
+
+def _listener_filters(reader: Reader) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
     for item in reader.items("listener_filters"):
         item.only("name", "typed_config")
-        name = item.message.typed_config.type_url.rpartition("/")[2]
-        if name not in _FILTERS:
+        kind = item.message.typed_config.type_url.rpartition("/")[2]
+        if kind not in (_ORIGINAL_DST, _PROXY_PROTOCOL, *_INSPECTORS):
             item.no_implementation("typed_config", item.message.typed_config.type_url)
             continue
         config = item.extension()
-        if config is not None:
-            config.only(harmless=_PACING if _FILTERS[name] == "tls_inspector" else None)
-        switches[_FILTERS[name]] = True
-    return switches
+        if config is None:
+            continue
+        if kind == _PROXY_PROTOCOL:
+            if not settings.keys().isdisjoint(_INSPECTORS.values()):
+                item.refuse("", "a PROXY header comes before everything: this filter must stand before tls_inspector and http_inspector")
+            settings["proxy_protocol"] = proxy_protocol.rules(config)
+            continue
+        config.only(harmless=_PACING if kind in _INSPECTORS else None)
+        settings[_INSPECTORS.get(kind, "original_dst")] = True
+    return settings

@@ -18,13 +18,14 @@ def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOp
         harmless={"stat_prefix": "connections are counted at the listener and the cluster"},
         at_default={"upstream_connect_mode": 0},
     )
-    watchers = [*access_logs(reader, ctx), *metrics]
+    logs = [log.tcp for log in access_logs(reader, ctx)]
     return TcpOptions(
         clusters=_clusters(reader),
         idle_timeout=reader.seconds("idle_timeout", 3600.0),
         max_connect_attempts=reader.wrapped("max_connect_attempts", 1),
         max_duration=reader.seconds("max_downstream_connection_duration", 0.0),
-        observers=tuple(watcher.tcp for watcher in watchers),
+        observers=(*logs, *(watcher.tcp for watcher in metrics)),
+        logs=tuple(logs),
     )
 
 

@@ -1,7 +1,11 @@
 """Transport sockets: TLS contexts of both sides, or plain bytes."""
 
+import difflib
+
 from ..tls.config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
 from ..tls.matcher import SanMatcher
+from ..upstream.config import ProxyHeader
+from . import proxy_protocol
 from .fields import Reader
 from .sources import check_delivery, data
 from .strings import string_test
@@ -10,7 +14,17 @@ _RAW = "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"
 _DOWNSTREAM = "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"
 _UPSTREAM = "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"
 
+_PROXIED = "envoy.extensions.transport_sockets.proxy_protocol.v3.ProxyProtocolUpstreamTransport"
+
 _VERSIONS = {"TLSv1_2": "TLSv1_2", "TLSv1_3": "TLSv1_3"}
+_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA", "ECDHE-RSA-AES256-SHA", "AES128-GCM-SHA256", "AES256-GCM-SHA384", "AES128-SHA", "AES256-SHA",
+)  # fmt: skip
+"""The suites of TLS 1.2 that Envoy knows and OpenSSL has; those of 1.3 cannot be chosen in either."""
+
+_CURVES = {"P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1", "X25519": "X25519"}
 _ANY_KIND = ("DNS", "URI", "EMAIL", "IP_ADDRESS")
 
 
@@ -27,7 +41,24 @@ def upstream_tls(socket: Reader | None) -> UpstreamTls | None:
     if socket is None:
         return None
     socket.only("name", "typed_config")
-    return socket.extend({_RAW: _plaintext, _UPSTREAM: _upstream})
+    return socket.extend({_RAW: _plaintext, _UPSTREAM: _upstream, _PROXIED: _inner})
+
+
+def proxy_header(socket: Reader | None) -> ProxyHeader | None:
+    """The PROXY header that a cluster's transport socket writes; None is none."""
+    if socket is None or not socket.message.typed_config.type_url.endswith(f"/{_PROXIED}"):
+        return None
+    config = socket.extension()
+    if config is None:
+        return None
+    inner = Reader(config.message.config, config.at("config"), config.problems)
+    return proxy_protocol.header(inner)
+
+
+def _inner(reader: Reader) -> UpstreamTls | None:
+    """The transport socket that speaks after the PROXY header."""
+    reader.only("config", "transport_socket", at_default={"allow_unspecified_address": False, "tlv_as_pool_key": False})
+    return upstream_tls(reader.child("transport_socket"))
 
 
 def _plaintext(reader: Reader) -> None:
@@ -38,7 +69,11 @@ def _downstream(reader: Reader) -> DownstreamTls:
     reader.only(
         "common_tls_context",
         "require_client_certificate",
-        at_default={"require_sni": False, "ocsp_staple_policy": 0, "full_scan_certs_on_sni_mismatch": False},
+        "require_sni",
+        "prefer_client_ciphers",
+        "full_scan_certs_on_sni_mismatch",
+        "disable_stateless_session_resumption",
+        at_default={"ocsp_staple_policy": 0, "disable_stateful_session_resumption": False},
     )
     common = _common(reader)
     certificates = _certificates(common)
@@ -54,6 +89,10 @@ def _downstream(reader: Reader) -> DownstreamTls:
         require_client_certificate=require,
         alpn=tuple(common.message.alpn_protocols),
         parameters=_parameters(common, default_maximum="TLSv1_3"),
+        require_sni=reader.wrapped("require_sni", False),
+        prefer_client_ciphers=reader.message.prefer_client_ciphers,
+        scan_all=reader.wrapped("full_scan_certs_on_sni_mismatch", False),
+        tickets=not reader.message.disable_stateless_session_resumption,
     )
 
 
@@ -62,7 +101,7 @@ def _upstream(reader: Reader) -> UpstreamTls:
         "common_tls_context",
         "sni",
         "auto_host_sni",
-        harmless={"max_session_keys": "sessions are not resumed"},
+        "max_session_keys",
         at_default={"enforce_rsa_key_usage": True},
     )
     common = _common(reader)
@@ -76,6 +115,7 @@ def _upstream(reader: Reader) -> UpstreamTls:
         auto_host_sni=reader.message.auto_host_sni,
         alpn=tuple(common.message.alpn_protocols),
         parameters=_parameters(common, default_maximum="TLSv1_2"),
+        sessions=reader.wrapped("max_session_keys", 1),
     )
 
 
@@ -97,13 +137,35 @@ def _parameters(common: Reader, default_maximum: str) -> TlsParameters:
     reader = common.child("tls_params")
     if reader is None:
         return TlsParameters(maximum=default_maximum)
-    reader.only("tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites")
+    reader.only("tls_minimum_protocol_version", "tls_maximum_protocol_version", "cipher_suites", "ecdh_curves")
     minimum = _version(reader, "tls_minimum_protocol_version", "TLSv1_2")
     maximum = _version(reader, "tls_maximum_protocol_version", default_maximum)
     if minimum > maximum:
         reader.refuse("tls_minimum_protocol_version", f"{minimum} is above the maximum, {maximum}")
-    groups = (suite.strip("[]").split("|") for suite in reader.message.cipher_suites)
-    return TlsParameters(minimum=minimum, maximum=maximum, ciphers=tuple(suite for group in groups for suite in group))
+    return TlsParameters(minimum=minimum, maximum=maximum, ciphers=_ciphers(reader), curve=_curve(reader))
+
+
+def _ciphers(reader: Reader) -> tuple[str, ...]:
+    """Envoy's list in order; suites in brackets, which it treats as equals, are taken in theirs."""
+    chosen: list[str] = []
+    for index, entry in enumerate(reader.message.cipher_suites):
+        for suite in entry.removeprefix("[").removesuffix("]").split("|"):
+            if suite in _SUITES:
+                chosen.append(suite)
+            else:
+                near = difflib.get_close_matches(suite, _SUITES, 1)
+                reader.refuse(f"cipher_suites[{index}]", f"there is no suite {suite!r}{f'; did you mean {near[0]}?' if near else ''}")
+    return tuple(chosen)
+
+
+def _curve(reader: Reader) -> str:
+    names = list(reader.message.ecdh_curves)
+    if not names:
+        return ""
+    if len(names) > 1 or names[0] not in _CURVES:
+        reader.refuse("ecdh_curves", f"one of {', '.join(_CURVES)} can be chosen; without this field OpenSSL offers its own list")
+        return ""
+    return _CURVES[names[0]]
 
 
 def _version(reader: Reader, name: str, default: str) -> str:

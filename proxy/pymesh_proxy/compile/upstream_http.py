@@ -1,16 +1,16 @@
 """How a cluster speaks HTTP: HttpProtocolOptions, or the older fields of the cluster itself."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..http2.settings import Http2Options
 from ..upstream.config import UpstreamProtocol
 from .fields import Reader
+from .http2 import http2_options
 
 _EXTENSION = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 _PRESERVE_CASE = "envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig"
-
-NO_HTTP2 = "HTTP/2 is not spoken in this release; leave it out, or use HTTP/1.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class UpstreamHttp:
     """What of ClusterConfig comes from the protocol options."""
 
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    http2: Http2Options = field(default_factory=Http2Options)
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
@@ -49,37 +50,35 @@ def options(cluster: Reader) -> UpstreamHttp:
 
 
 def _older(cluster: Reader) -> UpstreamHttp:
-    http2 = cluster.has("http2_protocol_options")
-    if http2:
-        cluster.refuse("http2_protocol_options", NO_HTTP2)
     of_http1 = http1(cluster.child("http_protocol_options"))
     _upstream_only(cluster)
-    return dataclasses.replace(_common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0)), http1=of_http1)
+    common = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
+    http2 = cluster.child("http2_protocol_options")
+    if http2 is None:
+        return dataclasses.replace(common, http1=of_http1)
+    return dataclasses.replace(common, protocol=UpstreamProtocol.HTTP2, http1=of_http1, http2=http2_options(http2))
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
     reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
     _upstream_only(reader)
-    protocol, of_http1 = _protocol(reader)
-    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1)
+    protocol, of_http1, http2 = _protocol(reader)
+    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2)
 
 
-def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1]:
-    """HTTP/1.1 or what the client spoke, and what is said of HTTP/1.
-
-    `use_downstream_protocol_config` names HTTP/2 options only for clients that speak it.
-    """
-    downstream = reader.child("use_downstream_protocol_config") if reader.which("upstream_protocol_options").startswith("use_") else None
-    if downstream is not None:
-        downstream.only("http_protocol_options", harmless={"http2_protocol_options": "clients speak HTTP/1.1 here"})
-        return UpstreamProtocol.DOWNSTREAM, http1(downstream.child("http_protocol_options"))
-    explicit = reader.child("explicit_http_config")
-    if explicit is not None:
-        explicit.only("http_protocol_options", "http2_protocol_options")
-        if explicit.which("protocol_config") == "http2_protocol_options":
-            explicit.refuse("http2_protocol_options", NO_HTTP2)
-        return UpstreamProtocol.HTTP1, http1(explicit.child("http_protocol_options"))
-    return UpstreamProtocol.HTTP1, Http1()
+def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1, Http2Options]:
+    """What is spoken, and how each version of it."""
+    which = reader.which("upstream_protocol_options")
+    chosen = reader.child(which) if which in ("explicit_http_config", "use_downstream_protocol_config") else None
+    if chosen is None:
+        return UpstreamProtocol.HTTP1, Http1(), Http2Options()
+    chosen.only("http_protocol_options", "http2_protocol_options")
+    of_http1 = http1(chosen.child("http_protocol_options"))
+    http2 = chosen.child("http2_protocol_options")
+    if http2 is None:
+        return UpstreamProtocol.HTTP1, of_http1, Http2Options()
+    both = which == "use_downstream_protocol_config"
+    return UpstreamProtocol.DOWNSTREAM if both else UpstreamProtocol.HTTP2, of_http1, http2_options(http2)
 
 
 def http1(reader: Reader | None) -> Http1:

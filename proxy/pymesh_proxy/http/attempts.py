@@ -4,11 +4,11 @@ Everything is a callback from one of the two connections or from the wheel; no t
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cause
 from ..route.table import Edit, Forward
-from ..upstream.config import Discovery
+from ..upstream.config import Discovery, UpstreamProtocol
 from ..wheel import NEVER
 from . import retry
 from .connect import open_tunnel
@@ -20,11 +20,13 @@ from .stream import DownstreamStream, Phase, UpstreamRequest, UpstreamStream
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.pool import Pool
 
 # Enum members as globals: the hot path looks them up some twenty times a request.
 _ROUTING, _CONNECTING, _WAITING = Phase.ROUTING, Phase.CONNECTING, Phase.WAITING
 _ANSWERING, _DONE = Phase.ANSWERING, Phase.DONE
 _ORIGINAL_DST = Discovery.ORIGINAL_DST
+_HTTP1, _AS_CLIENT = UpstreamProtocol.HTTP1, UpstreamProtocol.DOWNSTREAM
 
 _UNROUTED_BUFFER = 1024 * 1024
 """Bytes of a body held while no cluster is known whose limit would apply (Envoy's per_connection_buffer_limit_bytes)."""
@@ -35,8 +37,8 @@ class Attempts(UpstreamStream):
 
     __slots__ = (
         "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward",
-        "_held", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "ends", "exchange",
-        "options", "phase", "trailers", "upgrade",
+        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_timeout", "_tried", "_try_expires", "chunked", "complete",
+        "ends", "exchange", "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Attempts(UpstreamStream):
         """Whether the client has been told to stop sending until there is a connection."""
         self._connection: UpstreamRequest | None = None
         self._endpoint: Endpoint | None = None
+        self._pool: Pool[Any] | None = None
         self._forward: Forward | None = None
         self._target_edit: Edit | None = None
         self._edits_answer = False
@@ -69,6 +72,8 @@ class Attempts(UpstreamStream):
         self._tried: list[Endpoint] | None = None
         self._retries = 0
         self._sent_at = 0.0
+        self._timeout = 0.0
+        """Seconds from the end of the request to the end of the answer; 0 for no limit."""
         self._expires = NEVER
         self._try_expires = NEVER
         self.ends = NEVER
@@ -93,17 +98,20 @@ class Attempts(UpstreamStream):
         """Whether an answer has begun to go down."""
         return self.phase >= _ANSWERING
 
-    def body(self, data: bytes) -> None:
-        """A piece of the request's body."""
+    def body(self, data: bytes, end: bool = False) -> None:
+        """A piece of the request's body; `end`: it is the last, and no trailers follow."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
-        self._active = self._runtime.loop.time()
+        self._active = now = self._runtime.loop.time()
+        self.complete = end
         if self.phase is _DONE:
             return
         if self._body is not None or self._connection is None:
             self._keep(data)
         if self._connection is not None:
-            self._connection.send_body(data)
+            self._connection.send_body(data, end)
+        if end and self._forward is not None:
+            self.start_clock(now)
 
     def _keep(self, data: bytes) -> None:
         """Hold a piece back for a connection that is not there yet, or for a retry, within the buffer limit."""
@@ -152,7 +160,11 @@ class Attempts(UpstreamStream):
         if forward.terminates_connect and exchange.head.method == b"CONNECT":
             open_tunnel(self, self._runtime, cluster, endpoint)
             return
-        pool = endpoint.pool or self._runtime.pools.of(cluster, endpoint)
+        if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
+            pool: Pool[Any] = endpoint.pool or self._runtime.pools.of(cluster, endpoint, exchange.downstream)
+        else:
+            pool = endpoint.streams or self._runtime.pools.multiplexed(cluster, endpoint, exchange.downstream)
+        self._pool = pool
         pool.acquire(self)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
@@ -261,14 +273,13 @@ class Attempts(UpstreamStream):
         return connection
 
     def cancel_wait(self) -> None:
-        if self.phase is _CONNECTING and self._endpoint is not None and self._endpoint.pool is not None:
-            self._endpoint.pool.forget(self)
+        if self.phase is _CONNECTING and self._pool is not None:
+            self._pool.forget(self)
 
     def start_clock(self, now: float) -> None:
         """The route's timeout runs from the end of the request to the end of the answer."""
-        forward = self._forward
-        if forward is not None and forward.timeout:
-            self._expires = now + forward.timeout
+        if self._timeout:
+            self._expires = now + self._timeout
         self._arm(now)
 
     def _arm(self, now: float) -> None:

@@ -97,7 +97,7 @@ class Tunnel(asyncio.Protocol):
         """Agree; a CONNECT has no body."""
         attempts.on_tunnel(ResponseHead(200, []), self._early)
 
-    def send_body(self, data: bytes) -> None:
+    def send_body(self, data: bytes, end: bool) -> None:
         """Nothing of a CONNECT is a body."""
 
     def send_end(self) -> None:

@@ -21,7 +21,7 @@ class Downstream:
     """What is known of a client's connection; one object per connection, shared by its exchanges."""
 
     remote_address: str
-    """`ip:port` of the TCP peer (or the PROXY protocol's source)."""
+    """`ip:port` of the TCP peer, or the source that a PROXY header named."""
     local_address: str
     """`ip:port` that the client meant to reach: the original destination when it was recovered."""
     connection_id: int = 0
@@ -36,6 +36,15 @@ class Downstream:
     local_uri_san: str = ""
     """Our own SPIFFE id, as the certificate we showed says it."""
     original_destination: tuple[str, int] | None = None
+    direct_remote_address: str = ""
+    """`ip:port` of the TCP peer."""
+    proxied_tlvs: tuple[tuple[int, bytes], ...] = ()
+    """What a PROXY header carried besides, as far as it is passed on."""
+    transport_failure: str = ""
+    """Why the handshake failed."""
+
+    def __post_init__(self) -> None:
+        self.direct_remote_address = self.direct_remote_address or self.remote_address
 
 
 class Exchange:

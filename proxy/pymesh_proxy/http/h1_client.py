@@ -22,7 +22,7 @@ from .trailers import passed_on
 
 if TYPE_CHECKING:
     from ..tls.peer import PeerCertificate
-    from ..upstream.pool import Pool
+    from ..upstream.exclusive import ExclusivePool
     from .attempts import Attempts
     from .options import HttpOptions
 
@@ -57,7 +57,7 @@ class ClientConnection(asyncio.Protocol):
         "_repeats", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
     )  # fmt: skip
 
-    def __init__(self, pool: "Pool") -> None:
+    def __init__(self, pool: "ExclusivePool") -> None:
         self.pool = pool
         self.attempts: Attempts | None = None
         self.local_address = ""
@@ -242,9 +242,10 @@ class ClientConnection(asyncio.Protocol):
             data += self._last_chunk(attempts)
         self._write(data)
 
-    def send_body(self, data: bytes) -> None:
-        attempts = self.attempts
-        self._write(wire.chunk(data) if attempts is not None and attempts.chunked else data)
+    def send_body(self, data: bytes, end: bool) -> None:
+        if self.attempts is not None and self.attempts.chunked:
+            data = wire.chunk(data) + wire.LAST_CHUNK if end else wire.chunk(data)
+        self._write(data)
 
     def send_end(self) -> None:
         if self.attempts is not None and self.attempts.chunked:

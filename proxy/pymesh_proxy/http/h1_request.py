@@ -49,7 +49,7 @@ def checked(options: HttpOptions, facts: Downstream, method: bytes, url: bytes, 
     if authority != host:
         head.set(b"host", authority)
     if options.rewrites_target and method != b"CONNECT":
-        _rewrite(options, facts, head)
+        rewrite(options, facts, head)
     return head
 
 
@@ -102,7 +102,7 @@ def _connect_framing(head: RequestHead) -> None:
     head.remove(b"content-length")
 
 
-def _rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
+def rewrite(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
     """Host and path as the manager's options want them seen."""
     if options.strip_matching_host_port or options.strip_any_host_port or options.strip_trailing_host_dot:
         _strip_host(options, facts, head)

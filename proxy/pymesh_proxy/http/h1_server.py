@@ -14,6 +14,8 @@ import httptools
 from .. import rescue
 from ..errors import Cause
 from ..filters import LocalReply
+from ..http2.frames import PREFACE
+from ..http2.server import ServerConnection as Http2Connection
 from ..tcp.relay import Relay
 from ..wheel import NEVER
 from . import wire
@@ -21,7 +23,7 @@ from .exchange import Downstream, Exchange
 from .h1_answers import Answering, Reading
 from .h1_request import checked, checked_names, spares_connection
 from .headers import Fields, RequestHead
-from .options import HttpOptions
+from .options import Codec, HttpOptions
 from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
@@ -50,7 +52,7 @@ class ServerConnection(Answering):
 
     __slots__ = (
         "_between", "_ends", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser",
-        "_read_by", "_receiving", "_repeated", "_repeats", "_url", "deadline", "wake",
+        "_read_by", "_receiving", "_repeated", "_repeats", "_sniffing", "_url", "deadline", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -71,6 +73,8 @@ class ServerConnection(Answering):
         self._receiving: Router | Pipelined | None = None
         """Who gets the body that is being read."""
         self._held_bytes = b""
+        self._sniffing = options.codec is Codec.AUTO
+        """The first bytes have not come; they may be HTTP/2's preface (RFC 9113 3.3)."""
         self._between = True
         """Whether the parser stands between two requests."""
         self._last_read = b""
@@ -98,6 +102,10 @@ class ServerConnection(Answering):
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
+        if self._sniffing:
+            data = self._sniff(data)
+            if not data:
+                return
         self.options.stats.downstream_cx_rx_bytes_total += len(data)
         reading = self._reading
         if reading is _HEAD:
@@ -130,6 +138,25 @@ class ServerConnection(Answering):
             self._malformed(_refusal(_too_large()))
         if self._queue:
             self.pause_request()
+
+    def _sniff(self, data: bytes) -> bytes:
+        """What HTTP/1 has to read; empty while that is open, and when HTTP/2 reads it."""
+        data = self._held_bytes + data
+        self._held_bytes = b""
+        if PREFACE.startswith(data):
+            if len(data) < len(PREFACE):
+                self._held_bytes = data
+                return b""
+        elif not data.startswith(PREFACE):
+            self._sniffing = False
+            return data
+        self._leave()
+        self.options.stats.downstream_cx_total -= 1  # counted again by its successor
+        successor = Http2Connection(self._runtime, self.options, self.scope, self.facts)
+        self.transport.set_protocol(successor)
+        successor.connection_made(self.transport)
+        successor.data_received(data)
+        return b""
 
     def _stopped(self, error: Exception, data: bytes) -> None:
         """The parser goes no further: a protocol switch, or something that is no request."""

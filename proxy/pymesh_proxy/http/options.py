@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..http2.settings import Http2Options
+
 if TYPE_CHECKING:
     from ..filters import HttpFilter
     from ..route.table import RouteTable
@@ -45,6 +47,14 @@ class Underscores(enum.Enum):
     ALLOW = 0
     REJECT_REQUEST = 1
     DROP_HEADER = 2
+
+
+class Codec(enum.Enum):
+    """codec_type: what clients may speak."""
+
+    AUTO = 0
+    HTTP1 = 1
+    HTTP2 = 2
 
 
 @dataclass(slots=True, weakref_slot=True)
@@ -150,7 +160,10 @@ class HttpOptions:
     safe_connection_duration: bool = False
     """A connection that has lived long enough is closed with an answer only, never while it is idle."""
     drain_timeout: float = 5.0
+    """How long a client may take to notice an HTTP/2 connection's first GOAWAY."""
     delayed_close_timeout: float = 1.0
+    codec: Codec = Codec.AUTO
+    http2: Http2Options = field(default_factory=Http2Options)
     upgrades: frozenset[bytes] = field(default_factory=frozenset)
     """Upgrade tokens in lower case that are passed through (`websocket`)."""
     suppress_envoy_headers: bool = False

@@ -7,13 +7,15 @@ from ..route.table import RetryPolicy
 from .headers import ResponseHead
 
 _CONNECT = frozenset((Cause.CONNECT_FAILED, Cause.CONNECT_TIMEOUT))
-_RESET = _CONNECT | {Cause.UPSTREAM_CLOSED, Cause.UPSTREAM_PROTOCOL, Cause.PER_TRY_TIMEOUT}
+_REFUSED = frozenset((Cause.UPSTREAM_REFUSED,))
+_RESET = _CONNECT | _REFUSED | {Cause.UPSTREAM_CLOSED, Cause.UPSTREAM_RESET, Cause.UPSTREAM_PROTOCOL, Cause.PER_TRY_TIMEOUT}
 
 _ON_RESET = {
     "5xx": _RESET,
     "gateway-error": _RESET,
     "reset": _RESET,
     "connect-failure": _CONNECT,
+    "refused-stream": _REFUSED,
 }
 
 _GRPC = {b"1": "cancelled", b"4": "deadline-exceeded", b"8": "resource-exhausted", b"13": "internal", b"14": "unavailable"}

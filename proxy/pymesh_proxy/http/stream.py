@@ -84,8 +84,8 @@ class UpstreamRequest(Protocol):
     def start(self, attempts: "Attempts", body: list[bytes] | None) -> None:
         """Send the exchange's head, what there is of its body, and if the exchange is complete its end."""
 
-    def send_body(self, data: bytes) -> None:
-        """A piece of the request's body."""
+    def send_body(self, data: bytes, end: bool) -> None:
+        """A piece of the request's body; `end`: it is the last, and no trailers follow."""
 
     def send_end(self) -> None:
         """The request is complete; its trailers, if any, are the exchange's."""

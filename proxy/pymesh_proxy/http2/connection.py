@@ -70,8 +70,8 @@ class H2Connection(asyncio.Protocol):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 
     __slots__ = (
-        "_limit", "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
-        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "send_window",
+        "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
+        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "section_size", "send_window",
         "stream_window", "streams", "transport", "window_slack",
     )  # fmt: skip
 
@@ -107,8 +107,6 @@ class H2Connection(asyncio.Protocol):
         """The highest stream that has been opened."""
         self.next_id = 1
         """A client's next stream."""
-        self._limit = MAX_STREAM_ID
-        """The last stream that the peer's GOAWAY lets us have, or ours the peer."""
         self.send_window = DEFAULT_WINDOW
         self.stream_window = options.initial_stream_window_size
         self.receive_window = options.initial_connection_window_size
@@ -125,6 +123,8 @@ class H2Connection(asyncio.Protocol):
         self._out: list[bytes] = []
         self._scheduled = False
         """A flush comes in this turn by itself."""
+        self.section_size = 0
+        """Octets of the field section written last, frames included."""
 
     def __repr__(self) -> str:
         role = "client" if self.client else "server"
@@ -145,8 +145,15 @@ class H2Connection(asyncio.Protocol):
     def on_pong(self, opaque: bytes) -> None:
         """The peer has answered a PING."""
 
+    def on_written(self, size: int) -> None:
+        """Octets were handed to the transport."""
+
     def on_failed(self, code: int, reason: str) -> None:
-        """The peer has broken a rule, was told so in a GOAWAY, and the connection is about to be closed."""
+        """The peer has broken a rule and was told so in a GOAWAY; `hang_up` follows, unless the peer does not even read."""
+
+    def hang_up(self) -> None:
+        """End the transport behind an error: here at once, which may cost a peer that is still sending the GOAWAY."""
+        self.transport.close()
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -196,7 +203,6 @@ class H2Connection(asyncio.Protocol):
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
         if self.client:
-            self._limit = min(self._limit, last_id)
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:
                 stream.close()
                 stream.on_reset(REFUSED_STREAM)
@@ -218,9 +224,9 @@ class H2Connection(asyncio.Protocol):
         self.on_failed(code, reason)
         self._lose_streams(reason)
         if deaf:
-            self.transport.abort()  # close would wait for a peer that does not read
+            self.transport.abort()  # what waits for a peer that does not read is not worth waiting for
         else:
-            self.transport.close()
+            self.hang_up()
 
     def _close_when_idle(self) -> None:
         if self.phase == _LEAVING and not self.streams:
@@ -309,7 +315,9 @@ class H2Connection(asyncio.Protocol):
 
     def write_headers(self, stream_id: int, fields: Fields, end: bool) -> None:
         """A field section."""
-        self.write(headers_frames(stream_id, self.encoder.encode(fields), end, DEFAULT_MAX_FRAME_SIZE))
+        frames = headers_frames(stream_id, self.encoder.encode(fields), end, DEFAULT_MAX_FRAME_SIZE)
+        self.section_size = len(frames)
+        self.write(frames)
 
     def write_data(self, header: bytes, data: bytes) -> None:
         """A DATA frame; the stream has counted it against its own window."""
@@ -378,13 +386,11 @@ class H2Connection(asyncio.Protocol):
         out = self._out
         if not out:
             return
-        transport = self.transport
-        if transport.get_write_buffer_size():
-            self.flood.on_written(len(out))
-        else:
-            self.flood.on_sent()
-        transport.write(b"".join(out))
+        data = b"".join(out)
+        self.flood.on_write(len(out), len(data), self.transport.get_write_buffer_size())
         out.clear()
+        self.on_written(len(data))
+        self.transport.write(data)
         if self._ready and self.send_window > 0 and not self.paused:
             self._schedule()
 

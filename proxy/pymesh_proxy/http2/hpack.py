@@ -32,6 +32,9 @@ _SEEN_LIMIT: Final = 128
 _PREFIX_LIMIT: Final = 1024
 """Names whose literal form is remembered, for all connections."""
 
+_PREFIX_SIZE: Final = 64
+"""Octets of the longest of them."""
+
 _INTEGER_LIMIT: Final = 2**31
 """No length or index is that large; RFC 7541 5.1 asks for a bound."""
 
@@ -94,9 +97,11 @@ def _plain_prefix(name: bytes) -> bytes:
     """The beginning of a literal that is not entered in a table."""
     prefix = _plain_prefixes.get(name)
     if prefix is None:
+        prefix = _literal(name, 4, 0)
         if len(_plain_prefixes) >= _PREFIX_LIMIT:
             _plain_prefixes.clear()
-        prefix = _plain_prefixes[name] = _literal(name, 4, 0)
+        if len(name) <= _PREFIX_SIZE:
+            _plain_prefixes[name] = prefix
     return prefix
 
 
@@ -123,7 +128,11 @@ class Encoder:
     def encode(self, fields: Fields) -> bytes:
         """One field section."""
         find = self._codes.get
-        block = b"".join([find(field) or self._spell(field) for field in fields])
+        parts = []
+        for field in fields:
+            code = find(field)
+            parts.append(self._spell(field) if code is None or type(field[1]) is NeverIndexed else code)
+        block = b"".join(parts)
         return block if self._smallest < 0 else self._size_updates() + block
 
     def resize(self, limit: int) -> None:
@@ -174,7 +183,7 @@ class Encoder:
 class Decoder:
     """Reads the field sections of one direction of a connection."""
 
-    __slots__ = ("_huffman", "_limit", "_max_bytes", "_max_count", "_size", "_table", "_table_size", "changes")
+    __slots__ = ("_ceiling", "_huffman", "_limit", "_max_bytes", "_max_count", "_size", "_table", "_table_size", "changes")
 
     def __init__(self, *, table_size: int = TABLE_SIZE, max_bytes: int, max_count: int) -> None:
         """`table_size`: our SETTINGS_HEADER_TABLE_SIZE; `max_bytes` of one section as RFC 9113 6.5.2 counts, `max_count` fields."""
@@ -182,7 +191,10 @@ class Decoder:
         self._table: Fields = [(b"", b""), *STATIC_TABLE]
         """Both tables by index; what the peer entered last stands at FIRST_DYNAMIC."""
         self._size = 0
-        self._limit = self._table_size = table_size
+        self._limit = TABLE_SIZE
+        self._table_size = table_size
+        self._ceiling = max(table_size, TABLE_SIZE)
+        """What the peer may set the limit to. It may not have read our SETTINGS, so it starts with the default (RFC 9113 4.3.1)."""
         self._max_bytes = max_bytes
         self._max_count = max_count
         self.changes = 0
@@ -205,11 +217,15 @@ class Decoder:
         count = len(fields)
         if count > self._max_count:
             raise FieldsTooLarge(f"{count} fields are more than {self._max_count}")
-        if count * (self._table_size + _LONGEST_STATIC) + 2 * len(block) > self._max_bytes:
+        if count * (self._ceiling + _LONGEST_STATIC) + 2 * len(block) > self._max_bytes:
             size = sum([len(name) + len(value) for name, value in fields]) + count * ENTRY_OVERHEAD
             if size > self._max_bytes:
                 raise FieldsTooLarge(f"{size} octets of fields are more than {self._max_bytes}")
         return fields
+
+    def settle(self) -> None:
+        """The peer has acknowledged our SETTINGS: its next section has to keep to the table's size, and say so."""
+        self._ceiling = self._table_size
 
     def _read(self, block: bytes) -> Fields:
         table = self._table
@@ -245,11 +261,13 @@ class Decoder:
             position += 1
             if limit == 0x1F:
                 limit, position = _read_integer(block, position, limit)
-            if limit > self._table_size:
-                raise CompressionBroken(f"a table of {limit} octets, where {self._table_size} are allowed")
+            if limit > self._ceiling:
+                raise CompressionBroken(f"a table of {limit} octets, where {self._ceiling} are allowed")
             self._limit = limit
             self.changes += 1
             self._evict()
+        if self._limit > self._ceiling:
+            raise CompressionBroken(f"a table of {self._limit} octets was not made smaller")
         return position
 
     def _literal(self, block: bytes, position: int, index: int, full: int) -> tuple[Field, int]:

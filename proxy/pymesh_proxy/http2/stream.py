@@ -38,7 +38,7 @@ class H2Stream:
     """Base of what the two roles make of a stream; `on_*` are theirs to define."""
 
     __slots__ = (
-        "_held", "_length", "_outbox", "_outbox_size", "_owed", "_send_end", "_trailers", "answered", "bodiless", "connection",
+        "_held", "_length", "_offset", "_outbox", "_outbox_size", "_owed", "_send_end", "_trailers", "answered", "bodiless", "connection",
         "full", "head_received", "id", "queued", "receive_window", "send_window", "started", "state",
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ class H2Stream:
         self.started = 0.0
         """Loop time of the peer's HEADERS."""
         self.answered = False
-        """Our HEADERS have gone out."""
+        """Our final head has gone out (a server's)."""
         self.head_received = False
         """The peer's final head has come."""
         self.bodiless = False
@@ -69,8 +69,11 @@ class H2Stream:
         """Octets that were handed to `on_data` and not yet `consumed`."""
         self._owed = 0
         """Octets consumed that the stream's window has not been given back for."""
-        self._outbox: deque[bytes] = deque()
+        self._outbox: deque[bytes] | None = None
+        """What waits to be sent; most streams never need one."""
         self._outbox_size = 0
+        self._offset = 0
+        """How much of the first piece has been sent."""
         self._send_end = False
         """END_STREAM follows the outbox."""
         self._trailers: Fields | None = None
@@ -114,7 +117,8 @@ class H2Stream:
             self._trailers = fields
             return
         connection.write_headers(self.id, fields, end)
-        self.answered = True
+        if not self.answered:
+            self.answered = fields[0][1] >= b"2"  # :status comes first; an interim answer is none yet
         if end:
             self.end_local()
 
@@ -136,6 +140,8 @@ class H2Stream:
             if end:
                 self.end_local()
             return True
+        if self._outbox is None:
+            self._outbox = deque()
         if size or not self._outbox:
             self._outbox.append(data)
             self._outbox_size += size
@@ -150,16 +156,13 @@ class H2Stream:
     def send_some(self, limit: int) -> int:
         """For the connection's turn-taking: one frame of at most `limit` octets; how many it had. `queued` tells whether more can go."""
         outbox = self._outbox
-        data = outbox[0]
-        size = min(len(data), limit, self.send_window)
-        if size == len(data):
-            outbox.popleft()
-        elif size > 0:
-            outbox[0] = data[size:]
-            data = data[:size]
-        else:
+        assert outbox
+        limit = min(limit, max(self.send_window, 0))
+        if limit == 0 and self._outbox_size:
             self.queued = False  # until the window opens
             return 0
+        data = self._take(outbox, limit)
+        size = len(data)
         self._outbox_size -= size
         self.send_window -= size
         self.connection.held -= size
@@ -170,6 +173,22 @@ class H2Stream:
             self.queued = False
             self._drained(end)
         return size
+
+    def _take(self, outbox: deque[bytes], limit: int) -> bytes:
+        """Up to `limit` octets; pieces that are small travel together."""
+        first = outbox[0]
+        offset = self._offset
+        size = len(first) - offset
+        if size > limit:
+            self._offset += limit
+            return first[offset : offset + limit]
+        self._offset = 0
+        outbox.popleft()
+        parts = [first[offset:] if offset else first]
+        while outbox and size + len(outbox[0]) <= limit:
+            size += len(outbox[0])
+            parts.append(outbox.popleft())
+        return b"".join(parts)
 
     def _drained(self, end: bool) -> None:
         trailers, self._trailers = self._trailers, None
@@ -267,7 +286,7 @@ class H2Stream:
         window is given back."""
         self.state = _CLOSED
         self.connection.held -= self._outbox_size
-        self._outbox.clear()
+        self._outbox = None
         self._outbox_size = 0
         self._trailers = None
         held, self._held = self._held, 0

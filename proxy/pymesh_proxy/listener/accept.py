@@ -1,16 +1,20 @@
 """A connection between accept and its filter chain: where it was going, what it speaks, who treats it from here on."""
 
 import asyncio
-import ipaddress
-import socket
-import struct
+import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
+
+from pymesh.address import Address
 
 from ..http.exchange import Downstream
 from ..http.h1_server import ServerConnection
-from ..http.options import HttpOptions
+from ..http.options import Codec, HttpOptions
+from ..http2.server import ServerConnection as Http2Connection
+from ..tcp.config import TcpOptions
 from ..tcp.proxy import TcpConnection
+from ..tcp.reset import reset
 from ..tcp.session import Phase, Session
 from ..tls.contexts import HANDSHAKE_TIMEOUT, SecretsMissing
 from ..tls.layer import TlsLayer
@@ -18,12 +22,17 @@ from ..wheel import NEVER
 from . import detect
 from .config import FilterChain
 from .match import Traits
+from .proxy_protocol import Header, Malformed, parse
+from .scope import Scope
+from .sockets import original_destination
 
 if TYPE_CHECKING:
+    from ..runtime import Runtime
     from .manager import Listener
 
-_SO_ORIGINAL_DST = 80
-"""linux/netfilter_ipv4.h; the same number for IPv6."""
+_log = logging.getLogger("pymesh.proxy.listener")
+
+_NEED_MORE = detect.Verdict.NEED_MORE
 
 
 def split(name: object) -> tuple[str, int]:
@@ -33,30 +42,23 @@ def split(name: object) -> tuple[str, int]:
     return "", 0
 
 
-def original_destination(sock: socket.socket) -> tuple[str, int] | None:
-    """The address that iptables REDIRECT replaced; None when there is no such record."""
-    try:
-        if sock.family == socket.AF_INET6:
-            raw = sock.getsockopt(socket.IPPROTO_IPV6, _SO_ORIGINAL_DST, 28)
-            port, _, address = struct.unpack_from("!2xHI16s", raw)
-            return str(ipaddress.IPv6Address(address)), port
-        raw = sock.getsockopt(socket.IPPROTO_IP, _SO_ORIGINAL_DST, 16)
-        port, address = struct.unpack_from("!2xH4s", raw)
-        return str(ipaddress.IPv4Address(address)), port
-    except OSError:
-        return None
-
-
 class Accepted(asyncio.Protocol):
     """A connection that has no filter chain yet."""
 
-    __slots__ = ("_data", "_hello", "_http", "_listener", "_transport", "deadline", "facts", "traits", "wake")
+    __slots__ = (
+        "_arrived_at", "_data", "_header", "_hello", "_http", "_listener", "_receiving", "_source", "_transport", "deadline", "facts",
+        "traits", "wake",
+    )  # fmt: skip
 
     def __init__(self, listener: "Listener") -> None:
+        self._receiving = listener
+        """Whose socket took the connection."""
         self._listener = listener
+        """Whose configuration it follows."""
         self._data = b""
-        self._hello: detect.ClientHello | detect.Verdict = detect.Verdict.NEED_MORE
-        self._http: str | detect.Verdict = detect.Verdict.NEED_MORE
+        self._header: Header | detect.Verdict = _NEED_MORE
+        self._hello: detect.ClientHello | detect.Verdict = _NEED_MORE
+        self._http: str | detect.Verdict = _NEED_MORE
         self.deadline = self.wake = NEVER
 
     def __repr__(self) -> str:
@@ -64,30 +66,57 @@ class Accepted(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        receiving = self._listener
+        receiving = self._receiving
+        sock = transport.get_extra_info("socket")
+        self._source = split(transport.get_extra_info("peername"))
+        if sock is not None and not receiving.manager.capacity.admits(sock.fileno()):
+            self._overflow()
+            return
         receiving.manager.arriving.add(self)
-        source = split(transport.get_extra_info("peername"))
-        destination = split(transport.get_extra_info("sockname"))
+        self._arrived_at = destination = split(transport.get_extra_info("sockname"))
         config = receiving.config
-        original = original_destination(transport.get_extra_info("socket")) if config.original_dst else None
-        if original is not None:
-            destination = original
-            if config.use_original_dst:
-                self._listener = receiving.manager.virtual(original) or receiving
+        original = None
+        if config.original_dst:
+            original = original_destination(sock) or (destination if config.transparent else None)
+        self._identify(self._source, original)
         config = self._listener.config
-        self.traits = Traits(destination_ip=destination[0], destination_port=destination[1], source_ip=source[0], source_port=source[1])
-        self.facts = Downstream(
-            remote_address=f"{source[0]}:{source[1]}",
-            local_address=f"{destination[0]}:{destination[1]}",
-            connection_id=receiving.manager.next_connection(),
-            listener=config.name,
-            direction=config.direction,
-            original_destination=original or destination,
-        )
-        if not (config.tls_inspector or config.http_inspector):
+        if not (config.proxy_protocol or config.tls_inspector or config.http_inspector):
             self._choose()
         elif config.filters_timeout:
             self._wheel_arm(config.filters_timeout)
+
+    def _overflow(self) -> None:
+        """File descriptors run out: this connection ends before it costs anything, and those that stand are served on."""
+        receiving, limit = self._receiving, self._receiving.manager.capacity.limit
+        receiving.counts.add("downstream_cx_overflow")
+        if (more := receiving.manager.seldom.due("descriptors")) is not None:
+            name, peer = receiving.config.name, Address(*self._source)
+            _log.error("listener %s: connection from %s refused, file descriptors run out (ulimit -n is %d)%s", name, peer, limit, more)
+        self._transport.abort()
+
+    def _identify(self, source: tuple[str, int], original: tuple[str, int] | None) -> None:
+        """Note who connected and where to; a destination that was recovered may make it another listener's connection."""
+        receiving = self._receiving
+        if original is not None and receiving.config.use_original_dst:
+            self._listener = receiving.manager.virtual(original) or receiving
+        destination = original or self._arrived_at
+        config = self._listener.config
+        self.traits = Traits(
+            destination_ip=destination[0],
+            destination_port=destination[1],
+            source_ip=source[0],
+            source_port=source[1],
+            direct_source_ip=self._source[0],
+        )
+        self.facts = Downstream(
+            remote_address=str(Address(*source)),
+            direct_remote_address=str(Address(*self._source)),
+            local_address=str(Address(*destination)),
+            connection_id=receiving.manager.next_connection(),
+            listener=config.name,
+            direction=config.direction,
+            original_destination=destination,
+        )
 
     def _wheel_arm(self, seconds: float) -> None:
         runtime = self._listener.runtime
@@ -95,16 +124,37 @@ class Accepted(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._data += data
-        if self._inspected():
+        try:
+            known = self._introduced() and self._inspected()
+        except Malformed as fault:
+            self._close("downstream_cx_proxy_proto_error", f"PROXY protocol: {fault}")
+            return
+        if known:
             self._choose()
+
+    def _introduced(self) -> bool:
+        """Read the PROXY header, if there is to be one; False while more bytes are needed. Raises Malformed."""
+        rules = self._listener.config.proxy_protocol
+        if rules is None or self._header is not _NEED_MORE:
+            return True
+        self._header = header = parse(self._data, rules)
+        if header is _NEED_MORE:
+            return False
+        if isinstance(header, Header):
+            self._data = self._data[header.size :]
+            if header.source is not None:
+                self._identify(header.source, header.destination)
+            self.facts.proxied_tlvs = header.passed(rules)
+        config = self._listener.config
+        return bool(self._data) or not (config.tls_inspector or config.http_inspector)
 
     def _inspected(self) -> bool:
         """Look at what there is; False while more bytes are needed."""
         config = self._listener.config
         traits = self.traits
-        if config.tls_inspector and self._hello is detect.Verdict.NEED_MORE:
+        if config.tls_inspector and self._hello is _NEED_MORE:
             self._hello = detect.client_hello(self._data)
-            if self._hello is detect.Verdict.NEED_MORE:
+            if self._hello is _NEED_MORE:
                 return False
             if isinstance(self._hello, detect.ClientHello):
                 traits.transport_protocol = "tls"
@@ -112,7 +162,7 @@ class Accepted(asyncio.Protocol):
                 traits.application_protocols = self._hello.alpn
         if config.http_inspector and traits.transport_protocol != "tls":
             self._http = detect.http(self._data)
-            if self._http is detect.Verdict.NEED_MORE:
+            if self._http is _NEED_MORE:
                 return False
             if isinstance(self._http, str):
                 traits.application_protocols = (self._http,)
@@ -123,7 +173,7 @@ class Accepted(asyncio.Protocol):
         if self._listener.config.continue_on_timeout:
             self._choose()
         else:
-            self._transport.close()
+            self._close("downstream_pre_cx_timeout", "listener filters timeout")
 
     def eof_received(self) -> bool:
         return False
@@ -134,25 +184,27 @@ class Accepted(asyncio.Protocol):
 
     def _leave(self) -> None:
         """Somebody else treats this connection from here on, or nobody any more."""
-        self._listener.manager.arriving.discard(self)
+        self._receiving.manager.arriving.discard(self)
 
     def _choose(self) -> None:
         listener = self._listener
         listener.runtime.wheel.arm(self, NEVER)
         chain = listener.config.matcher.find(self.traits)
         if chain is None:
-            self._refuse()
+            self._close("no_filter_chain_match", "filter_chain_not_found", flags="NR")
             return
         self.facts.filter_chain = chain.name
         self.facts.sni = self.traits.server_name
         if chain.tls is None:
-            self._hand_over(self._handler(chain))
+            self._hand_over(self._handler(chain, listener.scope(chain)))
         else:
             self._terminate_tls(chain)
 
-    def _handler(self, chain: FilterChain) -> asyncio.Protocol:
+    def _handler(self, chain: FilterChain, scope: Scope, alpn: str = "") -> asyncio.Protocol:
         self._leave()
-        return self._listener.handler(chain, self.facts)
+        if scope not in self._listener.scopes:
+            self._receiving.manager.watch(scope)
+        return handler(self._listener.runtime, chain, scope, self.facts, alpn)
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport = self._transport
@@ -163,46 +215,61 @@ class Accepted(asyncio.Protocol):
 
     def _terminate_tls(self, chain: FilterChain) -> None:
         listener = self._listener
-        server = listener.tls(chain)
+        server, scope = listener.tls(chain), listener.scope(chain)
 
         def ready(layer: TlsLayer) -> asyncio.Protocol:
+            listener.counts.tls.good(resumed=layer.resumed)
             self.facts.tls_version = layer.version
             self.facts.peer = layer.peer
-            self.facts.local_uri_san = server.local_uri_san
-            return self._handler(chain)
+            self.facts.local_uri_san = server.principal(layer)
+            return self._handler(chain, scope, layer.alpn)
+
+        def failed(reason: str) -> None:
+            self._tls_failed(chain, reason)
 
         try:
-            layer = server.layer(ready, self._tls_failed)
+            layer = server.layer(ready, failed)
         except SecretsMissing as missing:
-            self._tls_failed(str(missing))
-            self._transport.abort()
+            failed(str(missing))
+            reset(self._transport)
             return
         layer.limit_handshake(listener.runtime.loop.time() + (chain.tls_handshake_timeout or HANDSHAKE_TIMEOUT))
         self._hand_over(layer)
 
-    def _tls_failed(self, reason: str) -> None:
+    def _tls_failed(self, chain: FilterChain, reason: str) -> None:
+        """Count it, and say why: to the logs of the listener and of its TCP proxy, and to whoever reads ours."""
         self._leave()
-        self._listener.scope.ssl_failed(reason)
-        self._log("", f"TLS error: {reason}")
+        listener, facts = self._listener, self.facts
+        listener.counts.tls.failed(reason)
+        facts.transport_failure = f"TLS error: {reason}"
+        self._log("", facts.transport_failure, *(chain.terminal.logs if isinstance(chain.terminal, TcpOptions) else ()))
+        if (more := listener.manager.seldom.due((listener.config.name, reason.partition(":")[0]))) is not None:
+            _log.info("listener %s: TLS handshake with %s failed: %s%s", listener.config.name, facts.remote_address, reason, more)
 
-    def _refuse(self) -> None:
-        """No filter chain: the connection is reset, and the listener's own log says so (flag NR)."""
+    def _close(self, counter: str, details: str, flags: str = "") -> None:
+        """The connection is nobody's: it is closed, with a RST if something was said, and the listener's own log says why."""
         self._leave()
-        self._listener.scope.no_filter_chain_match += 1
-        self._log("NR", "filter_chain_not_found")
-        self._transport.abort()
+        self._listener.runtime.wheel.arm(self, NEVER)
+        self._listener.counts.add(counter)
+        self._log(flags, details)
+        if self._data:
+            reset(self._transport)
+        else:
+            self._transport.abort()
 
-    def _log(self, flags: str, details: str) -> None:
+    def _log(self, flags: str, details: str, *further: Callable[[Session], object]) -> None:
         now = time.monotonic()
         session = Session(downstream=self.facts, started=now, started_wall=time.time(), phase=Phase.CLOSED, ended=now, flags=flags)
         session.details = details
-        for observe in self._listener.config.observers:
+        for observe in (*self._listener.config.observers, *further):
             observe(session)
 
 
-def handler(listener: "Listener", chain: FilterChain, facts: Downstream) -> asyncio.Protocol:
-    """The protocol that a chain's terminal filter stands for."""
+def handler(runtime: "Runtime", chain: FilterChain, scope: Scope, facts: Downstream, alpn: str) -> asyncio.Protocol:
+    """The protocol that a chain's terminal filter stands for; `alpn` is what a TLS client has agreed to, empty if nothing."""
     terminal = chain.terminal
     if isinstance(terminal, HttpOptions):
-        return ServerConnection(listener.runtime, terminal, listener.scope, facts)
-    return TcpConnection(listener.runtime, terminal, listener.scope, facts)
+        if terminal.codec is Codec.HTTP2 or (alpn == "h2" and terminal.codec is Codec.AUTO):
+            return Http2Connection(runtime, terminal, scope, facts)
+        return ServerConnection(runtime, terminal, scope, facts)
+    return TcpConnection(runtime, terminal, scope, facts)

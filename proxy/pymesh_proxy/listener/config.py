@@ -5,12 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pymesh.address import Address
+
 from ..http.options import HttpOptions
 from ..tcp.config import TcpOptions
 from ..tls.config import DownstreamTls
 
 if TYPE_CHECKING:
     from .match import ChainMatcher
+    from .proxy_protocol import Rules
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -40,6 +43,13 @@ class FilterChain:
     tls: DownstreamTls | None = None
     tls_handshake_timeout: float = 0.0
     """transport_socket_connect_timeout."""
+    identity: bytes = b""
+    """Equal for two chains whose configuration is equal to the byte; connections of such stay when their listener changes."""
+
+    @property
+    def key(self) -> object:
+        """What tells this chain from others of its listener, and from former ones that were otherwise."""
+        return self.identity or id(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +63,16 @@ class ListenerConfig:
     default_chain: FilterChain | None = None
     matcher: "ChainMatcher"
     bind_to_port: bool = True
+    transparent: bool = False
+    """TPROXY: take connections to any address, which stays their own."""
+    freebind: bool = False
+    """Bind an address that this machine may get later."""
     use_original_dst: bool = False
     """Hand a connection to the listener of its original destination, if there is one."""
     original_dst: bool = False
     """The original_dst listener filter: recover the destination an iptables REDIRECT replaced."""
+    proxy_protocol: "Rules | None" = None
+    """The proxy_protocol listener filter: each connection begins by telling for whom it is made."""
     tls_inspector: bool = False
     http_inspector: bool = False
     filters_timeout: float = 15.0
@@ -68,9 +84,16 @@ class ListenerConfig:
     observers: tuple[Callable[[Any], Any], ...] = ()
     """Listener-level access logs, written for connections that no filter chain took."""
     added_via_api: bool = False
+    frame: bytes = b""
+    """Equal for two listeners that differ in their filter chains only."""
     source: Any = field(default=None, repr=False, compare=False)
     """The protobuf it was compiled from, for /config_dump."""
 
     @property
+    def all_chains(self) -> tuple[FilterChain, ...]:
+        """The default chain too."""
+        return self.chains if self.default_chain is None else (*self.chains, self.default_chain)
+
+    @property
     def address(self) -> str:
-        return f"{self.host}:{self.port}"
+        return str(Address(self.host, self.port))

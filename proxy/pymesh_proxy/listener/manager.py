@@ -2,25 +2,26 @@
 
 import asyncio
 import itertools
-import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import StartupError
-from ..http.exchange import Downstream
 from ..tls.contexts import ServerTls
-from .accept import Accepted, handler
+from .accept import Accepted
+from .capacity import Capacity
 from .config import FilterChain, ListenerConfig
-from .scope import Scope
+from .scope import Counts, Scope
+from .seldom import Seldom
+from .sockets import open_socket
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
 
 
 class Listener:
-    """One listener at run time. A new configuration at the same address keeps the socket and starts a new scope."""
+    """One listener at run time. A new configuration at the same address keeps the socket and the chains that it does not change."""
 
-    __slots__ = ("_server", "_tls", "bound", "config", "manager", "runtime", "scope")
+    __slots__ = ("_scopes", "_server", "_tls", "bound", "config", "counts", "manager", "runtime")
 
     def __init__(self, runtime: "Runtime", manager: "Listeners", config: ListenerConfig) -> None:
         self.runtime = runtime
@@ -28,36 +29,73 @@ class Listener:
         self._server: asyncio.Server | None = None
         self.bound: tuple[str, int] | None = None
         """The address of the socket, None for a virtual listener."""
-        self.configure(config)
+        self.counts = Counts()
+        self.config = config
+        self._tls: dict[object, ServerTls] = {}
+        self._scopes: dict[object, Scope] = self._new_scopes({})
 
     def __repr__(self) -> str:
-        return f"<Listener {self.config.name} {self.bound or 'virtual'} {self.scope!r}>"
+        return f"<Listener {self.config.name} {self.bound or 'virtual'} {self.connections} connections>"
 
-    def configure(self, config: ListenerConfig) -> None:
-        """New connections follow `config`; those of the former one are asked to leave."""
-        former = getattr(self, "scope", None)
+    @property
+    def connections(self) -> int:
+        """How many stand, of chains that the present configuration has."""
+        return sum(map(len, self._scopes.values()))
+
+    @property
+    def draining(self) -> bool:
+        """Whether every connection is being asked to leave."""
+        return all(scope.draining for scope in self._scopes.values())
+
+    def configure(self, config: ListenerConfig) -> list[Scope]:
+        """New connections follow `config`; of the former ones, those of changed chains are asked to leave. Returns their scopes."""
+        stays = bool(config.frame) and config.frame == self.config.frame
+        kept: dict[object, Scope] = {
+            key: scope for key, scope in self._scopes.items() if stays and isinstance(key, bytes) and not scope.draining
+        }
+        former = self._scopes
         self.config = config
-        self.scope = Scope(config.name, config.direction, config.buffer_limit)
-        self._tls: dict[int, ServerTls] = {}
-        if former is not None:
-            former.drain()
+        self._scopes = self._new_scopes(kept)
+        self._tls = {key: tls for key, tls in self._tls.items() if key in kept and key in self._scopes}
+        leaving = [scope for key, scope in former.items() if self._scopes.get(key) is not scope]
+        for scope in leaving:
+            scope.drain()
+        return leaving
+
+    def _new_scopes(self, kept: dict[object, Scope]) -> dict[object, Scope]:
+        config = self.config
+        return {
+            chain.key: kept[chain.key] if chain.key in kept else Scope(config.name, config.direction, config.buffer_limit, self.counts)
+            for chain in config.all_chains
+        }
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """The connections of each filter chain."""
+        return list(self._scopes.values())
+
+    def scope(self, chain: FilterChain) -> Scope:
+        """The connections of one filter chain."""
+        return self._scopes[chain.key]
 
     def tls(self, chain: FilterChain) -> ServerTls:
         """The chain's server-side TLS, made when first asked for."""
-        known = self._tls.get(id(chain))
+        known = self._tls.get(chain.key)
         if known is None:
             assert chain.tls is not None
-            known = self._tls[id(chain)] = ServerTls(chain.tls, self.runtime.secrets, self.runtime.wheel)
+            known = self._tls[chain.key] = ServerTls(chain.tls, self.runtime.secrets, self.runtime.wheel)
         return known
 
-    def handler(self, chain: FilterChain, facts: Downstream) -> asyncio.Protocol:
-        return handler(self, chain, facts)
+    def drain(self) -> None:
+        """Ask every connection to leave, those to come too."""
+        for scope in self._scopes.values():
+            scope.drain()
 
     async def bind(self) -> None:
         """Open the socket; raises StartupError in words."""
         config = self.config
         try:
-            sock = _socket(config, reuse_port=self.runtime.concurrency > 1)
+            sock = open_socket(config, reuse_port=self.runtime.concurrency > 1)
         except OSError as error:
             raise StartupError(f"listener {config.name}: cannot bind {config.address}: {error.strerror}") from error
         self.bound = sock.getsockname()[:2]
@@ -70,24 +108,10 @@ class Listener:
             self._server = None
 
 
-def _socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port and config.reuse_port:
-            # Only with several workers: with it a second process would take the same port and nobody would be told.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind((config.host, config.port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
 class Listeners:
     """Every listener by name, and the virtual ones by the address that a redirected connection was meant for."""
 
-    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving")
+    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving", "capacity", "seldom")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -95,6 +119,8 @@ class Listeners:
         self._virtual: dict[tuple[str, int], Listener] = {}
         self._connections = itertools.count(1)
         self._draining: list[Scope] = []
+        self.seldom = Seldom()
+        self.capacity = Capacity()
         self.arriving: set[Accepted] = set()
         """Connections that are being looked at or shake hands: their clients will think them good in a moment."""
 
@@ -112,13 +138,12 @@ class Listeners:
         """Start a listener, or give a running one a new configuration. Raises StartupError; the old one then goes on."""
         known = self._listeners.get(config.name)
         if known is not None and _same_socket(known.config, config):
-            self._draining.append(known.scope)
-            known.configure(config)
+            self._draining += known.configure(config)
             self._prune()
             return known
         listener = Listener(self._runtime, self, config)
         if config.bind_to_port:
-            await listener.bind()
+            await _bind(listener, known)
         if known is not None:
             self._retire(known)
         self._listeners[config.name] = listener
@@ -137,9 +162,14 @@ class Listeners:
         config = listener.config
         if self._virtual.get((config.host, config.port)) is listener:
             del self._virtual[config.host, config.port]
-        listener.scope.drain()
-        self._draining.append(listener.scope)
+        listener.drain()
+        self._draining += listener.scopes
         self._prune()
+
+    def watch(self, scope: Scope) -> None:
+        """A connection finished its handshake when its chain had already gone: it counts all the same."""
+        if scope not in self._draining:
+            self._draining.append(scope)
 
     def _prune(self) -> None:
         self._draining = [scope for scope in self._draining if len(scope)]
@@ -152,7 +182,7 @@ class Listeners:
     @property
     def active_connections(self) -> int:
         """Connections that still stand, of former configurations too, and those that have no filter chain or TLS yet."""
-        established = sum(len(listener.scope) for listener in self) + sum(len(scope) for scope in self._draining)
+        established = sum(listener.connections for listener in self) + sum(len(scope) for scope in self._draining)
         return established + len(self.arriving)
 
     def stop_accepting(self, direction: str | None = None) -> None:
@@ -165,8 +195,26 @@ class Listeners:
         """Answer with `Connection: close` from now on, and close what is idle."""
         for listener in self:
             if direction in (None, listener.config.direction):
-                listener.scope.drain()
+                listener.drain()
+
+
+async def _bind(listener: Listener, known: Listener | None) -> None:
+    """Open the socket; if the former one stands in the way it is closed, and opened again when that was in vain."""
+    former = known if known is not None and known.bound and known.config.address == listener.config.address else None
+    if former is not None:
+        former.stop_accepting()
+    try:
+        await listener.bind()
+    except StartupError:
+        if former is not None:
+            await former.bind()
+        raise
 
 
 def _same_socket(one: ListenerConfig, other: ListenerConfig) -> bool:
-    return (one.host, one.port, one.bind_to_port) == (other.host, other.port, other.bind_to_port)
+    return _of_the_socket(one) == _of_the_socket(other)
+
+
+def _of_the_socket(config: ListenerConfig) -> tuple[object, ...]:
+    """What cannot be changed while a socket listens."""
+    return config.host, config.port, config.bind_to_port, config.transparent, config.freebind

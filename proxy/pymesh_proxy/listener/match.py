@@ -21,6 +21,8 @@ class Traits:
     destination_port: int
     source_ip: str
     source_port: int
+    direct_source_ip: str = ""
+    """The TCP peer's, where a PROXY header named another source."""
     server_name: str = ""
     transport_protocol: str = "raw_buffer"
     application_protocols: tuple[str, ...] = ()
@@ -150,6 +152,10 @@ def _pick_source_type(node: dict[str, Any], traits: Traits) -> Any:
     return node.get("SAME_IP_OR_LOOPBACK" if local else "EXTERNAL") or node.get("ANY")
 
 
+def _pick_direct_source(node: Any, traits: Traits) -> Any:
+    return node.find(traits.direct_source_ip or traits.source_ip)
+
+
 def _one_or_any(name: str) -> Callable[[Any, Traits], Any]:
     def pick(node: dict[Any, Any], traits: Traits) -> Any:
         found = node.get(getattr(traits, name))
@@ -164,7 +170,7 @@ _STEPS = (
     Step(lambda match: match.server_names or [_ANY], _pick_server_name),
     Step(lambda match: [match.transport_protocol], _one_or_any("transport_protocol")),
     Step(lambda match: match.application_protocols or [_ANY], _pick_application_protocol),
-    Step(lambda match: match.direct_source_prefix_ranges or [_ANY], lambda node, traits: node.find(traits.source_ip), networks=True),
+    Step(lambda match: match.direct_source_prefix_ranges or [_ANY], _pick_direct_source, networks=True),
     Step(lambda match: [match.source_type], _pick_source_type),
     Step(lambda match: match.source_prefix_ranges or [_ANY], lambda node, traits: node.find(traits.source_ip), networks=True),
     Step(lambda match: match.source_ports or [_ANY], _one_or_any("source_port")),

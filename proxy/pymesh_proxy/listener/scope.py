@@ -1,6 +1,39 @@
-"""One generation of a listener: the connections it accepted, and whether they are being asked to leave."""
+"""The connections of one filter chain of a listener, whether they are being asked to leave, and what the listener counts."""
 
 from typing import Protocol
+
+from ..tls.counts import Handshakes
+
+BASIC = ("downstream_cx_overflow", "downstream_cx_proxy_proto_error", "downstream_pre_cx_timeout", "no_filter_chain_match")
+"""Envoy's names for what may become of a connection before it has a filter chain."""
+
+
+class Counts:
+    """What a listener has counted since it was opened, whatever its configuration became meanwhile."""
+
+    __slots__ = ("_values", "tls", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        """Connections that found a filter chain."""
+        self._values: dict[str, int] = dict.fromkeys(BASIC, 0)
+        self.tls = Handshakes()
+
+    def __repr__(self) -> str:
+        return f"<Counts {self.total} connections>"
+
+    def __getitem__(self, name: str) -> int:
+        return self._values[name]
+
+    def add(self, name: str) -> None:
+        """One more."""
+        self._values[name] += 1
+
+    def reset(self) -> None:
+        """Everything is zero again."""
+        self.total = 0
+        self._values = dict.fromkeys(self._values, 0)
+        self.tls.reset()
 
 
 class Drainable(Protocol):
@@ -11,19 +44,16 @@ class Drainable(Protocol):
 
 
 class Scope:
-    """Connections of one listener configuration."""
+    """Connections that one filter chain took, under one configuration of it."""
 
-    __slots__ = ("_connections", "buffer_limit", "direction", "draining", "name", "no_filter_chain_match", "ssl_errors", "total")
+    __slots__ = ("_connections", "buffer_limit", "counts", "direction", "draining", "name")
 
-    def __init__(self, name: str, direction: str, buffer_limit: int) -> None:
+    def __init__(self, name: str, direction: str, buffer_limit: int, counts: Counts | None = None) -> None:
         self.name = name
         self.direction = direction
         self.buffer_limit = buffer_limit
         self.draining = False
-        self.total = 0
-        self.no_filter_chain_match = 0
-        self.ssl_errors: dict[str, int] = {}
-        """Failed handshakes by reason."""
+        self.counts = counts or Counts()
         self._connections: set[Drainable] = set()
 
     def __repr__(self) -> str:
@@ -33,16 +63,11 @@ class Scope:
         return len(self._connections)
 
     def add(self, connection: Drainable) -> None:
-        self.total += 1
+        self.counts.total += 1
         self._connections.add(connection)
 
     def discard(self, connection: Drainable) -> None:
         self._connections.discard(connection)
-
-    def ssl_failed(self, reason: str) -> None:
-        """Count a failed handshake under OpenSSL's reason, without the peer's own words."""
-        key = reason.partition(":")[0][:64]
-        self.ssl_errors[key] = self.ssl_errors.get(key, 0) + 1
 
     def drain(self) -> None:
         """Ask every connection to end; those to come are told `Connection: close` with their first answer."""

@@ -220,8 +220,10 @@ def _flags_long(subject: Any) -> str:
 
 
 def grpc_status(exchange: Any) -> int | None:
-    """The answer's `grpc-status`, or None when it carries none that is a number."""
+    """The answer's `grpc-status`, of its trailers or of its head if it has no others; None without one that is a number."""
     value = exchange.response.index.get(b"grpc-status") if exchange.response is not None else None
+    if value is None and exchange.trailers is not None:
+        value = dict(exchange.trailers).get(b"grpc-status")
     return int(value) if value is not None and value.isdigit() and len(value) < 6 else None
 
 
@@ -289,6 +291,7 @@ _SHARED: dict[str, Make] = {
     "CONNECTION_ID": fact(Kind.NUMBER, "downstream.connection_id"),
     "LISTENER_NAME": fact(Kind.TEXT, "downstream.listener"),
     "FILTER_CHAIN_NAME": fact(Kind.TEXT, "downstream.filter_chain"),
+    "DOWNSTREAM_TRANSPORT_FAILURE_REASON": expression(Kind.WIRE, "x.downstream.transport_failure.replace(' ', '_')"),
     "DOWNSTREAM_TLS_VERSION": fact(Kind.TEXT, "downstream.tls_version"),
     "DOWNSTREAM_LOCAL_URI_SAN": fact(Kind.TEXT, "downstream.local_uri_san"),
     "DOWNSTREAM_PEER_URI_SAN": _certificate("uri_sans"),
@@ -298,7 +301,7 @@ _SHARED: dict[str, Make] = {
     "DOWNSTREAM_PEER_SERIAL": _certificate("serial"),
     "DOWNSTREAM_PEER_FINGERPRINT_256": _certificate("sha256"),
     **_address("DOWNSTREAM_LOCAL", attrgetter("downstream.local_address"), "x.downstream.local_address"),
-    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.remote_address"), "x.downstream.remote_address"),
+    **_address("DOWNSTREAM_DIRECT_REMOTE", attrgetter("downstream.direct_remote_address"), "x.downstream.direct_remote_address"),
     **_address("UPSTREAM_LOCAL", attrgetter("upstream_local_address"), "x.upstream_local_address"),
     **_address("UPSTREAM_REMOTE", _upstream_host),
 }

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ..http.options import HttpStats
+from ..listener.scope import BASIC
 from ..upstream.config import ClusterConfig, Health
 from .views import DiscoveryView
 
@@ -135,8 +136,10 @@ def reset(runtime: "Runtime") -> None:
             if not is_gauge(name):
                 setattr(thing, name, 0)
     for listener in runtime.listeners:
-        listener.scope.total = listener.scope.no_filter_chain_match = 0
-        listener.scope.ssl_errors.clear()
+        listener.counts.reset()
+    for cluster in runtime.clusters:
+        if (handshakes := cluster.handshakes) is not None:
+            handshakes.reset()
 
 
 def stat_label(config: ClusterConfig) -> str:
@@ -149,19 +152,17 @@ def _cluster(cluster: "Cluster") -> Subject:
     healthy = sum(endpoint.config.health in (Health.UNKNOWN, Health.HEALTHY) for endpoint in endpoints)
     degraded = sum(endpoint.config.health is Health.DEGRADED for endpoint in endpoints)
     membership = (("membership_total", len(endpoints)), ("membership_healthy", healthy), ("membership_degraded", degraded))
-    return Subject(CLUSTER, stat_label(cluster.config), membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES))
+    values = membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES)
+    handshakes = getattr(cluster, "handshakes", None)
+    return Subject(CLUSTER, stat_label(cluster.config), values + tuple(handshakes.items() if handshakes else ()))
 
 
 def _listener(listener: "Listener") -> Subject:
-    """Counters of the connections accepted under the listener's present configuration."""
-    config, scope = listener.config, listener.scope
-    values: tuple[tuple[str, Value], ...] = (
-        ("downstream_cx_total", scope.total),
-        ("downstream_cx_active", len(scope)),
-        ("no_filter_chain_match", scope.no_filter_chain_match),
-    )
-    if any(chain.tls is not None for chain in config.chains):
-        values += (("ssl.connection_error", sum(scope.ssl_errors.values())),)
+    config, counts = listener.config, listener.counts
+    values: tuple[tuple[str, Value], ...] = (("downstream_cx_total", counts.total), ("downstream_cx_active", listener.connections))
+    values += tuple((name, counts[name]) for name in BASIC)
+    if any(chain.tls is not None for chain in config.all_chains):
+        values += tuple(counts.tls.items())
     return Subject(LISTENER, config.address.replace(":", "_"), values)
 
 

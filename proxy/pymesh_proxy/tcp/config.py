@@ -16,6 +16,8 @@ class TcpOptions:
     max_duration: float = 0.0
     observers: tuple[Callable[[Any], Any], ...] = ()
     """Called with the tcp.session.Session when it opens (phase OPEN) and when it has ended."""
+    logs: tuple[Callable[[Any], Any], ...] = ()
+    """Those of the observers that write access logs: they are told of connections whose handshake failed, too."""
 
     def choose(self, random: int) -> str:
         """The cluster for one connection: cumulative intervals over the weights, as Envoy walks them."""

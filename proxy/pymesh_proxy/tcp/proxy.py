@@ -5,6 +5,7 @@ import random
 import time
 from typing import TYPE_CHECKING, cast
 
+from pymesh.address import Address
 from pymesh.tasks import spawn
 
 from ..errors import Cause
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from ..listener.scope import Scope
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster, Endpoint
+
+
+_LOGGED = {"UC": "UR", "DT": "DT"}
+"""Of the ends that a relay tells, those that Envoy's log shows for TCP, and how: a client that leaves is nothing special."""
 
 
 class _Upstream(asyncio.Protocol):
@@ -72,17 +77,20 @@ class TcpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        self._end("DC" if not self.session.flags else self.session.flags)
+        if not self.session.flags:
+            self.session.flag("DC")
+        self._end()
 
     async def _open(self) -> None:
         """Find an upstream and join; every way to fail closes the client's connection and says why in the session."""
         session = self.session
-        session.cluster_name = self._options.choose(random.getrandbits(32))
-        cluster = session.cluster = self._runtime.clusters.get(session.cluster_name)
+        name = self._options.choose(random.getrandbits(32))
+        cluster = session.cluster = self._runtime.clusters.get(name)
         if cluster is None:
             self._fail("NC", "cluster_not_found")
             return
-        for attempt in range(1, self._options.max_connect_attempts + 1):
+        session.cluster_name = name
+        for _ in range(self._options.max_connect_attempts):
             endpoint = self._pick(cluster)
             if endpoint is None:
                 self._fail("UH", "no_healthy_upstream")
@@ -95,8 +103,8 @@ class TcpConnection(asyncio.Protocol):
                 return
             if self._lost:
                 return
-            session.flags = "UF,URX" if attempt == self._options.max_connect_attempts else ""
-        self._fail(session.flags, "upstream_connection_failure")
+            session.flag("UF")
+        self._fail("URX", "upstream_connection_failure")
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is Discovery.ORIGINAL_DST:
@@ -112,7 +120,7 @@ class TcpConnection(asyncio.Protocol):
         endpoint.cx_total += 1
         session.endpoint = endpoint
         try:
-            await dial(self._runtime, cluster, endpoint, upstream)
+            await dial(self._runtime, cluster, endpoint, upstream, session.downstream)
         except DialFailed as failed:
             self._uncount(cluster, endpoint)
             endpoint.cx_connect_fail += 1
@@ -137,7 +145,7 @@ class TcpConnection(asyncio.Protocol):
     def _join(self, upstream: asyncio.Transport, early: bytes) -> None:
         session = self.session
         name = upstream.get_extra_info("sockname")
-        session.upstream_local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else ""
+        session.upstream_local_address = str(Address(name[0], name[1])) if isinstance(name, tuple) else ""
         session.upstream_peer = upstream.peer if isinstance(upstream, TlsLayer) else None
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
         upstream.set_write_buffer_limits(high=limit, low=limit // 2)
@@ -160,26 +168,26 @@ class TcpConnection(asyncio.Protocol):
     def on_deadline(self, now: float) -> None:
         """max_downstream_connection_duration is over."""
         if self._relay is not None:
-            self._relay.flags = "DT"
-            self._relay.close()
+            self._relay.close("DT")
 
     def _relay_ended(self, flags: str) -> None:
         session = self.session
         if session.cluster is not None and session.endpoint is not None:
             self._uncount(session.cluster, session.endpoint)
-        self._end(flags if flags == "DT" else "")
+        if flags in _LOGGED:
+            session.flag(_LOGGED[flags])
+        self._end()
 
-    def _fail(self, flags: str, details: str) -> None:
-        self.session.flags = flags
+    def _fail(self, flag: str, details: str) -> None:
+        self.session.flag(flag)
         self.session.details = details
         self._transport.abort()
 
-    def _end(self, flags: str) -> None:
+    def _end(self) -> None:
         session = self.session
         if session.phase is Phase.CLOSED:
             return
         self._runtime.wheel.arm(self, NEVER)
-        session.flags = flags
         session.ended = time.monotonic()
         session.phase = Phase.CLOSED
         self._scope.discard(self)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from ..wheel import NEVER
+from .reset import reset
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
@@ -83,7 +84,8 @@ class Relay:
         self.wheel = runtime.wheel
         self.counter = count
         self.active = 0.0
-        self.flags = ""
+        self.flags: str | None = None
+        """Why it ended, by the first that knew: response flags, empty for an end in order."""
         self.deadline = self.wake = NEVER
         self._idle_timeout = idle_timeout
         self._ends = ends
@@ -121,19 +123,24 @@ class Relay:
         else:
             self.close()
 
-    def close(self) -> None:
-        """End both connections."""
+    def close(self, flags: str = "") -> None:
+        """End both connections; the response flags say why."""
+        if self.flags is None:
+            self.flags = flags
         for side in self._sides or ():
             if not side.closed:
                 side.transport.close()
 
     def on_lost(self, side: _Side, exc: Exception | None) -> None:
-        """One connection is gone: the other may finish writing, then it goes too."""
-        if side.other.closed:
+        """One connection is gone: the other may finish writing, then it goes too. A reset is passed on as one."""
+        other = side.other
+        if other.closed:
             self.wheel.arm(self, NEVER)
-            self._on_end(self.flags)
-        elif exc is not None or not side.ended:
+            self._on_end(self.flags or "")
+            return
+        if self.flags is None and (exc is not None or not side.ended):
             self.flags = "DC" if side.is_client else "UC"
-            side.other.transport.abort() if exc is not None else side.other.transport.close()
+        if exc is not None:
+            reset(other.transport)
         else:
-            side.other.transport.close()
+            other.transport.close()

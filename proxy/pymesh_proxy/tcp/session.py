@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Phase(enum.Enum):
     OPEN = "open"
     CLOSED = "closed"
+FLAGS = ("UH", "UR", "UF", "UO", "NR", "DC", "URX", "DT", "NC")
+"""The response flags of TCP connections in the order in which Envoy writes them."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,3 +43,8 @@ class Session:
     details: str = ""
     source_peer: "Peer | None" = None
     destination_peer: "Peer | None" = None
+
+    def flag(self, *flags: str) -> None:
+        """Add response flags."""
+        known = {*self.flags.split(","), *flags}
+        self.flags = ",".join(flag for flag in FLAGS if flag in known)

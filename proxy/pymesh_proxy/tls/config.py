@@ -40,6 +40,8 @@ class TlsParameters:
     minimum: str = "TLSv1_2"
     maximum: str = "TLSv1_3"
     ciphers: tuple[str, ...] = ()
+    curve: str = ""
+    """The one group that is offered, by OpenSSL's name; empty means OpenSSL's list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,12 @@ class DownstreamTls:
     require_client_certificate: bool = False
     alpn: tuple[str, ...] = ()
     parameters: TlsParameters = field(default_factory=TlsParameters)
+    require_sni: bool = False
+    prefer_client_ciphers: bool = False
+    scan_all: bool = False
+    """full_scan_certs_on_sni_mismatch: a name that no certificate has is treated like none."""
+    tickets: bool = True
+    """Off by disable_stateless_session_resumption."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +70,8 @@ class UpstreamTls:
     sni: str = ""
     auto_host_sni: bool = False
     """The server name is the endpoint's hostname where it has one."""
+    sessions: int = 1
+    """max_session_keys: how many sessions are kept to be resumed."""
     alpn: tuple[str, ...] = ()
     parameters: TlsParameters = field(default_factory=TlsParameters)
 

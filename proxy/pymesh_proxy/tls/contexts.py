@@ -12,12 +12,15 @@ from functools import partial
 from ..errors import ProxyError
 from ..wheel import Wheel
 from . import verify
+from .choice import Shown, by_name, first_of_each_kind, keys_of, shown
 from .config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
+from .counts import Handshakes
 from .layer import TlsLayer
 from .matcher import SanMatcher
 from .peer import PeerCertificate
 from .pem import as_file, load_chain
 from .secrets import Secrets
+from .sessions import Sessions
 
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2 suites: forward secrecy and AEAD only (the 1.3 ones need no choosing)."""
@@ -55,6 +58,8 @@ def _context(protocol: int, parameters: TlsParameters, alpn: tuple[str, ...]) ->
     context.minimum_version = ssl.TLSVersion[parameters.minimum]
     context.maximum_version = ssl.TLSVersion[parameters.maximum]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if parameters.curve:
+        context.set_ecdh_curve(parameters.curve)
     context.set_ciphers(":".join(parameters.ciphers) or _CIPHERS)
     if alpn:
         context.set_alpn_protocols(list(alpn))
@@ -103,28 +108,71 @@ class _Side(ABC):
 class ServerTls(_Side):
     """The server's side of one filter chain."""
 
-    __slots__ = ("_config", "local_uri_san")
+    __slots__ = ("_by_name", "_config", "_principals", "_unmatched")
 
     def __init__(self, config: DownstreamTls, secrets: Secrets, wheel: Wheel) -> None:
         super().__init__(secrets, wheel)
         self._config = config
-        self.local_uri_san = ""
+        self._by_name: dict[str, ssl.SSLContext] = {}
+        self._unmatched: ssl.SSLContext | None = None
+        """For names that no certificate has; None leaves the context that the handshake began with."""
+        self._principals: dict[ssl.SSLContext, str] = {}
 
     def _build(self) -> ssl.SSLContext:
         config = self._config
-        context = _context(ssl.PROTOCOL_TLS_SERVER, config.parameters, config.alpn)
-        for source in config.certificates:
-            chain, key = _certificate(source, self._secrets)
-            load_chain(context, chain, key)
-            self.local_uri_san = verify.leaf(chain).principal
         if config.validation.verifies:
             ca, crl, self._sans = _trust(config.validation, self._secrets)
+        else:
+            ca = crl = b""
+        certificates = [shown(*_certificate(source, self._secrets)) for source in config.certificates]
+        self._principals = {}
+        contexts: dict[tuple[Shown, ...], ssl.SSLContext] = {}
+
+        def offering(chosen: tuple[Shown, ...]) -> ssl.SSLContext:
+            if chosen not in contexts:
+                contexts[chosen] = self._offering(chosen, ca, crl)
+            return contexts[chosen]
+
+        initial = offering(first_of_each_kind(certificates))
+        if len(certificates) > 1:
+            self._by_name = {name: offering(chosen) for name, chosen in by_name(certificates).items()}
+            self._unmatched = None if config.scan_all else offering((certificates[0],))
+        if len(certificates) > 1 or config.require_sni:
+            initial.sni_callback = self._named
+        return initial
+
+    def _offering(self, certificates: tuple[Shown, ...], ca: bytes, crl: bytes) -> ssl.SSLContext:
+        config = self._config
+        context = _context(ssl.PROTOCOL_TLS_SERVER, config.parameters, config.alpn)
+        for certificate in certificates:
+            load_chain(context, certificate.chain, certificate.key)
+        self._principals[context] = certificates[0].principal
+        if config.prefer_client_ciphers:
+            context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+        if config.validation.verifies:
             _load_trust(context, ca, crl)
             context.verify_mode = ssl.CERT_REQUIRED if config.require_client_certificate else ssl.CERT_OPTIONAL
+        if config.validation.verifies or not config.tickets:
             # A resumed session would outlive a change of the trust bundle (CVE-2022-21654): none is given out.
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0
         return context
+
+    def _named(self, tls: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> int | None:
+        """The client has said whom it wants to speak to (or nothing): show that one's certificate."""
+        if name is None:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if self._config.require_sni else None
+        for key in keys_of(name):
+            if key in self._by_name:
+                tls.context = self._by_name[key]
+                return None
+        if self._unmatched is not None:
+            tls.context = self._unmatched
+        return None
+
+    def principal(self, layer: TlsLayer) -> str:
+        """Our own SPIFFE id, as the certificate that this client was shown says it."""
+        return self._principals.get(layer.context, "")
 
     def layer(self, on_ready: Callable[[TlsLayer], asyncio.Protocol], on_failed: Callable[[str], None]) -> TlsLayer:
         """A layer for one accepted connection; raises SecretsMissing."""
@@ -152,14 +200,17 @@ class ClientLayer(TlsLayer):
 class ClientTls(_Side):
     """The client's side of one cluster (or of one of its transport socket matches)."""
 
-    __slots__ = ("config",)
+    __slots__ = ("_sessions", "config", "handshakes")
 
-    def __init__(self, config: UpstreamTls, secrets: Secrets, wheel: Wheel) -> None:
+    def __init__(self, config: UpstreamTls, secrets: Secrets, wheel: Wheel, handshakes: Handshakes | None = None) -> None:
         super().__init__(secrets, wheel)
         self.config = config
+        self.handshakes = handshakes or Handshakes()
+        self._sessions = Sessions(config.sessions)
 
     def _build(self) -> ssl.SSLContext:
         config = self.config
+        self._sessions.clear()
         context = _context(ssl.PROTOCOL_TLS_CLIENT, config.parameters, config.alpn)
         for source in config.certificates:
             load_chain(context, *_certificate(source, self._secrets))
@@ -176,23 +227,36 @@ class ClientTls(_Side):
             context = self.context()
         except SecretsMissing as missing:
             raise ConnectionError(f"TLS error: {missing}") from missing
+        name = (self.config.auto_host_sni and hostname) or self.config.sni
         established: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-        def on_ready(_: TlsLayer) -> asyncio.Protocol:
+        def on_ready(layer: TlsLayer) -> asyncio.Protocol:
+            self.handshakes.good(resumed=layer.resumed)
             established.get_loop().call_soon(_settle, established)
             return protocol
+
+        def on_failed(reason: str) -> None:
+            self.handshakes.failed(reason)
+            _fail(established, reason)
 
         layer = ClientLayer(
             context,
             self._wheel,
             server_side=False,
-            server_name=(self.config.auto_host_sni and hostname) or self.config.sni or None,
+            server_name=name or None,
             verify=partial(verify.check, source=self.config.validation, sans=self._sans),
             on_ready=on_ready,
-            on_failed=partial(_fail, established),
+            on_failed=on_failed,
+            session=self._sessions.take(name),
+            on_session=partial(self._keep, context, name) if self.config.sessions else None,
         )
         layer._established = established
         return layer
+
+    def _keep(self, context: ssl.SSLContext, name: str, session: ssl.SSLSession, once: bool) -> None:
+        """A server gave a session; one of a former context is of no use any more."""
+        if context is self._context:
+            self._sessions.keep(name, session, once=once)
 
 
 def _settle(established: "asyncio.Future[None]") -> None:

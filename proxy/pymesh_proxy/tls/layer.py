@@ -36,8 +36,8 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
     """One TLS connection; `on_ready` is called after the handshake and gives the protocol that speaks through it."""
 
     __slots__ = (
-        "_incoming", "_on_failed", "_on_ready", "_outgoing", "_protocol", "_socket", "_tls", "_verify", "_wheel", "deadline", "peer",
-        "state", "wake",
+        "_end_told", "_incoming", "_on_failed", "_on_ready", "_on_session", "_outgoing", "_protocol", "_socket", "_tls", "_verify",
+        "_wheel", "deadline", "peer", "state", "wake",
     )  # fmt: skip
 
     def __init__(
@@ -50,17 +50,23 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         verify: "Callable[[bytes | None], PeerCertificate | None]",
         on_ready: "Callable[[TlsLayer], asyncio.Protocol]",
         on_failed: Callable[[str], None],
+        session: ssl.SSLSession | None = None,
+        on_session: "Callable[[ssl.SSLSession, bool], None] | None" = None,
     ) -> None:
         super().__init__()
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side, server_hostname=server_name, session=session)
         self._wheel = wheel
         self._verify = verify
         self._on_ready = on_ready
         self._on_failed = on_failed
+        self._on_session = on_session
+        """Takes the session that a server gives, and whether it serves once only; None when none is looked for any more."""
         self._protocol: asyncio.Protocol | None = None
         self._socket: asyncio.Transport
+        self._end_told = False
+        """The protocol knows that the peer says no more."""
         self.peer: PeerCertificate | None = None
         self.state = State.HANDSHAKE
         self.deadline = self.wake = NEVER
@@ -77,6 +83,16 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
     def alpn(self) -> str:
         """The negotiated application protocol, empty if none."""
         return self._tls.selected_alpn_protocol() or ""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The context in use, which the client's server name may have chosen."""
+        return self._tls.context
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake took up an earlier session."""
+        return bool(self._tls.session_reused)
 
     # --- the socket's side --------------------------------------------------------------------------------------------
 
@@ -111,6 +127,8 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         self._wheel.arm(self, NEVER)
         self._protocol = self._on_ready(self)
         self._protocol.connection_made(self)
+        if self._on_session is not None and self._tls.version() != "TLSv1.3":
+            self._keep_session(once=False)
 
     def _fail(self, reason: str) -> None:
         self.state = State.CLOSED
@@ -129,6 +147,8 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
                     self._peer_closed()
                     return
                 protocol.data_received(data)
+                if self._on_session is not None and self.state is State.OPEN:
+                    self._keep_session(once=True)
                 if self._protocol is not protocol:
                     protocol = cast(asyncio.Protocol, self._protocol)
                 if not incoming.pending and not tls.pending():
@@ -141,6 +161,13 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         if self._outgoing.pending:
             self._flush()
 
+    def _keep_session(self, *, once: bool) -> None:
+        """TLS 1.2 has its session with the handshake, 1.3 when the server's tickets have come, which is before its first data."""
+        session, on_session = self._tls.session, self._on_session
+        self._on_session = None
+        if session is not None and on_session is not None and session.has_ticket:
+            on_session(session, once)
+
     def _broken(self, error: ssl.SSLError) -> None:
         self._flush()
         self.state = State.CLOSED
@@ -150,8 +177,11 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
             protocol.connection_lost(ConnectionResetError(f"TLS error: {reason_of(error)}"))
 
     def _peer_closed(self) -> None:
-        if self._protocol is not None and not self._protocol.eof_received():
-            self.close()
+        """close_notify: the peer says no more."""
+        if not self._end_told:
+            self._end_told = True
+            if self._protocol is not None and not self._protocol.eof_received():
+                self.close()
 
     def _flush(self) -> None:
         if self._outgoing.pending:
@@ -161,7 +191,10 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         if self.state is State.HANDSHAKE:
             self._fail("the peer closed the connection during the TLS handshake")
             return False
+        if self._end_told:  # the FIN that follows a close_notify; whoever did not want to go on has closed by now
+            return not self._socket.is_closing()
         if self.state is State.OPEN and self._protocol is not None:
+            self._end_told = True
             return bool(self._protocol.eof_received())
         return False
 

@@ -13,6 +13,9 @@ class PeerCertificate:
     dns_sans: tuple[str, ...] = ()
     subject: str = ""
     """RFC 2253 order, as x-forwarded-client-cert prints it."""
+    common_name: str = ""
+    key_type: str = ""
+    """`RSA`, `EC` or another algorithm's name."""
     issuer: str = ""
     serial: str = ""
     sha256: str = ""

@@ -21,6 +21,7 @@ from .matcher import SanMatcher
 from .peer import PeerCertificate
 
 _KINDS = ((x509.UniformResourceIdentifier, "URI"), (x509.DNSName, "DNS"), (x509.RFC822Name, "EMAIL"))
+_KEY_TYPES = {x509.PublicKeyAlgorithmOID.EC_PUBLIC_KEY: "EC", x509.PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5: "RSA"}
 
 
 @lru_cache(maxsize=4096)
@@ -29,11 +30,15 @@ def read(der: bytes) -> tuple[PeerCertificate, tuple[tuple[str, str], ...], str,
     certificate = x509.load_der_x509_certificate(der)
     names = _names(certificate)
     uris = tuple(name for kind, name in names if kind == "URI")
-    spki = certificate.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    key = certificate.public_key()
+    common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     facts = PeerCertificate(
         uri_sans=uris,
         dns_sans=tuple(name for kind, name in names if kind == "DNS"),
         subject=certificate.subject.rfc4514_string(),
+        common_name=str(common[0].value) if common else "",
+        key_type=_KEY_TYPES.get(certificate.public_key_algorithm_oid, "other"),
         issuer=certificate.issuer.rfc4514_string(),
         serial=f"{certificate.serial_number:x}",
         sha256=hashlib.sha256(der).hexdigest(),
@@ -92,7 +97,7 @@ def check(der: bytes | None, source: ValidationSource, sans: tuple[SanMatcher, .
     if sans and not any(matcher.matches(names) for matcher in sans):
         raise PeerRejected(f"SAN matcher: certificate SANs are {[name for _, name in names]}, wanted {[matcher.text for matcher in sans]}")
     if source.spki and pin not in source.spki:
-        raise PeerRejected("the public key is not a pinned one")
+        raise PeerRejected("certificate hash: the public key is not a pinned one")
     if source.hashes and facts.sha256 not in source.hashes:
-        raise PeerRejected("the certificate is not a pinned one")
+        raise PeerRejected("certificate hash: the certificate is not a pinned one")
     return facts

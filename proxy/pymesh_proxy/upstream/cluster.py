@@ -10,7 +10,9 @@ from .config import Assignment, ClusterConfig, EndpointConfig, Health
 
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
-    from .pool import Pool
+    from ..tls.counts import Handshakes
+    from .exclusive import ExclusivePool
+    from .shared import SharedPool
 
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
 """transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
@@ -23,14 +25,17 @@ class Endpoint:
 
     __slots__ = (
         "address", "config", "cx_active", "cx_connect_fail", "cx_total", "pool", "rq_active", "rq_error", "rq_pending_active",
-        "rq_success", "rq_timeout", "rq_total", "tls",
+        "rq_success", "rq_timeout", "rq_total", "streams", "tls",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
         self.config = config
         self.address = config.address
         self.tls = tls
-        self.pool: Pool | None = None
+        self.pool: ExclusivePool | None = None
+        """Connections that carry one exchange at a time."""
+        self.streams: SharedPool | None = None
+        """Connections that carry many."""
         self.cx_active = self.cx_connect_fail = self.cx_total = 0
         self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
 
@@ -72,6 +77,12 @@ class Cluster:
 
     def __repr__(self) -> str:
         return f"<Cluster {self.config.name} endpoints={len(self.endpoints)} {self.breaker!r}>"
+
+    @property
+    def handshakes(self) -> "Handshakes | None":
+        """The TLS handshakes with all endpoints; None when none speaks TLS."""
+        speaking = (self.tls_default, *(tls for _, tls in self.tls_matches))
+        return next((tls.handshakes for tls in speaking if tls is not None), None)
 
     @property
     def upstream_cx_active(self) -> int:

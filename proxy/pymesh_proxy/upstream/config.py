@@ -4,6 +4,9 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
+from pymesh.address import Address
+
+from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 
 UNLIMITED = 2**32 - 1
@@ -62,7 +65,7 @@ class EndpointConfig:
 
     @property
     def address(self) -> str:
-        return self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
+        return self.host if self.host.startswith("/") else str(Address(self.host, self.port))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,15 @@ class TransportMatch:
     name: str
     labels: tuple[tuple[str, str], ...]
     tls: UpstreamTls | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyHeader:
+    """The upstream_proxy_protocol transport socket: connections begin by telling for whom they are made."""
+
+    version: int
+    tlvs: frozenset[int] | None = frozenset()
+    """Types of the client's TLVs that are passed on; None means all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +119,8 @@ class ClusterConfig:
     connect_timeout: float = 5.0
     limits: Limits = field(default_factory=Limits)
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
+    http2: Http2Options = field(default_factory=Http2Options)
+    """How HTTP/2 is spoken where it is."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
@@ -119,6 +133,8 @@ class ClusterConfig:
     """per_connection_buffer_limit_bytes: the high-water mark; half of it is the low one."""
     tls: UpstreamTls | None = None
     transport_matches: tuple[TransportMatch, ...] = ()
+    proxy_header: ProxyHeader | None = None
+    """For all transport sockets of the cluster alike."""
     panic_threshold: float = 50.0
     dns_refresh: float = 5.0
     respect_dns_ttl: bool = False

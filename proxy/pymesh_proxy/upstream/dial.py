@@ -5,8 +5,10 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..errors import Cause, ProxyError
+from .introduction import Introduced, introduction
 
 if TYPE_CHECKING:
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
@@ -20,24 +22,33 @@ class DialFailed(ProxyError):
         self.reason = reason
 
 
-async def dial(runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol) -> None:
-    """Connect `protocol` to the endpoint; its connection_made has run when this returns. Raises DialFailed."""
+async def dial(
+    runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol, downstream: "Downstream | None" = None
+) -> None:
+    """Connect `protocol` to the endpoint; its connection_made has run when this returns. Raises DialFailed.
+
+    `downstream` is the connection for which it is made; a cluster with a PROXY header tells the endpoint of it.
+    """
     try:
         async with asyncio.timeout(cluster.config.connect_timeout):
-            await _connect(runtime, cluster, endpoint, protocol)
+            await _connect(runtime, cluster, endpoint, protocol, downstream)
     except TimeoutError:
         raise DialFailed(Cause.CONNECT_TIMEOUT, "connection timeout") from None
     except OSError as error:
         raise DialFailed(Cause.CONNECT_FAILED, _words(error)) from error
 
 
-async def _connect(runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol) -> None:
+async def _connect(
+    runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol, downstream: "Downstream | None"
+) -> None:
     outer: asyncio.Protocol = protocol
     layer = None
     config = endpoint.config
     if endpoint.tls is not None:
         layer = endpoint.tls.layer(protocol, config.hostname)
         outer = layer
+    if cluster.config.proxy_header is not None:
+        outer = Introduced(outer, introduction(cluster.config.proxy_header, downstream))
     if config.host.startswith("/"):
         await runtime.loop.create_unix_connection(lambda: outer, config.host)
     else:

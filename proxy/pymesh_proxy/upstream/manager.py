@@ -8,12 +8,15 @@ from pymesh.tasks import spawn
 
 from ..tls.config import UpstreamTls
 from ..tls.contexts import ClientTls
+from ..tls.counts import Handshakes
 from .cluster import Cluster, Endpoint
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .dns import Resolver
-from .pool import Pool
+from .exclusive import ExclusivePool
+from .shared import SharedPool
 
 if TYPE_CHECKING:
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
 
 
@@ -45,10 +48,11 @@ class Clusters:
         if former is not None and former.config == config:
             former.config = config
             return former
+        handshakes = Handshakes()
         cluster = Cluster(
             config,
-            self._tls(config.tls),
-            tuple((frozenset(match.labels), self._tls(match.tls)) for match in config.transport_matches),
+            self._tls(config.tls, handshakes),
+            tuple((frozenset(match.labels), self._tls(match.tls, handshakes)) for match in config.transport_matches),
         )
         if config.assignment is not None and config.discovery is Discovery.STATIC:
             cluster.assign(config.assignment)
@@ -62,8 +66,8 @@ class Clusters:
             self._resolving[config.name] = spawn(Resolver(cluster).run(), name=f"dns {config.name}")
         return cluster
 
-    def _tls(self, config: UpstreamTls | None) -> ClientTls | None:
-        return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel)
+    def _tls(self, config: UpstreamTls | None, handshakes: Handshakes) -> ClientTls | None:
+        return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel, handshakes)
 
     def remove(self, name: str) -> None:
         """Forget a cluster; exchanges under way finish."""
@@ -113,18 +117,30 @@ _ORIGINAL_LIMIT = 1024
 def _close(endpoint: Endpoint) -> None:
     if endpoint.pool is not None:
         endpoint.pool.close()
+    if endpoint.streams is not None:
+        endpoint.streams.close()
 
 
 class Pools:
-    """The pool of an endpoint, made when first needed."""
+    """The pools of an endpoint, made when first needed."""
 
     __slots__ = ("_runtime",)
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint) -> Pool:
-        pool = endpoint.pool
-        if pool is None:
-            pool = endpoint.pool = Pool(self._runtime, cluster, endpoint)
-        return pool
+    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> ExclusivePool:
+        """HTTP/1.1 connections; those of the request alone when the endpoint is told for whom a connection is made."""
+        if cluster.config.proxy_header is not None:
+            return ExclusivePool(self._runtime, cluster, endpoint, downstream)
+        if endpoint.pool is None:
+            endpoint.pool = ExclusivePool(self._runtime, cluster, endpoint)
+        return endpoint.pool
+
+    def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> SharedPool:
+        """HTTP/2 connections, likewise."""
+        if cluster.config.proxy_header is not None:
+            return SharedPool(self._runtime, cluster, endpoint, downstream)
+        if endpoint.streams is None:
+            endpoint.streams = SharedPool(self._runtime, cluster, endpoint)
+        return endpoint.streams

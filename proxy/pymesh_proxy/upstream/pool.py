@@ -1,50 +1,95 @@
-"""The HTTP/1.1 connections of one endpoint: the last one used is the first one taken, waiting requests go first come first served.
+"""The connections of one endpoint: who waits for one, how many are on their way, what they count against.
 
-All state is three collections (idle, waiting, connecting); a connection that becomes free goes to the longest waiting
-request or idles, and a request that finds none waits and makes the pool grow.
+Waiting requests are served first come first served. `exclusive` and `shared` say what a connection is good for.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pymesh.tasks import spawn
 
 from ..errors import Cause
-from ..http.h1_client import ClientConnection
-from ..wheel import NEVER
-from .dial import DialFailed, dial
+from ..wheel import NEVER, Wheel
+from .dial import DialFailed
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..http.attempts import Attempts
+    from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster, Endpoint
 
 
-class Pool:
+class Pooled(Protocol):
+    """What a pool needs of a connection, besides what its kind needs."""
+
+    deadline: float
+    wake: float
+    expires: float
+    transport: "asyncio.Transport"
+
+    @property
+    def closed(self) -> bool:
+        """The transport is gone."""
+
+    def on_deadline(self, now: float) -> None:
+        """For the wheel."""
+
+
+Connection = TypeVar("Connection", bound=Pooled)
+
+
+class Pool(ABC, Generic[Connection]):
     """Connections from one cluster to one of its endpoints."""
 
-    __slots__ = ("_all", "_closing", "_connecting", "_idle", "_runtime", "_waiting", "cluster", "endpoint")
+    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_runtime", "_waiting", "cluster", "endpoint")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
         self._runtime = runtime
+        self._downstream = downstream
+        """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
         self.cluster = cluster
         self.endpoint = endpoint
-        self._idle: list[ClientConnection] = []
         self._waiting: deque[Attempts] = deque()
-        self._all: set[ClientConnection] = set()
+        self._all: set[Connection] = set()
         self._connecting = 0
         self._closing = False
 
     def __repr__(self) -> str:
-        return f"<Pool {self.endpoint.config.address} idle={len(self._idle)} waiting={len(self._waiting)} connecting={self._connecting}>"
+        name = type(self).__name__
+        return f"<{name} {self.endpoint.config.address} {len(self._all)} waiting={len(self._waiting)} connecting={self._connecting}>"
 
+    @property
+    def wheel(self) -> Wheel:
+        return self._runtime.wheel
+
+    @abstractmethod
     def acquire(self, attempts: "Attempts") -> None:
-        """Give the exchange a connection, now (on_connection is called before this returns) or as soon as there is one."""
-        if self._idle:  # then nobody waits
-            connection = self._idle.pop()
-            connection.deadline = NEVER
-            attempts.on_connection(connection)
-            return
+        """Give the exchange its request, now (on_connection is called before this returns) or as soon as there is room for one."""
+
+    @abstractmethod
+    def _promised(self) -> int:
+        """Requests that the connections on their way will take."""
+
+    @abstractmethod
+    async def _open(self) -> Connection:
+        """One more connection. Raises DialFailed."""
+
+    @abstractmethod
+    def _opened(self, connection: Connection) -> None:
+        """It can be used."""
+
+    @abstractmethod
+    def _forget_connection(self, connection: Connection) -> None:
+        """It cannot be used any more."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The endpoint is gone: connections close as soon as they are idle."""
+
+    def _wait(self, attempts: "Attempts") -> None:
         breaker = self.cluster.breaker
         if not breaker.admits_pending():
             self.cluster.upstream_rq_pending_overflow += 1
@@ -55,9 +100,13 @@ class Pool:
         self._waiting.append(attempts)
         self._grow()
 
+    def _next_waiting(self) -> "Attempts":
+        self._leave_queue()
+        return self._waiting.popleft()
+
     def _grow(self) -> None:
-        """One more connection when more requests wait than connections are on their way."""
-        if self._connecting >= len(self._waiting):
+        """One more connection when more requests wait than those on their way will take."""
+        if self._promised() >= len(self._waiting):
             return
         if not self.cluster.breaker.admits_connection(self.endpoint.cx_active):
             self.cluster.upstream_cx_overflow += 1
@@ -68,22 +117,22 @@ class Pool:
         spawn(self._connect(), name=f"connect {self.endpoint.config.address}")
 
     async def _connect(self) -> None:
-        connection = ClientConnection(self)
         self.cluster.upstream_cx_total += 1
         self.endpoint.cx_total += 1
         try:
-            await dial(self._runtime, self.cluster, self.endpoint, connection)
+            connection = await self._open()
         except DialFailed as failed:
             self._failed(failed)
             return
         self._connecting -= 1
         if connection.closed:
             self._uncount()
+            self._serve_next()
             return
         lifetime = self.cluster.config.max_connection_duration
         self._all.add(connection)
         connection.expires = self._runtime.loop.time() + lifetime if lifetime else NEVER
-        self.release(connection)
+        self._opened(connection)
 
     def _failed(self, failed: DialFailed) -> None:
         self._connecting -= 1
@@ -107,27 +156,6 @@ class Pool:
         self.endpoint.cx_active -= 1
         self.cluster.upstream_cx_destroy += 1
 
-    def release(self, connection: ClientConnection) -> None:
-        """A connection is free: the longest waiting request gets it, else it idles."""
-        config = self.cluster.config
-        now = self._runtime.loop.time()
-        served_enough = config.max_requests_per_connection and connection.requests >= config.max_requests_per_connection
-        if self._closing or served_enough or now >= connection.expires:
-            connection.transport.close()
-            self._serve_next()
-            return
-        if self._waiting:
-            self._leave_queue()
-            self._waiting.popleft().on_connection(connection)
-            return
-        self._idle.append(connection)
-        deadline = now + config.idle_timeout if config.idle_timeout else NEVER
-        if connection.expires < deadline:
-            deadline = connection.expires
-        connection.deadline = deadline
-        if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
-            self._runtime.wheel.arm(connection, deadline)
-
     def _serve_next(self) -> None:
         if self._waiting:
             self._grow()
@@ -138,18 +166,11 @@ class Pool:
             self._waiting.remove(attempts)
             self._leave_queue()
 
-    def lost(self, connection: ClientConnection) -> None:
+    def lost(self, connection: Connection) -> None:
         """A connection has closed."""
         self._runtime.wheel.arm(connection, NEVER)
         if connection in self._all:
             self._all.remove(connection)
             self._uncount()
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self._forget_connection(connection)
         self._serve_next()
-
-    def close(self) -> None:
-        """The endpoint is gone: idle connections close now, busy ones after their answer."""
-        self._closing = True
-        for connection in self._idle:
-            connection.transport.close()

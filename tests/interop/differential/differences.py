@@ -92,12 +92,6 @@ DIFFERENCES = (
         ("version 1.2",),
     ),
     Difference(
-        "HTTP/2",
-        "Clients that begin to speak it are told in HTTP/1.1 that it is not understood; Envoy speaks it.",
-        (None, 400),
-        ("HTTP/2 preface",),
-    ),
-    Difference(
         "Methods",
         "`M-SEARCH` is passed on; Envoy's parser does not know it.",
         (400, 200),

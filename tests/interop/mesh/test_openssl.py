@@ -1,6 +1,7 @@
 """OpenSSL's own client looks at an inbound listener that takes mutual TLS only."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -102,5 +103,6 @@ async def test_plaintext_is_refused(client: Client) -> None:
     host, _, port = client.address.partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(_REQUEST)
-    assert await reader.read() == b""
+    with contextlib.suppress(ConnectionResetError):  # no filter chain takes it, and Envoy resets those too
+        assert await reader.read() == b""
     writer.close()

@@ -1,5 +1,9 @@
 """TCP through the proxy: connect first, then relay, with half-close and backpressure."""
 
+from collections import Counter
+
+import pytest
+
 from pymesh_proxy.http.exchange import Downstream
 from pymesh_proxy.tcp.config import TcpOptions
 from pymesh_proxy.tcp.proxy import TcpConnection
@@ -68,14 +72,74 @@ async def test_half_close_is_passed_on_and_the_other_direction_stays_open():
         assert mesh.runtime.clusters.get("up").breaker.connections == 0
 
 
-async def test_an_upstream_reset_reaches_the_client():
+async def test_the_upstreams_half_close_is_passed_on_too():
     async with Mesh() as mesh:
-        client = connect(mesh)
+        sessions = []
+        client = connect(mesh, sessions)
         upstream = await mesh.accepted()
         await mesh.settle()
-        upstream.reset()
+        upstream.send(b"greeting")
+        upstream.finish()
         await mesh.settle()
-        assert client.hung_up
+        assert (client.received, client.ended, client.closed) == (b"greeting", True, False)
+        client.send(b"late")
+        client.close()
+        await mesh.settle()
+        assert upstream.received == b"late"
+        upstream.close()
+        await mesh.settle()
+        assert (sessions[-1].phase, sessions[-1].flags) == (Phase.CLOSED, "")
+
+
+@pytest.mark.parametrize(("who", "flags"), [("upstream", "UR"), ("client", "")])
+async def test_a_reset_reaches_the_other_side(who, flags):
+    async with Mesh() as mesh:
+        sessions = []
+        client = connect(mesh, sessions)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        sides = {"client": client, "upstream": upstream}
+        sides.pop(who).reset()
+        await mesh.settle()
+        (other,) = sides.values()
+        assert other.hung_up
+        assert (sessions[-1].phase, sessions[-1].flags) == (Phase.CLOSED, flags)
+        assert mesh.runtime.clusters.get("up").breaker.connections == 0
+
+
+async def test_a_connection_that_lasts_too_long_ends_with_DT_however_busy():  # noqa: N802  the flag's name
+    async with Mesh() as mesh:
+        sessions = []
+        client = connect(mesh, sessions, max_duration=5.0)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        for _ in range(4):
+            await mesh.advance(1)
+            client.send(b"busy")
+            await mesh.settle()
+        assert not client.hung_up
+        await mesh.advance(1.1)
+        assert (client.hung_up, upstream.hung_up, sessions[-1].flags) == (True, True, "DT")
+
+
+def test_clusters_are_chosen_by_weight():
+    options = TcpOptions(clusters=(("a", 1), ("b", 3), ("c", 6)))
+    assert Counter(options.choose(draw) for draw in range(1000)) == {"a": 100, "b": 300, "c": 600}
+
+
+async def test_a_second_attempt_finds_another_endpoint_and_the_log_says_that_one_failed():
+    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), ("10.0.0.2", 80))) as mesh:
+        mesh.loop.refusing.add(("10.0.0.1", 80))
+        sessions = []
+        for _ in range(2):  # the second at the latest is sent to the first endpoint
+            client = connect(mesh, sessions, max_connect_attempts=2)
+            upstream = await mesh.accepted()
+            await mesh.settle()
+            assert upstream.address == ("10.0.0.2", 80)
+            client.close()
+            upstream.close()
+            await mesh.settle()
+        assert (sessions[-1].phase, sessions[-1].flags) == (Phase.CLOSED, "UF")
 
 
 async def test_a_failed_connect_is_tried_again_and_then_told():

@@ -209,6 +209,17 @@ async def test_half_close_passes_through_tls():
     assert near.received == b"answer after the client's end"
 
 
+async def test_the_end_is_told_once_though_a_fin_follows_the_close_notify():
+    near, far, client, _, _ = await connect()
+    await client.established()
+    told = []
+    far.eof_received = lambda: told.append(True) or True
+    near.transport.write_eof()
+    await settle()
+    near.transport._socket.peer.protocol.eof_received()
+    assert told == [True]
+
+
 @pytest.mark.parametrize(("auto", "hostname", "expected"), [(True, "pod-1", "pod-1"), (True, "", "a.test"), (False, "pod-1", "a.test")])
 async def test_the_server_name_is_the_endpoints_hostname_only_if_asked(auto, hostname, expected):
     wheel = Wheel(cast(asyncio.AbstractEventLoop, MemoryLoop()))

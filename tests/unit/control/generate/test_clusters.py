@@ -128,10 +128,6 @@ def test_a_tcp_port_has_no_http_options(mesh, view):
     assert not mesh(ENTRY).clusters(view())["outbound|90||reviews.default.svc.cluster.local"].typed_extension_protocol_options
 
 
-def test_our_own_proxy_carries_http2_as_plain_connections(mesh, view):
-    assert not mesh(ENTRY).clusters(view())["outbound|92||reviews.default.svc.cluster.local"].typed_extension_protocol_options
-
-
 @pytest.mark.parametrize(
     ("resolution", "more", "kind"),
     [

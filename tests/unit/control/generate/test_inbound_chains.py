@@ -92,16 +92,6 @@ def test_the_listener_takes_captured_connections_and_refuses_its_own_port(mesh, 
     assert not listener.HasField("bind_to_port")
 
 
-def test_our_own_proxy_is_never_offered_http2(mesh, view):
-    listener = mesh(ENTRY % "any").listeners(view())["virtualInbound"]
-    rows = told([chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 8080])
-    assert rows[0] == ("tls", {"istio-http/1.0", "istio-http/1.1"}, True, True)
-    assert rows[1] == ("raw_buffer", {"http/1.1"}, False, True)
-    assert rows[2] == ("tls", {"istio", "istio-peer-exchange", "istio-h2"}, True, False)
-    mutual = [proto.unpack(chain.transport_socket.typed_config) for chain in listener.filter_chains if chain.HasField("transport_socket")]
-    assert {tuple(context.common_tls_context.alpn_protocols) for context in mutual} == {("http/1.1",)}
-
-
 def manager_of(chain):
     return proto.unpack(chain.filters[-1].typed_config)
 

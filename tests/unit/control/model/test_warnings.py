@@ -56,9 +56,8 @@ def test_absent_subsets_hosts_and_gateways_are_pointed_out_and_the_route_kept(bu
     assert len(snapshot.virtual_services) == 1
 
 
-def test_ports_that_proxies_carry_otherwise_are_pointed_out(built):
+def test_ports_that_no_proxy_carries_are_pointed_out(built):
     found = " ".join(sentences(built(ENTRY)[1]))
-    assert "port 81: pymesh-proxy does not speak HTTP/2 yet and carries GRPC as TCP" in found
     assert "port 53: UDP is not carried" in found
 
 

@@ -169,9 +169,9 @@ async def test_quitting_reopening_and_draining_reach_the_process(ask: Any, facts
     assert called == ["stop", "reopen"]
     (listener,) = facts.runtime.listeners
     await ask("/drain_listeners", graceful="", inboundonly="")
-    assert listener.scope.draining is False
+    assert listener.draining is False
     await ask("/drain_listeners", graceful="")
-    assert listener.scope.draining is True
+    assert listener.draining is True
 
 
 async def test_memory_is_told_in_strings_as_protobuf_tells_large_numbers(ask: Any) -> None:

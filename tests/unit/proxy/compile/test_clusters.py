@@ -54,6 +54,39 @@ transport_socket_matches:
 """
 
 
+@pytest.mark.parametrize(
+    ("extra", "protocol", "streams"),
+    [
+        ("http2_protocol_options: {max_concurrent_streams: 9}", UpstreamProtocol.HTTP2, 9),
+        (
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, explicit_http_config: {{http2_protocol_options: {{}}}}}}}}",
+            UpstreamProtocol.HTTP2,
+            1024,
+        ),
+        (
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, explicit_http_config: {{http_protocol_options: {{}}}}}}}}",
+            UpstreamProtocol.HTTP1,
+            1024,
+        ),
+        (
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, use_downstream_protocol_config: "
+            "{http_protocol_options: {}, http2_protocol_options: {max_concurrent_streams: 7}}}}",
+            UpstreamProtocol.DOWNSTREAM,
+            7,
+        ),
+        (
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, use_downstream_protocol_config: "
+            "{http_protocol_options: {}}}}",
+            UpstreamProtocol.HTTP1,
+            1024,
+        ),
+    ],
+)
+def test_the_protocol_is_said_in_the_old_way_or_the_new(parse, extra, protocol, streams):
+    cluster = compile_cluster(parse("cluster", f"{STATIC}{extra}\n"))
+    assert (cluster.protocol, cluster.http2.max_concurrent_streams) == (protocol, streams)
+
+
 def test_a_minimal_static_cluster_has_envoys_defaults(parse):
     cluster = compile_cluster(parse("cluster", STATIC))
     assert (cluster.discovery, cluster.balancing, cluster.protocol) == (Discovery.STATIC, Balancing.ROUND_ROBIN, UpstreamProtocol.HTTP1)
@@ -131,7 +164,11 @@ def test_the_older_protocol_fields_still_count(parse):
             "health_checks",
         ),
         ("lb_subset_config: {fallback_policy: ANY_ENDPOINT}", "lb_subset_config"),
-        ("http2_protocol_options: {}", "http2_protocol_options"),
+        ("http2_protocol_options: {allow_metadata: true}", "http2_protocol_options.allow_metadata"),
+        (
+            "http2_protocol_options: {custom_settings_parameters: [{identifier: 9, value: 1}]}",
+            "http2_protocol_options.custom_settings_parameters",
+        ),
         ("circuit_breakers: {thresholds: [{priority: HIGH}]}", "circuit_breakers.thresholds[0].priority"),
         ("circuit_breakers: {thresholds: [{retry_budget: {}}]}", "circuit_breakers.thresholds[0].retry_budget"),
         ("common_lb_config: {locality_weighted_lb_config: {}}", "common_lb_config.locality_weighted_lb_config"),
@@ -143,8 +180,8 @@ def test_the_older_protocol_fields_still_count(parse):
             "typed_extension_protocol_options['x']",
         ),
         (
-            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, explicit_http_config: {{http2_protocol_options: {{}}}}}}}}",
-            f"typed_extension_protocol_options['{OPTIONS}'].explicit_http_config.http2_protocol_options",
+            f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, auto_config: {{}}}}}}",
+            f"typed_extension_protocol_options['{OPTIONS}'].auto_config",
         ),
     ],
 )

@@ -3,7 +3,8 @@ import yaml
 
 from pymesh_proxy.compile.context import LogFormat
 from pymesh_proxy.compile.listeners import compile_listener
-from pymesh_proxy.http.options import ClientCert, EscapedSlashes, ServerHeader, Underscores
+from pymesh_proxy.http.options import ClientCert, Codec, EscapedSlashes, ServerHeader, Underscores
+from pymesh_proxy.http2.settings import Keepalive
 
 URL = "type.googleapis.com/envoy.extensions."
 ROUTER = {"name": "router", "typed_config": {"@type": f"{URL}filters.http.router.v3.Router"}}
@@ -115,6 +116,18 @@ def test_a_user_agent_is_added_in_the_nodes_name(options):
     assert (made.user_agent, made.service_node) == (b"shop", b"shop-1")
 
 
+def test_http2_is_spoken_by_the_managers_options(options):
+    keepalive = {"interval": "30s", "timeout": "5s", "interval_jitter": {"value": 20}}
+    made = options(
+        codec_type="HTTP2",
+        drain_timeout="6s",
+        http2_protocol_options={"max_concurrent_streams": 5, "allow_connect": True, "connection_keepalive": keepalive},
+    )
+    assert (made.codec, made.drain_timeout, made.http2.max_concurrent_streams, made.http2.allow_connect) == (Codec.HTTP2, 6.0, 5, True)
+    assert made.http2.connection_keepalive == Keepalive(interval=30.0, timeout=5.0, interval_jitter=20.0)
+    assert options().codec is Codec.AUTO
+
+
 def test_istios_filters_become_a_filter_and_an_observer(options, process):
     made = options(http_filters=[PEERS, STATS, ROUTER])
     assert made.filters == ("peer metadata OUTBOUND",)
@@ -161,7 +174,6 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
 @pytest.mark.parametrize(
     ("manager", "field"),
     [
-        ({"codec_type": "HTTP2"}, "codec_type"),
         ({"codec_type": "HTTP3"}, "codec_type"),
         ({"stat_prefix": ""}, "stat_prefix"),
         ({"http_filters": []}, "http_filters"),
@@ -170,6 +182,10 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
         (
             {"http_filters": [typed_struct("istio.stats", "stats.PluginConfig", {"metrics": []}), ROUTER]},
             "http_filters[0].typed_config.value",
+        ),
+        (
+            {"http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s", "connection_idle_interval": "1s"}}},
+            "http2_protocol_options.connection_keepalive.connection_idle_interval",
         ),
         ({"request_timeout": "-1s"}, "request_timeout"),
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),

@@ -1,6 +1,7 @@
 import pytest
 
 from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.listener.proxy_protocol import Rules
 from pymesh_proxy.tcp.config import TcpOptions
 
 URL = "type.googleapis.com/"
@@ -44,6 +45,33 @@ default_filter_chain: {{name: rest, filters: [{TCP}]}}
     assert made.default_chain.name == "rest"
     assert process.stats == ["INBOUND"]
     assert len(made.chains[0].terminal.observers) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        ("", Rules()),
+        (", allow_requests_without_proxy_protocol: true, disallowed_versions: [V1]", Rules(optional=True, versions=frozenset({2}))),
+        (", pass_through_tlvs: {match_type: INCLUDE_ALL}", Rules(passed=None)),
+        (", pass_through_tlvs: {match_type: INCLUDE, tlv_type: [5, 224]}", Rules(passed=frozenset({5, 224}))),
+    ],
+)
+def test_what_a_proxy_header_may_be_is_read(parse, ctx, options, rules):
+    made = compile_listener(parse("listener", listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', options)}]")), ctx)
+    assert made.proxy_protocol == rules
+
+
+def test_a_transparent_listener_is_read(parse, ctx):
+    made = compile_listener(parse("listener", listener(extra="transparent: true\nfreebind: true")), ctx)
+    assert (made.transparent, made.freebind) == (True, True)
+
+
+def test_a_listener_whose_chains_alone_differ_has_the_same_frame(parse, ctx):
+    one = compile_listener(parse("listener", listener()), ctx)
+    two = compile_listener(parse("listener", listener(f"[{{name: b, filters: [{TCP}]}}]")), ctx)
+    three = compile_listener(parse("listener", listener(extra="listener_filters_timeout: 1s")), ctx)
+    assert one.frame == two.frame != three.frame
+    assert one.chains[0].identity == three.chains[0].identity != two.chains[0].identity
 
 
 def test_a_tcp_proxy_is_read_whole(parse, ctx):
@@ -107,11 +135,21 @@ def test_a_listener_names_what_it_waits_for(parse, ctx, process):
             "filter_chains[0].filter_chain_match.prefix_ranges[0]",
         ),
         (listener(extra="access_log: [{name: x, typed_config: {}}]"), "access_log[0].filter"),
-        (listener(extra="transparent: true"), "transparent"),
         (listener(extra="socket_options: [{level: 1, name: 2, int_value: 3}]"), "socket_options"),
         (listener(extra="connection_balance_config: {exact_balance: {}}"), "connection_balance_config"),
         (listener(extra="listener_filters: [{name: x}]"), "listener_filters[0].typed_config"),
-        (listener(extra=f"listener_filters: [{listener_filter('proxy_protocol')}]"), "listener_filters[0].typed_config"),
+        (
+            listener(extra=f"listener_filters: [{listener_filter('tls_inspector')}, {listener_filter('proxy_protocol')}]"),
+            "listener_filters[1]",
+        ),
+        (
+            listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', ', disallowed_versions: [V1, V2]')}]"),
+            "listener_filters[0].typed_config.disallowed_versions",
+        ),
+        (
+            listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', ', rules: [{tlv_type: 1}]')}]"),
+            "listener_filters[0].typed_config.rules",
+        ),
         (
             listener(extra=f"listener_filters: [{listener_filter('tls_inspector')[:-1]}, filter_disabled: {{any_match: true}}}}]"),
             "listener_filters[0].filter_disabled",

@@ -131,7 +131,11 @@ def test_the_server_name_cannot_be_the_requests_host(parse, problems):
     [
         ({"tls_params": {"tls_minimum_protocol_version": "TLSv1_0"}}, "tls_params.tls_minimum_protocol_version"),
         ({"tls_params": {"tls_minimum_protocol_version": "TLSv1_3"}}, "tls_params.tls_minimum_protocol_version"),
-        ({"tls_params": {"ecdh_curves": ["X25519"]}}, "tls_params.ecdh_curves"),
+        ({"tls_params": {"ecdh_curves": ["X25519", "P-256"]}}, "tls_params.ecdh_curves"),
+        ({"tls_params": {"ecdh_curves": ["X25519MLKEM768"]}}, "tls_params.ecdh_curves"),
+        ({"tls_params": {"cipher_suites": ["ECDHE-RSA-AES128-GCM-SHA"]}}, "tls_params.cipher_suites[0]"),
+        ({"tls_params": {"cipher_suites": ["AES128-SHA", "[AES256-SHA|TLS_AES_128_GCM_SHA256]"]}}, "tls_params.cipher_suites[1]"),
+        ({"tls_params": {"compliance_policies": ["FIPS_202205"]}}, "tls_params.compliance_policies"),
         ({"tls_params": {"signature_algorithms": ["x"]}}, "tls_params.signature_algorithms"),
         ({"tls_certificates": [{"certificate_chain": {"inline_string": "x"}}]}, "tls_certificates[0].private_key"),
         ({"tls_certificates": [{**PAIR, "password": {"inline_string": "x"}}]}, "tls_certificates[0].password"),
@@ -158,13 +162,39 @@ def test_what_cannot_be_honoured_is_refused_by_its_field(refused, common, field)
     [
         ({"common_tls_context": {}}, "common_tls_context.tls_certificates"),
         ({"common_tls_context": {"tls_certificates": [PAIR]}, "require_client_certificate": True}, "common_tls_context.validation_context"),
-        ({"common_tls_context": {"tls_certificates": [PAIR]}, "require_sni": True}, "require_sni"),
+        ({"common_tls_context": {"tls_certificates": [PAIR]}, "session_ticket_keys": {}}, "session_ticket_keys"),
+        (
+            {"common_tls_context": {"tls_certificates": [PAIR]}, "disable_stateful_session_resumption": True},
+            "disable_stateful_session_resumption",
+        ),
         ({"common_tls_context": {"tls_certificates": [PAIR]}, "session_timeout": "5s"}, "session_timeout"),
     ],
 )
 def test_what_a_server_cannot_honour_is_refused_by_its_field(parse, ctx, problems, context, field):
     found = problems(compile_listener, parse("listener", listener(**context)), ctx)
     assert f"filter_chains[0].transport_socket.typed_config.{field}" in found
+
+
+def test_what_a_server_is_told_of_names_sessions_and_ciphers_is_read(parse, ctx):
+    context = {
+        "common_tls_context": {
+            "tls_certificates": [PAIR, PAIR],
+            "tls_params": {"cipher_suites": ["[AES128-SHA|AES256-SHA]", "ECDHE-RSA-AES128-SHA"], "ecdh_curves": ["P-384"]},
+        },
+        "require_sni": True,
+        "prefer_client_ciphers": True,
+        "full_scan_certs_on_sni_mismatch": True,
+        "disable_stateless_session_resumption": True,
+    }
+    (chain,) = compile_listener(parse("listener", listener(**context)), ctx).chains
+    tls = chain.tls
+    assert (tls.require_sni, tls.prefer_client_ciphers, tls.scan_all, tls.tickets, len(tls.certificates)) == (True, True, True, False, 2)
+    assert tls.parameters.ciphers == ("AES128-SHA", "AES256-SHA", "ECDHE-RSA-AES128-SHA")
+    assert tls.parameters.curve == "secp384r1"
+
+
+def test_a_client_keeps_as_many_sessions_as_it_is_told(upstream):
+    assert (upstream({}).sessions, upstream({}, max_session_keys=0).sessions) == (1, 0)
 
 
 def test_an_unknown_transport_socket_is_named(parse, problems):

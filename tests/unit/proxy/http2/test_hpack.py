@@ -8,6 +8,7 @@ from hpack.huffman_table import decode_huffman
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pymesh_proxy.http2 import hpack as hpack_module
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge
 from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.hpack_table import ENTRY_OVERHEAD
@@ -65,11 +66,11 @@ def decoder(*, table_size=4096, max_bytes=61440, max_count=100):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "sections", "table_size"),
-    [(PLAIN_REQUESTS, REQUESTS, 4096), (HUFFMAN_REQUESTS, REQUESTS, 4096), (HUFFMAN_ANSWERS, ANSWERS, 256)],
+    ("blocks", "sections"),
+    [(PLAIN_REQUESTS, REQUESTS), (HUFFMAN_REQUESTS, REQUESTS), (["3fe101" + HUFFMAN_ANSWERS[0], *HUFFMAN_ANSWERS[1:]], ANSWERS)],
 )
-def test_the_examples_of_the_rfc_are_decoded(blocks, sections, table_size):
-    ours = decoder(table_size=table_size)
+def test_the_examples_of_the_rfc_are_decoded(blocks, sections):
+    ours = decoder()
     assert [ours.decode(bytes.fromhex(block)) for block in blocks] == sections
 
 
@@ -113,9 +114,38 @@ def test_a_table_size_update_within_the_limit_evicts():
         ours.decode(b"\xbe")
 
 
-def test_an_entry_larger_than_the_table_empties_it():
+def test_a_smaller_table_of_ours_binds_the_peer_when_it_has_heard_of_it():
     ours = decoder(table_size=64)
-    ours.decode(b"\x40\x01a\x01b")
+    ours.decode(b"\x40\x01a\x30" + b"x" * 48)
+    assert ours.decode(b"\xbe") == [(b"a", b"x" * 48)]
+    ours.settle()
+    with pytest.raises(CompressionBroken):
+        ours.decode(b"\xbe")
+    for size_update, good in ((b"\x3f\x21", True), (b"\x3f\x22", False)):
+        ours = decoder(table_size=64)
+        ours.settle()
+        try:
+            assert ours.decode(size_update + b"\x82") == [(b":method", b"GET")]
+        except CompressionBroken:
+            assert not good
+        else:
+            assert good
+
+
+def test_a_larger_table_of_ours_is_used_when_the_peer_says_so():
+    ours = decoder(table_size=8192)
+    big = b"\x40\x01a\x7f\xf1\x26" + b"x" * 5104
+    ours.decode(big)
+    with pytest.raises(CompressionBroken):
+        ours.decode(b"\xbe")
+    ours = decoder(table_size=8192)
+    ours.decode(b"\x3f\xe1\x3f" + big)
+    assert len(ours.decode(b"\xbe")[0][1]) == 5104
+
+
+def test_an_entry_larger_than_the_table_empties_it():
+    ours = decoder()
+    ours.decode(b"\x3f\x21\x40\x01a\x01b")
     big = b"x" * 40
     assert ours.decode(b"\x40\x01a\x28" + big) == [(b"a", big)]
     with pytest.raises(CompressionBroken):
@@ -161,6 +191,8 @@ def test_a_field_that_is_never_indexed_stays_so_on_the_next_hop():
     assert len(ours.encode([open_field])) == 1
     assert ours.encode([field])[0] == 0x10, "an index would tell that the secret was guessed"
     assert type(decoder().decode(ours.encode([field]))[0][1]) is NeverIndexed
+    assert ours.encode([(b":method", NeverIndexed(b"GET"))]) == b"\x12\x03GET"
+    assert {b"secret"} == {field[1]}, "policies find it like any other value"
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"])
@@ -208,6 +240,9 @@ def test_the_encoder_remembers_a_bounded_number_of_names():
     for number in range(10000):
         ours.encode([(b"n%d" % number, b"v")])
     assert len(ours._seen) <= 128
+    assert ours.encode([(b"n" * 65, b"v")]) == b"\x00\x41" + b"n" * 65 + b"\x01v"
+    assert len(hpack_module._plain_prefixes) <= 1024
+    assert b"n" * 65 not in hpack_module._plain_prefixes
 
 
 NAMES = st.sampled_from([b":path", b"x-a", b"x-b", b"content-type", b"server", b"n" * 130, b"cookie"])

@@ -9,7 +9,7 @@ from pymesh_proxy.http.exchange import Downstream, Exchange
 from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
 from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
-from pymesh_proxy.listener.scope import Scope
+from pymesh_proxy.listener.scope import Counts, Scope
 from pymesh_proxy.tcp.session import Session
 from pymesh_proxy.upstream.cluster import Cluster, Endpoint
 from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
@@ -67,7 +67,21 @@ def listener(name: str, host: str = "127.0.0.1", port: int = 8080, *, stats: Htt
     http = HttpOptions(route=RouteSlot(f"{name}-routes"), stats=stats or HttpStats(prefix="p"))
     chain = FilterChain(name="c", terminal=http)
     made = ListenerConfig(name=name, host=host, port=port, **{"chains": (chain,), "matcher": NoChain()} | config)
-    return Thing(config=made, scope=Scope(name, made.direction, 0), bound=None)
+    return RunningListener(made)
+
+
+class RunningListener:
+    """The connections and counters of a listener."""
+
+    def __init__(self, config: ListenerConfig) -> None:
+        self.config = config
+        self.bound = None
+        self.counts = Counts()
+        self.scopes = [Scope(config.name, config.direction, 0, self.counts)]
+
+    @property
+    def connections(self) -> int:
+        return sum(map(len, self.scopes))
 
 
 class NoChain:

@@ -18,7 +18,7 @@ def test_names_are_envoys(make: Any) -> None:
         listeners=[make.listener("in", host="10.0.0.1", port=80)],
         all_http_stats=[HttpStats(prefix="ingress")],
     )
-    runtime.listeners[0].scope.add(make.endpoint())
+    runtime.listeners[0].scopes[0].add(make.endpoint())
     found = everything(runtime)
     assert found["cluster.outbound|80||shop.upstream_rq_2xx"] == 4
     assert found["http.ingress.downstream_rq_total"] == 0

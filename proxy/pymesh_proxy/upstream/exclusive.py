@@ -1,0 +1,73 @@
+"""HTTP/1.1 connections: one exchange at a time each; the one used last is taken first."""
+
+from typing import TYPE_CHECKING
+
+from ..http.h1_client import ClientConnection
+from ..wheel import NEVER
+from .dial import dial
+from .pool import Pool
+
+if TYPE_CHECKING:
+    from ..http.attempts import Attempts
+    from ..http.exchange import Downstream
+    from ..runtime import Runtime
+    from .cluster import Cluster, Endpoint
+
+
+class ExclusivePool(Pool[ClientConnection]):
+    """A connection that becomes free goes to the longest waiting request or idles."""
+
+    __slots__ = ("_idle",)
+
+    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
+        super().__init__(runtime, cluster, endpoint, downstream)
+        self._idle: list[ClientConnection] = []
+
+    def acquire(self, attempts: "Attempts") -> None:
+        if self._idle:  # then nobody waits
+            connection = self._idle.pop()
+            connection.deadline = NEVER
+            attempts.on_connection(connection)
+        else:
+            self._wait(attempts)
+
+    def _promised(self) -> int:
+        return self._connecting
+
+    async def _open(self) -> ClientConnection:
+        connection = ClientConnection(self)
+        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
+        return connection
+
+    def _opened(self, connection: ClientConnection) -> None:
+        self.release(connection)
+
+    def release(self, connection: ClientConnection) -> None:
+        """A connection is free: the longest waiting request gets it, else it idles."""
+        config = self.cluster.config
+        now = self._runtime.loop.time()
+        limit = 1 if self._downstream is not None else config.max_requests_per_connection
+        served_enough = limit and connection.requests >= limit
+        if self._closing or served_enough or now >= connection.expires:
+            connection.transport.close()
+            self._serve_next()
+            return
+        if self._waiting:
+            self._next_waiting().on_connection(connection)
+            return
+        self._idle.append(connection)
+        deadline = now + config.idle_timeout if config.idle_timeout else NEVER
+        if connection.expires < deadline:
+            deadline = connection.expires
+        connection.deadline = deadline
+        if deadline < connection.wake:  # else the wheel looks in time by itself (see Wheel.arm)
+            self._runtime.wheel.arm(connection, deadline)
+
+    def _forget_connection(self, connection: ClientConnection) -> None:
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        self._closing = True
+        for connection in self._idle:
+            connection.transport.close()
