@@ -562,7 +562,7 @@ class ServerConnection(Timing):
 
         One that has served nothing yet is not idle: its client has just opened it for a request, which is on its way.
         """
-        if self._served and self._router is None and not self._queue and self._head_bytes == 0:
+        if self._served and self._router is None and not self._queue and self._between and not self._unread:
             self.transport.close()
 
 
