@@ -17,12 +17,12 @@ ROOMS = {
     "": ("wheel",),
     "filters": ("peer_metadata",),
     "http": (
-        "attempts", "connect", "exchange", "forwarding", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths",
+        "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths",
         "pipeline", "request_target", "retry", "router", "stream", "wire",
     ),
     "http2": (
-        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive", "sections",
-        "server", "settings", "stream", "translate",
+        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
+        "payloads", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from ..http.grpc import TimeoutRule
 from ..route import edits, rewrite
 from ..route.rewrite import HostRewrite, PathRewrite
 from ..route.table import DirectReply, Edit, Forward, Redirect, RetryPolicy, Target
@@ -17,7 +18,6 @@ from .strings import regex
 
 _MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
 _REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
-_GRPC_ONLY = "it acts on gRPC requests, which need HTTP/2"
 
 
 def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: RetryPolicy | None) -> Forward:
@@ -37,8 +37,9 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "idle_timeout",
         "retry_policy",
         "max_stream_duration",
+        "max_grpc_timeout",
+        "grpc_timeout_offset",
         "upgrade_configs",
-        harmless={"max_grpc_timeout": _GRPC_ONLY, "grpc_timeout_offset": _GRPC_ONLY},
         at_default={"priority": 0, "auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
@@ -51,6 +52,8 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         timeout=0.0 if reader.has("max_stream_duration") else reader.seconds("timeout", 15.0),  # the newer field replaces the older
         idle_timeout=reader.seconds("idle_timeout", 0.0) if reader.has("idle_timeout") else None,
         max_stream_duration=_stream_duration(reader),
+        grpc_timeout=_grpc_timeout(reader, "max_grpc_timeout", "grpc_timeout_offset"),
+        grpc_duration=_grpc_timeout(reader.child("max_stream_duration"), "grpc_timeout_header_max", "grpc_timeout_header_offset"),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
         upgrades=_upgrades(reader),
@@ -115,9 +118,15 @@ def _stream_duration(reader: Reader) -> float | None:
     config = reader.child("max_stream_duration")
     if config is None:
         return None
-    grpc = {"grpc_timeout_header_max": _GRPC_ONLY, "grpc_timeout_header_offset": _GRPC_ONLY}
-    config.only("max_stream_duration", harmless=grpc)
+    config.only("max_stream_duration", "grpc_timeout_header_max", "grpc_timeout_header_offset")
     return config.seconds("max_stream_duration", 0.0) if config.has("max_stream_duration") else None
+
+
+def _grpc_timeout(reader: Reader | None, maximum: str, offset: str) -> TimeoutRule | None:
+    """`grpc-timeout` counts where its maximum is set, be it to 0 for none."""
+    if reader is None or not reader.has(maximum):
+        return None
+    return TimeoutRule(reader.seconds(maximum, 0.0), reader.seconds(offset, 0.0))
 
 
 def _upgrades(reader: Reader) -> dict[bytes, bool]:

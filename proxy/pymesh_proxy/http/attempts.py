@@ -37,8 +37,8 @@ class Attempts(UpstreamStream):
 
     __slots__ = (
         "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward",
-        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_tried", "_try_expires", "chunked", "complete", "ends",
-        "exchange", "options", "phase", "trailers", "upgrade",
+        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_timeout", "_tried", "_try_expires", "chunked", "complete",
+        "ends", "exchange", "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +72,8 @@ class Attempts(UpstreamStream):
         self._tried: list[Endpoint] | None = None
         self._retries = 0
         self._sent_at = 0.0
+        self._timeout = 0.0
+        """Seconds from the end of the request to the end of the answer; 0 for no limit."""
         self._expires = NEVER
         self._try_expires = NEVER
         self.ends = NEVER
@@ -276,9 +278,8 @@ class Attempts(UpstreamStream):
 
     def start_clock(self, now: float) -> None:
         """The route's timeout runs from the end of the request to the end of the answer."""
-        forward = self._forward
-        if forward is not None and forward.timeout:
-            self._expires = now + forward.timeout
+        if self._timeout:
+            self._expires = now + self._timeout
         self._arm(now)
 
     def _arm(self, now: float) -> None:

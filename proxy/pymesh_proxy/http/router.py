@@ -16,7 +16,8 @@ from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, retry, wire
 from .attempts import Attempts
-from .headers import Fields, ResponseHead
+from .grpc import is_grpc, timeout_of
+from .headers import Fields, RequestHead, ResponseHead
 from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
@@ -138,12 +139,27 @@ class Router(Attempts):
             http_filter.on_route(exchange)
         self._active = now = self._runtime.loop.time()
         longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
+        self._timeout = forward.timeout
+        if b"content-type" in head.index and (forward.grpc_duration is not None or forward.grpc_timeout is not None) and is_grpc(head):
+            longest = self._grpc_times(forward, head, longest)
         if longest:
             self.ends = now + longest
         if self.complete:
             self.start_clock(now)
         else:
             self._arm(now)  # a body that does not come is idleness too
+
+    def _grpc_times(self, forward: Forward, head: RequestHead, longest: float) -> float:
+        """The stream's longest duration; the client's own timeout counts for it, or for the route's, as the route says."""
+        asked = timeout_of(head)
+        if forward.grpc_timeout is not None:
+            self._timeout = forward.grpc_timeout.apply(asked or 0.0)
+        if forward.grpc_duration is None or asked is None:
+            return longest
+        longest = forward.grpc_duration.apply(asked)
+        if longest:
+            head.set(b"grpc-timeout", b"%dm" % (longest * 1000))
+        return longest
 
     def before_retry(self) -> None:
         if self._forward is not None and self._forward.attempt_count_in_request:
@@ -360,12 +376,13 @@ class Router(Attempts):
     def reply(self, answer: LocalReply) -> None:
         """Answer from here, through the same filters and header edits as an upstream's answer."""
         exchange = self.exchange
-        if exchange.head.index.get(b"content-type", b"").startswith(b"application/grpc"):
+        grpc = b"content-type" in exchange.head.index and is_grpc(exchange.head)
+        if grpc:
             answer = rescue.grpc_form(answer)
         fields = list(answer.headers)
         if answer.body:
             fields += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"text/plain")]
-        elif answer.status not in wire.BODILESS:
+        elif answer.status not in wire.BODILESS and not (grpc and exchange.protocol == "HTTP/2"):
             fields.append((b"content-length", b"0"))
         response = ResponseHead(answer.status, fields)
         forwarding.prepare_response(self.options, response, self._runtime.date)

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from ..errors import Cause
+from ..http.headers import ResponseHead
 from ..http.stream import Framing
 from ..tls.layer import TlsLayer
 from ..wheel import NEVER
@@ -13,6 +14,7 @@ from .hpack import Fields
 from .keepalive import Heartbeat
 from .stream import H2Stream
 from .translate import read_response, write_request
+from .tunnel import StreamTransport
 
 if TYPE_CHECKING:
     from ..http.attempts import Attempts
@@ -140,7 +142,7 @@ class ClientConnection(H2Connection):
 class ClientStream(H2Stream):
     """One exchange's request to an upstream, and its answer."""
 
-    __slots__ = ("_attempts", "_link", "_paused", "_unread", "local_address", "peer")
+    __slots__ = ("_attempts", "_link", "_paused", "_tunnel", "_unread", "local_address", "peer")
 
     def __init__(self, link: ClientConnection) -> None:
         super().__init__(link)
@@ -149,6 +151,8 @@ class ClientStream(H2Stream):
         self._paused = False
         self._unread = 0
         """Octets passed on while the client was too slow: their window is given back when it has caught up."""
+        self._tunnel: StreamTransport | None = None
+        """Behind a CONNECT that was agreed to."""
         self.local_address = link.local_address
         self.peer: PeerCertificate | None = link.certificate
 
@@ -161,7 +165,7 @@ class ClientStream(H2Stream):
         head = exchange.head
         if head.method == b"HEAD":
             self.bodiless = True
-        complete = attempts.complete
+        complete = attempts.complete and not attempts.upgrade
         self.send_headers(write_request(head, attempts.upgrade), complete and not body and not attempts.trailers)
         exchange.request_wire_bytes = self._link.section_size
         if body:
@@ -194,7 +198,8 @@ class ClientStream(H2Stream):
         self.reset(CANCEL)
 
     def leave(self) -> asyncio.Transport:
-        raise NotImplementedError
+        assert self._tunnel is not None
+        return self._tunnel
 
     # --- the connection's side ----------------------------------------------------------------------------------------
 
@@ -210,6 +215,9 @@ class ClientStream(H2Stream):
         if status < 200:
             return  # interim answers are swallowed, as on HTTP/1
         response = read_response(fields, status, attempts.options.response_drop)
+        if attempts.upgrade and status < 300 and not end:
+            self._begin_tunnel(attempts, response)
+            return
         framing = _NONE if end else _LENGTH if b"content-length" in response.index else _CHUNKED
         attempts.on_head(response, framing)
         if self._attempts is not attempts:
@@ -219,7 +227,18 @@ class ClientStream(H2Stream):
         else:
             self._link.flush_later(attempts)
 
+    def _begin_tunnel(self, attempts: "Attempts", response: ResponseHead) -> None:
+        """The server agrees. To HTTP/1 that is a 101, unless it asked with CONNECT."""
+        self._attempts = None
+        self._tunnel = StreamTransport(self)
+        if attempts.exchange.head.method != b"CONNECT":
+            response.status = 101
+        attempts.on_tunnel(response, b"")
+
     def on_data(self, data: bytes, end: bool) -> None:
+        if self._tunnel is not None:
+            self._tunnel.received(data, end)
+            return
         if self._paused:
             self._unread += len(data)
         else:
@@ -244,6 +263,8 @@ class ClientStream(H2Stream):
         self._fail(Cause.UPSTREAM_CLOSED, "connection_termination", reason)
 
     def on_writable(self) -> None:
+        if self._tunnel is not None:
+            self._tunnel.writable()
         if self._attempts is not None:
             self._attempts.resume_upload()
 
@@ -256,6 +277,8 @@ class ClientStream(H2Stream):
             self.reset(CANCEL)
 
     def _fail(self, cause: Cause, details: str, reason: str) -> None:
+        if self._tunnel is not None:
+            self._tunnel.lost()
         attempts, self._attempts = self._attempts, None
         if attempts is None:
             return

@@ -386,15 +386,11 @@ class H2Connection(asyncio.Protocol):
         out = self._out
         if not out:
             return
-        transport = self.transport
-        if transport.get_write_buffer_size():
-            self.flood.on_written(len(out))
-        else:
-            self.flood.on_sent()
         data = b"".join(out)
+        self.flood.on_write(len(out), len(data), self.transport.get_write_buffer_size())
         out.clear()
         self.on_written(len(data))
-        transport.write(data)
+        self.transport.write(data)
         if self._ready and self.send_window > 0 and not self.paused:
             self._schedule()
 

@@ -1,28 +1,18 @@
-"""An HTTP/2 connection from a client, and its streams: each is the client's side of one exchange."""
+"""An HTTP/2 connection from a client: its times, its limits, and how it is left."""
 
 import asyncio
 import logging
-from time import monotonic
-from time import time as wall_clock
 from typing import TYPE_CHECKING, Final
 
-from .. import rescue
-from ..errors import Cause
-from ..filters import LocalReply
-from ..http.exchange import Downstream, Exchange
-from ..http.h1_request import checked_names, rewrite
-from ..http.headers import RequestHead, ResponseHead
-from ..http.options import HttpOptions, Underscores
-from ..http.request_target import TargetRejected
-from ..http.router import Router
-from ..http.stream import Framing, UpstreamRequest
+from ..http.exchange import Downstream
+from ..http.headers import RequestHead
+from ..http.options import HttpOptions
 from ..wheel import NEVER
 from .connection import H2Connection
-from .frames import INTERNAL_ERROR, NO_ERROR
 from .hpack import Fields
 from .keepalive import Heartbeat
+from .server_stream import ServerStream
 from .stream import H2Stream
-from .translate import read_request, write_response
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
@@ -32,8 +22,6 @@ _log = logging.getLogger("pymesh.proxy.http2")
 
 _CLOSED: Final = 4
 _DRAINING: Final = 2
-_LOCAL: Final = 1
-_REMOTE: Final = 2
 
 _SOUNDING: Final = b"draining"
 """The PING behind a first GOAWAY: when it is answered, the client has read that too."""
@@ -43,8 +31,8 @@ class ServerConnection(H2Connection):
     """One client's connection."""
 
     __slots__ = (
-        "_heartbeat", "_leave_at", "_served", "_started", "deadline", "facts", "idle_since", "known", "known_as", "manager", "runtime",
-        "scope", "wake",
+        "_abort_at", "_heartbeat", "_leave_at", "_served", "_started", "deadline", "facts", "idle_since", "known", "known_as", "manager",
+        "runtime", "scope", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", manager: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -66,6 +54,8 @@ class ServerConnection(H2Connection):
         self._started = 0.0
         self._leave_at = NEVER
         """When to send the final GOAWAY even if nobody has answered the first."""
+        self._abort_at = NEVER
+        """When a client that has broken a rule loses its connection, heard or not."""
         self._heartbeat = Heartbeat(manager.http2.connection_keepalive)
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
@@ -129,6 +119,14 @@ class ServerConnection(H2Connection):
         self._leave_at = self._loop.time() + self.manager.drain_timeout
         self.arm(self._leave_at)
 
+    def hang_up(self) -> None:
+        """Our FIN first, and a while for the client to read the GOAWAY before it finds the connection gone."""
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._abort_at = self._loop.time() + self.manager.delayed_close_timeout
+        self.deadline = NEVER
+        self.arm(self._abort_at)
+
     # --- time ---------------------------------------------------------------------------------------------------------
 
     def arm(self, deadline: float) -> None:
@@ -140,6 +138,8 @@ class ServerConnection(H2Connection):
 
     def on_deadline(self, now: float) -> None:
         """A stream's time, or the connection's own: idle, old enough, not heard of since a PING, not left since it was asked to."""
+        if self._abort_at <= now:
+            self.transport.abort()
         for stream in list(self.streams.values()):
             if isinstance(stream, ServerStream):
                 stream.look(now)
@@ -173,199 +173,3 @@ class ServerConnection(H2Connection):
         for stream in self.streams.values():
             if isinstance(stream, ServerStream):
                 self.arm(stream.deadline)
-
-
-class ServerStream(H2Stream):
-    """One request of a client, and its answer. To the Router it is the DownstreamStream.
-
-    The answer's head and the last piece of its body wait for what comes next in the same turn, so that the end of the stream
-    can be said with them rather than in a frame of its own.
-    """
-
-    __slots__ = ("_head", "_link", "_paused", "_piece", "_router", "_trailers_out", "_unread", "deadline")
-
-    def __init__(self, link: ServerConnection, stream_id: int) -> None:
-        super().__init__(link, stream_id)
-        self._link = link
-        self._router: Router | None = None
-        self._head: ResponseHead | None = None
-        self._piece = b""
-        self._trailers_out: Fields | None = None
-        self._paused = False
-        self._unread = 0
-        """Octets that came while the upstream was too slow: their window is given back when it has caught up."""
-        self.deadline = NEVER
-
-    # --- the connection's side ----------------------------------------------------------------------------------------
-
-    def on_headers(self, fields: Fields, end: bool) -> None:
-        router = self._router
-        if router is not None:
-            router.end(fields)
-        elif not self.answered:
-            self._begin(fields, end)
-
-    def _begin(self, fields: Fields, end: bool) -> None:
-        link = self._link
-        stats = link.manager.stats
-        stats.downstream_rq_total += 1
-        stats.downstream_rq_active += 1
-        refusal: TargetRejected | None = None
-        if fields is link.known and link.known_as is not None:
-            head = _copy(link.known_as)
-        else:
-            head = read_request(fields)
-            try:
-                _police(link.manager, link.facts, head)
-                link.known, link.known_as = fields, _copy(head)
-            except TargetRejected as rejected:
-                refusal = rejected
-        exchange = Exchange(link.facts, head, monotonic(), wall_clock())
-        exchange.protocol = "HTTP/2"
-        chunked = not end and b"content-length" not in head.index
-        self._router = router = Router(link.runtime, link.manager, self, exchange, chunked, b"")
-        if refusal is not None:
-            router.reply(_refusal(refusal))
-        elif head.method == b"CONNECT":
-            router.reply(rescue.reply(Cause.NO_ROUTE))
-        else:
-            router.start(end)
-
-    def on_data(self, data: bytes, end: bool) -> None:
-        router = self._router
-        if self._paused:
-            self._unread += len(data)
-        else:
-            self.consumed(len(data))
-        if router is None:
-            return  # the answer was complete before the request
-        if data or not end:
-            router.body(data, end)
-        else:
-            router.end()
-
-    def on_reset(self, code: int) -> None:
-        self._left("http2.remote_reset", "DR")
-
-    def on_lost(self, reason: str) -> None:
-        self._left("downstream_remote_disconnect", "DC")
-
-    def _left(self, details: str, flags: str) -> None:
-        router, self._router = self._router, None
-        self.deadline = NEVER
-        if router is not None:
-            stats = self._link.manager.stats
-            stats.downstream_rq_active -= 1
-            stats.downstream_rq_rx_reset += 1
-            router.client_left(details, flags)
-
-    def on_writable(self) -> None:
-        if self._router is not None:
-            self._router.resume_answer()
-
-    # --- the router's side --------------------------------------------------------------------------------------------
-
-    def send_head(self, response: ResponseHead, framing: Framing) -> None:
-        self._head = response
-
-    def send_interim(self, response: ResponseHead) -> None:
-        self.send_headers(write_response(response), False)
-
-    def send_body(self, data: bytes) -> None:
-        if self._head is not None:
-            self._write_head(False)
-        if self._piece:
-            self._write_piece(False)
-        self._piece = data
-
-    def send_trailers(self, fields: Fields) -> None:
-        self._trailers_out = fields
-
-    def flush(self) -> None:
-        if self._head is not None:
-            self._write_head(False)
-        if self._piece:
-            self._write_piece(False)
-
-    def _write_head(self, end: bool) -> None:
-        response, self._head = self._head, None
-        if response is None:
-            return
-        self.send_headers(write_response(response), end)
-        if self._router is not None:
-            self._router.exchange.response_wire_bytes = self._link.section_size
-
-    def _write_piece(self, end: bool) -> None:
-        data, self._piece = self._piece, b""
-        if not self.send_data(data, end) and self._router is not None:
-            self._router.pause_answer()
-
-    def finish(self) -> None:
-        router, self._router = self._router, None
-        if router is None:
-            return
-        self.deadline = NEVER
-        trailers = self._trailers_out
-        last = not trailers
-        if self._head is not None:
-            self._write_head(last and not self._piece)
-        if self._piece:
-            self._write_piece(last)
-        elif last:
-            self.send_data(b"", True)
-        if trailers:
-            self.send_headers(trailers, True)
-        self._link.manager.stats.ended(router.exchange.status)
-        if self.state == _LOCAL:
-            self.reset(NO_ERROR)  # the rest of the request is not wanted (RFC 9113 8.1)
-
-    def abort(self) -> None:
-        router, self._router = self._router, None
-        self.deadline = NEVER
-        if router is not None:
-            self._link.manager.stats.ended(router.exchange.status)
-        self.reset(INTERNAL_ERROR)
-
-    def pause_request(self) -> None:
-        self._paused = True
-
-    def resume_request(self) -> None:
-        self._paused = False
-        unread, self._unread = self._unread, 0
-        self.consumed(unread)
-
-    def arm(self, deadline: float) -> None:
-        self.deadline = deadline
-        if deadline < self._link.deadline:
-            self._link.arm(deadline)
-
-    def look(self, now: float) -> None:
-        """The stream's time may have come."""
-        if self.deadline <= now and self._router is not None:
-            self.deadline = NEVER
-            self._router.on_deadline(now)
-
-    def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
-        raise NotImplementedError
-
-
-def _copy(head: RequestHead) -> RequestHead:
-    """A head like this one, to be edited on its way."""
-    return RequestHead(head.method, head.path, head.authority, head.fields.copy(), head.scheme, head.version, head.index.copy())
-
-
-def _police(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
-    """What the manager's options ask of a head beyond HTTP/2's own rules; raises TargetRejected."""
-    if b"#" in head.path:
-        raise TargetRejected(400, "http2.invalid_path", b"a fragment does not belong in a request target")
-    if options.underscores is not Underscores.ALLOW:
-        head.fields = checked_names(options, head.fields)
-        head.index = dict(head.fields)
-    if options.rewrites_target:
-        rewrite(options, facts, head)
-
-
-def _refusal(rejected: TargetRejected) -> LocalReply:
-    return rescue.reply(
-        Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
-    )

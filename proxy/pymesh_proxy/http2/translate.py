@@ -19,8 +19,12 @@ _folded: dict[bytes, bytes] = {}
 _CONNECTION_ONLY: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
 
-def read_request(fields: Fields) -> RequestHead:
-    """The head that a checked list is: `host` yields to `:authority`, cookie crumbs become one (RFC 9113 8.2.3)."""
+def read_request(fields: Fields) -> tuple[RequestHead, bytes]:
+    """The head that a checked list is, and the tunnel it asks for.
+
+    `host` yields to `:authority`, cookie crumbs become one (RFC 9113 8.2.3), an extended CONNECT becomes the upgrade that it
+    would be in HTTP/1 (RFC 8441 5), so that routes and filters see one form of it.
+    """
     pseudo: dict[bytes, bytes] = {}
     start = 0
     for name, value in fields:
@@ -42,18 +46,22 @@ def read_request(fields: Fields) -> RequestHead:
     if b":authority" in pseudo:
         rest.insert(0, (b"host", authority))
         index[b"host"] = authority
-    return RequestHead(
-        pseudo[b":method"], pseudo.get(b":path", b""), authority, rest, pseudo.get(b":scheme", b"http").lower(), "2", index
-    )
+    method = pseudo[b":method"]
+    upgrade = b""
+    if method == b"CONNECT":
+        upgrade = pseudo.get(b":protocol", method)
+        method = b"GET" if b":protocol" in pseudo else method
+    path, scheme = pseudo.get(b":path", b""), pseudo.get(b":scheme", b"http")
+    return RequestHead(method, path, authority, rest, scheme.lower(), "2", index), upgrade
 
 
-def write_request(head: RequestHead, protocol: bytes) -> Fields:
-    """The list that a head becomes, in Envoy's order; `protocol` makes it an extended CONNECT (RFC 8441)."""
+def write_request(head: RequestHead, upgrade: bytes) -> Fields:
+    """The list that a head becomes, in Envoy's order; one that asks for an upgrade becomes an extended CONNECT (RFC 8441)."""
     fields: Fields = [(b":authority", head.index.get(b"host", head.authority))]
-    if protocol:
-        fields += ((b":method", b"CONNECT"), (b":path", head.path), (b":scheme", head.scheme), (b":protocol", protocol))
-    elif head.method == b"CONNECT":
+    if head.method == b"CONNECT":
         fields.append((b":method", b"CONNECT"))
+    elif upgrade:
+        fields += ((b":method", b"CONNECT"), (b":path", head.path), (b":scheme", head.scheme), (b":protocol", upgrade))
     else:
         fields += ((b":path", head.path), (b":method", head.method), (b":scheme", head.scheme))
     _add_folded(fields, head.fields, b"host")

@@ -220,8 +220,10 @@ def _flags_long(subject: Any) -> str:
 
 
 def grpc_status(exchange: Any) -> int | None:
-    """The answer's `grpc-status`, or None when it carries none that is a number."""
+    """The answer's `grpc-status`, of its trailers or of its head if it has no others; None without one that is a number."""
     value = exchange.response.index.get(b"grpc-status") if exchange.response is not None else None
+    if value is None and exchange.trailers is not None:
+        value = dict(exchange.trailers).get(b"grpc-status")
     return int(value) if value is not None and value.isdigit() and len(value) < 6 else None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..http.grpc import TimeoutRule
 from ..http.headers import RequestHead
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class Forward:
     idle_timeout: float | None = None
     max_stream_duration: float | None = None
     """Overrides the manager's when not None; 0 means no limit."""
+    grpc_timeout: TimeoutRule | None = None
+    """How a gRPC request's own timeout takes the place of the route's."""
+    grpc_duration: TimeoutRule | None = None
+    """How it takes the place of the stream's longest duration."""
     retry: RetryPolicy | None = None
     rewrite: "Callable[[Exchange], None] | None" = None
     """Path and host rewriting, with x-envoy-original-path."""

@@ -193,9 +193,19 @@ def test_the_names_remembered_are_bounded():
         for number in range(10_000):
             check_trailers([(b"bounded-%d" % number, b"x")])
         assert len(rules._KINDS) <= 4096
+        check_trailers([(b"n" * 65, b"x")])
+        assert b"n" * 65 not in rules._KINDS
     finally:
         rules._KINDS.clear()
         rules._KINDS.update(before)
+
+
+def test_the_authorities_remembered_are_bounded():
+    for number in range(3000):
+        check_request(changed(authority=b"host-%d" % number))
+    check_request(changed(authority=b"a" * 65))
+    assert len(rules._authorities) <= 1024
+    assert max(map(len, rules._authorities)) <= 64
 
 
 # --- the model --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from hpack.huffman_table import decode_huffman
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pymesh_proxy.http2 import hpack as hpack_module
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge
 from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.hpack_table import ENTRY_OVERHEAD
@@ -190,6 +191,8 @@ def test_a_field_that_is_never_indexed_stays_so_on_the_next_hop():
     assert len(ours.encode([open_field])) == 1
     assert ours.encode([field])[0] == 0x10, "an index would tell that the secret was guessed"
     assert type(decoder().decode(ours.encode([field]))[0][1]) is NeverIndexed
+    assert ours.encode([(b":method", NeverIndexed(b"GET"))]) == b"\x12\x03GET"
+    assert {b"secret"} == {field[1]}, "policies find it like any other value"
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"])
@@ -237,6 +240,9 @@ def test_the_encoder_remembers_a_bounded_number_of_names():
     for number in range(10000):
         ours.encode([(b"n%d" % number, b"v")])
     assert len(ours._seen) <= 128
+    assert ours.encode([(b"n" * 65, b"v")]) == b"\x00\x41" + b"n" * 65 + b"\x01v"
+    assert len(hpack_module._plain_prefixes) <= 1024
+    assert b"n" * 65 not in hpack_module._plain_prefixes
 
 
 NAMES = st.sampled_from([b":path", b"x-a", b"x-b", b"content-type", b"server", b"n" * 130, b"cookie"])
