@@ -22,7 +22,7 @@ ROOMS = {
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
-        "payloads", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
+        "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),
