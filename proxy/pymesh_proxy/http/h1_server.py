@@ -499,7 +499,8 @@ class ServerConnection(Timing):
         idle = router.idle_timeout()
         relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=router.on_tunnel_end)
         self._leave()
-        relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
+        ended = self._reading is Reading.STOPPED
+        relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held, client_ended=ended)
 
     # --- DownstreamStream ---------------------------------------------------------------------------------------------
 
