@@ -257,7 +257,7 @@ class ServerStream(H2Stream):
         if self.unsent < self._unsent:
             self.linger()
         else:
-            self.reset(NO_ERROR)
+            self.reset(INTERNAL_ERROR)  # Envoy's code for it
 
     def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
         """Let a relay join the stream and the upstream; the exchange ends when the relay does."""

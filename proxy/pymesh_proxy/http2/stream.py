@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 
 from .errors import Malformed, StreamBroken
 from .fields import NO_LENGTH
-from .frames import DEFAULT_MAX_FRAME_SIZE, END_STREAM, FLOW_CONTROL_ERROR, MAX_WINDOW, pack_header
+from .frames import DEFAULT_MAX_FRAME_SIZE, END_STREAM, FLOW_CONTROL_ERROR, MAX_WINDOW, PROTOCOL_ERROR, pack_header
 from .hpack import Fields
 
 if TYPE_CHECKING:
@@ -252,7 +252,8 @@ class H2Stream:
         self.head_received = True
         self._length = 0 if self.bodiless else length
         if end:
-            self._end_of_body()
+            if self._length > 0:
+                raise Malformed(f"a content-length of {self._length} and no DATA")
             self.end_remote()
         self.on_headers(fields, end)
 
@@ -269,7 +270,7 @@ class H2Stream:
         if self._length >= 0:
             self._length -= size
             if self._length < 0:
-                raise Malformed("more DATA than the content-length")
+                raise StreamBroken(PROTOCOL_ERROR, "more DATA than the content-length")
         if padding:
             self.consumed(padding)
         if end:
@@ -279,7 +280,7 @@ class H2Stream:
 
     def _end_of_body(self) -> None:
         if self._length > 0:
-            raise Malformed(f"{self._length} octets of DATA less than the content-length")
+            raise StreamBroken(PROTOCOL_ERROR, f"{self._length} octets of DATA less than the content-length")
 
     # --- state --------------------------------------------------------------------------------------------------------
 
