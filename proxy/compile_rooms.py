@@ -21,8 +21,8 @@ ROOMS = {
         "pipeline", "request_target", "retry", "router", "stream", "wire",
     ),
     "http2": (
-        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive", "sections",
-        "server", "server_stream", "settings", "stream", "translate", "tunnel",
+        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
+        "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),

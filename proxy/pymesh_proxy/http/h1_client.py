@@ -361,6 +361,8 @@ class ClientConnection(asyncio.Protocol):
         if self._head_bytes > limit and sum(len(name) + len(value) + 4 for name, value in raw) > limit:
             raise UnusableAnswer("response headers too large")
         if chunked:
+            if [value.lower() for name, value in raw if name.lower() == b"transfer-encoding"] != [b"chunked"]:
+                raise UnusableAnswer("a transfer encoding that is not just chunked")
             framing = _CHUNKED
         elif b"content-length" in response.index:
             framing = _LENGTH

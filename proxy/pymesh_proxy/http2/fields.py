@@ -23,6 +23,9 @@ _VISIBLE: Final = bytes(range(0x21, 0x7F))
 _NAMES_LIMIT: Final = 4096
 """Sound names remembered."""
 
+_REMEMBERED_SIZE: Final = 64
+"""Octets of the longest name or authority that is remembered."""
+
 NO_LENGTH: Final = -1
 """The message does not tell how long its body is."""
 
@@ -40,7 +43,13 @@ _KINDS: Final[dict[bytes, int]] = {
 }
 """What is to be asked about a field of this name; grows with the sound names seen."""
 
-_kind_of = _KINDS.get
+_METHODS: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS", b"CONNECT"))
+_SCHEMES: Final = frozenset((b"http", b"https"))
+
+_AUTHORITIES_LIMIT: Final = 1024
+"""Sound authorities remembered."""
+
+_authorities: set[bytes] = set()
 
 _NO_TRAILERS: Final = frozenset((b"content-length", b"host"))
 
@@ -63,15 +72,24 @@ def check_request(fields: Fields, *, allow_connect: bool = False) -> int:
     length, host = _check_names(fields, start)
     if b":authority" not in pseudo:
         pseudo[b":authority"] = host
-    if not _AUTHORITY.fullmatch(pseudo[b":authority"]):
-        raise Malformed("no sound authority")
+    if pseudo[b":authority"] not in _authorities:
+        _check_authority(pseudo[b":authority"])
     return length
+
+
+def _check_authority(authority: bytes) -> None:
+    if not _AUTHORITY.fullmatch(authority):
+        raise Malformed("no sound authority")
+    if len(_authorities) >= _AUTHORITIES_LIMIT:
+        _authorities.clear()
+    if len(authority) <= _REMEMBERED_SIZE:
+        _authorities.add(authority)
 
 
 def _check_target(pseudo: dict[bytes, bytes], allow_connect: bool) -> None:
     """RFC 9113 8.3.1, 8.5 and RFC 8441 4."""
     method = pseudo.get(b":method")
-    if method is None or not _TOKEN.fullmatch(method):
+    if method is None or (method not in _METHODS and not _TOKEN.fullmatch(method)):
         raise Malformed("no sound :method")
     protocol = pseudo.get(b":protocol")
     if protocol is not None and not (allow_connect and method == b"CONNECT" and protocol):
@@ -82,7 +100,7 @@ def _check_target(pseudo: dict[bytes, bytes], allow_connect: bool) -> None:
         if path is not None or scheme is not None or b":authority" not in pseudo:
             raise Malformed("CONNECT takes an :authority and nothing else")
         return
-    if scheme is None or not _SCHEME.fullmatch(scheme):
+    if scheme is None or (scheme not in _SCHEMES and not _SCHEME.fullmatch(scheme)):
         raise Malformed("no sound :scheme")
     if path is None or path.translate(None, _VISIBLE) or not (path.startswith(b"/") or (path == b"*" and method == b"OPTIONS")):
         raise Malformed("no sound :path")
@@ -114,8 +132,8 @@ def _check_values(fields: Fields) -> None:
     if len(text.translate(None, _CONTROLS)) != len(text) - max(len(fields) - 1, 0):
         raise Malformed("a control character in a field's value")
     if b" " in text or b"\t" in text:
-        framed = b"\n" + text + b"\n"
-        if b"\n " in framed or b" \n" in framed or b"\n\t" in framed or b"\t\n" in framed:
+        framed = b"\n" + text.replace(b"\t", b" ") + b"\n"
+        if b"\n " in framed or b" \n" in framed:
             raise Malformed("blanks around a field's value")
 
 
@@ -124,7 +142,7 @@ def _check_names(fields: Fields, start: int) -> tuple[int, bytes]:
     length = NO_LENGTH
     host = b""
     for name, value in fields[start:] if start else fields:
-        kind = _kind_of(name)
+        kind = _KINDS.get(name)
         if kind == _PLAIN:
             continue
         if kind is None:
@@ -149,7 +167,7 @@ def _check_new_name(name: bytes) -> None:
     if not _NAME.fullmatch(name):
         where = "a pseudo-header that is unknown or out of place" if name.startswith(b":") else "a name that is no lower-case token"
         raise Malformed(f"{where}: {name[:64]!r}")
-    if len(_KINDS) < _NAMES_LIMIT:
+    if len(_KINDS) < _NAMES_LIMIT and len(name) <= _REMEMBERED_SIZE:
         _KINDS[name] = _PLAIN
 
 

@@ -3,6 +3,7 @@
 Each limit broken raises ConnectionBroken with ENHANCE_YOUR_CALM. No I/O: the connection tells what it saw and what it wrote.
 """
 
+from collections import deque
 from typing import Final
 
 from .errors import ConnectionBroken
@@ -31,8 +32,9 @@ class Flood:
     """The counters of one connection."""
 
     __slots__ = (
-        "_max_control", "_max_empty", "_max_frames", "_priority_per_stream", "_updates_per_data", "control_unsent", "data_sent",
-        "empty_frames", "frames_unsent", "opened", "premature_resets", "priorities", "streams_ended", "window_updates",
+        "_control_written", "_data_written", "_max_control", "_max_empty", "_max_frames", "_offset", "_priority_per_stream",
+        "_updates_per_data", "_writes", "control_unsent", "data_sent", "empty_frames", "frames_unsent", "opened", "premature_resets",
+        "priorities", "streams_ended", "window_updates",
     )  # fmt: skip
 
     def __init__(self, options: Http2Options) -> None:
@@ -42,9 +44,17 @@ class Flood:
         self._priority_per_stream = options.max_inbound_priority_frames_per_stream
         self._updates_per_data = options.max_inbound_window_update_frames_per_data_frame_sent
         self.control_unsent = 0
-        """PING and SETTINGS answers and RST_STREAMs written since the peer last had read everything."""
+        """PING and SETTINGS answers and RST_STREAMs that have not left."""
         self.frames_unsent = 0
-        """All frames, likewise."""
+        """All frames that have not left, but for those of the turn."""
+        self._writes: deque[tuple[int, int, int]] = deque()
+        """Former writes that have not left: the offset of their end, their frames, the control frames among these."""
+        self._offset = 0
+        """Octets written in all."""
+        self._control_written = 0
+        """Control frames in `_writes`."""
+        self._data_written = 0
+        """DATA frames written before this turn."""
         self.empty_frames = 0
         """Consecutive HEADERS, CONTINUATION and DATA frames with nothing in them that end nothing."""
         self.priorities = 0
@@ -69,21 +79,33 @@ class Flood:
         if self.control_unsent > self._max_control:
             raise _calm(f"more than {self._max_control} control frames wait for a peer that does not read")
 
-    def on_written(self, frames: int) -> None:
-        """Frames were handed to a transport that still holds former ones."""
+    def on_write(self, pieces: int, size: int, waiting: int) -> None:
+        """A turn's write of `size` octets: `pieces` count DATA twice, as header and body; the transport still holds `waiting` octets."""
+        writes = self._writes
+        left = self._offset - waiting
+        while writes and writes[0][0] <= left:
+            _, frames, control = writes.popleft()
+            self.frames_unsent -= frames
+            self.control_unsent -= control
+            self._control_written -= control
+        frames = pieces - (self.data_sent - self._data_written)
+        control = self.control_unsent - self._control_written
+        self._offset += size
         self.frames_unsent += frames
-
-    def on_sent(self) -> None:
-        """Everything written has left."""
-        self.control_unsent = self.frames_unsent = 0
+        self._control_written += control
+        self._data_written = self.data_sent
+        writes.append((self._offset, frames, control))
 
     def check_unsent(self) -> None:
         """Whether the peer reads at all, asked once a read."""
         if self.frames_unsent > self._max_frames:
             raise _calm(f"more than {self._max_frames} frames wait for a peer that does not read")
 
-    def on_empty(self) -> None:
-        """A frame that carries nothing (CVE-2019-9518)."""
+    def on_payload(self, *, empty: bool) -> None:
+        """HEADERS, CONTINUATION or DATA; `empty` ones carry nothing and end nothing (CVE-2019-9518)."""
+        if not empty:
+            self.empty_frames = 0
+            return
         self.empty_frames += 1
         if self.empty_frames > self._max_empty:
             raise _calm(f"more than {self._max_empty} consecutive frames without payload")

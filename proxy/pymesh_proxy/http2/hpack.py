@@ -32,6 +32,9 @@ _SEEN_LIMIT: Final = 128
 _PREFIX_LIMIT: Final = 1024
 """Names whose literal form is remembered, for all connections."""
 
+_PREFIX_SIZE: Final = 64
+"""Octets of the longest of them."""
+
 _INTEGER_LIMIT: Final = 2**31
 """No length or index is that large; RFC 7541 5.1 asks for a bound."""
 
@@ -94,9 +97,11 @@ def _plain_prefix(name: bytes) -> bytes:
     """The beginning of a literal that is not entered in a table."""
     prefix = _plain_prefixes.get(name)
     if prefix is None:
+        prefix = _literal(name, 4, 0)
         if len(_plain_prefixes) >= _PREFIX_LIMIT:
             _plain_prefixes.clear()
-        prefix = _plain_prefixes[name] = _literal(name, 4, 0)
+        if len(name) <= _PREFIX_SIZE:
+            _plain_prefixes[name] = prefix
     return prefix
 
 
@@ -123,7 +128,11 @@ class Encoder:
     def encode(self, fields: Fields) -> bytes:
         """One field section."""
         find = self._codes.get
-        block = b"".join([find(field) or self._spell(field) for field in fields])
+        parts = []
+        for field in fields:
+            code = find(field)
+            parts.append(self._spell(field) if code is None or type(field[1]) is NeverIndexed else code)
+        block = b"".join(parts)
         return block if self._smallest < 0 else self._size_updates() + block
 
     def resize(self, limit: int) -> None:

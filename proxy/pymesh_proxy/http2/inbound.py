@@ -34,7 +34,9 @@ from .frames import (
     unpack_uint32,
     unpack_uint32_pair,
 )
-from .sections import SectionReader
+from .payloads import depends_on_itself, section_within, unpad
+from .phase import CLOSED, LEAVING
+from .sections import Assembly, SectionReader
 
 if TYPE_CHECKING:
     from .connection import H2Connection
@@ -49,8 +51,9 @@ _SKIPS_REMEMBERED: Final = 16
 _WINDOWS_A_FRAME: Final = 16
 """Windows that are changed with the effort of a frame: SETTINGS may change all of them, again and again."""
 
-_LEAVING: Final = 3
-_CLOSED: Final = 4
+_SECTION_A_FRAME: Final = 512
+"""Octets of a field section that are read with the effort of a frame: each may be a field."""
+
 _REMOTE_ENDED: Final = 2
 
 
@@ -58,8 +61,8 @@ class Inbound:
     """The reading half of a connection."""
 
     __slots__ = (
-        "_block", "_block_end", "_block_id", "_block_size", "_buffer", "_connection", "_continuing", "_flood", "_left", "_preface",
-        "_sections", "_settings_due", "_skipped",
+        "_assembly", "_buffer", "_connection", "_continuing", "_flood", "_left", "_position", "_preface", "_sections", "_settings_due",
+        "_skipped",
     )  # fmt: skip
 
     def __init__(self, connection: "H2Connection", sections: SectionReader) -> None:
@@ -67,6 +70,8 @@ class Inbound:
         self._flood: Flood = connection.flood
         self._sections = sections
         self._buffer = b""
+        self._position = 0
+        """Where in the buffer the next turn begins."""
         self._preface = b"" if connection.client else PREFACE
         """What of the client's preface has not come yet."""
         self._settings_due = True
@@ -75,18 +80,13 @@ class Inbound:
         """The rest of the buffer waits for its turn, and reading is paused."""
         self._left = 0
         """What may still be done in this turn, in frames."""
-        self._block: list[bytes] = []
-        """The pieces of a field section whose END_HEADERS has not come."""
-        self._block_size = 0
-        self._block_id = 0
-        """Its stream; 0 if there is none."""
-        self._block_end = False
-        """Its END_STREAM."""
+        self._assembly: Assembly | None = None
+        """A field section whose END_HEADERS has not come."""
         self._skipped: deque[range] = deque(maxlen=_SKIPS_REMEMBERED)
         """Ids that the peer has passed over, which closes them unused (RFC 9113 5.1.1)."""
 
     def __repr__(self) -> str:
-        return f"<Inbound buffer={len(self._buffer)} section_of={self._block_id}>"
+        return f"<Inbound buffer={len(self._buffer)} {self._assembly!r}>"
 
     def feed(self, data: bytes) -> None:
         """What was read."""
@@ -111,10 +111,14 @@ class Inbound:
         """The next turn."""
         self._continuing = False
         connection = self._connection
-        if connection.phase == _CLOSED:
+        if connection.phase == CLOSED:
             return
-        self._work()
-        if not self._continuing and connection.phase != _CLOSED:
+        try:
+            self._work()
+        except Exception:
+            connection.transport.abort()  # as the loop does when data_received raises
+            raise
+        if not self._continuing and connection.phase != CLOSED:
             connection.transport.resume_reading()
 
     def _take_preface(self) -> bool:
@@ -131,7 +135,7 @@ class Inbound:
         connection = self._connection
         data = self._buffer
         size = len(data)
-        position = 0
+        position = self._position
         self._left = FRAMES_PER_TURN
         while size - position >= HEADER_SIZE:
             word, flags, stream_id = unpack_header(data, position)
@@ -142,18 +146,20 @@ class Inbound:
             if end > size:
                 break
             if self._left <= 0:
+                self._position = position
                 self._yield()
-                break
+                return
             self._left -= 1
             position = end
             self._take(word & 0xFF, flags, stream_id & MAX_STREAM_ID, data, start, end)
-            if connection.phase == _CLOSED:
+            if connection.phase == CLOSED:
                 self._buffer = b""
                 return
+        self._position = 0
         self._buffer = data[position:] if position else data
 
     def _take(self, kind: int, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
-        if self._block_id and (kind != CONTINUATION or stream_id != self._block_id):
+        if self._assembly is not None and (kind != CONTINUATION or stream_id != self._assembly.stream_id):
             raise ConnectionBroken(PROTOCOL_ERROR, "a field section is interrupted")
         if self._settings_due:
             if kind != SETTINGS or flags & ACK:
@@ -191,12 +197,9 @@ class Inbound:
             raise ConnectionBroken(FLOW_CONTROL_ERROR, "more DATA than the connection's window")
         padding = 0
         if flags & PADDED:
-            start, end = _unpad(data, start, end)
+            start, end = unpad(data, start, end)
             padding = size - (end - start)
-        if start == end and not ends:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
+        self._flood.on_payload(empty=start == end and not ends)
         if stream is None or stream.state & _REMOTE_ENDED:
             self._check_not_idle(stream_id, "DATA")
             connection.credit(size)
@@ -211,45 +214,29 @@ class Inbound:
 
     def on_headers(self, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
         if flags & (PADDED | HAS_PRIORITY):
-            if flags & PADDED:
-                start, end = _unpad(data, start, end)
-            if flags & HAS_PRIORITY:
-                start += 5
-                if start > end:
-                    raise ConnectionBroken(FRAME_SIZE_ERROR, "HEADERS too short for its priority")
-                if _depends_on_itself(stream_id, data, start - 5):
-                    raise ConnectionBroken(PROTOCOL_ERROR, "a stream that depends on itself")  # a stream error would leave HPACK behind
+            start, end = section_within(flags, stream_id, data, start, end)
+        self._left -= (end - start) // _SECTION_A_FRAME
         ends = flags & END_STREAM
-        if start == end and not ends:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
+        self._flood.on_payload(empty=start == end and not ends)
         if not stream_id:
             raise ConnectionBroken(PROTOCOL_ERROR, "HEADERS on stream 0")
         if flags & END_HEADERS:
             self._section(stream_id, ends != 0, data[start:end])
         else:
-            self._block = [data[start:end]]
-            self._block_size = end - start
-            self._block_id = stream_id
-            self._block_end = ends != 0
+            self._assembly = Assembly(stream_id, ends != 0, data[start:end])
 
     def on_continuation(self, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
-        if not self._block_id:
+        assembly = self._assembly
+        if assembly is None:
             raise ConnectionBroken(PROTOCOL_ERROR, "CONTINUATION without HEADERS")
-        self._flood.on_continuation(len(self._block))
-        if start == end and not flags & END_HEADERS:
-            self._flood.on_empty()
-        else:
-            self._flood.empty_frames = 0
-        self._block.append(data[start:end])
-        self._block_size += end - start
-        self._sections.check_size(self._block_size)
+        self._flood.on_continuation(assembly.continuations)
+        self._flood.on_payload(empty=start == end and not flags & END_HEADERS)
+        self._left -= (end - start) // _SECTION_A_FRAME
+        assembly.add(data[start:end])
+        self._sections.check_size(assembly.size)
         if flags & END_HEADERS:
-            block = b"".join(self._block)
-            self._block_id = 0
-            self._block = []
-            self._section(stream_id, self._block_end, block)
+            self._assembly = None
+            self._section(stream_id, assembly.end, assembly.block())
 
     def _section(self, stream_id: int, end: bool, block: bytes) -> None:
         stream = self._connection.streams.get(stream_id)
@@ -286,7 +273,7 @@ class Inbound:
             self._skipped.append(range(connection.last_id + 1, stream_id))
         connection.last_id = stream_id
         self._flood.opened += 1
-        if connection.phase >= _LEAVING or len(connection.streams) >= connection.options.max_concurrent_streams:
+        if connection.phase >= LEAVING or len(connection.streams) >= connection.options.max_concurrent_streams:
             self._sections.decode(block)
             raise StreamBroken(REFUSED_STREAM, "too many streams")
         fields, length = self._sections.request(block)
@@ -309,7 +296,7 @@ class Inbound:
         self._flood.on_priority()
         if end - start != 5:
             raise StreamBroken(FRAME_SIZE_ERROR, "PRIORITY not of 5 octets")
-        if _depends_on_itself(stream_id, data, start):
+        if depends_on_itself(stream_id, data, start):
             raise StreamBroken(PROTOCOL_ERROR, "a stream that depends on itself")
 
     def on_rst_stream(self, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
@@ -411,19 +398,3 @@ _HANDLERS: Final[tuple[Callable[[Inbound, int, int, bytes, int, int], None], ...
     Inbound.on_continuation,
 )
 """By frame type."""
-
-
-def _unpad(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Where the payload stands between pad length and padding (RFC 9113 6.1)."""
-    if start == end:
-        raise ConnectionBroken(FRAME_SIZE_ERROR, "a padded frame without a pad length")
-    end -= data[start]
-    start += 1
-    if end < start:
-        raise ConnectionBroken(PROTOCOL_ERROR, "more padding than payload")
-    return start, end
-
-
-def _depends_on_itself(stream_id: int, data: bytes, start: int) -> bool:
-    """RFC 7540 5.3.1 forbids it; the rest of priorities is ignored."""
-    return bool(unpack_uint32(data, start)[0] & MAX_STREAM_ID == stream_id)

@@ -2,13 +2,7 @@
 
 
 class NeverIndexed(bytes):
-    """A value that its sender wants in no table, of any hop (RFC 7541 6.2.3).
-
-    It compares like other bytes but hashes differently, so that a table finds no entry for it: an index in its place would
-    tell whoever watches sizes that the value has been guessed.
-    """
+    """A value that its sender wants in no table, of any hop (RFC 7541 6.2.3): an index in its place would tell whoever watches
+    sizes that the value has been guessed. In all else it is like other bytes, which routes and policies have to match."""
 
     __slots__ = ()
-
-    def __hash__(self) -> int:
-        return ~bytes.__hash__(self)

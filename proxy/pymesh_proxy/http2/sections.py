@@ -20,6 +20,36 @@ _REMEMBERED_SIZE: Final = 1024
 _Known = TypeVar("_Known")
 
 
+class Assembly:
+    """A field section in pieces: HEADERS, and CONTINUATION until END_HEADERS (RFC 9113 6.10)."""
+
+    __slots__ = ("_pieces", "end", "size", "stream_id")
+
+    def __init__(self, stream_id: int, end: bool, piece: bytes) -> None:
+        self.stream_id = stream_id
+        self.end = end
+        """END_STREAM of the HEADERS."""
+        self._pieces = [piece]
+        self.size = len(piece)
+
+    def __repr__(self) -> str:
+        return f"<Assembly of stream {self.stream_id} pieces={len(self._pieces)} size={self.size}>"
+
+    @property
+    def continuations(self) -> int:
+        """Which CONTINUATION comes next."""
+        return len(self._pieces)
+
+    def add(self, piece: bytes) -> None:
+        """A CONTINUATION's payload."""
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def block(self) -> bytes:
+        """All of it."""
+        return b"".join(self._pieces)
+
+
 class SectionReader:
     """The reading end of one connection's field sections. What it returns is shared: to be read, or copied before it is edited."""
 

@@ -67,19 +67,32 @@ class Accepted(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         receiving = self._receiving
-        receiving.manager.arriving.add(self)
+        sock = transport.get_extra_info("socket")
         self._source = split(transport.get_extra_info("peername"))
+        if sock is not None and not receiving.manager.capacity.admits(sock.fileno()):
+            self._overflow()
+            return
+        receiving.manager.arriving.add(self)
         self._arrived_at = destination = split(transport.get_extra_info("sockname"))
         config = receiving.config
         original = None
         if config.original_dst:
-            original = original_destination(transport.get_extra_info("socket")) or (destination if config.transparent else None)
+            original = original_destination(sock) or (destination if config.transparent else None)
         self._identify(self._source, original)
         config = self._listener.config
         if not (config.proxy_protocol or config.tls_inspector or config.http_inspector):
             self._choose()
         elif config.filters_timeout:
             self._wheel_arm(config.filters_timeout)
+
+    def _overflow(self) -> None:
+        """File descriptors run out: this connection ends before it costs anything, and those that stand are served on."""
+        receiving, limit = self._receiving, self._receiving.manager.capacity.limit
+        receiving.counts.add("downstream_cx_overflow")
+        if (more := receiving.manager.seldom.due("descriptors")) is not None:
+            name, peer = receiving.config.name, Address(*self._source)
+            _log.error("listener %s: connection from %s refused, file descriptors run out (ulimit -n is %d)%s", name, peer, limit, more)
+        self._transport.abort()
 
     def _identify(self, source: tuple[str, int], original: tuple[str, int] | None) -> None:
         """Note who connected and where to; a destination that was recovered may make it another listener's connection."""

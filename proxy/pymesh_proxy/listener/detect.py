@@ -5,6 +5,7 @@ tls_inspector and http_inspector.
 """
 
 import enum
+import re
 from dataclasses import dataclass
 
 MAX_CLIENT_HELLO = 16 * 1024
@@ -16,15 +17,15 @@ _SERVER_NAME = 0
 _ALPN = 16
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_METHODS = tuple(
-    name + b" "
-    for name in (
-        b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PROPFIND", b"PROPPATCH", b"MKCOL",
-        b"COPY", b"MOVE", b"LOCK", b"UNLOCK", b"REPORT", b"SEARCH", b"PURGE", b"MERGE", b"SUBSCRIBE", b"UNSUBSCRIBE", b"NOTIFY",
-        b"M-SEARCH", b"LINK", b"UNLINK", b"BIND", b"REBIND", b"UNBIND", b"ACL", b"CHECKOUT", b"MKACTIVITY", b"MKCALENDAR", b"SOURCE",
-        b"QUERY",
-    )
-)  # fmt: skip
+_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_REQUEST_LINE = re.compile(
+    rb"(" + _TOKEN + rb")[ \t]+([\x00-\x08\x0b-\x1f!-\x7f]+)(?:[ \t]+HTTP/([0-9]\.[0-9]))?[ \t]*"
+)
+_BEGINNING = re.compile(_TOKEN + rb"([ \t].*)?", re.DOTALL)
+_TARGET = re.compile(rb"[/*].*|[A-Za-z][A-Za-z0-9+.-]*://.+", re.DOTALL)
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
+"""As tolerant as Envoy's parser: any method, no version at all, any that reads like one."""
+
 _MAX_REQUEST_LINE = 8 * 1024
 
 
@@ -130,17 +131,18 @@ def _protocols(names: _Reader) -> tuple[str, ...]:
 
 
 def http(data: bytes) -> str | Verdict:
-    """`http/1.0`, `http/1.1` or `h2c`; NO when the first line cannot be HTTP's."""
+    """`http/1.0` (or none, or any other), `http/1.1` or `h2c`; NO when the first line cannot be HTTP's."""
     if data.startswith(_PREFACE):
         return "h2c"
     if _PREFACE.startswith(data):
         return Verdict.NEED_MORE
     line, newline, _ = data.partition(b"\n")
-    if not any(line.startswith(method) or method.startswith(line) for method in _METHODS):
-        return Verdict.NO
     if not newline:
-        return Verdict.NEED_MORE if len(line) <= _MAX_REQUEST_LINE else Verdict.NO
-    line = line.rstrip(b"\r")
-    if line.endswith(b" HTTP/1.1"):
-        return "http/1.1"
-    return "http/1.0" if line.endswith(b" HTTP/1.0") else Verdict.NO
+        return Verdict.NEED_MORE if len(line) <= _MAX_REQUEST_LINE and _BEGINNING.fullmatch(line) else Verdict.NO
+    found = _REQUEST_LINE.fullmatch(line.removesuffix(b"\r"))
+    if found is None:
+        return Verdict.NO
+    method, target, version = found.groups()
+    if (_AUTHORITY if method == b"CONNECT" else _TARGET).fullmatch(target) is None:
+        return Verdict.NO
+    return "http/1.1" if version == b"1.1" else "http/1.0"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import StartupError
 from ..tls.contexts import ServerTls
 from .accept import Accepted
+from .capacity import Capacity
 from .config import FilterChain, ListenerConfig
 from .scope import Counts, Scope
 from .seldom import Seldom
@@ -110,7 +111,7 @@ class Listener:
 class Listeners:
     """Every listener by name, and the virtual ones by the address that a redirected connection was meant for."""
 
-    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving", "seldom")
+    __slots__ = ("_connections", "_draining", "_listeners", "_runtime", "_virtual", "arriving", "capacity", "seldom")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -119,6 +120,7 @@ class Listeners:
         self._connections = itertools.count(1)
         self._draining: list[Scope] = []
         self.seldom = Seldom()
+        self.capacity = Capacity()
         self.arriving: set[Accepted] = set()
         """Connections that are being looked at or shake hands: their clients will think them good in a moment."""
 

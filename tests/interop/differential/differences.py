@@ -47,6 +47,24 @@ DIFFERENCES = (
         ("chunk longer than its size",),
     ),
     Difference(
+        "Line ends and folds of an upstream",
+        "A line feed alone or a folded header in an upstream's answer makes it malformed (502), as in a request; Envoy repairs it.",
+        (200, 502),
+        ("response with a folded header", "response with a bare line feed"),
+    ),
+    Difference(
+        "Chunks of an upstream that are longer than their size",
+        "The answer is cut there; Envoy drops the bytes too many.",
+        (200, 200),
+        ("response with a chunk longer than its size",),
+    ),
+    Difference(
+        "Statuses that do not exist",
+        "An upstream's status below 100 or beyond 999 is its error (502); Envoy passes it on.",
+        (None, 502),
+        ("response of a status of two digits", "response of a status beyond 999"),
+    ),
+    Difference(
         "Host headers",
         "One that is empty, repeated or names a user is refused, as RFC 9112 3.2 asks; Envoy passes it on.",
         (200, 400),

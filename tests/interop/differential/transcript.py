@@ -66,6 +66,17 @@ async def talk(port: int, steps: tuple[Step, ...], *, stays: bool) -> Transcript
     return Transcript(tuple(answers), tunnel, closed)
 
 
+async def hear(port: int, data: bytes) -> bytes:
+    """Send bytes on a fresh connection; all that comes back until the connection ends or nothing more comes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        heard, _ = await _rest(reader, _QUIET)
+        return heard
+    finally:
+        writer.close()
+
+
 async def _until(reader: asyncio.StreamReader, wanted: bytes) -> bytes:
     async with asyncio.timeout(_PATIENCE):
         return await reader.readuntil(wanted)

@@ -103,6 +103,27 @@ ANSWERS = {
     "/big": b"HTTP/1.1 200 OK\r\ncontent-length: 300000\r\n\r\n" + b"0123456789" * 30000,
     "/garbage": b"this is no HTTP\r\n\r\n",
     "/silent": b"",
+    "/gzipped": b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nzipped",
+    "/two-codings": b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    "/chunked-twice": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+    "/two-digits": b"HTTP/1.1 99 No\r\ncontent-length: 0\r\n\r\n",
+    "/four-digits": b"HTTP/1.1 1000 No\r\ncontent-length: 0\r\n\r\n",
+    "/version": b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n",
+    "/nul": b"HTTP/1.1 200 OK\r\nx-a: 1\x002\r\ncontent-length: 0\r\n\r\n",
+    "/folded": b"HTTP/1.1 200 OK\r\nx-a: 1\r\n 2\r\ncontent-length: 0\r\n\r\n",
+    "/line-feed": b"HTTP/1.1 200 OK\r\nx-a: 1\ncontent-length: 0\r\n\r\n",
+    "/no-colon": b"HTTP/1.1 200 OK\r\nnonsense\r\ncontent-length: 0\r\n\r\n",
+    "/space-colon": b"HTTP/1.1 200 OK\r\nx-a : 1\r\ncontent-length: 0\r\n\r\n",
+    "/negative": b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+    "/length-list": b"HTTP/1.1 200 OK\r\ncontent-length: 2, 2\r\n\r\nok",
+    "/bad-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nok\r\n0\r\n\r\n",
+    "/long-chunk": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nok\r\n0\r\n\r\n",
+    "/none-length": b"HTTP/1.1 204 No\r\ncontent-length: 2\r\n\r\nok",
+    "/unmodified-chunks": b"HTTP/1.1 304 No\r\ntransfer-encoding: chunked\r\n\r\n",
+    "/excess": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokmore",
+    "/many-headers": b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: v\r\n" % number for number in range(99)) + b"content-length: 0\r\n\r\n",
+    "/too-many-headers": b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: v\r\n" % number for number in range(100)) + b"content-length: 0\r\n\r\n",
+    "/large-headers": b"HTTP/1.1 200 OK\r\nx: " + b"v" * 90_000 + b"\r\ncontent-length: 0\r\n\r\n",
     "/switched": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
     "/unwanted": b"HTTP/1.1 417 Expectation Failed\r\ncontent-length: 2\r\n\r\nno",
     "/forbidden": b"HTTP/1.1 403 Forbidden\r\ncontent-length: 4\r\n\r\nnope",
@@ -112,7 +133,7 @@ ANSWERS = {
     "/two-lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\ncontent-length: 4\r\n\r\nabcd",
     "/own-date": b"HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\nvia: 1.1 other\r\nserver: own\r\ncontent-length: 0\r\n\r\n",
 }
-CLOSED = {"/unframed", "/old", "/garbage", "/silent", "/cut", "/cut-chunk"}
+CLOSED = {"/gzipped", "/unframed", "/old", "/garbage", "/silent", "/cut", "/cut-chunk"}
 
 
 def _asks_for_tunnel(asked: Asked) -> bool:

@@ -131,13 +131,14 @@ async def test_a_second_attempt_finds_another_endpoint_and_the_log_says_that_one
     async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), ("10.0.0.2", 80))) as mesh:
         mesh.loop.refusing.add(("10.0.0.1", 80))
         sessions = []
-        client = connect(mesh, sessions, max_connect_attempts=2)
-        upstream = await mesh.accepted()
-        await mesh.settle()
-        assert upstream.address == ("10.0.0.2", 80)
-        client.close()
-        upstream.close()
-        await mesh.settle()
+        for _ in range(2):  # the second at the latest is sent to the first endpoint
+            client = connect(mesh, sessions, max_connect_attempts=2)
+            upstream = await mesh.accepted()
+            await mesh.settle()
+            assert upstream.address == ("10.0.0.2", 80)
+            client.close()
+            upstream.close()
+            await mesh.settle()
         assert (sessions[-1].phase, sessions[-1].flags) == (Phase.CLOSED, "UF")
 
 

@@ -5,9 +5,10 @@ import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.huffman_table import decode_huffman
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pymesh_proxy.http2 import hpack as hpack_module
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge
 from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.hpack_table import ENTRY_OVERHEAD
@@ -190,6 +191,8 @@ def test_a_field_that_is_never_indexed_stays_so_on_the_next_hop():
     assert len(ours.encode([open_field])) == 1
     assert ours.encode([field])[0] == 0x10, "an index would tell that the secret was guessed"
     assert type(decoder().decode(ours.encode([field]))[0][1]) is NeverIndexed
+    assert ours.encode([(b":method", NeverIndexed(b"GET"))]) == b"\x12\x03GET"
+    assert {b"secret"} == {field[1]}, "policies find it like any other value"
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"cookie", b"set-cookie", b"proxy-authorization"])
@@ -237,6 +240,9 @@ def test_the_encoder_remembers_a_bounded_number_of_names():
     for number in range(10000):
         ours.encode([(b"n%d" % number, b"v")])
     assert len(ours._seen) <= 128
+    assert ours.encode([(b"n" * 65, b"v")]) == b"\x00\x41" + b"n" * 65 + b"\x01v"
+    assert len(hpack_module._plain_prefixes) <= 1024
+    assert b"n" * 65 not in hpack_module._plain_prefixes
 
 
 NAMES = st.sampled_from([b":path", b"x-a", b"x-b", b"content-type", b"server", b"n" * 130, b"cookie"])
@@ -244,6 +250,7 @@ VALUES = st.one_of(st.sampled_from([b"", b"1", b"/x", b"a" * 126, b"b" * 127, b"
 SECTIONS = st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=8), max_size=12)
 
 
+@settings(deadline=None)
 @given(SECTIONS, st.lists(st.integers(0, 8192), max_size=4))
 def test_another_implementation_reads_what_we_write(sections, sizes):
     ours, theirs = Encoder(), hpack.Decoder(max_header_list_size=2**20)
@@ -255,6 +262,7 @@ def test_another_implementation_reads_what_we_write(sections, sizes):
         assert theirs.decode(ours.encode(fields), raw=True) == fields
 
 
+@settings(deadline=None)
 @given(SECTIONS, st.lists(st.integers(0, 4096), max_size=4), st.booleans())
 def test_we_read_what_another_implementation_writes(sections, sizes, huffman):
     ours, theirs = decoder(max_bytes=10**6), hpack.Encoder()
@@ -266,6 +274,7 @@ def test_we_read_what_another_implementation_writes(sections, sizes, huffman):
         assert len(ours._table) - 62 == len(theirs.header_table.dynamic_entries)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=3))
 @example([b"\x82\x84\x86\x41\x8a\x08\x9d\x5c\x0b\x81\x70\xdc\x78\x0f\x03"])
 def test_any_bytes_are_read_as_another_implementation_reads_them_or_refused(blocks):
@@ -278,6 +287,7 @@ def test_any_bytes_are_read_as_another_implementation_reads_them_or_refused(bloc
         assert theirs.decode(block, raw=True) == fields
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=30), st.binary(max_size=20).map(HUFFMAN.encode)), st.integers(0, 7))
 def test_huffman_strings_are_judged_as_another_implementation_judges_them(coded, bit):
     for text in (coded, coded[:-1] + bytes((coded[-1] ^ 1 << bit,)) if coded else b""):
