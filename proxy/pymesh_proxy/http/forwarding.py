@@ -94,8 +94,8 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
     head = exchange.head
     fields, index = head.fields, head.index
     if b"x-forwarded-proto" not in index:
-        index[b"x-forwarded-proto"] = head.scheme
-        fields.append((b"x-forwarded-proto", head.scheme))
+        index[b"x-forwarded-proto"] = scheme = b"https" if exchange.downstream.tls_version else b"http"
+        fields.append((b"x-forwarded-proto", scheme))
     if b"x-request-id" not in index and options.generate_request_id:
         index[b"x-request-id"] = request_id = new_request_id()
         fields.append((b"x-request-id", request_id))
@@ -117,7 +117,7 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     else:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
     if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
-        head.set(b"x-forwarded-proto", head.scheme)
+        head.set(b"x-forwarded-proto", b"https" if exchange.downstream.tls_version else b"http")
     head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())

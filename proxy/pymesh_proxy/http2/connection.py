@@ -187,15 +187,13 @@ class H2Connection(asyncio.Protocol):
 
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
+        if self.client and self.phase < LEAVING:
+            self.phase = _LEAVING
+        self.on_goaway(last_id, code)
         if self.client:
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:
                 stream.close()
                 stream.on_reset(REFUSED_STREAM)
-        self.on_goaway(last_id, code)
-        if self.client and self.phase < LEAVING and last_id != MAX_STREAM_ID:
-            self.phase = LEAVING
-        elif self.client and self.phase < DRAINING:
-            self.phase = DRAINING
         self._close_when_idle()
 
     def fail(self, code: int, reason: str) -> None:
@@ -232,7 +230,7 @@ class H2Connection(asyncio.Protocol):
         """How many streams a client may start now."""
         if self.phase >= DRAINING or self.next_id > MAX_STREAM_ID:
             return 0
-        return max(0, self.peer.max_concurrent_streams - len(self.streams))
+        return max(0, min(self.options.max_concurrent_streams, self.peer.max_concurrent_streams) - len(self.streams))
 
     def start(self, stream: H2Stream) -> None:
         """Give a client's stream its id; its HEADERS follow at once."""
@@ -260,7 +258,7 @@ class H2Connection(asyncio.Protocol):
         stream = self.streams.get(stream_id)
         if stream is not None:
             stream.reset(code)
-            self.ended_by_peer(stream, code)
+            self._violated(stream, code)
         elif stream_id > self.last_id or not stream_id & 1:
             raise ConnectionBroken(code, reason)  # RFC 9113 6.4: there is no RST_STREAM of an idle stream
         else:
@@ -271,11 +269,21 @@ class H2Connection(asyncio.Protocol):
         self.flood.check_control()
 
     def ended_by_peer(self, stream: H2Stream, code: int) -> None:
-        """RST_STREAM came, or one of ours that the peer has provoked (CVE-2025-8671)."""
-        premature = not (self.client or stream.answered) and self._loop.time() - stream.started < PREMATURE_RESET_LIFETIME
+        """RST_STREAM came."""
+        premature = self._is_premature(stream)
         stream.on_reset(code)
         if premature:
             self.flood.on_premature_reset()
+
+    def _violated(self, stream: H2Stream, code: int) -> None:
+        """RST_STREAM went, which the peer has provoked (CVE-2025-8671)."""
+        premature = self._is_premature(stream)
+        stream.on_violation(code)
+        if premature:
+            self.flood.on_premature_reset()
+
+    def _is_premature(self, stream: H2Stream) -> bool:
+        return not (self.client or stream.answered) and self._loop.time() - stream.started < PREMATURE_RESET_LIFETIME
 
     def settled(self) -> None:
         """The peer's SETTINGS have been applied."""
