@@ -18,7 +18,7 @@ ROOMS = {
     "filters": ("peer_metadata",),
     "http": (
         "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "h1_times",
-        "headers", "options", "paths", "pipeline", "request_target", "retry", "router", "stream", "wire",
+        "headers", "options", "paths", "pipeline", "request_target", "retry", "router", "stream", "trailers", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",

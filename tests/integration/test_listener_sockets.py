@@ -10,7 +10,8 @@ import pytest
 
 from pymesh.local.ports import HOST, FreePorts
 from pymesh_proxy.errors import StartupError
-from pymesh_proxy.http.options import HttpOptions, RouteSlot
+from pymesh_proxy.http.options import HttpOptions
+from pymesh_proxy.http.route_slot import RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.listener.match import build
 from pymesh_proxy.listener.sockets import open_socket
