@@ -80,10 +80,6 @@ class RunningListener:
         self.counts = Counts()
         self.scopes = [Scope(config.name, config.direction, 0, self.counts)]
 
-    @property
-    def connections(self) -> int:
-        return sum(map(len, self.scopes))
-
 
 class NoChain:
     """A matcher that is never asked."""
