@@ -6,20 +6,14 @@ counted, and an error is told once per spell.
 
 import asyncio
 import errno
-import logging
 import os
-import queue
-import select
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
-from ..errors import ConfigError, Problem
 from ..http.exchange import Exchange
 from ..tcp.session import Phase, Session
 from .format import ENVOY_DEFAULT, compile_http, compile_tcp
-
-_log = logging.getLogger("pymesh.access_log")
+from .log_file import STANDARD, FileThread, Lines, cannot_open, reopened
 
 FLUSH_INTERVAL = 1.0
 FLUSH_SIZE = 64 * 1024
@@ -27,9 +21,6 @@ BACKLOG_LIMIT = 4 * 1024 * 1024
 """Characters that may wait for a blocked file; lines beyond it are dropped and counted."""
 CLOSE_TIMEOUT = 2.0
 
-_STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
-
-Lines = list[str]
 Write = Callable[[str], None]
 """Takes one line."""
 
@@ -87,19 +78,15 @@ def rehearse(path: str, layout: LogFormat) -> "FileLog":
 
 
 def _judged(path: str) -> Write:
-    if path not in _STANDARD:
+    if path not in STANDARD:
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
-            raise _cannot_open(path, os.strerror(errno.ENOENT))
+            raise cannot_open(path, os.strerror(errno.ENOENT))
         if os.path.isdir(path):
-            raise _cannot_open(path, os.strerror(errno.EISDIR))
+            raise cannot_open(path, os.strerror(errno.EISDIR))
         if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-            raise _cannot_open(path, os.strerror(errno.EACCES))
+            raise cannot_open(path, os.strerror(errno.EACCES))
     return lambda line: None
-
-
-def _cannot_open(path: str, reason: str) -> ConfigError:
-    return ConfigError(Problem("path", f"cannot open access log {path}: {reason}"))
 
 
 class FileLog:
@@ -134,7 +121,7 @@ class Writer:
         self._size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._queued = 0
-        self._file = _FileThread(path)
+        self._file = FileThread(path)
 
     def __repr__(self) -> str:
         return f"<Writer {self.path} waiting={self._queued - self._file.done} dropped={self.dropped}>"
@@ -162,7 +149,7 @@ class Writer:
 
     def reopen(self) -> None:
         self.flush()
-        self._file.submit(_reopen)
+        self._file.submit(reopened)
 
     def finish(self) -> None:
         """Ask for the end: nothing may be written afterwards."""
@@ -172,72 +159,3 @@ class Writer:
     def join(self, timeout: float) -> None:
         """Wait for the file to be closed; a file that still blocks is left behind with its daemon thread."""
         self._file.join(timeout)
-
-
-def _reopen(path: str, descriptor: int) -> int:
-    """A descriptor of the file that bears the name now; the old one is kept when there is no way to open it."""
-    if path in _STANDARD:
-        return descriptor
-    fresh = _open(path)
-    os.close(descriptor)
-    return fresh
-
-
-class _FileThread(threading.Thread):
-    """Takes lists of lines, `_reopen`, or None (the end) from its queue, in order."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(name=f"access log {path}", daemon=True)
-        self._path = path
-        self._queue: queue.SimpleQueue[Lines | Callable[[str, int], int] | None] = queue.SimpleQueue()
-        self._failing = False
-        self.done = 0
-        """Characters taken off the queue and written or given up; only this thread changes it."""
-        try:
-            self._descriptor = _open(path)
-        except OSError as error:
-            raise _cannot_open(path, str(error.strerror)) from error
-        self.start()
-
-    def submit(self, work: "Lines | Callable[[str, int], int] | None") -> None:
-        self._queue.put(work)
-
-    def run(self) -> None:
-        while (work := self._queue.get()) is not None:
-            try:
-                self._perform(work)
-                self._failing = False
-            except OSError as error:
-                self._tell(error)
-        if self._path not in _STANDARD:
-            os.close(self._descriptor)
-
-    def _perform(self, work: "Lines | Callable[[str, int], int]") -> None:
-        if not isinstance(work, list):
-            self._descriptor = work(self._path, self._descriptor)
-            return
-        text = "".join(work)
-        try:
-            _write_all(self._descriptor, text.encode("utf-8", "backslashreplace"))
-        finally:
-            self.done += len(text)
-
-    def _tell(self, error: OSError) -> None:
-        if not self._failing:
-            _log.error("access log %s: %s; its lines are lost until it can be written again", self._path, error)
-        self._failing = True
-
-
-def _open(path: str) -> int:
-    if path in _STANDARD:
-        return _STANDARD[path]
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(descriptor, view) :]
-        except BlockingIOError:  # a standard stream that its other owner made non-blocking
-            select.select([], [descriptor], [])
