@@ -38,7 +38,7 @@ bench: $(COMPILED) peers  ## CPU per request beside Envoy and HAProxy, in one ru
 	$(BIN)/python -m tests.bench
 
 bench-one: $(COMPILED) peers  ## one case in under a minute: make bench-one NAME=h1
-	$(BIN)/python -m tests.bench --case $(NAME) --rounds 3 --seconds 3
+	$(BIN)/python -m tests.bench --case $(NAME) --rounds 4 --seconds 2
 
 soak: $(COMPILED) peers  ## ten minutes in which nothing may grow
 	$(BIN)/python -m tests.bench --case soak --seconds 600

@@ -19,11 +19,21 @@ Upstream = Callable[[Stable], int]
 
 
 def run(stable: Stable, proxy: str, config: Path, workers: int = 1) -> int:
-    """Start `pymesh` or `envoy`; returns the process id."""
+    """Start `pymesh`, `envoy`, or `sources`, which is ours without its compiled rooms; returns the process id."""
     common = ["-c", str(config), "--concurrency", str(workers), "-l", "error"]
     if proxy == "envoy":
         return stable.start(program("envoy"), *common, "--disable-hot-restart")
+    if proxy == "sources":
+        return _run_sources(stable, common)
     return stable.start(PROXY, *common)
+
+
+def _run_sources(stable: Stable, options: list[str]) -> int:
+    """Python prefers a compiled room wherever one lies beside its source, so this runs a copy in which none does."""
+    copy = stable.folder / "sources"
+    shutil.copytree(ROOT / "proxy" / "pymesh_proxy", copy / "pymesh_proxy", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    call = "import sys; from pymesh_proxy.main import main; sys.exit(main())"
+    return stable.start(sys.executable, "-c", call, *options, environment={"PYTHONPATH": str(copy)})
 
 
 def terminal(stable: Stable, name: str, mode: str) -> dict[str, object]:
@@ -31,13 +41,15 @@ def terminal(stable: Stable, name: str, mode: str) -> dict[str, object]:
     return configs.http_filter(stable.folder / f"{name}-access.log") if mode == "http" else configs.tcp_filter()
 
 
-def one_proxy(upstream: Upstream, *, mode: str = "http", h2: bool = False, limit: Limit | None = None, direct: bool = True) -> Start:
-    """Our proxy, Envoy, the limit and nothing, each in front of the same upstream."""
+def one_proxy(
+    upstream: Upstream, *, mode: str = "http", h2: bool = False, limit: Limit | None = None, direct: bool = True, sources: bool = False
+) -> Start:
+    """Our proxy, Envoy, and as asked the limit, ours from its sources and no proxy at all, each in front of the same upstream."""
 
     def start(stable: Stable) -> list[Candidate]:
         port = upstream(stable)
         found = [Candidate("direct", port)] if direct else []
-        found += [_before(stable, name, port, mode, h2) for name in BOTH]
+        found += [_before(stable, name, port, mode, h2) for name in (*BOTH, *(["sources"] if sources else []))]
         return found + ([limit(stable, port)] if limit else [])
 
     return start
@@ -64,25 +76,6 @@ def workers(upstream: Upstream) -> Start:
     return start
 
 
-def compiled_and_sources(upstream: Upstream) -> Start:
-    """Our proxy as it is, and from a copy of its sources without the compiled rooms; Envoy for the ratio."""
-
-    def start(stable: Stable) -> list[Candidate]:
-        candidates = one_proxy(upstream)(stable)
-        copy, log = stable.folder / "sources", stable.folder / "sources.log"
-        shutil.copytree(ROOT / "proxy" / "pymesh_proxy", copy / "pymesh_proxy", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
-        port, admin = free_ports(2)
-        listeners = [configs.listener("bench", port, configs.http_filter(log))]
-        config = configs.bootstrap(stable.folder / "sources.yaml", admin, listeners, [configs.cluster("up", candidates[0].port)])
-        call = "import sys; from pymesh_proxy.main import main; sys.exit(main())"
-        options = ["-c", str(config), "--concurrency", "1", "-l", "error"]
-        pid = stable.start(sys.executable, "-c", call, *options, environment={"PYTHONPATH": str(copy)})
-        wait_for(port)
-        return [*candidates[1:], Candidate("sources", port, (pid,))]
-
-    return start
-
-
 def sidecar_pair(upstream: Upstream, *, h2: bool = False, requests: int | None = None) -> Start:
     """Client sidecar, mutual TLS, server sidecar; figures of CPU and memory are the mean of the two.
 
@@ -92,7 +85,7 @@ def sidecar_pair(upstream: Upstream, *, h2: bool = False, requests: int | None =
     def start(stable: Stable) -> list[Candidate]:
         configs.write_certificates(stable.folder)
         port = upstream(stable)
-        return [Candidate("direct", port), *(_pair(stable, name, port, h2, requests) for name in BOTH)]
+        return [_pair(stable, name, port, h2, requests) for name in BOTH]
 
     return start
 

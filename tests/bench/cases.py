@@ -22,23 +22,32 @@ def _scaling(samples: dict[str, Sample]) -> None:
 
 
 _HTTP = candidates.one_proxy(nginx, limit=haproxy("http"))
+_HTTP_AND_SOURCES = candidates.one_proxy(nginx, limit=haproxy("http"), sources=True)
 _TCP = candidates.one_proxy(nginx, mode="tcp", limit=haproxy("tcp"))
 _HTTP2 = candidates.one_proxy(nghttpd, h2=True, limit=nghttpx)
+_HTTP2_AND_SOURCES = candidates.one_proxy(nghttpd, h2=True, limit=nghttpx, sources=True)
 _HTTP_ALONE = candidates.one_proxy(nginx)
 
 CASES = (
-    Case("h1", "HTTP/1.1 plaintext, small GET, keep-alive", _HTTP, loads.wrk(), _TIMES, (Bar("cpu", 0.65),)),
+    Case("h1", "HTTP/1.1 plaintext, small GET, keep-alive", _HTTP_AND_SOURCES, loads.wrk(), _TIMES, (Bar("cpu", 0.65),)),
     Case("h1-varied", "the same, no two heads alike", _HTTP_ALONE, loads.wrk(script=loads.VARIED), _TIMES, (Bar("cpu", 0.65),)),
     Case(
         "h1-post",
         "HTTP/1.1 plaintext, POST of 16 KiB",
-        candidates.one_proxy(reader, limit=haproxy("http")),
+        candidates.one_proxy(reader, limit=haproxy("http"), direct=False),
         loads.wrk(script=loads.POST),
         _TIMES,
         (Bar("cpu", 0.65),),
     ),
     Case("bodies", "HTTP/1.1 plaintext, answers of 1 MiB", _HTTP, loads.bulk("/mib"), _BULK, (Bar("mib"), Bar("cpu_mib"))),
-    Case("h2", "HTTP/2 cleartext, small GET, 4 connections of 16 streams", _HTTP2, loads.h2load, ("rate", "cpu"), (Bar("cpu", 0.6),)),
+    Case(
+        "h2",
+        "HTTP/2 cleartext, small GET, 4 connections of 16 streams",
+        _HTTP2_AND_SOURCES,
+        loads.h2load,
+        ("rate", "cpu"),
+        (Bar("cpu", 0.6),),
+    ),
     Case("grpc", "gRPC unary calls, 4 connections of 16 streams", _HTTP2, loads.grpc, ("rate", "cpu"), (Bar("cpu", 0.6),)),
     Case("tcp", "TCP, small messages", _TCP, loads.wrk(), _TIMES, (Bar("cpu", 1.0),)),
     Case("tcp-bulk", "TCP, transfers of 64 MiB", _TCP, loads.bulk("/bulk"), _BULK, _BULK_BARS),
@@ -100,15 +109,6 @@ CASES = (
         ("rate", "scaling", "p99", "cpu"),
         (Bar("rate"), Bar("cpu")),
         relate=_scaling,
-    ),
-    Case(
-        "compiled",
-        "HTTP/1.1 plaintext, our proxy as it is and from its sources alone",
-        candidates.compiled_and_sources(nginx),
-        loads.wrk(),
-        _TIMES,
-        (Bar("cpu"),),
-        default=False,
     ),
 )
 

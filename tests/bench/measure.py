@@ -63,7 +63,6 @@ class Case:
     bars: tuple[Bar, ...]
     relate: Callable[[dict[str, Sample]], None] | None = None
     """Adds to a round the figures that compare candidates."""
-    default: bool = True
     fresh: bool = False
     """Whether each load starts processes of its own, so that nothing needs to warm up."""
 
