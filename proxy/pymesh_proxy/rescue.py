@@ -77,7 +77,7 @@ def grpc_form(answer: LocalReply) -> LocalReply:
     headers = (
         (b"content-type", b"application/grpc"),
         (b"grpc-status", b"%d" % code),
-        (b"grpc-message", _percent_encode(answer.body)),
+        *(((b"grpc-message", _percent_encode(answer.body)),) if answer.body else ()),
         *answer.headers,
     )
     return LocalReply(status=200, flags=answer.flags, details=answer.details, headers=headers)

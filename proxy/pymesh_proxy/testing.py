@@ -15,15 +15,19 @@ import itertools
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from .http.exchange import Downstream, Exchange
 from .http.h1_server import ServerConnection
-from .http.options import HttpOptions, RouteSlot
+from .http.options import HttpOptions
+from .http.route_slot import RouteSlot
+from .http2.server import ServerConnection as Http2Connection
 from .listener.scope import Scope
 from .route.table import Forward, Route, RouteTable, Target
 from .runtime import Runtime
 from .upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig
+
+_Player = TypeVar("_Player", bound=asyncio.Protocol)
 
 _SETTLE_TURNS = 25
 """Loop turns after which everything that was going to happen without time passing has happened."""
@@ -215,6 +219,13 @@ class Peer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
 
+    def become(self, player: Callable[["MemoryTransport"], _Player]) -> _Player:
+        """Another protocol, which attaches itself, plays this peer from here on; it gets what has been received."""
+        playing = player(self._transport)
+        if self.received:
+            playing.data_received(self.received)
+        return playing
+
     def send(self, data: bytes) -> None:
         self._transport.write(data)
 
@@ -277,12 +288,13 @@ class Mesh(AbstractAsyncContextManager["Mesh"]):
     async def __aexit__(self, *_: object) -> None:
         self.runtime.wheel.close()
 
-    def connect(self) -> Peer:
-        """A client's connection to the listener."""
+    def connect(self, *, http2: bool = False) -> Peer:
+        """A client's connection to the listener; `http2`: as behind ALPN."""
         theirs, ours = MemoryTransport.pair(peername=("192.0.2.7", 40000), sockname=("192.0.2.1", 8080))
         client = Peer(theirs)
         facts = Downstream(remote_address="192.0.2.7:40000", local_address="192.0.2.1:8080")
-        ours.attach(ServerConnection(self.runtime, self.options, self.scope, facts))
+        kind = Http2Connection if http2 else ServerConnection
+        ours.attach(kind(self.runtime, self.options, self.scope, facts))
         return client
 
     async def accepted(self) -> Peer:

@@ -229,6 +229,10 @@ class Attempts(UpstreamStream):
         # already (RFC 9110 9.2.2, RFC 9112 9.3.1). One silent replay spares users the commonest 503 UC of all meshes.
         if cause is Cause.UPSTREAM_CLOSED and reused and self.exchange.head.method in retry.IDEMPOTENT:
             return True
+        # Above the last stream of a GOAWAY nothing has been looked at, whatever the method (RFC 9113 6.8); once, or two servers
+        # that both leave would send it back and forth.
+        if cause is Cause.UPSTREAM_REFUSED and reused and not self._retries:
+            return True
         return policy is not None and self._retries < policy.num_retries and retry.on_failure(policy, cause, sent=sent)
 
     def _replayable(self) -> bool:

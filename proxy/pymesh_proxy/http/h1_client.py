@@ -371,7 +371,9 @@ class ClientConnection(asyncio.Protocol):
             framing = _UNTIL_CLOSE
         if status in wire.BODILESS:
             if status == 204 and framing is not _UNTIL_CLOSE:
-                raise UnusableAnswer("a 204 with a body's framing")
+                if chunked or self._length:
+                    raise UnusableAnswer("a 204 with a body's framing")
+                response.remove(b"content-length")  # as Envoy does with the 0 that RFC 9110 8.6 forbids here
             framing = _NONE
         self._framing = framing
         return framing

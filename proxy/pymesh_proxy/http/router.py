@@ -382,7 +382,7 @@ class Router(Attempts):
         fields = list(answer.headers)
         if answer.body:
             fields += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"text/plain")]
-        elif answer.status not in wire.BODILESS and not (grpc and exchange.protocol == "HTTP/2"):
+        elif answer.status not in wire.BODILESS and exchange.protocol != "HTTP/2":  # where END_STREAM says it
             fields.append((b"content-length", b"0"))
         response = ResponseHead(answer.status, fields)
         forwarding.prepare_response(self.options, response, self._runtime.date)

@@ -26,6 +26,7 @@ _NONE: Final = Framing.NONE
 _LENGTH: Final = Framing.LENGTH
 _CHUNKED: Final = Framing.CHUNKED
 
+_LEAVING: Final = 3
 _CLOSED: Final = 4
 
 
@@ -33,7 +34,7 @@ class ClientConnection(H2Connection):
     """One connection of a pool, shared by as many exchanges as the server allows."""
 
     __slots__ = (
-        "_heartbeat", "_unflushed", "certificate", "deadline", "expires", "idle_since", "local_address", "offered",
+        "_heartbeat", "_unflushed", "certificate", "deadline", "expires", "failed", "idle_since", "local_address", "offered",
         "pool", "requests", "wake",
     )  # fmt: skip
 
@@ -48,6 +49,8 @@ class ClientConnection(H2Connection):
         self.certificate: PeerCertificate | None = None
         self.offered = False
         """The pool gives it requests."""
+        self.failed = False
+        """The server has broken a rule."""
         self.requests = 0
         self.deadline = self.wake = NEVER
         self.expires = NEVER
@@ -94,6 +97,7 @@ class ClientConnection(H2Connection):
         self.pool.leaving(self)
 
     def on_failed(self, code: int, reason: str) -> None:
+        self.failed = True
         self.pool.leaving(self)
 
     def forget(self, stream: H2Stream) -> None:
@@ -213,7 +217,9 @@ class ClientStream(H2Stream):
             return
         status = int(fields[0][1])
         if status < 200:
-            return  # interim answers are swallowed, as on HTTP/1
+            if attempts.options.proxy_100_continue:
+                attempts.on_interim(read_response(fields, status, attempts.options.response_drop))
+            return
         response = read_response(fields, status, attempts.options.response_drop)
         if attempts.upgrade and status < 300 and not end:
             self._begin_tunnel(attempts, response)
@@ -255,12 +261,18 @@ class ClientStream(H2Stream):
 
     def on_reset(self, code: int) -> None:
         if code == REFUSED_STREAM:
-            self._fail(Cause.UPSTREAM_REFUSED, "remote_refused_stream_reset", "")
+            self._fail(Cause.UPSTREAM_REFUSED, "remote_refused_stream_reset", "", left=self._link.phase >= _LEAVING)
         else:
             self._fail(Cause.UPSTREAM_RESET, "remote_reset", "")
 
+    def on_violation(self, code: int) -> None:
+        self._fail(Cause.UPSTREAM_PROTOCOL, "protocol_error", "")
+
     def on_lost(self, reason: str) -> None:
-        self._fail(Cause.UPSTREAM_CLOSED, "connection_termination", reason)
+        if self._link.failed:
+            self._fail(Cause.UPSTREAM_PROTOCOL, "protocol_error", "")
+        else:
+            self._fail(Cause.UPSTREAM_CLOSED, "connection_termination", reason)
 
     def on_writable(self) -> None:
         if self._tunnel is not None:
@@ -269,14 +281,13 @@ class ClientStream(H2Stream):
             self._attempts.resume_upload()
 
     def _finish(self, attempts: "Attempts") -> None:
-        """The answer is whole. A request that is not gets cut off: its end would interest nobody."""
+        """The answer is whole. A request that has not gone up to its end is cut off: its end would interest nobody."""
         self._attempts = None
-        complete = attempts.complete
         attempts.on_end()
-        if not complete:
-            self.reset(CANCEL)
+        self.reset(CANCEL)
 
-    def _fail(self, cause: Cause, details: str, reason: str) -> None:
+    def _fail(self, cause: Cause, details: str, reason: str, *, left: bool = False) -> None:
+        """`left`: the server had gone before it looked at the request."""
         if self._tunnel is not None:
             self._tunnel.lost()
         attempts, self._attempts = self._attempts, None
@@ -285,4 +296,4 @@ class ClientStream(H2Stream):
         if attempts.answering:
             attempts.on_broken(details)
         else:
-            attempts.on_failed(cause, reason, reused=self._link.requests > 1 and not self.head_received)
+            attempts.on_failed(cause, reason, reused=left or self._link.requests > 1)

@@ -5,7 +5,6 @@ the transport hold back goes out in turns, one frame a stream.
 """
 
 import asyncio
-import enum
 from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
@@ -33,6 +32,7 @@ from .frames import (
 )
 from .hpack import Decoder, Encoder, Fields
 from .inbound import Inbound
+from .phase import CLOSED, DRAINING, LEAVING, OPEN, Phase
 from .sections import SectionReader
 from .settings import Http2Options, PeerSettings
 from .stream import H2Stream
@@ -43,26 +43,11 @@ _TURN_BYTES: Final = 256 * 1024
 _RESETS_REMEMBERED: Final = 4096
 """Streams we have reset whose late frames are ignored (RFC 9113 5.1: the peer may not have heard of it)."""
 
+_BLOCK_FACTOR: Final = 2
+"""How much larger than its limit an encoded field section may be to cost only its stream, like one with too many fields."""
+
 _HARMLESS: Final = frozenset((REFUSED_STREAM, STREAM_CLOSED))
 """Stream errors that a peer runs into without meaning it."""
-
-
-class Phase(enum.IntEnum):
-    """How far the life of a connection is; it only goes forward."""
-
-    PREFACE = 0
-    OPEN = 1
-    DRAINING = 2
-    """We have said that we will leave; new streams are still served."""
-    LEAVING = 3
-    """One side has said which stream was the last; the connection closes behind it."""
-    CLOSED = 4
-
-
-_OPEN: Final = 1
-_DRAINING: Final = 2
-_LEAVING: Final = 3
-_CLOSED: Final = 4
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -98,7 +83,7 @@ class H2Connection(asyncio.Protocol):
         self.flood = Flood(options)
         self.encoder = Encoder()
         decoder = Decoder(table_size=options.hpack_table_size, max_bytes=max_header_bytes, max_count=max_header_count)
-        sections = SectionReader(decoder, max_block=max_header_bytes, allow_connect=options.allow_connect and not client)
+        sections = SectionReader(decoder, max_block=_BLOCK_FACTOR * max_header_bytes, allow_connect=options.allow_connect and not client)
         self.inbound = Inbound(self, sections)
         self.streams: dict[int, H2Stream] = {}
         self.resets: dict[int, None] = {}
@@ -168,14 +153,14 @@ class H2Connection(asyncio.Protocol):
         self.flush()
 
     def data_received(self, data: bytes) -> None:
-        if self.phase != _CLOSED:
+        if self.phase != CLOSED:
             self.inbound.feed(data)
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.phase = _CLOSED
+        self.phase = CLOSED
         self._lose_streams(str(exc) if exc else "connection closed")
 
     def pause_writing(self) -> None:
@@ -189,38 +174,36 @@ class H2Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Tell the peer that the connection will be left, and serve what it has sent until it knows (RFC 9113 6.8)."""
-        if self.phase < _DRAINING:
-            self.phase = _DRAINING
+        if self.phase < DRAINING:
+            self.phase = DRAINING
             self.write(goaway(MAX_STREAM_ID, NO_ERROR))
 
     def leave(self) -> None:
         """No more streams; closes when the last has ended."""
-        if self.phase < _LEAVING:
-            self.phase = _LEAVING
+        if self.phase < LEAVING:
+            self.phase = LEAVING
             self.write(goaway(0 if self.client else self.last_id, NO_ERROR))
             self._close_when_idle()
 
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
+        if self.client and self.phase < LEAVING:
+            self.phase = LEAVING
+        self.on_goaway(last_id, code)
         if self.client:
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:
                 stream.close()
                 stream.on_reset(REFUSED_STREAM)
-        self.on_goaway(last_id, code)
-        if self.client and self.phase < _LEAVING and last_id != MAX_STREAM_ID:
-            self.phase = _LEAVING
-        elif self.client and self.phase < _DRAINING:
-            self.phase = _DRAINING
         self._close_when_idle()
 
     def fail(self, code: int, reason: str) -> None:
         """A connection error: GOAWAY, and the end of every stream."""
-        if self.phase == _CLOSED:
+        if self.phase == CLOSED:
             return
         deaf = code == ENHANCE_YOUR_CALM and self.transport.get_write_buffer_size() > 0
         self._out.append(goaway(0 if self.client else self.last_id, code, reason.encode()))
         self.flush()
-        self.phase = _CLOSED
+        self.phase = CLOSED
         self.on_failed(code, reason)
         self._lose_streams(reason)
         if deaf:
@@ -229,9 +212,9 @@ class H2Connection(asyncio.Protocol):
             self.hang_up()
 
     def _close_when_idle(self) -> None:
-        if self.phase == _LEAVING and not self.streams:
+        if self.phase == LEAVING and not self.streams:
             self.flush()
-            self.phase = _CLOSED
+            self.phase = CLOSED
             self.transport.close()
 
     def _lose_streams(self, reason: str) -> None:
@@ -245,9 +228,9 @@ class H2Connection(asyncio.Protocol):
 
     def available(self) -> int:
         """How many streams a client may start now."""
-        if self.phase >= _DRAINING or self.next_id > MAX_STREAM_ID:
+        if self.phase >= DRAINING or self.next_id > MAX_STREAM_ID:
             return 0
-        return max(0, self.peer.max_concurrent_streams - len(self.streams))
+        return max(0, min(self.options.max_concurrent_streams, self.peer.max_concurrent_streams) - len(self.streams))
 
     def start(self, stream: H2Stream) -> None:
         """Give a client's stream its id; its HEADERS follow at once."""
@@ -267,7 +250,7 @@ class H2Connection(asyncio.Protocol):
         """The stream has ended on the wire; its owner may hold it for longer."""
         if self.streams.pop(stream.id, None) is not None:
             self.flood.streams_ended += 1
-            if self.phase == _LEAVING and not self.streams:
+            if self.phase == LEAVING and not self.streams:
                 self._loop.call_soon(self._close_when_idle)  # not before the frame that ended it has been written and passed on
 
     def broken(self, stream_id: int, code: int, reason: str) -> None:
@@ -275,7 +258,7 @@ class H2Connection(asyncio.Protocol):
         stream = self.streams.get(stream_id)
         if stream is not None:
             stream.reset(code)
-            self.ended_by_peer(stream, code)
+            self._violated(stream, code)
         elif stream_id > self.last_id or not stream_id & 1:
             raise ConnectionBroken(code, reason)  # RFC 9113 6.4: there is no RST_STREAM of an idle stream
         else:
@@ -286,16 +269,26 @@ class H2Connection(asyncio.Protocol):
         self.flood.check_control()
 
     def ended_by_peer(self, stream: H2Stream, code: int) -> None:
-        """RST_STREAM came, or one of ours that the peer has provoked (CVE-2025-8671)."""
-        premature = not (self.client or stream.answered) and self._loop.time() - stream.started < PREMATURE_RESET_LIFETIME
+        """RST_STREAM came."""
+        premature = self._is_premature(stream)
         stream.on_reset(code)
         if premature:
             self.flood.on_premature_reset()
 
+    def _violated(self, stream: H2Stream, code: int) -> None:
+        """RST_STREAM went, which the peer has provoked (CVE-2025-8671)."""
+        premature = self._is_premature(stream)
+        stream.on_violation(code)
+        if premature:
+            self.flood.on_premature_reset()
+
+    def _is_premature(self, stream: H2Stream) -> bool:
+        return not (self.client or stream.answered) and self._loop.time() - stream.started < PREMATURE_RESET_LIFETIME
+
     def settled(self) -> None:
         """The peer's SETTINGS have been applied."""
-        if self.phase < _OPEN:
-            self.phase = _OPEN
+        if self.phase < OPEN:
+            self.phase = OPEN
         self.on_settings()
 
     def change_windows(self, delta: int) -> None:
@@ -339,7 +332,7 @@ class H2Connection(asyncio.Protocol):
 
     def write_window_update(self, stream_id: int, increment: int) -> None:
         """WINDOW_UPDATE."""
-        if self.phase != _CLOSED:
+        if self.phase != CLOSED:
             self.write(window_update(stream_id, increment))
 
     def ping(self, opaque: bytes) -> None:
@@ -376,12 +369,15 @@ class H2Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what this turn has collected, and of what was held back what may go."""
-        if self.phase == _CLOSED:
+        if self.phase == CLOSED:
             self._out.clear()
             return
         if self._ready and not self.paused:
             self._scheduled = True
-            self._take_turns()
+            try:
+                self._take_turns()
+            finally:
+                self._scheduled = False
         self._scheduled = False
         out = self._out
         if not out:

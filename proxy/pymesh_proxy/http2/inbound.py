@@ -35,6 +35,7 @@ from .frames import (
     unpack_uint32_pair,
 )
 from .payloads import depends_on_itself, section_within, unpad
+from .phase import CLOSED, LEAVING
 from .sections import Assembly, SectionReader
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ _WINDOWS_A_FRAME: Final = 16
 _SECTION_A_FRAME: Final = 512
 """Octets of a field section that are read with the effort of a frame: each may be a field."""
 
-_LEAVING: Final = 3
-_CLOSED: Final = 4
 _REMOTE_ENDED: Final = 2
 
 
@@ -112,10 +111,14 @@ class Inbound:
         """The next turn."""
         self._continuing = False
         connection = self._connection
-        if connection.phase == _CLOSED:
+        if connection.phase == CLOSED:
             return
-        self._work()
-        if not self._continuing and connection.phase != _CLOSED:
+        try:
+            self._work()
+        except Exception:
+            connection.transport.abort()  # as the loop does when data_received raises
+            raise
+        if not self._continuing and connection.phase != CLOSED:
             connection.transport.resume_reading()
 
     def _take_preface(self) -> bool:
@@ -149,7 +152,7 @@ class Inbound:
             self._left -= 1
             position = end
             self._take(word & 0xFF, flags, stream_id & MAX_STREAM_ID, data, start, end)
-            if connection.phase == _CLOSED:
+            if connection.phase == CLOSED:
                 self._buffer = b""
                 return
         self._position = 0
@@ -270,7 +273,7 @@ class Inbound:
             self._skipped.append(range(connection.last_id + 1, stream_id))
         connection.last_id = stream_id
         self._flood.opened += 1
-        if connection.phase >= _LEAVING or len(connection.streams) >= connection.options.max_concurrent_streams:
+        if connection.phase >= LEAVING or len(connection.streams) >= connection.options.max_concurrent_streams:
             self._sections.decode(block)
             raise StreamBroken(REFUSED_STREAM, "too many streams")
         fields, length = self._sections.request(block)

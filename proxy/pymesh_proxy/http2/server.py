@@ -148,9 +148,9 @@ class ServerConnection(H2Connection):
         if self._heartbeat.lost(now):
             self.transport.abort()
             return
-        if self._expires() <= now:
+        if self._expires() <= now or self._idle_until() <= now:
             self.drain()
-        if self._leave_at <= now or self._idle_until() <= now:
+        if self._leave_at <= now:
             self.leave()
         if self.phase != _CLOSED:
             self._heartbeat.beat(self, now)
@@ -162,7 +162,7 @@ class ServerConnection(H2Connection):
 
     def _idle_until(self) -> float:
         idle = self.manager.idle_timeout
-        return self.idle_since + idle if idle and not self.streams else NEVER
+        return self.idle_since + idle if idle and not self.streams and self.phase < _DRAINING else NEVER
 
     def _rearm(self, now: float) -> None:
         idle = self.manager.idle_timeout

@@ -25,8 +25,10 @@ from .tunnel import StreamTransport
 if TYPE_CHECKING:
     from .server import ServerConnection
 
+_CONTINUE: Final[Fields] = [(b":status", b"100")]
 _TUNNEL: Final = Framing.TUNNEL
-_LOCAL: Final = 1
+_REMOTE: Final = 2
+_CLOSED: Final = 3
 
 
 class ServerStream(H2Stream):
@@ -38,7 +40,7 @@ class ServerStream(H2Stream):
 
     __slots__ = (
         "_asks_to_tunnel", "_early", "_head", "_link", "_paused", "_piece", "_read_by", "_router", "_trailers_out", "_tunnel", "_unread",
-        "deadline",
+        "_unsent", "deadline",
     )  # fmt: skip
 
     def __init__(self, link: "ServerConnection", stream_id: int) -> None:
@@ -57,6 +59,8 @@ class ServerStream(H2Stream):
         self._paused = False
         self._unread = 0
         """Octets that came while the upstream was too slow: their window is given back when it has caught up."""
+        self._unsent = 0
+        """What was held back when there was last a look at it, behind the end of the exchange."""
         self.deadline = NEVER
 
     # --- the connection's side ----------------------------------------------------------------------------------------
@@ -64,6 +68,7 @@ class ServerStream(H2Stream):
     def on_headers(self, fields: Fields, end: bool) -> None:
         router = self._router
         if router is not None:
+            self._read_by = NEVER
             router.end(fields)
         elif not self.answered:
             self._begin(fields, end)
@@ -95,6 +100,8 @@ class ServerStream(H2Stream):
         if refusal is not None:
             router.reply(_refusal(refusal))
         else:
+            if not (end or upgrade) and head.index.get(b"expect", b"").lower() == b"100-continue" and not link.manager.proxy_100_continue:
+                self.send_headers(_CONTINUE, False)
             router.start(end or bool(upgrade))
 
     def on_data(self, data: bytes, end: bool) -> None:
@@ -187,6 +194,7 @@ class ServerStream(H2Stream):
         self.deadline = NEVER
         trailers = self._trailers_out
         last = not trailers
+        self.parting = NO_ERROR  # the rest of the request is not wanted (RFC 9113 8.1)
         if self._head is not None:
             self._write_head(last and not self._piece)
         if self._piece:
@@ -196,8 +204,8 @@ class ServerStream(H2Stream):
         if trailers:
             self.send_headers(trailers, True)
         self._link.manager.stats.ended(router.exchange.status)
-        if self.state == _LOCAL:
-            self.reset(NO_ERROR)  # the rest of the request is not wanted (RFC 9113 8.1)
+        if self.state != _CLOSED:
+            self.linger()
 
     def abort(self) -> None:
         router, self._router = self._router, None
@@ -224,15 +232,32 @@ class ServerStream(H2Stream):
     def look(self, now: float) -> None:
         """The stream's time may have come."""
         router = self._router
-        if self.deadline > now or router is None:
+        if self.deadline > now:
             return
         self.deadline = NEVER
+        if router is None:
+            self._check_flush()
+            return
         if self._read_by <= now and not router.answering:
             self._read_by = NEVER
             self._link.manager.stats.downstream_rq_timeout += 1
             router.refuse(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
         else:
             router.on_deadline(now)
+
+    def linger(self) -> None:
+        """What windows hold back of a complete answer may wait for as long as a stream may be idle."""
+        idle = self._link.manager.stream_idle_timeout
+        if idle:
+            self._unsent = self.unsent
+            self.arm(self._link.runtime.loop.time() + idle)
+
+    def _check_flush(self) -> None:
+        """A client that takes nothing has no claim on the memory that the rest occupies."""
+        if self.unsent < self._unsent:
+            self.linger()
+        else:
+            self.reset(INTERNAL_ERROR)  # Envoy's code for it
 
     def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
         """Let a relay join the stream and the upstream; the exchange ends when the relay does."""
@@ -247,6 +272,8 @@ class ServerStream(H2Stream):
         held, self._early = b"".join(self._early), []
         self.consumed(len(held))
         relay.join(self._tunnel, connection.leave(), to_client=early, to_upstream=held)
+        if self.state & _REMOTE:
+            self._tunnel.received(b"", True)  # the client had ended its side already
 
 
 def _copy(head: RequestHead) -> RequestHead:

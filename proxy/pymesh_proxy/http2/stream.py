@@ -12,7 +12,7 @@ from mypy_extensions import mypyc_attr
 
 from .errors import Malformed, StreamBroken
 from .fields import NO_LENGTH
-from .frames import DEFAULT_MAX_FRAME_SIZE, END_STREAM, FLOW_CONTROL_ERROR, MAX_WINDOW, pack_header
+from .frames import DEFAULT_MAX_FRAME_SIZE, END_STREAM, FLOW_CONTROL_ERROR, MAX_WINDOW, PROTOCOL_ERROR, pack_header
 from .hpack import Fields
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class H2Stream:
 
     __slots__ = (
         "_held", "_length", "_offset", "_outbox", "_outbox_size", "_owed", "_send_end", "_trailers", "answered", "bodiless", "connection",
-        "full", "head_received", "id", "queued", "receive_window", "send_window", "started", "state",
+        "full", "head_received", "id", "parting", "queued", "receive_window", "send_window", "started", "state",
     )  # fmt: skip
 
     def __init__(self, connection: "H2Connection", stream_id: int = 0) -> None:
@@ -61,6 +61,8 @@ class H2Stream:
         """The answer's content-length tells of no body that comes: set by a client that asks with HEAD."""
         self.full = False
         """The source was told to pause."""
+        self.parting = -1
+        """The code with which the stream is reset when our END_STREAM has gone and the peer's has not come; -1 to wait for it."""
         self.queued = False
         """The connection will ask this stream for data."""
         self._length = NO_LENGTH
@@ -103,6 +105,13 @@ class H2Stream:
     def on_writable(self) -> None:
         """After `send_data` said False: there is room again."""
         raise NotImplementedError
+
+    def on_violation(self, code: int) -> None:
+        """The peer has broken a rule on this stream, and was told so by RST_STREAM: the same end as by its own."""
+        self.on_reset(code)
+
+    def linger(self) -> None:
+        """The owner is done; what windows hold back still goes out."""
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
@@ -210,6 +219,11 @@ class H2Stream:
                 self.connection.write_reset(self.id, code)
             self.close()
 
+    @property
+    def unsent(self) -> int:
+        """Octets that wait for a window, or for the transport."""
+        return self._outbox_size
+
     def open_window(self, increment: int) -> None:
         """WINDOW_UPDATE, or a change of the peer's initial window (then perhaps negative)."""
         self.send_window += increment
@@ -238,7 +252,8 @@ class H2Stream:
         self.head_received = True
         self._length = 0 if self.bodiless else length
         if end:
-            self._end_of_body()
+            if self._length > 0:
+                raise Malformed(f"a content-length of {self._length} and no DATA")
             self.end_remote()
         self.on_headers(fields, end)
 
@@ -255,7 +270,7 @@ class H2Stream:
         if self._length >= 0:
             self._length -= size
             if self._length < 0:
-                raise Malformed("more DATA than the content-length")
+                raise StreamBroken(PROTOCOL_ERROR, "more DATA than the content-length")
         if padding:
             self.consumed(padding)
         if end:
@@ -265,7 +280,7 @@ class H2Stream:
 
     def _end_of_body(self) -> None:
         if self._length > 0:
-            raise Malformed(f"{self._length} octets of DATA less than the content-length")
+            raise StreamBroken(PROTOCOL_ERROR, f"{self._length} octets of DATA less than the content-length")
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -274,6 +289,8 @@ class H2Stream:
         self.state |= _LOCAL
         if self.state == _CLOSED:
             self.connection.forget(self)
+        elif self.parting >= 0:
+            self.reset(self.parting)
 
     def end_remote(self) -> None:
         """END_STREAM was received."""

@@ -10,7 +10,6 @@ from .frames import CANCEL
 from .stream import H2Stream
 
 _LOCAL = 1
-_REMOTE = 2
 _CLOSED = 3
 
 
@@ -50,16 +49,13 @@ class StreamTransport(asyncio.Transport):
     def close(self) -> None:
         """END_STREAM behind what was written, and nothing more is read."""
         stream = self._stream
-        stream.send_data(b"", True)
-        if not stream.state & _REMOTE:
-            stream.connection.later(self._hang_up)
+        stream.parting = CANCEL  # the peer need not send its rest
+        if stream.state == _LOCAL:
+            stream.reset(CANCEL)
         else:
-            self._gone(None)
-
-    def _hang_up(self) -> None:
-        """The peer need not send its rest."""
-        if self._stream.state == _LOCAL:
-            self._stream.reset(CANCEL)
+            stream.send_data(b"", True)
+            if stream.state != _CLOSED:
+                stream.linger()
         self._gone(None)
 
     def abort(self) -> None:
@@ -85,6 +81,8 @@ class StreamTransport(asyncio.Transport):
         """The stream has its connection's."""
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "socket":
+            return default  # it is not the stream's to change: others share it
         return self._stream.connection.transport.get_extra_info(name, default)
 
     # --- the stream's side --------------------------------------------------------------------------------------------

@@ -51,17 +51,23 @@ class SharedPool(Pool[ClientConnection]):
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:
-        if self._closing:
+        if self._closing and not self._waiting:
             connection.leave()
             return
         now = self._runtime.loop.time()
         connection.idle_since = now
         connection.rearm(now)
         self.has_room(connection)
+        if self._closing:  # those who waited are served, nobody else will come
+            self.leaving(connection)
+            connection.leave()
 
     def has_room(self, connection: ClientConnection) -> None:
         """A stream has ended, or the server has said how many it takes: those who wait get theirs."""
-        if connection not in self._all or connection.available() <= 0:
+        if connection not in self._all:
+            return
+        if connection.available() <= 0:
+            self.leaving(connection)
             return
         self._capacity = min(self._options.max_concurrent_streams, connection.peer.max_concurrent_streams) or 1
         if not connection.offered:
@@ -69,6 +75,7 @@ class SharedPool(Pool[ClientConnection]):
             self._open_ones.append(connection)
         while self._waiting and connection.offered:
             self._carry(connection, self._next_waiting())
+        self._serve_next()  # those for whom it had no room need another connection
 
     def leaving(self, connection: ClientConnection) -> None:
         """No more requests for this connection, or none for now."""

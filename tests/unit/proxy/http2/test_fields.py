@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.http2 import fields as rules
@@ -260,6 +260,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=4), st.lists(PIECES, max_size=4), st.integers(0, 5), st.randoms())
 def test_the_verdict_is_that_of_a_slow_model(before, after, cut, random):
     base = GET[:4]
@@ -326,6 +327,7 @@ def test_the_sections_remembered_are_bounded():
 SMALL = st.tuples(st.sampled_from([b"a", b"b", b"cookie"]), st.sampled_from([b"1", b"2", b"3" * 90]))
 
 
+@settings(deadline=None)
 @given(st.lists(SMALL, max_size=4), st.data())
 def test_a_reader_with_a_memory_reads_like_one_without(first, data):
     encoder = Encoder()

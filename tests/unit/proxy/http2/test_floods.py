@@ -194,7 +194,7 @@ async def test_a_section_without_end_is_not_collected_beyond_the_limit():
     assert await poured(ours, wire, pieces) is not None or wire.closed
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert verdict(ours) == (CALM, "a field section of more than 61440 octets")
+    assert verdict(ours) == (CALM, "a field section of more than 122880 octets")
     assert peak < 4_000_000
 
 

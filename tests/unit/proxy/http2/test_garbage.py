@@ -4,6 +4,7 @@ import asyncio
 import random
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,22 @@ def test_any_frames_are_judged_without_an_exception(pieces, client, prefaced):
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_judged_without_an_exception(data, client):
     asyncio.run(swallow((b"" if client else PREFACE) + SETTINGS + data, client=client))
+
+
+@pytest.mark.parametrize("frames_before", [0, 100])
+async def test_a_hook_that_fails_ends_its_connection_and_not_the_loop(frames_before):
+    def fail(stream):
+        raise RuntimeError("a defect")
+
+    told = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
+    ours = Ours(answer=fail)
+    wire = Wire(joined(ours))
+    wire.send(PREFACE + SETTINGS + frame("PING", 0, 0, bytes(8)) * frames_before + frame("HEADERS", 5, 1, block(GET)) * 2)
+    await settle(10)
+    assert [str(error) for error in told] == ["a defect"]
+    if frames_before:  # otherwise it was data_received that raised, which a real transport answers by closing
+        assert wire.closed
 
 
 async def test_a_long_life_of_requests_leaves_nothing_behind():

@@ -5,7 +5,7 @@ import pytest
 from hpack.huffman import HuffmanEncoder
 from hpack.huffman_constants import REQUEST_CODES, REQUEST_CODES_LENGTH
 from hpack.huffman_table import decode_huffman
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.http2 import hpack as hpack_module
@@ -250,6 +250,7 @@ VALUES = st.one_of(st.sampled_from([b"", b"1", b"/x", b"a" * 126, b"b" * 127, b"
 SECTIONS = st.lists(st.lists(st.tuples(NAMES, VALUES), max_size=8), max_size=12)
 
 
+@settings(deadline=None)
 @given(SECTIONS, st.lists(st.integers(0, 8192), max_size=4))
 def test_another_implementation_reads_what_we_write(sections, sizes):
     ours, theirs = Encoder(), hpack.Decoder(max_header_list_size=2**20)
@@ -261,6 +262,7 @@ def test_another_implementation_reads_what_we_write(sections, sizes):
         assert theirs.decode(ours.encode(fields), raw=True) == fields
 
 
+@settings(deadline=None)
 @given(SECTIONS, st.lists(st.integers(0, 4096), max_size=4), st.booleans())
 def test_we_read_what_another_implementation_writes(sections, sizes, huffman):
     ours, theirs = decoder(max_bytes=10**6), hpack.Encoder()
@@ -272,6 +274,7 @@ def test_we_read_what_another_implementation_writes(sections, sizes, huffman):
         assert len(ours._table) - 62 == len(theirs.header_table.dynamic_entries)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=3))
 @example([b"\x82\x84\x86\x41\x8a\x08\x9d\x5c\x0b\x81\x70\xdc\x78\x0f\x03"])
 def test_any_bytes_are_read_as_another_implementation_reads_them_or_refused(blocks):
@@ -284,6 +287,7 @@ def test_any_bytes_are_read_as_another_implementation_reads_them_or_refused(bloc
         assert theirs.decode(block, raw=True) == fields
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=30), st.binary(max_size=20).map(HUFFMAN.encode)), st.integers(0, 7))
 def test_huffman_strings_are_judged_as_another_implementation_judges_them(coded, bit):
     for text in (coded, coded[:-1] + bytes((coded[-1] ^ 1 << bit,)) if coded else b""):

@@ -1,0 +1,72 @@
+"""The same frames to a real Envoy and to our proxy, over cleartext and TLS: both answer alike, documented differences aside."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from pymesh.local.ports import HOST, FreePorts
+from pymesh.local.process import Command
+from pymesh.local.supervisor import Supervisor
+from tests.interop.conftest import require
+from tests.interop.differential.upstream import Upstream
+
+from .bootstrap import bootstrap
+from .cases import CASES, OPTIONS, TLS, Case
+from .client import Course, talk
+from .differences import DIFFERENT, comparable
+from .upstream import Http2Upstream
+
+Heard = dict[str, tuple[Course, Course]]
+_AT_A_TIME = 12
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def heard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Heard]:
+    """Every case with both proxies; Envoy's course and ours by the case's name."""
+    folder, ports = tmp_path_factory.mktemp("http2"), FreePorts()
+    programs = {"envoy": [str(require("envoy")), "--disable-hot-restart", "--concurrency", "1"], "ours": ["pymesh-proxy"]}
+    async with Upstream() as one, Http2Upstream() as two, Supervisor(folder) as supervisor:
+        courses = []
+        for name, program in programs.items():
+            chosen, admin = {listener: ports.take() for listener in OPTIONS}, ports.take()
+            path = folder / f"{name}.json"
+            path.write_text(json.dumps(bootstrap(chosen, admin, {"one": one.port, "two": two.port, "dead": ports.take()})))
+            child = await supervisor.start(Command(name=name, argv=[*program, "-c", str(path)]))
+            await supervisor.ready(child, f"http://{HOST}:{admin}/ready")
+            courses.append(await _courses(chosen))
+        yield {each.name: (theirs, ours) for each, theirs, ours in zip(CASES, *courses, strict=True)}
+
+
+async def _courses(ports: dict[str, int]) -> list[Course]:
+    together = [each for each in CASES if not each.alone]
+    turns = asyncio.Semaphore(_AT_A_TIME)
+
+    async def course(each: Case) -> Course:
+        async with turns:
+            port = ports[each.listener]
+            return await talk(port, each.steps, tls=each.listener in TLS, consumes=each.consumes, settings=each.settings)
+
+    by_name = dict(zip((each.name for each in CASES if not each.alone), await asyncio.gather(*map(course, together)), strict=True))
+    for each in CASES:
+        if each.alone:  # the connection to the upstream ends, which others would share
+            by_name[each.name] = await course(each)
+    return [by_name[each.name] for each in CASES]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("each", CASES, ids=lambda each: each.name)
+async def test_the_course_is_envoys(heard: Heard, each: Case) -> None:
+    theirs, ours = comparable(*heard[each.name])
+    if each.name in DIFFERENT:
+        assert ours != theirs, f"{DIFFERENT[each.name]}: they no longer differ"
+    else:
+        assert ours == theirs
+
+
+def test_every_difference_is_shown_by_a_case() -> None:
+    names = [each.name for each in CASES]
+    assert len(set(names)) == len(names)
+    assert set(DIFFERENT) <= set(names)
