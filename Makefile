@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 
-.PHONY: demo test check compiled sources unit integration interop bench bench-one peers clean
+.PHONY: demo test check compiled sources unit integration interop bench bench-one soak peers clean
 
 demo: $(COMPILED)  ## the canary story end to end, on loopback, with real processes
 	$(BIN)/pymesh demo --once
@@ -38,7 +38,10 @@ bench: $(COMPILED) peers  ## CPU per request beside Envoy and HAProxy, in one ru
 	$(BIN)/python -m tests.bench
 
 bench-one: $(COMPILED) peers  ## one case in under a minute: make bench-one NAME=h1
-	$(BIN)/python -m tests.bench --case $(NAME) --rounds 3 --seconds 3
+	$(BIN)/python -m tests.bench --case $(NAME) --rounds 4 --seconds 2
+
+soak: $(COMPILED) peers  ## ten minutes in which nothing may grow
+	$(BIN)/python -m tests.bench --case soak --seconds 600
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,91 +1,115 @@
-"""What is measured: each case starts its candidates in front of one nginx and names the bar that DESIGN sets."""
+"""What is measured, and the first bars that are set for it: ratios to Envoy in the same run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from . import candidates, loads, memory, soak
+from .measure import Bar, Case, Sample
+from .servers import haproxy, nghttpd, nghttpx, nginx, reader
 
-from tests import peers
-
-from . import configs
-from .measure import Candidate
-from .processes import Stable, free_ports, wait_for
-
-PROXY = str(Path(__file__).resolve().parents[2] / ".venv" / "bin" / "pymesh-proxy")
+_BULK_BARS = (Bar("mib", 0.8, at_least=True), Bar("cpu_mib"))
+_TIMES = ("rate", "p50", "p99", "cpu")
+_BULK = ("mib", "cpu_mib")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A name, what it shows, the first bar for the CPU ratio to Envoy, and how its candidates are started."""
-
-    name: str
-    title: str
-    bar: float
-    start: "Callable[[Stable, int], list[Candidate]]"
-    varied: bool = False
-    """Whether every request and every answer has a head of its own: ours remembers heads that repeat, and this is without."""
+def _added(samples: dict[str, Sample]) -> None:
+    """What a proxy adds to the p99 of no proxy; not below 10 us, so that a ratio of it means something."""
+    for name, sample in samples.items():
+        if name != "direct":
+            sample["added"] = max(0.01, sample["p99"] - samples["direct"]["p99"])
 
 
-def _run(stable: Stable, proxy: str, config: Path) -> int:
-    common = ["-c", str(config), "--concurrency", "1", "-l", "error"]
-    if proxy == "envoy":
-        return stable.start(str(peers.envoy()), *common, "--disable-hot-restart")
-    return stable.start(PROXY, *common)
+def _scaling(samples: dict[str, Sample]) -> None:
+    for name, sample in samples.items():
+        sample["scaling"] = sample["rate"] / samples[name.partition(" ")[0]]["rate"]
 
 
-def _one_proxy(mode: str) -> "Callable[[Stable, int], list[Candidate]]":
-    def start(stable: Stable, upstream: int) -> list[Candidate]:
-        candidates = [Candidate("direct", upstream)]
-        for name in ("pymesh", "envoy"):
-            port, admin = free_ports(2)
-            terminal = configs.http_filter(stable.folder / f"{name}-access.log") if mode == "http" else configs.tcp_filter()
-            config = configs.bootstrap(stable.folder / f"{name}-{mode}.yaml", port=port, admin=admin, upstream=upstream, terminal=terminal)
-            candidates.append(Candidate(name, port, (_run(stable, name, config),)))
-            wait_for(port)
-        if haproxy := peers.program("haproxy"):
-            (port,) = free_ports(1)
-            config = configs.haproxy(stable.folder / f"haproxy-{mode}.cfg", mode, port, upstream)
-            candidates.append(Candidate("haproxy", port, (stable.start(str(haproxy), "-f", str(config)),)))
-            wait_for(port)
-        return candidates
-
-    return start
-
-
-def _sidecar_pair(stable: Stable, upstream: int) -> list[Candidate]:
-    """Client sidecar, mutual TLS, server sidecar; CPU is the mean of the two."""
-    folder = stable.folder
-    configs.certificates(folder)
-    candidates = [Candidate("direct", upstream)]
-    for name in ("pymesh", "envoy"):
-        port, between, admin_a, admin_b = free_ports(4)
-        log = folder / f"{name}-mtls.log"
-        terminal = configs.http_filter(log)
-        server = configs.bootstrap(
-            folder / f"{name}-b.yaml",
-            port=between,
-            admin=admin_b,
-            upstream=upstream,
-            terminal=terminal,
-            down=configs.tls(folder, "Downstream", "b"),
-        )
-        client = configs.bootstrap(
-            folder / f"{name}-a.yaml",
-            port=port,
-            admin=admin_a,
-            upstream=between,
-            terminal=terminal,
-            up=configs.tls(folder, "Upstream", "a"),
-        )
-        pids = (_run(stable, name, server), _run(stable, name, client))
-        wait_for(between)
-        wait_for(port)
-        candidates.append(Candidate(name, port, pids))
-    return candidates
-
+_HTTP = candidates.one_proxy(nginx, limit=haproxy("http"))
+_HTTP_AND_SOURCES = candidates.one_proxy(nginx, limit=haproxy("http"), sources=True)
+_TCP = candidates.one_proxy(nginx, mode="tcp", limit=haproxy("tcp"))
+_HTTP2 = candidates.one_proxy(nghttpd, h2=True, limit=nghttpx)
+_HTTP2_AND_SOURCES = candidates.one_proxy(nghttpd, h2=True, limit=nghttpx, sources=True)
+_HTTP_ALONE = candidates.one_proxy(nginx)
 
 CASES = (
-    Case("h1", "HTTP/1.1 plaintext, small GET, keep-alive, access log on", 0.65, _one_proxy("http")),
-    Case("h1-varied", "The same, no two heads alike", 0.65, _one_proxy("http"), varied=True),
-    Case("tcp", "TCP, small messages", 1.0, _one_proxy("tcp")),
-    Case("mtls", "HTTP/1.1 through two sidecars with mutual TLS, each", 0.8, _sidecar_pair),
+    Case("h1", "HTTP/1.1 plaintext, small GET, keep-alive", _HTTP_AND_SOURCES, loads.wrk(), _TIMES, (Bar("cpu", 0.65),)),
+    Case("h1-varied", "the same, no two heads alike", _HTTP_ALONE, loads.wrk(script=loads.VARIED), _TIMES, (Bar("cpu", 0.65),)),
+    Case(
+        "h1-post",
+        "HTTP/1.1 plaintext, POST of 16 KiB",
+        candidates.one_proxy(reader, limit=haproxy("http"), direct=False),
+        loads.wrk(script=loads.POST),
+        _TIMES,
+        (Bar("cpu", 0.65),),
+    ),
+    Case("bodies", "HTTP/1.1 plaintext, answers of 1 MiB", _HTTP, loads.bulk("/mib"), _BULK, (Bar("mib"), Bar("cpu_mib"))),
+    Case(
+        "h2",
+        "HTTP/2 cleartext, small GET, 4 connections of 16 streams",
+        _HTTP2_AND_SOURCES,
+        loads.h2load,
+        ("rate", "cpu"),
+        (Bar("cpu", 0.6),),
+    ),
+    Case("grpc", "gRPC unary calls, 4 connections of 16 streams", _HTTP2, loads.grpc, ("rate", "cpu"), (Bar("cpu", 0.6),)),
+    Case("tcp", "TCP, small messages", _TCP, loads.wrk(), _TIMES, (Bar("cpu", 1.0),)),
+    Case("tcp-bulk", "TCP, transfers of 64 MiB", _TCP, loads.bulk("/bulk"), _BULK, _BULK_BARS),
+    Case(
+        "mtls",
+        "HTTP/1.1 through two sidecars with mutual TLS, each",
+        candidates.sidecar_pair(nginx),
+        loads.wrk(),
+        _TIMES,
+        (Bar("cpu", 0.8),),
+    ),
+    Case(
+        "mtls-grpc",
+        "gRPC unary calls through two sidecars with HTTP/2 over mutual TLS, each",
+        candidates.sidecar_pair(nghttpd, h2=True),
+        loads.grpc,
+        ("rate", "cpu"),
+        (Bar("cpu", 0.6),),
+    ),
+    Case(
+        "connections",
+        "a new connection for every request, plaintext",
+        _HTTP,
+        loads.wrk(headers=("Connection: close",)),
+        _TIMES,
+        (Bar("rate"), Bar("cpu")),
+    ),
+    Case(
+        "connections-mtls",
+        "a new connection of mutual TLS between two sidecars for every request, each",
+        candidates.sidecar_pair(nginx, requests=1),
+        loads.wrk(),
+        _TIMES,
+        (Bar("rate"), Bar("cpu")),
+    ),
+    Case(
+        "latency",
+        "1,000 requests/s in an open loop, times from the intended start",
+        _HTTP_ALONE,
+        loads.fixed_rate,
+        ("p50", "p99", "added", "late", "cpu"),
+        (Bar("added", 1.0),),
+        relate=_added,
+    ),
+    Case(
+        "memory",
+        "resident memory",
+        memory.start,
+        memory.load,
+        ("idle", "connected", "configured"),
+        (Bar("idle"), Bar("connected"), Bar("configured", 1.0)),
+        fresh=True,
+    ),
+    Case(
+        "workers",
+        "HTTP/1.1 plaintext with one worker and with two",
+        candidates.workers(nginx),
+        loads.wrk(),
+        ("rate", "scaling", "p99", "cpu"),
+        (Bar("rate"), Bar("cpu")),
+        relate=_scaling,
+    ),
 )
+
+NAMES = [*(case.name for case in CASES), soak.NAME]

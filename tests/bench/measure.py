@@ -1,14 +1,29 @@
-"""One round of load against one candidate, and the medians over rounds."""
+"""Figures of one round, their medians and ratios over rounds, and the table they make."""
 
-import re
+import math
 import statistics
-import subprocess
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .processes import cpu_seconds, peak_rss_mib
+from .processes import Stable, peak_rss_mib
 
-_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+Sample = dict[str, float]
+"""One round of one candidate: figures by the keys of HEADINGS."""
+
+HEADINGS = {
+    "rate": "requests/s",
+    "mib": "MiB/s",
+    "p50": "p50 ms",
+    "p99": "p99 ms",
+    "added": "p99 added ms",
+    "late": "sent late, p99 ms",
+    "scaling": "requests/s over one worker's",
+    "cpu": "CPU us/request",
+    "cpu_mib": "CPU us/MiB",
+    "idle": "RSS idle MiB",
+    "connected": "RSS with 1,000 connections MiB",
+    "configured": "RSS with 1,000 clusters MiB",
+}
 
 
 @dataclass(frozen=True)
@@ -21,69 +36,85 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One round. CPU is microseconds per request and process; times are milliseconds."""
+class Bar:
+    """A figure whose ratio to Envoy's is shown, and what the ratio may be (None: shown only)."""
 
-    requests_per_second: float
-    p50: float
-    p99: float
-    cpu_us: float
+    key: str
+    bound: float | None = None
+    at_least: bool = False
 
-
-VARIED = """
-local count = 0
-request = function()
-  count = count + 1
-  return wrk.format("GET", "/" .. count)
-end
-"""
-"""wrk's script for requests of which no two are alike; the upstream echoes the path in a header."""
+    def reached(self, ratio: float) -> bool:
+        return self.bound is None or (ratio >= self.bound if self.at_least else ratio <= self.bound)
 
 
-def wrk(candidate: Candidate, *, connections: int, seconds: float, wrk_path: str, script: str | None = None) -> Sample:
-    """Load with wrk for some seconds; SystemExit when answers were wrong."""
-    before = sum(map(cpu_seconds, candidate.pids))
-    started = time.monotonic()
-    command = [wrk_path, "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
-    command += [*(["-s", script] if script else []), f"http://127.0.0.1:{candidate.port}/"]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    took = time.monotonic() - started
-    done = re.search(r"(\d+) requests in", out)
-    if done is None or int(done[1]) < 100 or "Non-2xx" in out:
-        raise SystemExit(f"{candidate.name}: wrk had no useful answers\n{out}")
-    used = (sum(map(cpu_seconds, candidate.pids)) - before) / max(1, len(candidate.pids))
-    requests = int(done[1])
-    return Sample(requests / took, _percentile(out, "50%"), _percentile(out, "99%"), used / requests * 1e6)
+Load = Callable[[Candidate, float], Sample]
+"""Loads a candidate for some seconds; SystemExit when the answers were wrong."""
 
 
-def _percentile(out: str, which: str) -> float:
-    found = re.search(rf"{which}\s+([\d.]+)(us|ms|s)", out)
-    return float(found[1]) * _MILLISECONDS[found[2]] if found else float("nan")
+@dataclass(frozen=True)
+class Case:
+    """What is measured: how its candidates are started and loaded, and which figures are shown and judged."""
+
+    name: str
+    title: str
+    start: Callable[[Stable], list[Candidate]]
+    load: Load
+    columns: tuple[str, ...]
+    bars: tuple[Bar, ...]
+    relate: Callable[[dict[str, Sample]], None] | None = None
+    """Adds to a round the figures that compare candidates."""
+    fresh: bool = False
+    """Whether each load starts processes of its own, so that nothing needs to warm up."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A candidate's medians, and the ratio of its CPU to Envoy's, taken round by round."""
+    """A candidate's medians, and its ratios to Envoy, taken round by round, by the bars' keys."""
 
     name: str
     median: Sample
-    ratio: float | None
-    peak_rss: float
+    ratios: Sample
+    peak_rss: float | None
 
 
-def summarize(candidates: list[Candidate], rounds: list[dict[str, Sample]]) -> list[Result]:
+def summarize(case: Case, candidates: list[Candidate], rounds: list[dict[str, Sample]]) -> list[Result]:
     """Medians over the rounds."""
     results = []
     for candidate in candidates:
         mine = [each[candidate.name] for each in rounds]
-        ratio = statistics.median(each[candidate.name].cpu_us / each["envoy"].cpu_us for each in rounds) if candidate.pids else None
-        rss = sum(map(peak_rss_mib, candidate.pids)) / max(1, len(candidate.pids))
-        results.append(Result(candidate.name, _median(mine), ratio, rss))
+        median = {key: statistics.median(sample[key] for sample in mine) for key in mine[0]}
+        keys = [bar.key for bar in case.bars if bar.key in median]
+        ratios = {key: statistics.median(each[candidate.name][key] / each["envoy"][key] for each in rounds) for key in keys}
+        rss = sum(map(peak_rss_mib, candidate.pids)) / len(candidate.pids) if candidate.pids else None
+        results.append(Result(candidate.name, median, ratios, rss))
     return results
 
 
-def _median(samples: list[Sample]) -> Sample:
-    def middle(field: str) -> float:
-        return statistics.median(getattr(sample, field) for sample in samples)
+def table(case: Case, results: list[Result]) -> tuple[str, bool]:
+    """A Markdown table of one case, and whether every bar was reached."""
+    ratios = [f"{HEADINGS[bar.key]}, ratio to Envoy" for bar in case.bars]
+    memory = [] if case.fresh else ["peak RSS MiB"]
+    head = ["candidate", *(HEADINGS[key] for key in case.columns), *ratios, *memory]
+    lines = [f"### `{case.name}`: {case.title}", "", _row(head), "|" + "---|" * len(head)]
+    for result in results:
+        cells = [_figure(result.median.get(key)) for key in case.columns] + [_figure(result.ratios.get(bar.key)) for bar in case.bars]
+        lines.append(_row([result.name, *cells, *([_figure(result.peak_rss)] if memory else [])]))
+    ours = next(result.ratios for result in results if result.name == "pymesh")
+    judged = [(bar, bar.reached(ours[bar.key])) for bar in case.bars if bar.bound is not None]
+    lines += ["", *(_verdict(bar, good) for bar, good in judged)] if judged else []
+    return "\n".join(lines), all(good for _, good in judged)
 
-    return Sample(middle("requests_per_second"), middle("p50"), middle("p99"), middle("cpu_us"))
+
+def _verdict(bar: Bar, good: bool) -> str:
+    side = "at least" if bar.at_least else "at most"
+    return f"First bar, {HEADINGS[bar.key]}, {side} {bar.bound} of Envoy's: {'reached' if good else 'missed'}."
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _figure(value: float | None) -> str:
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 100 else f"{value:.0f}"

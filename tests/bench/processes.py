@@ -1,5 +1,6 @@
 """Processes under measurement: started in groups of their own, and what they have used."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -17,21 +18,21 @@ class Stable:
         self.folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *command: str) -> int:
+    def start(self, *command: str, environment: dict[str, str] | None = None) -> int:
         """Start a program; its output goes to a file. Returns the process id."""
         log = (self.folder / f"{len(self._running)}-{Path(command[0]).name}.log").open("wb")
-        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        surroundings = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=surroundings)
         self._running.append(process)
         return process.pid
 
     def stop(self) -> None:
         """End everything, at once."""
         for process in self._running:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
             process.wait()
+        self._running.clear()
 
 
 def _tree(pid: int) -> list[int]:
@@ -53,12 +54,26 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_rss_mib(pid: int) -> float:
     """High-water mark of resident memory of a process and its children."""
+    return _status_mib(pid, "VmHWM:")
+
+
+def rss_mib(pid: int) -> float:
+    """Resident memory of a process and its children now."""
+    return _status_mib(pid, "VmRSS:")
+
+
+def _status_mib(pid: int, key: str) -> float:
     total = 0
     for each in _tree(pid):
         for line in Path(f"/proc/{each}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(key):
                 total += int(line.split()[1])
     return total / 1024
+
+
+def open_files(pid: int) -> int:
+    """File descriptors of a process and its children now."""
+    return sum(len(os.listdir(f"/proc/{each}/fd")) for each in _tree(pid))
 
 
 def wait_for(port: int, seconds: float = 20.0) -> None:
