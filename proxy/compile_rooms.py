@@ -25,7 +25,7 @@ ROOMS = {
         "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
-    "observe": ("access_log", "format", "istio", "labels", "operators", "peers", "series", "timestamps"),
+    "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
     "upstream": ("balancer", "breaker", "cluster", "config", "exclusive", "pool", "shared"),

@@ -12,7 +12,7 @@ from .hpack import Field, Fields
 _STATUS: Final[dict[int, Field]] = {code: (b":status", b"%d" % code) for code in range(100, 1000)}
 
 _FOLDED_LIMIT: Final = 1024
-"""Names whose lower-case form is remembered."""
+"""Names whose form on HTTP/2 is remembered."""
 
 _folded: dict[bytes, bytes] = {}
 
@@ -82,16 +82,21 @@ def _add_folded(fields: Fields, added: Fields, without: bytes) -> None:
         lower = _folded.get(name)
         if lower is None:
             lower = _fold(name)
-        if lower == without or lower in _CONNECTION_ONLY:
-            continue
-        fields.append(field if lower is name or lower == name else (lower, field[1]))
+        if lower == name:
+            if lower != without:
+                fields.append(field)
+        elif lower and lower != without:
+            fields.append((lower, field[1]))
 
 
 def _fold(name: bytes) -> bytes:
-    """The name in lower case."""
+    """The name in lower case, or empty for one that HTTP/2 does not have."""
     if len(_folded) >= _FOLDED_LIMIT:
         _folded.clear()
-    lower = _folded[name] = name.lower()
+    lower = name.lower()
+    if lower in _CONNECTION_ONLY:
+        lower = b""
+    _folded[name] = lower
     return lower
 
 

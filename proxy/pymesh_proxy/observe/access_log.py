@@ -12,8 +12,9 @@ from typing import Any, Protocol
 
 from ..http.exchange import Exchange
 from ..tcp.session import Phase, Session
-from .format import ENVOY_DEFAULT, compile_http, compile_tcp
+from .format import compile_http, compile_tcp
 from .log_file import STANDARD, FileThread, Lines, cannot_open, reopened
+from .written_out import ENVOY_DEFAULT
 
 FLUSH_INTERVAL = 1.0
 FLUSH_SIZE = 64 * 1024

@@ -18,6 +18,9 @@ KNOWN: dict[bytes | str, str] = {}
 
 _KNOWN_LIMIT = 4096
 
+_SURROGATES = chr(0xDC80), chr(0xDCFF)
+"""What `surrogateescape` makes of bytes that are not UTF-8."""
+
 
 def remember(raw: bytes | str) -> str:
     """`escape`, kept in KNOWN."""
@@ -30,7 +33,7 @@ def remember(raw: bytes | str) -> str:
 def _escape_character(character: str) -> str:
     if character in '"\\':
         return "\\" + character
-    if "\udc80" <= character <= "\udcff":  # a byte that is no UTF-8
+    if _SURROGATES[0] <= character <= _SURROGATES[1]:  # a byte that is no UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 

@@ -14,12 +14,7 @@ from ..http.exchange import Exchange
 from ..tcp.session import Session
 from .escape import KNOWN, escape, one_line, remember
 from .operators import HTTP, TCP, Kind, Make, Operator, Read, function
-
-ENVOY_DEFAULT = (
-    '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% '
-    "%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% "
-    '"%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%"\n'
-)
+from .written_out import WRITTEN_OUT
 
 Layout = str | Mapping[str, Any]
 """A text format, or a JSON format as plain values (`log_format.json_format`)."""
@@ -31,6 +26,9 @@ Part = str | Operator
 
 def compile_http(layout: Layout, *, omit_empty: bool = False) -> Callable[[Exchange], str]:
     """One log line per exchange, JSON lines with their newline; text lines end as the format says."""
+    written_out = WRITTEN_OUT.get(layout) if isinstance(layout, str) and not omit_empty else None
+    if written_out is not None:
+        return written_out
     return _compile(layout, HTTP, omit_empty)
 
 

@@ -38,7 +38,8 @@ def _second_renderer(parts: list[str], broken_down: Callable[[float], time.struc
 
 def _one_fraction(render: Callable[[int], list[str]], width: int) -> Callable[[float], str]:
     """The common layout, one call a line: the texts around the fraction change once a second."""
-    scale, tail = 10**width, f"0{width}d"
+    scale = 10**width
+    fractions = [f"{number:0{width}d}" for number in range(scale)] if width <= 3 else []
     second, before, after = -1, "", ""
 
     def text(when: float) -> str:
@@ -47,7 +48,8 @@ def _one_fraction(render: Callable[[int], list[str]], width: int) -> Callable[[f
         if whole != second:
             before, after = render(whole)
             second = whole
-        return f"{before}{int((when - whole) * scale):{tail}}{after}"
+        fraction = int((when - whole) * scale)
+        return before + (fractions[fraction] if fractions else f"{fraction:0{width}d}") + after
 
     return text
 

@@ -8,8 +8,9 @@ import pytest
 
 from pymesh_control.generate.accesslog import ISTIO_JSON, ISTIO_TEXT
 from pymesh_proxy.errors import ConfigError
-from pymesh_proxy.observe.format import ENVOY_DEFAULT, compile_http, compile_tcp, compile_value
+from pymesh_proxy.observe.format import compile_http, compile_tcp, compile_value
 from pymesh_proxy.observe.operators import HTTP
+from pymesh_proxy.observe.written_out import ENVOY_DEFAULT
 from pymesh_proxy.route.table import DirectReply, Route
 from pymesh_proxy.tls.peer import PeerCertificate
 
