@@ -44,7 +44,7 @@ DEBIAN = (
     Debian("nginx", ("nginx",), "the benchmarks have no upstream and are skipped"),
     Debian("wrk", ("wrk",), "the HTTP/1.1 benchmarks are skipped"),
     Debian("haproxy", ("haproxy",), "the benchmarks have no HAProxy column"),
-    Debian("nghttp2-client", ("h2load",), "the HTTP/2 benchmarks are skipped"),
+    Debian("nghttp2-client", ("h2load", "nghttp"), "the HTTP/2 benchmarks and interop tests are skipped"),
     Debian("nghttp2-server", ("nghttpd",), "the HTTP/2 benchmarks are skipped"),
     Debian("nghttp2-proxy", ("nghttpx",), "the HTTP/2 benchmarks have no nghttpx column"),
 )

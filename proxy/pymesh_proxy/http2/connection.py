@@ -188,7 +188,7 @@ class H2Connection(asyncio.Protocol):
     def refuse_above(self, last_id: int, code: int) -> None:
         """The peer's GOAWAY."""
         if self.client and self.phase < LEAVING:
-            self.phase = _LEAVING
+            self.phase = LEAVING
         self.on_goaway(last_id, code)
         if self.client:
             for stream in [stream for stream_id, stream in self.streams.items() if stream_id > last_id]:

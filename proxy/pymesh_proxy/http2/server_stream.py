@@ -212,6 +212,7 @@ class ServerStream(H2Stream):
         self.deadline = NEVER
         if router is not None:
             self._link.manager.stats.ended(router.exchange.status)
+        self.flush()
         self.reset(INTERNAL_ERROR)
 
     def pause_request(self) -> None:

@@ -50,13 +50,9 @@ def _routes(name: str) -> list[dict[str, Any]]:
         {"match": {"path": "/direct"}, "direct_response": {"status": 200, "body": {"inline_string": "made here"}}},
         {"match": {"path": "/moved"}, "redirect": {"path_redirect": "/there"}},
         {"match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
-        {"match": {"prefix": "/nowhere"}, "route": {"cluster": "absent"}} if name == "none" else _nothing(),
+        {"match": {"prefix": "/nowhere"}, "direct_response": {"status": 404}},
         {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "1s"}},
     ]
-
-
-def _nothing() -> dict[str, Any]:
-    return {"match": {"prefix": "/nowhere"}, "direct_response": {"status": 404}}
 
 
 def _listener(name: str, port: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -16,7 +17,7 @@ from tests.interop.differential.upstream import Upstream
 from .bootstrap import bootstrap
 from .cases import CASES, OPTIONS, TLS, Case
 from .client import Course, talk
-from .differences import DIFFERENT, comparable
+from .differences import DIFFERENT, REASONS, comparable
 from .upstream import Http2Upstream
 
 Heard = dict[str, tuple[Course, Course]]
@@ -47,7 +48,7 @@ async def _courses(ports: dict[str, int]) -> list[Course]:
     async def course(each: Case) -> Course:
         async with turns:
             port = ports[each.listener]
-            return await talk(port, each.steps, tls=each.listener in TLS, consumes=each.consumes, settings=each.settings)
+            return await talk(port, each.steps, tls=each.listener in TLS, settings=each.settings)
 
     by_name = dict(zip((each.name for each in CASES if not each.alone), await asyncio.gather(*map(course, together)), strict=True))
     for each in CASES:
@@ -70,3 +71,10 @@ def test_every_difference_is_shown_by_a_case() -> None:
     names = [each.name for each in CASES]
     assert len(set(names)) == len(names)
     assert set(DIFFERENT) <= set(names)
+    assert {*DIFFERENT.values(), "GOAWAY"} == set(REASONS)
+
+
+def test_users_are_told_of_every_difference() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "DIFFERENCES.md").read_text()
+    words = " ".join(page.split())
+    assert [title for title, reason in REASONS.items() if f"- **{title}**: {reason}" not in words] == []
