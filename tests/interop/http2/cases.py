@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tls1": {},
     "tls2": {},
     "auto": {},
+    "old": {"codec_type": "HTTP1"},
     "lenient": {"http2_protocol_options": {"override_stream_error_on_invalid_http_message": True}},
     "few": {"http2_protocol_options": {"max_concurrent_streams": 2}},
     "idle": {"stream_idle_timeout": "0.4s"},
@@ -164,6 +165,7 @@ WELL_FORMED = [
     raw("an unknown frame", b"\x00\x00\x03\x77\x00\x00\x00\x00\x00abc", head(*_G)),
     raw("unknown settings", SettingsFrame(0, settings={0x99: 5}), head(*_G)),
     raw("HTTP/2 where the version is open", head(*_G), listener="auto"),
+    raw("HTTP/2 where only HTTP/1 is spoken", head(*_G), listener="old"),
     raw("a GOAWAY of the client's", head(*_G), GoAwayFrame(0, 0)),
     raw("a late window", head(*fields(path="/direct")), 0.2, WindowUpdateFrame(1, 9), settings={4: 0}),
     raw(

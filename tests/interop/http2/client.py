@@ -51,6 +51,10 @@ class Course:
     goaways: tuple[int, ...] = ()
     """Their codes."""
     closed: bool = False
+    ports: str = ""
+    """The listener's and the client's."""
+    log: tuple[str, ...] = ()
+    """What the proxy's access log says of the requests, in any order."""
 
 
 @dataclass
@@ -130,6 +134,7 @@ async def talk(
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    ports = f"{port}:{writer.get_extra_info('sockname')[1]}"
     known = Talk()
     hearing = spawn(_hear(reader, writer, known), name="hear")
     try:
@@ -141,7 +146,7 @@ async def talk(
     finally:
         hearing.cancel()
         writer.close()
-    return known.course(closed)
+    return replace(known.course(closed), ports=ports)
 
 
 async def _take_steps(writer: asyncio.StreamWriter, steps: tuple[Step, ...]) -> None:

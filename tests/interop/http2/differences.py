@@ -14,6 +14,8 @@ REASONS = {
     "Names with underscores": "Where they are refused the answer is 400, as over HTTP/1; Envoy resets the stream.",
     "Heads of several times their limit": "They end the connection before they are decoded; Envoy reads on and resets the stream.",
     "Tunnels that an HTTP/1 upstream ends": "Its FIN becomes END_STREAM (RFC 9113 8.5); Envoy resets the stream with CONNECT_ERROR.",
+    "Access log": "Heads that are no requests are counted and told in the proxy's own log; Envoy has a line without method and status "
+    "for each.",
     "Upgrades that are refused": "They end their stream; Envoy leaves the connection too, with a GOAWAY.",
 }
 
@@ -37,8 +39,22 @@ DIFFERENT = {
 """Cases whose course is another than with Envoy, and the title of the difference; the GOAWAY is that of all of them."""
 
 
-def comparable(theirs: Course, ours: Course) -> tuple[Course, Course]:
+LOGGED_OTHERWISE = frozenset(
+    (
+        "OPTIONS for the server, to HTTP/1",
+        "OPTIONS for the server, to HTTP/2",
+        "a fragment in the path",
+        "a fragment in the path, a stream's error only",
+        "an upstream of HTTP/1 that cuts its answer short",
+        "an upstream of HTTP/1 that cuts a chunk short",
+    )
+)
+"""Cases that look alike to the client, while the access logs have other words or flags for them."""
+
+
+def comparable(theirs: Course, ours: Course, *, same_log: bool = True) -> tuple[Course, Course]:
     """Both without the differences of every answer: sentences where Envoy is mute, and the GOAWAY of an error, which Envoy leaves out."""
+    theirs, ours = (replace(course, log=_requests(course.log) if same_log else ()) for course in (theirs, ours))
     if theirs.closed and ours.closed and not theirs.goaways:
         ours = replace(ours, goaways=tuple(code for code in ours.goaways if not code))
     pairs = {
@@ -47,6 +63,11 @@ def comparable(theirs: Course, ours: Course) -> tuple[Course, Course]:
     left = {number: pairs[number][0] if number in pairs else heard for number, heard in theirs.streams.items()}
     right = {number: pairs[number][1] if number in pairs else heard for number, heard in ours.streams.items()}
     return replace(theirs, streams=left), replace(ours, streams=right)
+
+
+def _requests(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """Lines of requests. What a protocol error was in particular is told in other words."""
+    return tuple(line.rpartition(" ")[0] if "PE " in line else line for line in lines if not line.startswith("- "))
 
 
 def _without_sentence(theirs: Heard, ours: Heard) -> tuple[Heard, Heard]:

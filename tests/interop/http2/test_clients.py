@@ -48,7 +48,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
         await eventually(lambda: _listens(two), bool)
         ports = {listener: free.take() for listener in OPTIONS}
         path = folder / "proxy.json"
-        path.write_text(json.dumps(bootstrap(ports, admin, {"one": one.port, "two": two, "dead": free.take()})))
+        path.write_text(json.dumps(bootstrap(ports, admin, {"one": one.port, "two": two, "dead": free.take()}, folder / "log")))
         child = await supervisor.start(Command(name="proxy", argv=["pymesh-proxy", "-c", str(path)]))
         await supervisor.ready(child, f"http://{HOST}:{admin}/ready")
         yield Site(ports, folder)

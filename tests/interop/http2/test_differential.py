@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ from pymesh.local.process import Command
 from pymesh.local.supervisor import Supervisor
 from tests.interop.conftest import require
 from tests.interop.differential.upstream import Upstream
+from tests.waiting import eventually
 
 from .bootstrap import bootstrap
 from .cases import CASES, OPTIONS, TLS, Case
 from .client import Course, talk
-from .differences import DIFFERENT, REASONS, comparable
+from .differences import DIFFERENT, LOGGED_OTHERWISE, REASONS, comparable
 from .upstream import Http2Upstream
 
 Heard = dict[str, tuple[Course, Course]]
@@ -28,17 +31,38 @@ _AT_A_TIME = 12
 async def heard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Heard]:
     """Every case with both proxies; Envoy's course and ours by the case's name."""
     folder, ports = tmp_path_factory.mktemp("http2"), FreePorts()
-    programs = {"envoy": [str(require("envoy")), "--disable-hot-restart", "--concurrency", "1"], "ours": ["pymesh-proxy"]}
+    flags = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "20"]
+    programs = {"envoy": [str(require("envoy")), *flags], "ours": ["pymesh-proxy"]}
     async with Upstream() as one, Http2Upstream() as two, Supervisor(folder) as supervisor:
         courses = []
         for name, program in programs.items():
             chosen, admin = {listener: ports.take() for listener in OPTIONS}, ports.take()
-            path = folder / f"{name}.json"
-            path.write_text(json.dumps(bootstrap(chosen, admin, {"one": one.port, "two": two.port, "dead": ports.take()})))
+            path, log = folder / f"{name}.json", folder / f"{name}.access"
+            path.write_text(json.dumps(bootstrap(chosen, admin, {"one": one.port, "two": two.port, "dead": ports.take()}, log)))
             child = await supervisor.start(Command(name=name, argv=[*program, "-c", str(path)]))
             await supervisor.ready(child, f"http://{HOST}:{admin}/ready")
-            courses.append(await _courses(chosen))
+            found = await _courses(chosen)
+            courses.append(_with_log(found, await eventually(partial(_logged, log))))
         yield {each.name: (theirs, ours) for each, theirs, ours in zip(CASES, *courses, strict=True)}
+
+
+async def _logged(path: Path) -> list[str]:
+    """The lines, once no more come."""
+    before = _read(path)
+    await asyncio.sleep(1.5)  # longer than what a log's lines wait for each other
+    return before if _read(path) == before else []
+
+
+def _read(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _with_log(courses: list[Course], lines: list[str]) -> list[Course]:
+    by_ports: dict[str, list[str]] = {}
+    for line in lines:
+        ports, _, rest = line.partition(" ")
+        by_ports.setdefault(ports, []).append(rest)
+    return [replace(course, ports="", log=tuple(sorted(by_ports.get(course.ports, ())))) for course in courses]
 
 
 async def _courses(ports: dict[str, int]) -> list[Course]:
@@ -60,7 +84,7 @@ async def _courses(ports: dict[str, int]) -> list[Course]:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("each", CASES, ids=lambda each: each.name)
 async def test_the_course_is_envoys(heard: Heard, each: Case) -> None:
-    theirs, ours = comparable(*heard[each.name])
+    theirs, ours = comparable(*heard[each.name], same_log=each.name not in LOGGED_OTHERWISE)
     if each.name in DIFFERENT:
         assert ours != theirs, f"{DIFFERENT[each.name]}: they no longer differ"
     else:
@@ -71,7 +95,7 @@ def test_every_difference_is_shown_by_a_case() -> None:
     names = [each.name for each in CASES]
     assert len(set(names)) == len(names)
     assert set(DIFFERENT) <= set(names)
-    assert {*DIFFERENT.values(), "GOAWAY"} == set(REASONS)
+    assert {*DIFFERENT.values(), "GOAWAY", "Access log"} == set(REASONS)
 
 
 def test_users_are_told_of_every_difference() -> None:
