@@ -14,11 +14,11 @@ import sysconfig
 from pathlib import Path
 
 ROOMS = {
-    "": ("wheel",),
+    "": ("runtime", "wheel"),
     "filters": ("peer_metadata",),
     "http": (
-        "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "headers", "paths",
-        "pipeline", "request_target", "retry", "router", "stream", "wire",
+        "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "h1_times",
+        "headers", "options", "paths", "pipeline", "request_target", "retry", "router", "stream", "trailers", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
@@ -28,7 +28,7 @@ ROOMS = {
     "observe": ("format", "istio", "labels", "operators", "peers", "series", "timestamps"),
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
-    "upstream": ("balancer", "breaker", "cluster", "exclusive", "pool", "shared"),
+    "upstream": ("balancer", "breaker", "cluster", "config", "exclusive", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python."""

@@ -7,7 +7,8 @@ from email.utils import formatdate
 from typing import Any
 from weakref import WeakValueDictionary
 
-from .http.options import HttpStats, RouteSlot
+from .http.options import HttpStats
+from .http.route_slot import RouteSlot
 from .listener.manager import Listeners
 from .route.table import RouteTable
 from .tls.secrets import Secrets

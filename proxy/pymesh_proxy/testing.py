@@ -19,7 +19,8 @@ from typing import Any, TypeVar, cast
 
 from .http.exchange import Downstream, Exchange
 from .http.h1_server import ServerConnection
-from .http.options import HttpOptions, RouteSlot
+from .http.options import HttpOptions
+from .http.route_slot import RouteSlot
 from .http2.server import ServerConnection as Http2Connection
 from .listener.scope import Scope
 from .route.table import Forward, Route, RouteTable, Target

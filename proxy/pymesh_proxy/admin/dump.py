@@ -9,7 +9,8 @@ from typing import Any
 
 from pymesh.xds import proto, types
 
-from ..http.options import HttpOptions, RouteSlot
+from ..http.options import HttpOptions
+from ..http.route_slot import RouteSlot
 from ..tls.config import SecretValue
 from ..upstream.config import Assignment
 from .facts import Facts, chains_of

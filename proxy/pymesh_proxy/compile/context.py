@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..http.options import HttpStats, RouteSlot
+from ..http.options import HttpStats
+from ..http.route_slot import RouteSlot
 
 if TYPE_CHECKING:
     from ..filters import HttpFilter

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, RouteSlot, ServerHeader
+from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, ServerHeader
+from ..http.route_slot import RouteSlot
 from .accesslog import access_logs
 from .context import Context
 from .fields import Reader

@@ -6,6 +6,8 @@ x-forwarded-*, x-forwarded-client-cert, and the headers that only Envoy's own fa
 
 import random
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import quote
 
 from ..tls.peer import PeerCertificate
@@ -98,6 +100,7 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
         index[b"x-request-id"] = request_id = new_request_id()
         fields.append((b"x-request-id", request_id))
     if b"x-forwarded-for" in index:
+        _join(head, b"x-forwarded-for")
         exchange.remote_address = _trusted(head, options.xff_num_trusted_hops + 1) or exchange.remote_address
 
 
@@ -109,7 +112,9 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
     peer = exchange.downstream.remote_address.rpartition(":")[0]
     trusted = _trusted(head, options.xff_num_trusted_hops) if options.xff_num_trusted_hops else None
     exchange.remote_address = trusted or exchange.downstream.remote_address
-    if not options.skip_xff_append:
+    if options.skip_xff_append:
+        _join(head, b"x-forwarded-for")
+    else:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
     if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
         head.set(b"x-forwarded-proto", b"https" if exchange.downstream.tls_version else b"http")
@@ -128,11 +133,26 @@ def _present(options: HttpOptions, head: RequestHead) -> None:
 
 
 def _trusted(head: RequestHead, from_the_right: int) -> str | None:
-    """The address that the given number of trusted proxies vouches for, as `ip:0`; None when the list is too short."""
+    """The address that the given number of trusted proxies vouches for, as `ip:0`; None when the list is too short or has none there."""
     entries = [part.strip(b" \t") for value in head.get_all(b"x-forwarded-for") for part in value.split(b",")]
     if len(entries) < from_the_right:
         return None
-    return entries[-from_the_right].decode("latin-1") + ":0"
+    return _address(entries[-from_the_right])
+
+
+@lru_cache(maxsize=1024)
+def _address(text: bytes) -> str | None:
+    try:
+        return f"{ip_address(text.decode('latin-1'))}:0"
+    except ValueError:
+        return None
+
+
+def _join(head: Headers, name: bytes) -> None:
+    """One line in the place of several: readers that know of one line only must not miss an element."""
+    lines = head.get_all(name)
+    if len(lines) > 1:
+        head.set(name, b",".join(lines))
 
 
 def _append(head: Headers, name: bytes, value: bytes) -> None:
@@ -173,6 +193,7 @@ def _client_cert(options: HttpOptions, exchange: Exchange) -> None:
     """x-forwarded-client-cert: our element about the client's certificate (istio-contract 2.3, envoy-behaviour 1.5)."""
     peer = exchange.downstream.peer
     if peer is None or options.forward_client_cert in (ClientCert.FORWARD_ONLY, ClientCert.ALWAYS_FORWARD_ONLY):
+        _join(exchange.head, b"x-forwarded-client-cert")
         return
     element = client_cert_element(options, peer, exchange.downstream.local_uri_san)
     if options.forward_client_cert is ClientCert.SANITIZE_SET:
@@ -188,8 +209,7 @@ def client_cert_element(options: HttpOptions, peer: PeerCertificate, own_uri: st
     if options.client_cert_cert:
         parts.append(f'Cert="{quote(peer.pem, safe="")}"')
     if options.client_cert_subject:
-        escaped = peer.subject.replace('"', '\\"')
-        parts.append(f'Subject="{escaped}"')
+        parts.append(f'Subject="{peer.subject}"')  # RFC 4514 has escaped the quotes in it
     if options.client_cert_uri:
         parts += [f"URI={uri}" for uri in peer.uri_sans]
     if options.client_cert_dns:

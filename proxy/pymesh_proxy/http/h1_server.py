@@ -20,8 +20,9 @@ from ..tcp.relay import Relay
 from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
-from .h1_answers import Answering, Reading
+from .h1_answers import Reading
 from .h1_request import checked, checked_names, spares_connection
+from .h1_times import Timing
 from .headers import Fields, RequestHead
 from .options import Codec, HttpOptions
 from .pipeline import Pipelined
@@ -43,31 +44,30 @@ _REPEATED_LIMIT = 4096
 """Bytes of a read that are compared with the next one. Clients on a kept-alive connection repeat themselves (probes, scrapes,
 polls), and parsing is a large part of an exchange; one comparison finds out."""
 
+_SLICE = 32 * 1024
+"""Bytes that are parsed in one loop turn, but for a body whose length is known: those are passed on as they came."""
+
+_AT_ONCE = 16
+"""Requests of one read that are begun as they are parsed; further ones wait for their turn."""
+
 # Enum members as globals: the hot path compares with them several times a request.
 _HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
 
 
-class ServerConnection(Answering):
+class ServerConnection(Timing):
     """One client's connection."""
 
     __slots__ = (
-        "_between", "_ends", "_fields", "_head_by", "_head_bytes", "_held_bytes", "_last_read", "_overhead", "_parser",
-        "_read_by", "_receiving", "_repeated", "_repeats", "_sniffing", "_url", "deadline", "wake",
+        "_begun", "_between", "_feeding", "_fields", "_head_bytes", "_held_bytes", "_last_read", "_left", "_overhead", "_parser",
+        "_paused", "_receiving", "_repeated", "_repeats", "_sniffing", "_unread", "_url",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
         super().__init__(runtime, options, scope, facts)
-        self.deadline = self.wake = NEVER
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
         self._fields: Fields = []
         self._head_bytes = 0
-        self._head_by = NEVER
-        """Loop time at which a head that has begun must be whole."""
-        self._read_by = NEVER
-        """Loop time at which the request being read must be whole, its body too."""
-        self._ends = NEVER
-        """Loop time at which the connection has lasted long enough (max_connection_duration)."""
         self._overhead = 0
         """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
         self._receiving: Router | Pipelined | None = None
@@ -75,6 +75,16 @@ class ServerConnection(Answering):
         self._held_bytes = b""
         self._sniffing = options.codec is Codec.AUTO
         """The first bytes have not come; they may be HTTP/2's preface (RFC 9113 3.3)."""
+        self._unread = b""
+        """What was read and is not parsed yet; nothing more is read meanwhile."""
+        self._feeding = False
+        """Whether the next slice of it has its turn."""
+        self._paused = False
+        """Whether earlier requests or the upstream have to catch up before more is parsed."""
+        self._begun = 0
+        """Requests that were begun in this turn: some are answered at once, and a crowd of them would hold everybody up."""
+        self._left = 0
+        """Bytes of a body of known length that are still to come."""
         self._between = True
         """Whether the parser stands between two requests."""
         self._last_read = b""
@@ -97,9 +107,7 @@ class ServerConnection(Answering):
         stats.downstream_cx_active += 1
         self.scope.add(self)
         self._started = self._runtime.loop.time()
-        if self.options.max_connection_duration:
-            self._ends = self._started + self.options.max_connection_duration
-        self._await_request()
+        self._begin_life()
 
     def data_received(self, data: bytes) -> None:
         if self._sniffing:
@@ -107,6 +115,32 @@ class ServerConnection(Answering):
             if not data:
                 return
         self.options.stats.downstream_cx_rx_bytes_total += len(data)
+        if self._unread or (len(data) > _SLICE and (self._reading is not _BODY or len(data) > self._left)):
+            self._take(data)
+        else:
+            self._feed(data)
+
+    def _take(self, data: bytes) -> None:
+        """A read that may hold a crowd of requests or chunks is parsed over several turns, so that other connections get theirs."""
+        self._unread += data
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
+        if not self._feeding:
+            self._feed_on()
+
+    def _feed_on(self) -> None:
+        """The next slice of what was read, unless earlier requests or the upstream have to catch up first."""
+        self._feeding = False
+        if self._paused or not self._unread:
+            return
+        size = max(_SLICE, self._left if self._reading is _BODY else 0)
+        data, self._unread = self._unread[:size], self._unread[size:]
+        self._feed(data)
+        if not self._paused:
+            self.resume_request()
+
+    def _feed(self, data: bytes) -> None:
+        self._begun = 0
         reading = self._reading
         if reading is _HEAD:
             if data == self._last_read and self._between and self._router is None and not self._queue:
@@ -202,62 +236,6 @@ class ServerConnection(Answering):
         if self._router is not None:
             self._router.resume_answer()
 
-    # --- time ---------------------------------------------------------------------------------------------------------
-
-    def arm(self, deadline: float) -> None:
-        if self._read_by < deadline:
-            deadline = self._read_by
-        self.deadline = deadline
-        if deadline < self.wake:  # else the wheel looks in time by itself (see Wheel.arm)
-            self._runtime.wheel.arm(self, deadline)
-
-    def on_deadline(self, now: float) -> None:
-        """One of: the lingering close, a slow request, the exchange's own timeouts, a slow head, an idle or old connection."""
-        if self._reading is Reading.LINGER:
-            self.transport.abort()
-        elif self._read_by <= now:
-            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
-        elif self._router is not None:
-            self._router.on_deadline(now)
-        elif self._head_by <= now:
-            slow = self.options.request_headers_timeout == self._head_timeout()
-            self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
-        elif self._leaving or not self._served:
-            self.transport.close()
-        else:
-            self._leave_soon(now)
-
-    def _leave_soon(self, now: float) -> None:
-        """Idle or alive for long enough: a request that is on its way is still served, with the connection's last answer."""
-        self._leaving = True
-        if now < self._ends or not self.options.safe_connection_duration:
-            self.arm(now + self.options.drain_timeout)
-
-    def _too_slow(self, refusal: LocalReply) -> None:
-        self.options.stats.downstream_rq_timeout += 1
-        self._refuse(refusal)
-
-    def _await_request(self) -> None:
-        idle = self.options.idle_timeout
-        deadline = self._runtime.loop.time() + idle if idle else NEVER
-        self.arm(min(deadline, self._ends))
-
-    def _await_head(self) -> None:
-        """A head has begun; more of its bytes do not prolong its time."""
-        if self._head_by != NEVER or self._read_by != NEVER:
-            return
-        now = self._runtime.loop.time()
-        if limit := self._head_timeout():
-            self._head_by = now + limit
-        if self.options.request_timeout:
-            self._read_by = now + self.options.request_timeout
-        self.arm(self._head_by)
-
-    def _head_timeout(self) -> float:
-        """Seconds for a head. A stream without a head is idle, as in Envoy, whether or not heads have a limit of their own."""
-        whole, idle = self.options.request_headers_timeout, self.options.stream_idle_timeout
-        return min(whole, idle) if whole and idle else whole or idle
-
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
@@ -295,14 +273,21 @@ class ServerConnection(Answering):
             complete, chunked, upgrade = True, False, b""
         else:
             complete, chunked, upgrade = self._follow(head)
-        if self._router is None and not self._queue:
+        if self._has_turn():
+            self._begun += 1
             if self._repeats:
                 self._keep_parsed(head, complete and not upgrade)
             self._begin(head, complete, chunked, upgrade)
         else:
             self._keep_parsed(head, False)
+            if self._router is None and not self._queue:
+                self._runtime.loop.call_soon(self._next)
             self._receiving = parsed = Pipelined(head, complete, chunked, upgrade)
             self._queue.append(parsed)
+
+    def _has_turn(self) -> bool:
+        """Whether a request that was just read can begin."""
+        return self._router is None and not self._queue and self._begun < _AT_ONCE
 
     def _decline(self, rejected: TargetRejected) -> None:
         """A request whose answer is known with its head; the connection goes on."""
@@ -331,11 +316,13 @@ class ServerConnection(Answering):
         """What follows a head: whether nothing does, whether it is chunked, and the upgrade that is asked for."""
         index = head.index
         chunked = b"transfer-encoding" in index
+        if not chunked:
+            self._left = int(index.get(b"content-length", b"0"))
         complete = not chunked and index.get(b"content-length", b"0").strip(b"0") == b""
         upgrade = index[b"upgrade"] if b"upgrade" in index and self._parser.should_upgrade() else b""
         if upgrade.lower() == b"h2c":
             upgrade = b""  # silently ignored, as by Envoy: JDK clients offer it with every request
-        if b"expect" in index and not complete and self._router is None:
+        if b"expect" in index and not complete and self._has_turn():
             self._invite(head)
         return complete or bool(upgrade), chunked, upgrade
 
@@ -350,6 +337,7 @@ class ServerConnection(Answering):
 
     def on_body(self, data: bytes) -> None:
         self._overhead = 0
+        self._left -= len(data)
         receiving = self._receiving
         if isinstance(receiving, Router):
             receiving.body(data)
@@ -505,13 +493,14 @@ class ServerConnection(Answering):
         self.flush()
         router = self._router
         assert router is not None
-        held, self._held_bytes = self._held_bytes, b""
+        held, self._held_bytes, self._unread = self._held_bytes + self._unread, b"", b""
         self._router = None
         self.options.stats.downstream_rq_active -= 1
         idle = router.idle_timeout()
         relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=router.on_tunnel_end)
         self._leave()
-        relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held)
+        ended = self._reading is Reading.STOPPED
+        relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held, client_ended=ended)
 
     # --- DownstreamStream ---------------------------------------------------------------------------------------------
 
@@ -545,27 +534,36 @@ class ServerConnection(Answering):
         self._reading = Reading.LINGER
         self._receiving = None
         self._read_by = NEVER
+        self._unread = b""
         if not incomplete and not self._queue:
             self.transport.close()
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self.transport.resume_reading()  # what still comes is dropped; unread, it would make the system reset the connection
         self.arm(self._runtime.loop.time() + self.options.delayed_close_timeout)
 
     def pause_request(self) -> None:
+        self._paused = True
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_request(self) -> None:
-        if not self._queue and not self.transport.is_closing():
+        if self._queue or self.transport.is_closing():
+            return
+        self._paused = False
+        if not self._unread:
             self.transport.resume_reading()
+        elif not self._feeding:
+            self._feeding = True
+            self._runtime.loop.call_soon(self._feed_on)
 
     def drain(self) -> None:
         """The listener is going away: an idle connection closes now, a busy one after its answer.
 
         One that has served nothing yet is not idle: its client has just opened it for a request, which is on its way.
         """
-        if self._served and self._router is None and not self._queue and self._head_bytes == 0:
+        if self._served and self._router is None and not self._queue and self._between and not self._unread:
             self.transport.close()
 
 

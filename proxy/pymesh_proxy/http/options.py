@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..http2.settings import Http2Options
+from .route_slot import RouteSlot
 
 if TYPE_CHECKING:
     from ..filters import HttpFilter
-    from ..route.table import RouteTable
     from .exchange import Exchange
 
 
@@ -55,14 +55,6 @@ class Codec(enum.Enum):
     AUTO = 0
     HTTP1 = 1
     HTTP2 = 2
-
-
-@dataclass(slots=True, weakref_slot=True)
-class RouteSlot:
-    """Where a manager finds its routes: swapped by one assignment when RDS brings a new table; None until the first."""
-
-    name: str
-    table: "RouteTable | None" = None
 
 
 @dataclass(slots=True, kw_only=True)

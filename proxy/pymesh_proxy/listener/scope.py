@@ -11,11 +11,13 @@ BASIC = ("downstream_cx_overflow", "downstream_cx_proxy_proto_error", "downstrea
 class Counts:
     """What a listener has counted since it was opened, whatever its configuration became meanwhile."""
 
-    __slots__ = ("_values", "tls", "total")
+    __slots__ = ("_values", "active", "tls", "total")
 
     def __init__(self) -> None:
         self.total = 0
         """Connections that found a filter chain."""
+        self.active = 0
+        """Those of them that still stand, under former configurations too."""
         self._values: dict[str, int] = dict.fromkeys(BASIC, 0)
         self.tls = Handshakes()
 
@@ -64,10 +66,13 @@ class Scope:
 
     def add(self, connection: Drainable) -> None:
         self.counts.total += 1
+        self.counts.active += 1
         self._connections.add(connection)
 
     def discard(self, connection: Drainable) -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.counts.active -= 1
 
     def drain(self) -> None:
         """Ask every connection to end; those to come are told `Connection: close` with their first answer."""

@@ -159,7 +159,7 @@ def _cluster(cluster: "Cluster") -> Subject:
 
 def _listener(listener: "Listener") -> Subject:
     config, counts = listener.config, listener.counts
-    values: tuple[tuple[str, Value], ...] = (("downstream_cx_total", counts.total), ("downstream_cx_active", listener.connections))
+    values: tuple[tuple[str, Value], ...] = (("downstream_cx_total", counts.total), ("downstream_cx_active", counts.active))
     values += tuple((name, counts[name]) for name in BASIC)
     if any(chain.tls is not None for chain in config.all_chains):
         values += tuple(counts.tls.items())

@@ -34,6 +34,7 @@ class _Upstream(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.early = b""
+        self.ended = False
         self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -42,6 +43,12 @@ class _Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.early += data
+        if self.transport is not None:
+            self.transport.pause_reading()  # again: uvloop begins to read after connection_made whatever was said in it
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
@@ -55,6 +62,8 @@ class TcpConnection(asyncio.Protocol):
         self._options = options
         self._scope = scope
         self._early = b""
+        self._ended = False
+        """The client has sent its FIN before there was someone to pass it on to."""
         self._lost = False
         self._relay: Relay | None = None
         self.session = Session(downstream=facts, started=time.monotonic(), started_wall=time.time())
@@ -74,6 +83,11 @@ class TcpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._early += data
+        self._transport.pause_reading()  # again: uvloop begins to read after connection_made whatever was said in it
+
+    def eof_received(self) -> bool:
+        self._ended = True
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -127,14 +141,15 @@ class TcpConnection(asyncio.Protocol):
             cluster.upstream_cx_connect_fail += 1
             if failed.cause is Cause.CONNECT_TIMEOUT:
                 cluster.upstream_cx_connect_timeout += 1
-            session.upstream_failure = failed.reason
+            else:
+                session.upstream_failure = failed.reason
             return False
         assert upstream.transport is not None
         if self._lost or upstream.lost:
             upstream.transport.abort()
             self._uncount(cluster, endpoint)
             return self._lost
-        self._join(upstream.transport, upstream.early)
+        self._join(upstream.transport, upstream)
         return True
 
     def _uncount(self, cluster: "Cluster", endpoint: "Endpoint") -> None:
@@ -142,7 +157,7 @@ class TcpConnection(asyncio.Protocol):
         endpoint.cx_active -= 1
         cluster.upstream_cx_destroy += 1
 
-    def _join(self, upstream: asyncio.Transport, early: bytes) -> None:
+    def _join(self, upstream: asyncio.Transport, heard: _Upstream) -> None:
         session = self.session
         name = upstream.get_extra_info("sockname")
         session.upstream_local_address = str(Address(name[0], name[1])) if isinstance(name, tuple) else ""
@@ -153,7 +168,14 @@ class TcpConnection(asyncio.Protocol):
         if self._options.max_duration:
             self._runtime.wheel.arm(self, self._runtime.loop.time() + self._options.max_duration)
         held, self._early = self._early, b""
-        self._relay.join(self._transport, upstream, to_client=early, to_upstream=held)
+        self._relay.join(
+            self._transport,
+            upstream,
+            to_client=heard.early,
+            to_upstream=held,
+            client_ended=self._ended,
+            upstream_ended=heard.ended,
+        )
 
     def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:
         """The relay moved bytes."""

@@ -95,8 +95,17 @@ class Relay:
     def __repr__(self) -> str:
         return f"<Relay {'unjoined' if self._sides is None else [side.closed for side in self._sides]}>"
 
-    def join(self, client: asyncio.Transport, upstream: asyncio.Transport, *, to_client: bytes = b"", to_upstream: bytes = b"") -> None:
-        """Take over both transports and begin; the bytes given were read before the relay existed."""
+    def join(
+        self,
+        client: asyncio.Transport,
+        upstream: asyncio.Transport,
+        *,
+        to_client: bytes = b"",
+        to_upstream: bytes = b"",
+        client_ended: bool = False,
+        upstream_ended: bool = False,
+    ) -> None:
+        """Take over both transports and begin; the bytes and the ends given were read before the relay existed."""
         down, up = _Side(self, client, True), _Side(self, upstream, False)
         down.other, up.other = up, down
         self._sides = (down, up)
@@ -107,8 +116,11 @@ class Relay:
         if to_client:
             up.data_received(to_client)
         self.active = self.loop.time()
-        client.resume_reading()
-        upstream.resume_reading()
+        for side, ended in ((down, client_ended), (up, upstream_ended)):
+            if not ended:
+                side.transport.resume_reading()
+            elif not side.eof_received():
+                side.transport.close()
         self.wheel.arm(self, self._due())
 
     def _due(self) -> float:

@@ -48,7 +48,7 @@ class ExclusivePool(Pool[ClientConnection]):
         now = self._runtime.loop.time()
         limit = 1 if self._downstream is not None else config.max_requests_per_connection
         served_enough = limit and connection.requests >= limit
-        if self._closing or served_enough or now >= connection.expires:
+        if served_enough or now >= connection.expires or (self._closing and not self._waiting):
             connection.transport.close()
             self._serve_next()
             return
@@ -68,6 +68,7 @@ class ExclusivePool(Pool[ClientConnection]):
             self._idle.remove(connection)
 
     def close(self) -> None:
-        self._closing = True
-        for connection in self._idle:
+        self._closing = True  # and those who wait for a connection still get theirs
+        idle, self._idle = self._idle, []
+        for connection in idle:
             connection.transport.close()

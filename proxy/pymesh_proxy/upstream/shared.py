@@ -51,13 +51,16 @@ class SharedPool(Pool[ClientConnection]):
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:
-        if self._closing:
+        if self._closing and not self._waiting:
             connection.leave()
             return
         now = self._runtime.loop.time()
         connection.idle_since = now
         connection.rearm(now)
         self.has_room(connection)
+        if self._closing:  # those who waited are served, nobody else will come
+            self.leaving(connection)
+            connection.leave()
 
     def has_room(self, connection: ClientConnection) -> None:
         """A stream has ended, or the server has said how many it takes: those who wait get theirs."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pymesh.local.ports import FreePorts
+from pymesh.tasks import spawn
 
 from .twins import HOST, Twin, Twins, twins
 
@@ -62,7 +63,7 @@ INSPECTORS = """listener_filters:
     listener_filters_timeout: 0.3s
 """
 
-LISTENERS = ("PLAIN", "IDLE", "SHORT", "DEAD", "ABSENT", "EMPTY", "ONE", "SNIFFING", "IMPATIENT", "RETRYING")
+LISTENERS = ("PLAIN", "IDLE", "SHORT", "DEAD", "ABSENT", "EMPTY", "ONE", "SNIFFING", "IMPATIENT", "RETRYING", "DEAF", "SLOW")
 BOOTSTRAP = (
     "static_resources:\n  listeners:"
     + listener("plain", "cluster: up")
@@ -75,7 +76,11 @@ BOOTSTRAP = (
     + listener("one", "cluster: one")
     + listener("sniffing", "cluster: up", INSPECTORS + "    continue_on_listener_filters_timeout: true")
     + listener("impatient", "cluster: up", INSPECTORS)
+    + listener("deaf", "cluster: deaf\n          max_connect_attempts: 2")
+    + listener("slow", "cluster: slow")
     + "\n  clusters:"
+    + cluster("deaf", endpoint("$FULL"), "connect_timeout: 0.2s")
+    + cluster("slow", endpoint("$FULL"), "connect_timeout: 3s")
     + cluster("up", endpoint("$UP"))
     + cluster("dead", endpoint("$NOBODY"))
     + cluster("half", f"{endpoint('$NOBODY')}, {endpoint('$UP')}")
@@ -144,6 +149,18 @@ class World:
         return client, await self.accepted()
 
 
+def _full() -> list[socket.socket]:
+    """A socket that listens and takes no further connection: the kernel leaves their SYNs unanswered."""
+    listening = socket.socket()
+    listening.bind((HOST, 0))
+    listening.listen(0)
+    waiting = [socket.socket() for _ in range(3)]
+    for sock in waiting:
+        sock.setblocking(False)
+        sock.connect_ex(listening.getsockname())
+    return [listening, *waiting]
+
+
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[Twins, "asyncio.Queue[Connection]"]]:
     accepted: asyncio.Queue[Connection] = asyncio.Queue()
@@ -154,11 +171,15 @@ async def running(folder: Path) -> AsyncIterator[tuple[Twins, "asyncio.Queue[Con
         accepted.put_nowait(Connection(reader, writer))
 
     server = await asyncio.start_server(serve, HOST, 0)
+    full = _full()
+    ports = {"UP": server.sockets[0].getsockname()[1], "NOBODY": FreePorts().take(), "FULL": full[0].getsockname()[1]}
     try:
-        async with twins(folder, BOOTSTRAP, *LISTENERS, UP=server.sockets[0].getsockname()[1], NOBODY=FreePorts().take()) as both:
+        async with twins(folder, BOOTSTRAP, *LISTENERS, **ports) as both:
             yield both, accepted
     finally:
         server.close()
+        for sock in full:
+            sock.close()
         for writer in writers:
             writer.close()
 
@@ -267,6 +288,17 @@ async def a_silent_client_is_not_waited_for(world: World) -> list[str]:
     return [await (await world.connect("IMPATIENT")).end()]
 
 
+async def nobody_answers(world: World) -> list[str]:
+    return [await (await world.connect("DEAF")).end()]
+
+
+async def the_client_does_not_wait(world: World) -> list[str]:
+    client = await world.connect("SLOW")
+    client.send(b"1234")
+    client.reset()
+    return []
+
+
 Case = Callable[[World], Awaitable[list[str]]]
 CASES: list[tuple[Case, int]] = [
     (client_half_closes, 1),
@@ -283,6 +315,8 @@ CASES: list[tuple[Case, int]] = [
     (the_server_speaks_first, 1),
     (the_client_begins_what_is_no_protocol, 1),
     (a_silent_client_is_not_waited_for, 0),
+    (nobody_answers, 1),
+    (the_client_does_not_wait, 1),
 ]
 """Each with the lines that it leaves in the access log."""
 
@@ -302,6 +336,29 @@ async def test_connections_end_alike_and_are_logged_alike(tmp_path: Path) -> Non
             seen[twin.name] = story
         different = [pair for pair in zip(seen["ours"], seen["envoy"], strict=True) if pair[0] != pair[1]]
         assert different == []
+
+
+async def test_no_answer_is_lost_when_question_and_end_come_at_once(tmp_path: Path) -> None:
+    async with running(tmp_path) as (both, accepted):
+        world = World(both.ours, accepted)
+
+        async def serve() -> None:
+            while True:
+                upstream = await accepted.get()
+                upstream.send((await upstream.end()).upper().encode())
+                upstream.close()
+
+        async def ask(number: int) -> str:
+            client = await world.connect("PLAIN")
+            client.send(f"question {number}".encode())
+            client.finish()
+            return await client.end()
+
+        serving = spawn(serve(), name="upstream")
+        answers = await asyncio.gather(*map(ask, range(300)))
+        serving.cancel()
+        assert answers == [f"QUESTION {number} FIN fin" for number in range(300)]
+        world.close()
 
 
 async def test_a_connection_is_made_elsewhere_when_an_endpoint_does_not_answer(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.certificates import Authority
+from tests.certificates import Authority, Pair
 from tests.interop.conftest import require
 
 from .twins import HOST, Twin, Twins, twins
@@ -61,6 +61,18 @@ static_resources:
               tls_maximum_protocol_version: TLSv1_2
               cipher_suites: [ECDHE-ECDSA-AES256-GCM-SHA384, "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]"]
               ecdh_curves: [P-256]
+  - name: verifying3
+    address: {socket_address: {address: 127.0.0.1, port_value: $VERIFYING3}}
+    filter_chains:
+    - filters: *tcp
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          require_client_certificate: true
+          common_tls_context:
+            tls_certificates: [{certificate_chain: {filename: $FOLDER/ec.pem}, private_key: {filename: $FOLDER/ec.key}}]
+            validation_context: {trusted_ca: {filename: $FOLDER/root.pem}}
   - name: unsessioned
     address: {socket_address: {address: 127.0.0.1, port_value: $UNSESSIONED}}
     filter_chains:
@@ -101,9 +113,14 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Path:
     """Certificates on disk."""
-    path, authority = tmp_path_factory.mktemp("tls"), Authority()
+    path = tmp_path_factory.mktemp("tls")
     (path / "root.pem").write_bytes(authority.pem)
     wanted = (("rsa", "rsa.test", "RSA"), ("ec", "ec.test", "EC"), ("wild", "*.wild.test", "EC"), ("both", "ec.test", "RSA"))
     for name, names, kind in wanted:
@@ -117,7 +134,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def running(folder: Path, logs: Path) -> AsyncIterator[Twins]:
     upstream = await asyncio.start_server(_serve, HOST, 0)
     port = upstream.sockets[0].getsockname()[1]
-    async with upstream, twins(logs, BOOTSTRAP, "NAMED", "VERIFYING", "UNSESSIONED", "FIRST", FOLDER=folder, UP=port) as both:
+    async with upstream, twins(logs, BOOTSTRAP, "NAMED", "VERIFYING", "VERIFYING3", "UNSESSIONED", "FIRST", FOLDER=folder, UP=port) as both:
         yield both
 
 
@@ -174,6 +191,33 @@ async def test_parameters_are_kept_to_and_strangers_get_the_same_alerts(folder: 
         for options in cases:
             theirs, ours = [facts(await s_client(twin.ports["VERIFYING"], *options)) for twin in (both.envoy, both.ours)]
             assert theirs == ours, options
+
+
+STRANGERS: dict[str, Callable[[Authority], Pair]] = {
+    "of ours": lambda root: root.pair("a.test"),
+    "expired": lambda root: root.pair("a.test", days=(-2, -1)),
+    "not yet valid": lambda root: root.pair("a.test", days=(1, 2)),
+    "another authority's": lambda root: Authority("another").pair("a.test"),
+    "another authority's of the same name": lambda root: Authority().pair("a.test"),
+    "for servers only": lambda root: root.pair("a.test", usage=("server",)),
+    "for clients": lambda root: root.pair("a.test", usage=("client",)),
+}
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+async def test_certificates_that_are_refused_get_the_same_alerts(authority: Authority, folder: Path, tmp_path: Path, version: str) -> None:
+    listener = "VERIFYING" if version == "-tls1_2" else "VERIFYING3"
+    async with running(folder, tmp_path) as both:
+        for name, make in STRANGERS.items():
+            pair = make(authority)
+            (tmp_path / "client.pem").write_bytes(pair.chain)
+            (tmp_path / "client.key").write_bytes(pair.key)
+            shown = ["-cert", str(tmp_path / "client.pem"), "-key", str(tmp_path / "client.key"), version]
+            theirs, ours = [facts(await s_client(twin.ports[listener], *shown)) for twin in (both.envoy, both.ours)]
+            if name == "not yet valid":  # bad_certificate is OpenSSL's word for it, certificate_expired BoringSSL's
+                theirs = [fact.replace("number 45", "number 42") for fact in theirs]
+            assert theirs == ours, name
+            assert any("alert" in fact for fact in ours) is (name not in ("of ours", "for clients"))
 
 
 async def test_names_can_be_required_and_sessions_switched_off(folder: Path, tmp_path: Path) -> None:

@@ -92,6 +92,12 @@ DIFFERENCES = (
         ("version 1.2",),
     ),
     Difference(
+        "Absolute targets with a query and no path",
+        "`http://host?query` asks for the path `/` (RFC 3986 6.2.3); Envoy does not find it.",
+        (404, 200),
+        ("absolute target with a query and no path",),
+    ),
+    Difference(
         "Methods",
         "`M-SEARCH` is passed on; Envoy's parser does not know it.",
         (400, 200),

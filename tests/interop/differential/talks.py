@@ -67,7 +67,7 @@ def _listener(name: str, port: int) -> dict[str, Any]:
         "stat_prefix": name,
         "http_filters": [_ROUTER],
         "route_config": {"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
-        **_OPTIONS[name],
+        **_OPTIONS.get(name, {}),
     }
     return {"name": name, "address": _address(port), "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}]}
 

@@ -45,6 +45,20 @@ def test_arbitrary_bytes_never_raise(data):
     detect.http(data)
 
 
+WORDS = st.sampled_from([b"GET", b"PRI", b"get", b"CONNECT", b"/", b"*", b"a:1", b"http://a/", b"HTTP/1.1", b"HTTP/2.0", b"x", b""])
+LINES = st.builds(lambda words, blank, end: blank.join(words) + end, st.lists(WORDS, max_size=4), st.sampled_from([b" ", b"  ", b"\t"]),
+                  st.sampled_from([b"\r\n", b"\n", b"\r\n\r\nSM\r\n\r\n"]))  # fmt: skip
+
+
+@given(LINES, st.sampled_from([hello("a.test", ["h2"]), b"\x16\x03", b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x16\x04"]))
+def test_what_is_said_of_a_beginning_holds_for_the_whole(line, greeting):
+    for inspect, data in ((detect.http, line), (detect.client_hello, greeting)):
+        verdicts = [inspect(data[:end]) for end in range(1, len(data) + 1)]
+        decided = [verdict for verdict in verdicts if verdict is not Verdict.NEED_MORE]
+        assert all(verdict == decided[0] for verdict in decided)
+        assert verdicts[len(verdicts) - len(decided) :] == decided, "what is decided stays so"
+
+
 @pytest.mark.parametrize(
     ("data", "verdict"),
     [

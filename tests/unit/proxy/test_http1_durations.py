@@ -200,3 +200,17 @@ async def test_an_answer_under_way_is_finished_on_an_old_connection():
         await mesh.settle()
         assert client.received.endswith(b"ok")
         assert client.hung_up
+
+
+async def test_a_connection_that_only_answers_may_close_still_ends_when_it_is_idle():
+    async with Mesh(max_connection_duration=2.0, idle_timeout=5.0, safe_connection_duration=True) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        await mesh.advance(6.9)
+        assert not client.hung_up
+        await mesh.advance(0.2)
+        assert client.hung_up

@@ -293,3 +293,20 @@ async def test_a_refused_websocket_is_an_ordinary_answer():
         await mesh.settle()
         assert client.received.startswith(b"HTTP/1.1 401 Unauthorized")
         assert client.hung_up
+
+
+async def test_the_end_of_a_client_that_comes_before_the_upgrade_is_passed_on():
+    async with Mesh(upgrades=frozenset({b"websocket"})) as mesh:
+        client = mesh.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nframe")
+        client.finish()
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nanswer")
+        await mesh.settle()
+        assert upstream.received.endswith(b"frame")
+        assert upstream.ended
+        assert client.received.endswith(b"answer")
+        upstream.close()
+        await mesh.settle()
+        assert client.hung_up

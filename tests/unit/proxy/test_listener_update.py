@@ -78,10 +78,11 @@ async def test_a_connection_that_is_busy_leaves_after_its_answer():
         await listeners.put(config(chain(mesh, "a", 1, version=b"2")))
         await mesh.settle()
         assert (client.hung_up, listeners.active_connections) == (False, 1)
+        assert (listener.connections, listener.counts.active) == (0, 1), "the listener still counts whom it asked to leave"
         upstream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
         await mesh.settle()
         assert b"connection: close" in client.received.lower()
-        assert (client.hung_up, listeners.active_connections) == (True, 0)
+        assert (client.hung_up, listeners.active_connections, listener.counts.active) == (True, 0, 0)
 
 
 async def test_a_chain_that_was_drained_starts_anew():

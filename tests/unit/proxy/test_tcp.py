@@ -72,6 +72,42 @@ async def test_half_close_is_passed_on_and_the_other_direction_stays_open():
         assert mesh.runtime.clusters.get("up").breaker.connections == 0
 
 
+async def test_an_end_that_comes_before_the_upstream_is_connected_is_passed_on_and_the_answer_heard():
+    async with Mesh() as mesh:
+        theirs, ours = MemoryTransport.pair()
+        client = Peer(theirs)
+        options = TcpOptions(clusters=(("up", 1),))
+        connection = TcpConnection(mesh.runtime, options, mesh.scope, Downstream(remote_address="c:1", local_address="l:2"))
+        ours.attach(connection)
+        # uvloop reads although it was told not to, when it was told in connection_made
+        connection.data_received(b"question")
+        assert connection.eof_received()
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        assert (upstream.received, upstream.ended) == (b"question", True)
+        upstream.send(b"answer")
+        upstream.close()
+        await mesh.settle()
+        assert client.received == b"answer"
+        assert client.hung_up
+
+
+async def test_no_more_is_read_from_a_client_that_waits_for_its_upstream_than_what_comes_at_once():
+    async with Mesh() as mesh:
+        mesh.loop.hanging.add(("10.0.0.1", 80))
+        theirs, ours = MemoryTransport.pair()
+        client = Peer(theirs)
+        options = TcpOptions(clusters=(("up", 1),))
+        ours.attach(TcpConnection(mesh.runtime, options, mesh.scope, Downstream(remote_address="c:1", local_address="l:2")))
+        ours.resume_reading()  # as uvloop does
+        client.send(b"x" * 1000)
+        await mesh.settle()
+        client.send(b"x" * 1000)
+        await mesh.settle()
+        assert ours.waiting == 1000
+        assert client.paused
+
+
 async def test_the_upstreams_half_close_is_passed_on_too():
     async with Mesh() as mesh:
         sessions = []

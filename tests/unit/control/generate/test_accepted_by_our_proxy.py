@@ -11,7 +11,7 @@ from pymesh_proxy.compile.endpoints import compile_assignment
 from pymesh_proxy.compile.listeners import compile_listener
 from pymesh_proxy.compile.routes import compile_routes
 from pymesh_proxy.discovery.references import references_of
-from pymesh_proxy.http.options import RouteSlot
+from pymesh_proxy.http.route_slot import RouteSlot
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from google.protobuf import json_format
 from pymesh.xds import proto
 from pymesh_proxy.compile.context import Context, LogFormat
 from pymesh_proxy.errors import ConfigError, Problem
-from pymesh_proxy.http.options import HttpStats, RouteSlot
+from pymesh_proxy.http.options import HttpStats
+from pymesh_proxy.http.route_slot import RouteSlot
 
 MESSAGES = {
     "bootstrap": proto.bootstrap.Bootstrap,

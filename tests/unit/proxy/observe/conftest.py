@@ -7,7 +7,8 @@ import pytest
 
 from pymesh_proxy.http.exchange import Downstream, Exchange
 from pymesh_proxy.http.headers import Fields, RequestHead, ResponseHead
-from pymesh_proxy.http.options import HttpOptions, HttpStats, RouteSlot
+from pymesh_proxy.http.options import HttpOptions, HttpStats
+from pymesh_proxy.http.route_slot import RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.listener.scope import Counts, Scope
 from pymesh_proxy.tcp.session import Session
@@ -78,10 +79,6 @@ class RunningListener:
         self.bound = None
         self.counts = Counts()
         self.scopes = [Scope(config.name, config.direction, 0, self.counts)]
-
-    @property
-    def connections(self) -> int:
-        return sum(map(len, self.scopes))
 
 
 class NoChain:
