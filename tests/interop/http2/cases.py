@@ -198,6 +198,7 @@ UPSTREAM_FAULTS = [
     get("an upstream that resets within the answer", "/cut", listener="to2", alone=True),
     get("an upstream that hangs up", "/hang-up", listener="to2", alone=True),
     get("an upstream that hangs up within the answer", "/cut-hang-up", listener="to2", alone=True),
+    raw("an upstream that leaves", head(*_G), 0.2, head(*fields(path="/goaway"), stream=3), listener="to2", alone=True),
     get("an upstream's malformed head", "/malformed", listener="to2", alone=True),
     get("an upstream's body that is too short", "/short", listener="to2", alone=True),
     get("an upstream of HTTP/1 that cuts its answer short", "/cut", alone=True),

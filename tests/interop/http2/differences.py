@@ -14,6 +14,8 @@ REASONS = {
     "Names with underscores": "Where they are refused the answer is 400, as over HTTP/1; Envoy resets the stream.",
     "Heads of several times their limit": "They end the connection before they are decoded; Envoy reads on and resets the stream.",
     "Tunnels that an HTTP/1 upstream ends": "Its FIN becomes END_STREAM (RFC 9113 8.5); Envoy resets the stream with CONNECT_ERROR.",
+    "Requests that a GOAWAY leaves behind": "They are sent again, once, on another connection (RFC 9113 6.8), if they have no body that "
+    "has gone up; in Envoy that takes a retry policy.",
     "Access log": "Heads that are no requests are counted and told in the proxy's own log; Envoy has a line without method and status "
     "for each.",
     "Upgrades that are refused": "They end their stream; Envoy leaves the connection too, with a GOAWAY.",
@@ -29,6 +31,7 @@ DIFFERENT = {
     "a client's reset and DATA behind it": _STREAMS,
     "a blank before a value": _BLANKS,
     "a blank before a value, a stream's error only": _BLANKS,
+    "an upstream that leaves": "Requests that a GOAWAY leaves behind",
     "an id that goes back": "Ids that go back",
     "underscores": "Names with underscores",
     "headers far too large": "Heads of several times their limit",

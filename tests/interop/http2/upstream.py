@@ -198,7 +198,11 @@ def _cookies(connection: _Connection, stream_id: int) -> None:
 
 
 def _goaway(connection: _Connection, stream_id: int) -> None:
-    connection.h2.close_connection(last_stream_id=0)
+    """A connection that has served others leaves without having looked at this request; a fresh one answers it."""
+    if stream_id == 1:
+        connection.echo(stream_id)
+    else:
+        connection.h2.close_connection(last_stream_id=stream_id - 2)
 
 
 _ANSWERS: dict[str, Callable[[_Connection, int], None]] = {
