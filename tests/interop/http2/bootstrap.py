@@ -64,7 +64,7 @@ def _listener(name: str, port: int, log: Path) -> dict[str, Any]:
     manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "codec_type": "AUTO" if name == "auto" or name in TLS else "HTTP2",
+        "codec_type": "AUTO" if name.startswith("auto") or name in TLS else "HTTP2",
         "http_protocol_options": {"enable_trailers": True},
         "http_filters": [_ROUTER],
         "route_config": {"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(name)}]},

@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "tls1": {},
     "tls2": {},
     "auto": {},
+    "auto2": {},
     "old": {"codec_type": "HTTP1"},
     "lenient": {"http2_protocol_options": {"override_stream_error_on_invalid_http_message": True}},
     "few": {"http2_protocol_options": {"max_concurrent_streams": 2}},
@@ -45,7 +46,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "underscores": {"common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"}},
     "edge": {"use_remote_address": True, "via": "mesh", "normalize_path": True, "merge_slashes": True},
 }
-TO_2 = ("to2", "tls2", "tunnel2")
+TO_2 = ("to2", "tls2", "tunnel2", "auto2")
 """Listeners whose upstream speaks HTTP/2."""
 TLS = ("tls1", "tls2")
 

@@ -1,7 +1,6 @@
 """The same frames to a real Envoy and to our proxy, over cleartext and TLS: both answer alike, documented differences aside."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -10,18 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from pymesh.local.ports import HOST, FreePorts
-from pymesh.local.process import Command
-from pymesh.local.supervisor import Supervisor
-from tests.interop.conftest import require
-from tests.interop.differential.upstream import Upstream
 from tests.waiting import eventually
 
-from .bootstrap import bootstrap
-from .cases import CASES, OPTIONS, TLS, Case
+from .cases import CASES, TLS, Case
 from .client import Course, talk
 from .differences import DIFFERENT, LOGGED_OTHERWISE, REASONS, comparable
-from .upstream import Http2Upstream
+from .proxies import both
 
 Heard = dict[str, tuple[Course, Course]]
 _AT_A_TIME = 12
@@ -30,19 +23,11 @@ _AT_A_TIME = 12
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def heard(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Heard]:
     """Every case with both proxies; Envoy's course and ours by the case's name."""
-    folder, ports = tmp_path_factory.mktemp("http2"), FreePorts()
-    flags = ["--disable-hot-restart", "--concurrency", "1", "--file-flush-interval-msec", "20"]
-    programs = {"envoy": [str(require("envoy")), *flags], "ours": ["pymesh-proxy"]}
-    async with Upstream() as one, Http2Upstream() as two, Supervisor(folder) as supervisor:
+    async with both(tmp_path_factory.mktemp("http2")) as proxies:
         courses = []
-        for name, program in programs.items():
-            chosen, admin = {listener: ports.take() for listener in OPTIONS}, ports.take()
-            path, log = folder / f"{name}.json", folder / f"{name}.access"
-            path.write_text(json.dumps(bootstrap(chosen, admin, {"one": one.port, "two": two.port, "dead": ports.take()}, log)))
-            child = await supervisor.start(Command(name=name, argv=[*program, "-c", str(path)]))
-            await supervisor.ready(child, f"http://{HOST}:{admin}/ready")
-            found = await _courses(chosen)
-            courses.append(_with_log(found, await eventually(partial(_logged, log))))
+        for proxy in proxies:
+            found = await _courses(proxy.ports)
+            courses.append(_with_log(found, await eventually(partial(_logged, proxy.log))))
         yield {each.name: (theirs, ours) for each, theirs, ours in zip(CASES, *courses, strict=True)}
 
 
