@@ -31,7 +31,7 @@ class Reading(enum.Enum):
 
 
 _HEAD, _STOPPED = Reading.HEAD, Reading.STOPPED
-_CHUNKED, _UNTIL_CLOSE, _TUNNEL = Framing.CHUNKED, Framing.CLOSE, Framing.TUNNEL
+_NONE, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = Framing.NONE, Framing.CHUNKED, Framing.CLOSE, Framing.TUNNEL
 
 
 class Answering(asyncio.Protocol):
@@ -78,6 +78,8 @@ class Answering(asyncio.Protocol):
             else:
                 self._chunking = True
                 fields = [*fields, (b"transfer-encoding", b"chunked")]
+        elif framing is _NONE and b"content-length" not in response.index and self._has_body(status):
+            fields = [*fields, (b"content-length", b"0")]  # HTTP/2 said it by END_STREAM
         if framing is _TUNNEL:
             if status == 101:
                 fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
@@ -89,6 +91,10 @@ class Answering(asyncio.Protocol):
         if self._router is not None:
             self._router.exchange.response_wire_bytes = len(head)
         self._out.append(head)
+
+    def _has_body(self, status: int) -> bool:
+        """Whether a client waits for a body behind a head that does not tell its length (RFC 9112 6.3)."""
+        return status not in wire.BODILESS and not (self._router is not None and self._router.exchange.head.method == b"HEAD")
 
     def _head_10(self, status: int, fields: Fields) -> bytes:
         """HTTP/1.0 connections end unless both sides say otherwise."""

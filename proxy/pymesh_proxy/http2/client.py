@@ -34,8 +34,8 @@ class ClientConnection(H2Connection):
     """One connection of a pool, shared by as many exchanges as the server allows."""
 
     __slots__ = (
-        "_heartbeat", "_unflushed", "certificate", "deadline", "expires", "failed", "idle_since", "local_address", "offered",
-        "pool", "requests", "wake",
+        "_heartbeat", "_known", "_known_drop", "_known_fields", "_unflushed", "certificate", "deadline", "expires", "failed",
+        "idle_since", "local_address", "offered", "pool", "requests", "wake",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pool: "SharedPool", options: "Http2Options") -> None:
@@ -56,6 +56,10 @@ class ClientConnection(H2Connection):
         self.expires = NEVER
         """Loop time at which the connection has lived long enough (max_connection_duration)."""
         self.idle_since = 0.0
+        self._known: ResponseHead | None = None
+        """What the list of the last answer was read as, untouched."""
+        self._known_fields: Fields = []
+        self._known_drop: frozenset[bytes] = frozenset()
         self._heartbeat = Heartbeat(options.connection_keepalive)
         self._unflushed: list[Attempts] = []
         """Exchanges that got a part of their answer in this read."""
@@ -113,6 +117,14 @@ class ClientConnection(H2Connection):
             for attempts in unflushed:
                 attempts.flush()
         super().flush()
+
+    def read(self, fields: Fields, drop: frozenset[bytes]) -> ResponseHead:
+        """An answer's head. Lists are shared between equal sections, so identity tells a repetition, which is only copied."""
+        known = self._known
+        if known is None or fields is not self._known_fields or drop is not self._known_drop:
+            known = self._known = read_response(fields, int(fields[0][1]), drop)
+            self._known_fields, self._known_drop = fields, drop
+        return ResponseHead(known.status, known.fields.copy(), known.index.copy())
 
     def flush_later(self, attempts: "Attempts") -> None:
         """The exchange's client gets what came when the read has been worked on."""
@@ -215,12 +227,12 @@ class ClientStream(H2Stream):
             attempts.on_trailers([*fields])
             self._finish(attempts)
             return
-        status = int(fields[0][1])
+        response = self._link.read(fields, attempts.options.response_drop)
+        status = response.status
         if status < 200:
             if attempts.options.proxy_100_continue:
-                attempts.on_interim(read_response(fields, status, attempts.options.response_drop))
+                attempts.on_interim(response)
             return
-        response = read_response(fields, status, attempts.options.response_drop)
         if attempts.upgrade and status < 300 and not end:
             self._begin_tunnel(attempts, response)
             return

@@ -161,7 +161,7 @@ class H2Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.phase = CLOSED
-        self._lose_streams(str(exc) if exc else "connection closed")
+        self._lose_streams(str(exc) if exc else "")
 
     def pause_writing(self) -> None:
         self.paused = True

@@ -31,8 +31,8 @@ class ServerConnection(H2Connection):
     """One client's connection."""
 
     __slots__ = (
-        "_abort_at", "_heartbeat", "_leave_at", "_served", "_started", "deadline", "facts", "idle_since", "known", "known_as", "manager",
-        "runtime", "scope", "wake",
+        "_abort_at", "_heartbeat", "_leave_at", "_served", "_started", "deadline", "facts", "failed", "idle_since", "known", "known_as",
+        "manager", "runtime", "scope", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", manager: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -50,6 +50,8 @@ class ServerConnection(H2Connection):
         """The list that the last request was made of. Lists are shared between equal sections, so identity tells a repetition."""
         self.known_as: RequestHead | None = None
         """What it was read as, untouched."""
+        self.failed = False
+        """The client has broken a rule."""
         self._served = 0
         self._started = 0.0
         self._leave_at = NEVER
@@ -101,6 +103,7 @@ class ServerConnection(H2Connection):
             self._heartbeat.answered()
 
     def on_failed(self, code: int, reason: str) -> None:
+        self.failed = True
         self.manager.stats.downstream_cx_protocol_error += 1
         _log.info("%s: HTTP/2 connection of %s ended: %s", self.scope.name, self.facts.remote_address, reason)
 

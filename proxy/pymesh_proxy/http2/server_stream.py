@@ -39,8 +39,8 @@ class ServerStream(H2Stream):
     """
 
     __slots__ = (
-        "_asks_to_tunnel", "_early", "_head", "_link", "_paused", "_piece", "_read_by", "_router", "_trailers_out", "_tunnel", "_unread",
-        "_unsent", "deadline",
+        "_asks_to_tunnel", "_early", "_head", "_link", "_paused", "_piece", "_read_by", "_relay", "_router", "_trailers_out",
+        "_tunnel", "_tunnelled", "_unread", "_unsent", "deadline",
     )  # fmt: skip
 
     def __init__(self, link: "ServerConnection", stream_id: int) -> None:
@@ -51,6 +51,9 @@ class ServerStream(H2Stream):
         self._early: list[bytes] = []
         """What a client sent before its tunnel was agreed to."""
         self._tunnel: StreamTransport | None = None
+        self._tunnelled: Router | None = None
+        """Whose exchange the tunnel is."""
+        self._relay: Relay | None = None
         self._read_by = NEVER
         """Loop time at which the request must be whole (request_timeout)."""
         self._head: ResponseHead | None = None
@@ -128,11 +131,18 @@ class ServerStream(H2Stream):
     def on_reset(self, code: int) -> None:
         self._left("http2.remote_reset", "DR")
 
+    def on_violation(self, code: int) -> None:
+        self._left("http2.violation.of.messaging.rule", "DPE")
+
     def on_lost(self, reason: str) -> None:
-        self._left("downstream_remote_disconnect", "DC")
+        if self._link.failed:
+            self._left("http2.violation.of.messaging.rule", "DPE")
+        else:
+            self._left("downstream_remote_disconnect", "DC")
 
     def _left(self, details: str, flags: str) -> None:
         if self._tunnel is not None:
+            self._tell_relay(details, flags)
             self._tunnel.lost()
         router, self._router = self._router, None
         self.deadline = NEVER
@@ -141,6 +151,13 @@ class ServerStream(H2Stream):
             stats.downstream_rq_active -= 1
             stats.downstream_rq_rx_reset += 1
             router.client_left(details, flags)
+
+    def _tell_relay(self, details: str, flags: str) -> None:
+        """It would take the client's reset for a lost connection."""
+        relay, router = self._relay, self._tunnelled
+        if relay is not None and router is not None and relay.flags is None:
+            relay.flags = flags
+            router.exchange.details = details
 
     def on_writable(self) -> None:
         if self._tunnel is not None:
@@ -212,6 +229,7 @@ class ServerStream(H2Stream):
         self.deadline = NEVER
         if router is not None:
             self._link.manager.stats.ended(router.exchange.status)
+        self.flush()
         self.reset(INTERNAL_ERROR)
 
     def pause_request(self) -> None:
@@ -262,11 +280,12 @@ class ServerStream(H2Stream):
     def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
         """Let a relay join the stream and the upstream; the exchange ends when the relay does."""
         self.flush()
-        router, self._router = self._router, None
+        self._tunnelled = router = self._router
+        self._router = None
         assert router is not None
         self._link.manager.stats.downstream_rq_active -= 1
         self._tunnel = StreamTransport(self)
-        relay = Relay(
+        self._relay = relay = Relay(
             self._link.runtime, idle_timeout=router.idle_timeout(), count=router, on_end=router.on_tunnel_end, ends=router.ends
         )
         held, self._early = b"".join(self._early), []

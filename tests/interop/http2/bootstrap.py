@@ -1,5 +1,6 @@
 """One bootstrap for both proxies: a listener for each set of options."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.certificates import Authority
@@ -11,13 +12,17 @@ _ROUTER = {"name": "router", "typed_config": {"@type": f"{_EXTENSIONS}.filters.h
 _PAIR = Authority().pair("any.org")
 
 
-def bootstrap(ports: dict[str, int], admin: int, upstreams: dict[str, int]) -> dict[str, Any]:
-    """`upstreams`: ports by cluster, of `one` (HTTP/1), `two` (HTTP/2) and `dead`."""
+_PORTS = "%DOWNSTREAM_LOCAL_PORT%:%DOWNSTREAM_REMOTE_PORT%"
+_LINE = _PORTS + " %REQ(:METHOD)% %PROTOCOL% %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%\n"
+
+
+def bootstrap(ports: dict[str, int], admin: int, upstreams: dict[str, int], log: Path) -> dict[str, Any]:
+    """`upstreams`: ports by cluster, of `one` (HTTP/1), `two` (HTTP/2) and `dead`. Lines of the access log begin with both ports."""
     return {
         "node": {"id": "http2", "cluster": "http2"},
         "admin": {"address": _address(admin)},
         "static_resources": {
-            "listeners": [_listener(name, port) for name, port in ports.items()],
+            "listeners": [_listener(name, port, log) for name, port in ports.items()],
             "clusters": [_cluster(name, port) for name, port in upstreams.items()],
         },
     }
@@ -50,25 +55,24 @@ def _routes(name: str) -> list[dict[str, Any]]:
         {"match": {"path": "/direct"}, "direct_response": {"status": 200, "body": {"inline_string": "made here"}}},
         {"match": {"path": "/moved"}, "redirect": {"path_redirect": "/there"}},
         {"match": {"prefix": "/dead"}, "route": {"cluster": "dead"}},
-        {"match": {"prefix": "/nowhere"}, "route": {"cluster": "absent"}} if name == "none" else _nothing(),
+        {"match": {"prefix": "/nowhere"}, "direct_response": {"status": 404}},
         {"match": {"prefix": "/"}, "route": {"cluster": cluster, "timeout": "1s"}},
     ]
 
 
-def _nothing() -> dict[str, Any]:
-    return {"match": {"prefix": "/nowhere"}, "direct_response": {"status": 404}}
-
-
-def _listener(name: str, port: int) -> dict[str, Any]:
+def _listener(name: str, port: int, log: Path) -> dict[str, Any]:
     manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
-        "codec_type": "AUTO" if name == "auto" or name in TLS else "HTTP2",
+        "codec_type": "AUTO" if name.startswith("auto") or name in TLS else "HTTP2",
         "http_protocol_options": {"enable_trailers": True},
         "http_filters": [_ROUTER],
         "route_config": {"name": name, "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(name)}]},
         **OPTIONS[name],
     }
+    kind = f"{_EXTENSIONS}.access_loggers.file.v3.FileAccessLog"
+    line = {"text_format_source": {"inline_string": _LINE}}
+    manager["access_log"] = [{"name": "file", "typed_config": {"@type": kind, "path": str(log), "log_format": line}}]
     chain: dict[str, Any] = {"filters": [{"name": "http", "typed_config": manager}]}
     if name in TLS:
         chain["transport_socket"] = _tls()

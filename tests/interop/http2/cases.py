@@ -19,12 +19,18 @@ from hyperframe.frame import (
 from .client import PREFACE, Step
 
 _H2: dict[str, Any] = {"http2_protocol_options": {}}
+_TUNNELLED: dict[str, Any] = {
+    "http2_protocol_options": {"allow_connect": True},
+    "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}],
+}
 OPTIONS: dict[str, dict[str, Any]] = {
     "to1": _H2,
     "to2": _H2,
     "tls1": {},
     "tls2": {},
     "auto": {},
+    "auto2": {},
+    "old": {"codec_type": "HTTP1"},
     "lenient": {"http2_protocol_options": {"override_stream_error_on_invalid_http_message": True}},
     "few": {"http2_protocol_options": {"max_concurrent_streams": 2}},
     "idle": {"stream_idle_timeout": "0.4s"},
@@ -34,13 +40,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "aging": {"common_http_protocol_options": {"max_connection_duration": "0.4s"}, "drain_timeout": "0.3s"},
     "counted": {"common_http_protocol_options": {"max_requests_per_connection": 2}, "drain_timeout": "0.3s"},
     "continue": {"proxy_100_continue": True},
-    "tunnel1": {"http2_protocol_options": {"allow_connect": True}, "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]},
-    "tunnel2": {"http2_protocol_options": {"allow_connect": True}, "upgrade_configs": [{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]},
+    "tunnel1": _TUNNELLED,
+    "tunnel2": _TUNNELLED,
     "headers": {"max_request_headers_kb": 4, "common_http_protocol_options": {"max_headers_count": 10}},
     "underscores": {"common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"}},
     "edge": {"use_remote_address": True, "via": "mesh", "normalize_path": True, "merge_slashes": True},
 }
-TO_2 = ("to2", "tls2", "tunnel2")
+TO_2 = ("to2", "tls2", "tunnel2", "auto2")
 """Listeners whose upstream speaks HTTP/2."""
 TLS = ("tls1", "tls2")
 
@@ -52,7 +58,6 @@ class Case:
     name: str
     listener: str
     steps: tuple[Step, ...]
-    consumes: bool = True
     settings: dict[int, int] = field(default_factory=dict)
     alone: bool = False
 
@@ -105,12 +110,15 @@ def _each(name: str, make: Any, *arguments: Any, **options: Any) -> list[Case]:
 
 def _both(name: str, make: Any, *arguments: Any, **options: Any) -> list[Case]:
     """To upstreams of both versions."""
-    return [make(f"{name}, to {upstream}", *arguments, listener=listener, **options) for listener, upstream in (("to1", "HTTP/1"), ("to2", "HTTP/2"))]
+    places = {"to1": "HTTP/1", "to2": "HTTP/2"}
+    return [make(f"{name}, to {upstream}", *arguments, listener=listener, **options) for listener, upstream in places.items()]
 
 
 _G = fields()
 _WEBSOCKET = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/ws"), (":authority", "any.org"),
               ("sec-websocket-version", "13")]  # fmt: skip
+_OTHER = [(name, "other" if name == ":protocol" else value) for name, value in _WEBSOCKET]
+_WORDS: tuple[Step, ...] = (0.2, data(b"one", end=False), 0.2, data(b"bye"))
 _PLAIN_CONNECT = [(":method", "CONNECT"), (":authority", "far.org:443")]
 
 WELL_FORMED = [
@@ -158,17 +166,30 @@ WELL_FORMED = [
     raw("an unknown frame", b"\x00\x00\x03\x77\x00\x00\x00\x00\x00abc", head(*_G)),
     raw("unknown settings", SettingsFrame(0, settings={0x99: 5}), head(*_G)),
     raw("HTTP/2 where the version is open", head(*_G), listener="auto"),
+    raw("HTTP/2 where only HTTP/1 is spoken", head(*_G), listener="old"),
     raw("a GOAWAY of the client's", head(*_G), GoAwayFrame(0, 0)),
     raw("a late window", head(*fields(path="/direct")), 0.2, WindowUpdateFrame(1, 9), settings={4: 0}),
-    raw("a window that becomes negative", head(*fields(path="/big")), 0.2, SettingsFrame(0, settings={4: 10}), SettingsFrame(0, settings={4: 400000}), WindowUpdateFrame(0, 2**20), listener="to2", settings={4: 100}),
+    raw(
+        "a window that becomes negative",
+        head(*fields(path="/big")), 0.2,
+        SettingsFrame(0, settings={4: 10}), SettingsFrame(0, settings={4: 400000}), WindowUpdateFrame(0, 2**20),
+        listener="to2", settings={4: 100},
+    ),
 ]  # fmt: skip
 
 EARLY = [
     *_both("an answer before the request's end", raw, head(*fields("POST", "/direct"), end=False), data(b"some", end=False)),
-    raw("an upstream's answer before the request's end", head(*fields("POST", "/early"), end=False), data(b"some", end=False), listener="to2"),
+    raw(
+        "an upstream's answer before the request's end",
+        head(*fields("POST", "/early"), end=False), data(b"some", end=False), listener="to2",
+    ),
     raw("no route for a body that comes", head(*fields("POST", "/nowhere"), end=False), data(b"some", end=False)),
     raw("an expectation", head(*fields("POST", "/some", ("expect", "100-continue")), end=False), 0.2, data(b"hi")),
-    raw("an expectation that is passed on", head(*fields("POST", "/invited", ("expect", "100-continue"), ("content-length", "2")), end=False), 0.2, data(b"hi"), listener="continue"),
+    raw(
+        "an expectation that is passed on",
+        head(*fields("POST", "/invited", ("expect", "100-continue"), ("content-length", "2")), end=False), 0.2, data(b"hi"),
+        listener="continue",
+    ),
     get("hints that are passed on", "/hints", listener="continue"),
 ]  # fmt: skip
 
@@ -178,6 +199,7 @@ UPSTREAM_FAULTS = [
     get("an upstream that resets within the answer", "/cut", listener="to2", alone=True),
     get("an upstream that hangs up", "/hang-up", listener="to2", alone=True),
     get("an upstream that hangs up within the answer", "/cut-hang-up", listener="to2", alone=True),
+    raw("an upstream that leaves", head(*_G), 0.2, head(*fields(path="/goaway"), stream=3), listener="to2", alone=True),
     get("an upstream's malformed head", "/malformed", listener="to2", alone=True),
     get("an upstream's body that is too short", "/short", listener="to2", alone=True),
     get("an upstream of HTTP/1 that cuts its answer short", "/cut", alone=True),
@@ -199,9 +221,9 @@ TIMES = [
 ]
 
 TUNNELS = [
-    *(raw(f"a websocket, to HTTP/{number}", head(*_WEBSOCKET, end=False), 0.2, data(b"one", end=False), 0.2, data(b"bye"), listener=f"tunnel{number}") for number in (1, 2)),
-    *(raw(f"CONNECT, to HTTP/{number}", head(*_PLAIN_CONNECT, end=False), 0.2, data(b"one", end=False), 0.2, data(b"bye"), listener=f"tunnel{number}") for number in (1, 2)),
-    raw("an extended CONNECT of another protocol", head(*[(name, "other" if name == ":protocol" else value) for name, value in _WEBSOCKET], end=False), listener="tunnel1"),
+    *(raw(f"a websocket, to HTTP/{number}", head(*_WEBSOCKET, end=False), *_WORDS, listener=f"tunnel{number}") for number in (1, 2)),
+    *(raw(f"CONNECT, to HTTP/{number}", head(*_PLAIN_CONNECT, end=False), *_WORDS, listener=f"tunnel{number}") for number in (1, 2)),
+    raw("an extended CONNECT of another protocol", head(*_OTHER, end=False), listener="tunnel1"),
     raw("CONNECT where it is not enabled", head(*_PLAIN_CONNECT, end=False)),
     raw("an extended CONNECT that was not offered", head(*_WEBSOCKET, end=False)),
     raw("a websocket that is reset", head(*_WEBSOCKET, end=False), 0.2, RstStreamFrame(1, 8), head(*_G, stream=3), listener="tunnel2"),

@@ -1,7 +1,6 @@
 """An HTTP/2 client that sends any frames, well-formed or not, and writes down everything that it hears."""
 
 import asyncio
-import json
 import re
 import ssl
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,8 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+
+from pymesh.tasks import spawn
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PATIENCE = 2.5  # seconds for the end of what was begun
@@ -50,13 +51,16 @@ class Course:
     goaways: tuple[int, ...] = ()
     """Their codes."""
     closed: bool = False
+    ports: str = ""
+    """The listener's and the client's."""
+    log: tuple[str, ...] = ()
+    """What the proxy's access log says of the requests, in any order."""
 
 
 @dataclass
 class Talk:
-    """One connection. Answers SETTINGS and PING, and gives windows back unless told not to."""
+    """One connection. Answers SETTINGS and PING, and gives windows back."""
 
-    consumes: bool = True
     streams: dict[int, Heard] = field(default_factory=dict)
     goaways: list[int] = field(default_factory=list)
     decoder: hpack.Decoder = field(default_factory=hpack.Decoder)
@@ -94,7 +98,7 @@ class Talk:
                 body = heard.body + frame.data.decode("latin-1")
                 self.streams[frame.stream_id] = replace(heard, body=body, ended="END_STREAM" in frame.flags)
                 size = frame.flow_controlled_length
-                if self.consumes and size:
+                if size:
                     return [WindowUpdateFrame(0, size), WindowUpdateFrame(frame.stream_id, size)]
             case RstStreamFrame():
                 self.streams[frame.stream_id] = replace(heard, reset=frame.error_code)
@@ -118,13 +122,10 @@ def _comparable(heard: Heard) -> Heard:
     return replace(heard, body=body, sections=sections)
 
 
-def asked(heard: Heard) -> dict[str, object]:
-    """The request as the upstream has it."""
-    document: dict[str, object] = json.loads(heard.body)
-    return document
 
-
-async def talk(port: int, steps: tuple[Step, ...], *, tls: bool = False, consumes: bool = True, settings: dict[int, int] | None = None) -> Course:
+async def talk(
+    port: int, steps: tuple[Step, ...], *, tls: bool = False, settings: dict[int, int] | None = None
+) -> Course:
     """Send preface and SETTINGS, then the steps; hear until every stream has ended or the connection has."""
     context = None
     if tls:
@@ -133,8 +134,9 @@ async def talk(port: int, steps: tuple[Step, ...], *, tls: bool = False, consume
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    known = Talk(consumes)
-    hearing = asyncio.create_task(_hear(reader, writer, known))
+    ports = f"{port}:{writer.get_extra_info('sockname')[1]}"
+    known = Talk()
+    hearing = spawn(_hear(reader, writer, known), name="hear")
     try:
         if not (steps and steps[0] == b"no preface"):
             writer.write(PREFACE + SettingsFrame(0, settings=settings or {}).serialize())
@@ -144,7 +146,7 @@ async def talk(port: int, steps: tuple[Step, ...], *, tls: bool = False, consume
     finally:
         hearing.cancel()
         writer.close()
-    return known.course(closed)
+    return replace(known.course(closed), ports=ports)
 
 
 async def _take_steps(writer: asyncio.StreamWriter, steps: tuple[Step, ...]) -> None:

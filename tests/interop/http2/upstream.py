@@ -37,7 +37,8 @@ class _Connection(asyncio.Protocol):
         config = h2.config.H2Configuration(client_side=False, header_encoding="latin-1", validate_outbound_headers=False)
         self.h2 = h2.connection.H2Connection(config)
         self.h2.local_settings = h2.settings.Settings(
-            client=False, initial_values={h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1, h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65535}
+            client=False,
+            initial_values={h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1, h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65535},
         )
         self.heads: dict[int, _Headers] = {}
         self.bodies: dict[int, bytes] = {}
@@ -197,7 +198,11 @@ def _cookies(connection: _Connection, stream_id: int) -> None:
 
 
 def _goaway(connection: _Connection, stream_id: int) -> None:
-    connection.h2.close_connection(last_stream_id=0)
+    """A connection that has served others leaves without having looked at this request; a fresh one answers it."""
+    if stream_id == 1:
+        connection.echo(stream_id)
+    else:
+        connection.h2.close_connection(last_stream_id=stream_id - 2)
 
 
 _ANSWERS: dict[str, Callable[[_Connection, int], None]] = {

@@ -247,3 +247,4 @@ async def test_a_broken_rule_ends_the_connection_with_its_code_and_frees_the_ups
         await running.advance(2)
         assert talker.closed
         assert running.options.stats.downstream_cx_protocol_error == 1
+        assert running.exchanges[0].flags == "DPE"

@@ -100,6 +100,25 @@ async def test_answers_that_have_no_body(down, up, status):
 
 
 @all_four
+@pytest.mark.parametrize("status", [200, 404])
+async def test_an_answer_may_end_with_its_head(down, up, status):
+    """To an HTTP/1 client that takes a length of 0, or it would wait for the connection's end."""
+    headers = [("content-length", "0")] if up == "HTTP/1" else []
+    async with mesh(up) as running:
+        talker = client(running, down)
+        answer = talker.ask()
+        server = await upstream(running, up)
+        server.answer(status=status, headers=headers)
+        await running.settle()
+        assert (answer.status, answer.body, answer.ended) == (status, b"", True)
+        if down == "HTTP/1":
+            assert answer.headers["content-length"] == "0"
+        talker.ask()
+        await running.settle()
+        assert not talker.closed
+
+
+@all_four
 async def test_a_304_may_tell_the_length_of_what_it_does_not_send(down, up):
     async with mesh(up) as running:
         _, answer = await exchanged(running, down, up, {}, {"status": 304, "headers": [("content-length", "10")]})

@@ -154,6 +154,7 @@ async def test_a_client_that_resets_its_tunnel_ends_the_upstreams(up):
         await running.settle()
         assert ends.server.hung_up if up == "HTTP/1" else ends.server.asked().reset == 8
         assert len(running.exchanges) == 1
+        assert (running.exchanges[0].flags, running.exchanges[0].details) == ("DR", "http2.remote_reset")
         assert not ends.client.closed
 
 
