@@ -54,4 +54,4 @@ $(COMPILED): $(STAMP) proxy/compile_rooms.py $(shell find proxy/pymesh_proxy -na
 
 clean:
 	find proxy -name '*.so' -delete
-	rm -rf $(VENV) proxy/build .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) proxy/build proxy/.mypy_cache .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
