@@ -11,6 +11,7 @@ from pymesh_proxy.compile.endpoints import compile_assignment
 from pymesh_proxy.compile.listeners import compile_listener
 from pymesh_proxy.compile.routes import compile_routes
 from pymesh_proxy.discovery.references import references_of
+from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.http.route_slot import RouteSlot
 
 
@@ -19,7 +20,7 @@ def compiled():
     """Everything that a proxy is sent, compiled; a problem raises ConfigError."""
     context = Context(
         route_slot=RouteSlot,
-        http_stats=mock.Mock(),
+        http_stats=lambda prefix: HttpStats(prefix=prefix),
         file_log=mock.Mock(),
         istio_stats=mock.Mock(),
         peer_metadata=mock.Mock(),
