@@ -159,10 +159,11 @@ async def test_a_tunnel_lives_until_the_time_is_over(tmp_path: Path) -> None:
 
 async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
     async with running(tmp_path, "600") as proxy:
-        await proxy.connect("tcp")
+        client = await proxy.connect("tcp")  # held on to, as what is collected is closed
         await proxy.accepted.get()
         proxy.child.signal(signal.SIGTERM)
         await eventually(proxy.ready, lambda status: status == 503)
         proxy.child.signal(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await proxy.child.exit() == 0
+        del client
