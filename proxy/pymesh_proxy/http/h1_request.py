@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+from .. import rescue
+from ..errors import Cause
+from ..filters import LocalReply
 from .exchange import Downstream
 from .headers import Fields, RequestHead
 from .options import EscapedSlashes, HttpOptions, Underscores
@@ -133,3 +136,12 @@ def _strip_host(options: HttpOptions, facts: Downstream, head: RequestHead) -> N
 
 def _own_port(facts: Downstream) -> bytes:
     return facts.local_address.rpartition(":")[2].encode()
+
+
+def refusal_of(rejected: TargetRejected) -> LocalReply:
+    """The answer that a rejected head gets."""
+    if rejected.status < 400:  # no error: the client is to ask elsewhere
+        return LocalReply(status=rejected.status, headers=rejected.headers, details=rejected.details)
+    return rescue.reply(
+        Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
+    )

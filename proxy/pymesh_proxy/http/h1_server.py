@@ -21,7 +21,7 @@ from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
 from .h1_answers import Reading
-from .h1_request import checked, checked_names, spares_connection
+from .h1_request import checked, checked_names, refusal_of, spares_connection
 from .h1_times import Timing
 from .headers import Fields, RequestHead
 from .options import Codec, HttpOptions
@@ -145,7 +145,7 @@ class ServerConnection(Timing):
         if reading is _HEAD:
             if data == self._last_read and self._between and self._router is None and not self._queue:
                 if self._repeated is not None:
-                    self._begin(_copy(self._repeated), True, False, b"")
+                    self._begin(self._repeated.copy(), True, False, b"")
                     return
                 self._repeats = True
             else:
@@ -169,7 +169,7 @@ class ServerConnection(Timing):
             if self._reading is _HEAD and self._router is None:
                 self._await_head()
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
-            self._malformed(_refusal(_too_large()))
+            self._malformed(refusal_of(_too_large()))
         if self._queue:
             self.pause_request()
 
@@ -197,7 +197,7 @@ class ServerConnection(Timing):
         if isinstance(error, httptools.HttpParserUpgrade):
             self._after_upgrade(data[error.args[0] :])
         elif isinstance(error.__context__, TargetRejected):
-            self._malformed(_refusal(error.__context__))
+            self._malformed(refusal_of(error.__context__))
         elif isinstance(error, httptools.HttpParserCallbackError):
             raise error
         elif self._reading not in (Reading.STOPPED, Reading.REFUSED):  # bytes behind a last request are ignored, not judged
@@ -298,7 +298,7 @@ class ServerConnection(Timing):
         self._head_by = NEVER
         self._reading = _BODY
         self._keep_parsed(head, False)
-        refusal = _refusal(rejected)
+        refusal = refusal_of(rejected)
         if self._router is None and not self._queue:
             self._begin(head, True, False, b"", refusal)
         else:
@@ -307,7 +307,7 @@ class ServerConnection(Timing):
     def _keep_parsed(self, head: RequestHead, alone: bool) -> None:
         """Keep what the repeated bytes are, if they are one request, whole with its head, on a connection that goes on."""
         if alone and self._repeated is None and self._parser.should_keep_alive():
-            self._repeated = _copy(head)
+            self._repeated = head.copy()
         else:
             self._repeats = False
             self._repeated = None
@@ -565,19 +565,6 @@ class ServerConnection(Timing):
         """
         if self._served and self._router is None and not self._queue and self._between and not self._unread:
             self.transport.close()
-
-
-def _copy(head: RequestHead) -> RequestHead:
-    """A head like this one, to be edited on its way."""
-    return RequestHead(head.method, head.path, head.authority, head.fields.copy(), head.scheme, head.version, head.index.copy())
-
-
-def _refusal(rejected: TargetRejected) -> LocalReply:
-    if rejected.status < 400:  # no error: the client is to ask elsewhere
-        return LocalReply(status=rejected.status, headers=rejected.headers, details=rejected.details)
-    return rescue.reply(
-        Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
-    )
 
 
 def _too_large() -> TargetRejected:

@@ -73,6 +73,10 @@ class RequestHead(Headers):
     def __repr__(self) -> str:
         return f"<RequestHead {self.method.decode('latin-1')} {self.path.decode('latin-1')} host={self.authority.decode('latin-1')}>"
 
+    def copy(self) -> "RequestHead":
+        """A head like this one, to be edited on its way."""
+        return RequestHead(self.method, self.path, self.authority, self.fields.copy(), self.scheme, self.version, self.index.copy())
+
 
 class ResponseHead(Headers):
     """A response's status and headers."""

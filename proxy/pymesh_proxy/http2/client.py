@@ -12,6 +12,7 @@ from .connection import H2Connection
 from .frames import CANCEL, REFUSED_STREAM
 from .hpack import Fields
 from .keepalive import Heartbeat
+from .phase import CLOSED, LEAVING
 from .stream import H2Stream
 from .translate import read_response, write_request
 from .tunnel import StreamTransport
@@ -26,8 +27,6 @@ _NONE: Final = Framing.NONE
 _LENGTH: Final = Framing.LENGTH
 _CHUNKED: Final = Framing.CHUNKED
 
-_LEAVING: Final = 3
-_CLOSED: Final = 4
 
 
 class ClientConnection(H2Connection):
@@ -66,7 +65,7 @@ class ClientConnection(H2Connection):
 
     @property
     def closed(self) -> bool:
-        return self.phase == _CLOSED
+        return self.phase == CLOSED
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
@@ -142,7 +141,7 @@ class ClientConnection(H2Connection):
         if now >= self.expires or (not self.streams and idle and now >= self.idle_since + idle):
             self.pool.leaving(self)
             self.leave()
-        if self.phase == _CLOSED:
+        if self.phase == CLOSED:
             return
         self._heartbeat.beat(self, now)
         self.rearm(now)
@@ -273,7 +272,7 @@ class ClientStream(H2Stream):
 
     def on_reset(self, code: int) -> None:
         if code == REFUSED_STREAM:
-            self._fail(Cause.UPSTREAM_REFUSED, "remote_refused_stream_reset", "", left=self._link.phase >= _LEAVING)
+            self._fail(Cause.UPSTREAM_REFUSED, "remote_refused_stream_reset", "", left=self._link.phase >= LEAVING)
         else:
             self._fail(Cause.UPSTREAM_RESET, "remote_reset", "")
 

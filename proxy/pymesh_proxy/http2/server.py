@@ -11,6 +11,7 @@ from ..wheel import NEVER
 from .connection import H2Connection
 from .hpack import Fields
 from .keepalive import Heartbeat
+from .phase import CLOSED, DRAINING
 from .server_stream import ServerStream
 from .stream import H2Stream
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pymesh.proxy.http2")
 
-_CLOSED: Final = 4
-_DRAINING: Final = 2
 
 _SOUNDING: Final = b"draining"
 """The PING behind a first GOAWAY: when it is answered, the client has read that too."""
@@ -114,7 +113,7 @@ class ServerConnection(H2Connection):
 
     def drain(self) -> None:
         """Ask the client to leave: no stream is refused that it opened before it could know (RFC 9113 6.8)."""
-        if self.phase >= _DRAINING:
+        if self.phase >= DRAINING:
             return
         super().drain()
         self.ping(_SOUNDING)
@@ -146,7 +145,7 @@ class ServerConnection(H2Connection):
         for stream in list(self.streams.values()):
             if isinstance(stream, ServerStream):
                 stream.look(now)
-        if self.phase == _CLOSED:
+        if self.phase == CLOSED:
             return
         if self._heartbeat.lost(now):
             self.transport.abort()
@@ -155,17 +154,17 @@ class ServerConnection(H2Connection):
             self.drain()
         if self._leave_at <= now:
             self.leave()
-        if self.phase != _CLOSED:
+        if self.phase != CLOSED:
             self._heartbeat.beat(self, now)
             self._rearm(now)
 
     def _expires(self) -> float:
         lifetime = self.manager.max_connection_duration
-        return self._started + lifetime if lifetime and self.phase < _DRAINING else NEVER
+        return self._started + lifetime if lifetime and self.phase < DRAINING else NEVER
 
     def _idle_until(self) -> float:
         idle = self.manager.idle_timeout
-        return self.idle_since + idle if idle and not self.streams and self.phase < _DRAINING else NEVER
+        return self.idle_since + idle if idle and not self.streams and self.phase < DRAINING else NEVER
 
     def _rearm(self, now: float) -> None:
         idle = self.manager.idle_timeout

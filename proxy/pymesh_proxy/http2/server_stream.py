@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from .. import rescue
 from ..errors import Cause
-from ..filters import LocalReply
 from ..http.exchange import Downstream, Exchange
-from ..http.h1_request import checked_names, rewrite
+from ..http.h1_request import checked_names, refusal_of, rewrite
 from ..http.headers import RequestHead, ResponseHead
 from ..http.options import HttpOptions, Underscores
 from ..http.request_target import TargetRejected
@@ -18,7 +17,7 @@ from ..tcp.relay import Relay
 from ..wheel import NEVER
 from .frames import INTERNAL_ERROR, NO_ERROR
 from .hpack import Fields
-from .stream import H2Stream
+from .stream import CLOSED, REMOTE, H2Stream
 from .translate import read_request, write_response
 from .tunnel import StreamTransport
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 _CONTINUE: Final[Fields] = [(b":status", b"100")]
 _TUNNEL: Final = Framing.TUNNEL
-_REMOTE: Final = 2
-_CLOSED: Final = 3
 
 
 class ServerStream(H2Stream):
@@ -84,13 +81,13 @@ class ServerStream(H2Stream):
         refusal: TargetRejected | None = None
         upgrade = b""
         if fields is link.known and link.known_as is not None:
-            head = _copy(link.known_as)
+            head = link.known_as.copy()
         else:
             head, upgrade = read_request(fields)
             try:
                 _police(link.manager, link.facts, head)
                 if not upgrade:
-                    link.known, link.known_as = fields, _copy(head)
+                    link.known, link.known_as = fields, head.copy()
             except TargetRejected as rejected:
                 refusal = rejected
         exchange = Exchange(link.facts, head, monotonic(), wall_clock())
@@ -101,7 +98,7 @@ class ServerStream(H2Stream):
         if not end and link.manager.request_timeout:
             self._read_by = link.runtime.loop.time() + link.manager.request_timeout
         if refusal is not None:
-            router.reply(_refusal(refusal))
+            router.reply(refusal_of(refusal))
         else:
             if not (end or upgrade) and head.index.get(b"expect", b"").lower() == b"100-continue" and not link.manager.proxy_100_continue:
                 self.send_headers(_CONTINUE, False)
@@ -221,7 +218,7 @@ class ServerStream(H2Stream):
         if trailers:
             self.send_headers(trailers, True)
         self._link.manager.stats.ended(router.exchange.status)
-        if self.state != _CLOSED:
+        if self.state != CLOSED:
             self.linger()
 
     def abort(self) -> None:
@@ -291,13 +288,8 @@ class ServerStream(H2Stream):
         held, self._early = b"".join(self._early), []
         self.consumed(len(held))
         relay.join(self._tunnel, connection.leave(), to_client=early, to_upstream=held)
-        if self.state & _REMOTE:
+        if self.state & REMOTE:
             self._tunnel.received(b"", True)  # the client had ended its side already
-
-
-def _copy(head: RequestHead) -> RequestHead:
-    """A head like this one, to be edited on its way."""
-    return RequestHead(head.method, head.path, head.authority, head.fields.copy(), head.scheme, head.version, head.index.copy())
 
 
 def _police(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
@@ -309,9 +301,3 @@ def _police(options: HttpOptions, facts: Downstream, head: RequestHead) -> None:
         head.index = dict(head.fields)
     if options.rewrites_target:
         rewrite(options, facts, head)
-
-
-def _refusal(rejected: TargetRejected) -> LocalReply:
-    return rescue.reply(
-        Cause.BAD_REQUEST, status=rejected.status, details=rejected.details, body=rejected.sentence, headers=rejected.headers
-    )

@@ -5,6 +5,7 @@ transport do not take waits here, `send_data` says when the source should pause,
 """
 
 import enum
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -28,13 +29,13 @@ class State(enum.IntEnum):
     CLOSED = 3
 
 
-_LOCAL: Final = 1
-_REMOTE: Final = 2
-_CLOSED: Final = 3
+LOCAL: Final = 1
+REMOTE: Final = 2
+CLOSED: Final = 3
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class H2Stream:
+class H2Stream(ABC):
     """Base of what the two roles make of a stream; `on_*` are theirs to define."""
 
     __slots__ = (
@@ -86,38 +87,38 @@ class H2Stream:
 
     # --- hooks --------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def on_headers(self, fields: Fields, end: bool) -> None:
         """A field section in order: the head, interim heads before it, trailers. The list is shared: copy it to edit it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_data(self, data: bytes, end: bool) -> None:
         """A piece of the body, possibly empty; to be answered by `consumed(len(data))` when it has been passed on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_reset(self, code: int) -> None:
         """The peer has ended the stream, or made it end by an error of its own: nothing more comes, nothing more can be sent."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_lost(self, reason: str) -> None:
         """The connection has ended under the stream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_writable(self) -> None:
         """After `send_data` said False: there is room again."""
-        raise NotImplementedError
 
     def on_violation(self, code: int) -> None:
         """The peer has broken a rule on this stream, and was told so by RST_STREAM: the same end as by its own."""
         self.on_reset(code)
 
-    def linger(self) -> None:
+    def linger(self) -> None:  # noqa: B027  an optional hook
         """The owner is done; what windows hold back still goes out."""
 
     # --- sending ------------------------------------------------------------------------------------------------------
 
     def send_headers(self, fields: Fields, end: bool) -> None:
         """The head, an interim head, or trailers (`end`), in the order of the calls. Nothing happens on a stream that has ended."""
-        if self.state & _LOCAL:
+        if self.state & LOCAL:
             return
         connection = self.connection
         if self.id == 0:
@@ -133,7 +134,7 @@ class H2Stream:
 
     def send_data(self, data: bytes, end: bool) -> bool:
         """A piece of the body. False: pause the source until `on_writable`."""
-        if self.state & _LOCAL or not (data or end):
+        if self.state & LOCAL or not (data or end):
             return True
         connection = self.connection
         size = len(data)
@@ -208,13 +209,13 @@ class H2Stream:
 
     def refresh(self) -> None:
         """The outbox has become shorter: let the source go on if it waits for that."""
-        if self.full and self._outbox_size <= self.connection.low_water and not self.state & _LOCAL:
+        if self.full and self._outbox_size <= self.connection.low_water and not self.state & LOCAL:
             self.full = False
             self.on_writable()
 
     def reset(self, code: int) -> None:
         """End the stream with RST_STREAM; no hook is called any more."""
-        if self.state != _CLOSED:
+        if self.state != CLOSED:
             if self.id:
                 self.connection.write_reset(self.id, code)
             self.close()
@@ -240,7 +241,7 @@ class H2Stream:
         self._held -= size
         connection = self.connection
         connection.credit(size)
-        if not self.state & _REMOTE:
+        if not self.state & REMOTE:
             self._owed += size
             if self._owed * 2 >= connection.stream_window:
                 self.receive_window += self._owed
@@ -286,22 +287,22 @@ class H2Stream:
 
     def end_local(self) -> None:
         """END_STREAM was sent."""
-        self.state |= _LOCAL
-        if self.state == _CLOSED:
+        self.state |= LOCAL
+        if self.state == CLOSED:
             self.connection.forget(self)
         elif self.parting >= 0:
             self.reset(self.parting)
 
     def end_remote(self) -> None:
         """END_STREAM was received."""
-        self.state |= _REMOTE
-        if self.state == _CLOSED:
+        self.state |= REMOTE
+        if self.state == CLOSED:
             self.connection.forget(self)
 
     def close(self) -> None:
         """RST_STREAM was sent or received, or the connection is gone: what is held here goes, and its share of the connection's
         window is given back."""
-        self.state = _CLOSED
+        self.state = CLOSED
         self.connection.held -= self._outbox_size
         self._outbox = None
         self._outbox_size = 0

@@ -7,10 +7,7 @@ import asyncio
 from typing import Any, cast
 
 from .frames import CANCEL
-from .stream import H2Stream
-
-_LOCAL = 1
-_CLOSED = 3
+from .stream import CLOSED, LOCAL, H2Stream
 
 
 class StreamTransport(asyncio.Transport):
@@ -50,11 +47,11 @@ class StreamTransport(asyncio.Transport):
         """END_STREAM behind what was written, and nothing more is read."""
         stream = self._stream
         stream.parting = CANCEL  # the peer need not send its rest
-        if stream.state == _LOCAL:
+        if stream.state == LOCAL:
             stream.reset(CANCEL)
         else:
             stream.send_data(b"", True)
-            if stream.state != _CLOSED:
+            if stream.state != CLOSED:
                 stream.linger()
         self._gone(None)
 
@@ -63,7 +60,7 @@ class StreamTransport(asyncio.Transport):
         self._gone(None)
 
     def is_closing(self) -> bool:
-        return self._stream.state == _CLOSED
+        return self._stream.state == CLOSED
 
     def pause_reading(self) -> None:
         self._paused = True

@@ -1,6 +1,6 @@
 """Two formats as code rather than compiled from their text: Envoy's default line and Istio's, which nearly every log has.
 
-A line costs a third of the one that is put together operator by operator (docs/BENCHMARKS.md); a test holds the two ways together.
+A line so made takes no call and no interpreted read of an attribute for each operator; a test holds the two ways together.
 """
 
 import time

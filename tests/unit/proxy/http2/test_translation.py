@@ -3,6 +3,7 @@
 import h11
 import pytest
 
+from pymesh_proxy.http.options import EscapedSlashes
 from pymesh_proxy.upstream.config import UpstreamProtocol
 
 from .ends import GET, block, frame
@@ -264,3 +265,12 @@ async def test_a_request_with_too_many_headers_ends_its_stream_only():
         await running.settle()
         assert answer.reset is not None or answer.status == 431
         assert fine.status == 200
+
+
+async def test_a_redirect_to_the_unescaped_path_is_no_error():
+    async with mesh(escaped_slashes=EscapedSlashes.UNESCAPE_AND_REDIRECT) as running:
+        asking = client(running, "HTTP/2")
+        answer = asking.ask(path="/a%2Fb")
+        await running.settle()
+        assert (answer.status, answer.headers["location"], answer.body) == (307, "/a/b", b"")
+        assert [(exchange.status, exchange.flags) for exchange in running.exchanges] == [(307, "")]
