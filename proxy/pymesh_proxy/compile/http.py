@@ -23,6 +23,7 @@ _HONOURED = (
     "server_name",
     "server_header_transformation",
     "access_log",
+    "internal_address_config",
     "use_remote_address",
     "xff_num_trusted_hops",
     "skip_xff_append",
@@ -45,7 +46,6 @@ _HONOURED = (
 
 _HARMLESS = {
     "request_id_extension": "request ids are always random UUIDs; its options are about trace sampling",
-    "internal_address_config": "no address is trusted as internal",
     "stream_flush_timeout": "an answer that the client does not read counts as idle",
 }
 
@@ -59,6 +59,9 @@ class InlineRoutes(RouteSlot):
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
     reader.only(*_HONOURED, harmless=_HARMLESS)
+    internal = reader.child("internal_address_config")
+    if internal is not None:
+        internal.only()  # empty, it trusts no address, which is what is done
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
         route=_route_slot(reader, ctx),

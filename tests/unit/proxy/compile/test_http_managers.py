@@ -190,6 +190,10 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
         ({"request_timeout": "-1s"}, "request_timeout"),
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),
+        (
+            {"internal_address_config": {"cidr_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}},
+            "internal_address_config.cidr_ranges",
+        ),
         ({"local_reply_config": {}}, "local_reply_config"),
         ({"http_protocol_options": {"header_key_format": {}}}, "http_protocol_options.header_key_format.header_format"),
         (
