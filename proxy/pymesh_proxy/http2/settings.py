@@ -73,19 +73,25 @@ class Http2Options:
         return settings(values)
 
 
+_UNTOLD_STREAMS = 100
+"""Streams that are opened before a peer has said how many it takes: RFC 9113 6.5.2 recommends that nobody takes fewer, and nghttp2
+assumes as much. More could all be refused."""
+
+
 class PeerSettings:
     """What the peer has announced, or the defaults until it does."""
 
     __slots__ = (
         "enable_connect_protocol", "enable_push", "header_table_size", "initial_window_size", "max_concurrent_streams",
-        "max_frame_size", "max_header_list_size",
+        "max_frame_size", "max_header_list_size", "told",
     )  # fmt: skip
 
     def __init__(self) -> None:
+        self.told = False
+        """Whether the peer's first SETTINGS are here."""
         self.header_table_size = TABLE_SIZE
         self.enable_push = 1
-        self.max_concurrent_streams = 2**32 - 1
-        """Unlimited until the peer says otherwise."""
+        self.max_concurrent_streams = _UNTOLD_STREAMS
         self.initial_window_size = DEFAULT_WINDOW
         self.max_frame_size = DEFAULT_MAX_FRAME_SIZE
         """What it would take. We send frames of the size that everybody has to take: others get their turn sooner."""
@@ -99,6 +105,9 @@ class PeerSettings:
         """The entries of a SETTINGS frame, in order; raises ConnectionBroken for a value that RFC 9113 6.5.2 forbids."""
         if len(payload) > 6 * _MAX_ENTRIES:
             raise ConnectionBroken(ENHANCE_YOUR_CALM, f"a SETTINGS frame of more than {_MAX_ENTRIES} entries")
+        if not self.told:
+            self.told = True
+            self.max_concurrent_streams = 2**32 - 1  # unlimited, if these do not say otherwise
         for identifier, value in iter_settings(payload):
             if identifier == HEADER_TABLE_SIZE:
                 self.header_table_size = value

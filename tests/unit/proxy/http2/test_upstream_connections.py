@@ -2,6 +2,7 @@
 
 import h2.settings
 
+from pymesh_proxy.http2.frames import HEADERS, PREFACE
 from pymesh_proxy.http2.settings import Keepalive
 from pymesh_proxy.testing import static_cluster
 from pymesh_proxy.upstream.config import Limits, ProxyHeader, UpstreamProtocol
@@ -41,6 +42,27 @@ async def test_a_connection_takes_no_more_streams_than_the_server_allows():
         second.answer()
         await running.settle()
         assert more.status == 200
+
+
+async def test_a_server_that_has_not_told_its_limit_gets_a_hundred_streams():
+    async with mesh() as running:
+        talkers = [client(running) for _ in range(2)]
+        for number in range(103):
+            talkers[number % 2].ask()
+        silent = await running.accepted()
+        await running.settle()
+        assert _opened(silent.received) == 100
+        second = await upstream(running)
+        assert len(second.messages) == 3
+
+
+def _opened(received):
+    """Streams whose HEADERS are among the bytes."""
+    rest, opened = received.removeprefix(PREFACE), 0
+    while rest:
+        opened += rest[3] == HEADERS
+        rest = rest[9 + int.from_bytes(rest[:3], "big") :]
+    return opened
 
 
 async def test_requests_wait_where_no_further_connection_is_allowed():
