@@ -10,7 +10,8 @@ from ..upstream.config import Health
 from .facts import JSON, Answer, Command, Facts, Query, choice, pattern
 
 if TYPE_CHECKING:
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
 
 _COUNTERS = ("cx_connect_fail", "cx_total", "rq_error", "rq_success", "rq_timeout", "rq_total")
 _GAUGES = ("cx_active", "rq_active", "rq_pending_active")

@@ -19,7 +19,8 @@ from .stream import DownstreamStream, Phase, UpstreamRequest, UpstreamStream
 
 if TYPE_CHECKING:
     from ..runtime import Runtime
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
     from ..upstream.pool import Pool
 
 # Enum members as globals: the hot path looks them up some twenty times a request.

@@ -16,7 +16,8 @@ from .stream import Phase
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..tls.peer import PeerCertificate
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
     from .attempts import Attempts
     from .h1_client import ClientConnection
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ..observe.peers import Peer
     from ..route.table import Route
     from ..tls.peer import PeerCertificate
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
 
 
 @dataclass(slots=True, kw_only=True)

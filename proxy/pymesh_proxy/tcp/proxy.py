@@ -21,7 +21,8 @@ from .session import Phase, Session
 if TYPE_CHECKING:
     from ..listener.scope import Scope
     from ..runtime import Runtime
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
 
 
 _LOGGED = {"UC": "UR", "DT": "DT"}

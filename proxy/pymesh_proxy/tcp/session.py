@@ -9,7 +9,8 @@ from ..http.exchange import Downstream
 if TYPE_CHECKING:
     from ..observe.peers import Peer
     from ..tls.peer import PeerCertificate
-    from ..upstream.cluster import Cluster, Endpoint
+    from ..upstream.cluster import Cluster
+    from ..upstream.endpoint import Endpoint
 
 
 class Phase(enum.Enum):

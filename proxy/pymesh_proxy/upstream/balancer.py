@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Protocol
 from .config import Balancing
 
 if TYPE_CHECKING:
-    from .cluster import Endpoint
+    from .endpoint import Endpoint
 
 
 class Balancer(Protocol):
     """Picks from a non-empty list of usable endpoints."""
 
-    def pick(self) -> "Endpoint":
-        """One endpoint; never blocks, never fails."""
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
+        """One endpoint; never blocks, never fails. `key` and `attempt` mean something only where a hash decides."""
 
 
 def build(algorithm: Balancing, endpoints: "Sequence[Endpoint]", choice_count: int = 2) -> Balancer:
@@ -42,7 +42,7 @@ class Only:
     def __init__(self, endpoint: "Endpoint") -> None:
         self._endpoint = endpoint
 
-    def pick(self) -> "Endpoint":
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
         return self._endpoint
 
 
@@ -55,7 +55,7 @@ class RoundRobin:
         self._endpoints = endpoints
         self._next = random.randrange(len(endpoints))
 
-    def pick(self) -> "Endpoint":
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
         chosen = self._endpoints[self._next]
         self._next = (self._next + 1) % len(self._endpoints)
         return chosen
@@ -69,7 +69,7 @@ class Random:
     def __init__(self, endpoints: "Sequence[Endpoint]") -> None:
         self._endpoints = endpoints
 
-    def pick(self) -> "Endpoint":
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
         return random.choice(self._endpoints)
 
 
@@ -82,7 +82,7 @@ class LeastRequest:
         self._endpoints = endpoints
         self._choices = max(2, choice_count)
 
-    def pick(self) -> "Endpoint":
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
         best = random.choice(self._endpoints)
         for _ in range(self._choices - 1):
             other = random.choice(self._endpoints)
@@ -118,7 +118,7 @@ class Weighted:
         self._order += 1  # ties by insertion order
         heapq.heappush(self._queue, (now + 1.0 / self._weight(endpoint), self._order, endpoint))
 
-    def pick(self) -> "Endpoint":
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint":
         deadline, _, endpoint = heapq.heappop(self._queue)
         self._push(deadline, endpoint)
         return endpoint

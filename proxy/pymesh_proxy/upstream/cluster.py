@@ -6,42 +6,15 @@ from typing import TYPE_CHECKING
 
 from .balancer import Balancer, build
 from .breaker import Breaker
-from .config import Assignment, ClusterConfig, EndpointConfig, Health
+from .config import Assignment, ClusterConfig, EndpointConfig
+from .endpoint import Endpoint, Standing
 
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
     from ..tls.counts import Handshakes
-    from .exclusive import ExclusivePool
-    from .shared import SharedPool
 
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
 """transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
-
-_USABLE = frozenset({Health.UNKNOWN, Health.HEALTHY})
-
-
-class Endpoint:
-    """One address at run time; its counters are those of Envoy's /clusters."""
-
-    __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "pool", "rq_active", "rq_error", "rq_pending_active",
-        "rq_success", "rq_timeout", "rq_total", "streams", "tls",
-    )  # fmt: skip
-
-    def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
-        self.config = config
-        self.address = config.address
-        self.tls = tls
-        self.pool: ExclusivePool | None = None
-        """Connections that carry one exchange at a time."""
-        self.streams: SharedPool | None = None
-        """Connections that carry many."""
-        self.cx_active = self.cx_connect_fail = self.cx_total = 0
-        self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
-
-    def __repr__(self) -> str:
-        return f"<Endpoint {self.config.address} {self.config.health.name} active={self.rq_active}>"
-
 
 class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
@@ -103,7 +76,7 @@ class Cluster:
         self.drop_percent = assignment.drop_percent
         known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
-        self._rebalance()
+        self.rebalance()
         return list(known.values())
 
     def _adopt(self, endpoint: Endpoint | None, config: EndpointConfig) -> Endpoint:
@@ -121,10 +94,11 @@ class Cluster:
                 return tls
         return self.tls_default
 
-    def _rebalance(self) -> None:
-        healthy = [endpoint for endpoint in self.endpoints if endpoint.config.health in _USABLE]
+    def rebalance(self) -> None:
+        """An endpoint has come, gone, or changed its standing: share the load anew."""
+        healthy = [endpoint for endpoint in self.endpoints if endpoint.standing is Standing.HEALTHY]
         if not healthy:
-            healthy = [endpoint for endpoint in self.endpoints if endpoint.config.health is Health.DEGRADED]
+            healthy = [endpoint for endpoint in self.endpoints if endpoint.standing is Standing.DEGRADED]
         self._panic = 100 * len(healthy) < self.config.panic_threshold * len(self.endpoints)
         self._healthy = self._build(healthy)
         self._all = self._build(self.endpoints)
@@ -132,19 +106,22 @@ class Cluster:
     def _build(self, endpoints: list[Endpoint]) -> Balancer | None:
         return build(self.config.balancing, endpoints, self.config.choice_count) if endpoints else None
 
-    def pick(self, tried: Iterable[Endpoint] = (), attempts: int = 1) -> Endpoint | None:
-        """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken."""
+    def pick(self, tried: Iterable[Endpoint] = (), attempts: int = 1, key: int | None = None) -> Endpoint | None:
+        """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken.
+
+        `key` is the hash of what the request is told apart by, where the cluster's balancing has use for one; None means a random one.
+        """
         balancer = self._healthy
         if self._panic:
             self.lb_healthy_panic += 1
             balancer = self._all
         if balancer is None:
             return None
-        chosen = balancer.pick()
-        for _ in range(attempts if tried else 0):
+        chosen = balancer.pick(key)
+        for attempt in range(1, attempts + 1 if tried else 1):
             if chosen not in tried:
                 break
-            chosen = balancer.pick()
+            chosen = balancer.pick(key, attempt)
         return chosen
 
     def drops(self) -> bool:

@@ -10,7 +10,8 @@ from .introduction import Introduced, introduction
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
     from ..runtime import Runtime
-    from .cluster import Cluster, Endpoint
+    from .cluster import Cluster
+    from .endpoint import Endpoint
 
 
 class DialFailed(ProxyError):

@@ -9,9 +9,10 @@ from pymesh.tasks import spawn
 from ..tls.config import UpstreamTls
 from ..tls.contexts import ClientTls
 from ..tls.counts import Handshakes
-from .cluster import Cluster, Endpoint
+from .cluster import Cluster
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .dns import Resolver
+from .endpoint import Endpoint
 from .exclusive import ExclusivePool
 from .shared import SharedPool
 

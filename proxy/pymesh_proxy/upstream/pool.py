@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
-    from .cluster import Cluster, Endpoint
+    from .cluster import Cluster
+    from .endpoint import Endpoint
 
 
 class Pooled(Protocol):

@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from pymesh_proxy.upstream.balancer import build
-from pymesh_proxy.upstream.cluster import Cluster, Endpoint
+from pymesh_proxy.upstream.cluster import Cluster
 from pymesh_proxy.upstream.config import Assignment, Balancing, ClusterConfig, Discovery, EndpointConfig, Health
+from pymesh_proxy.upstream.endpoint import Endpoint
 
 
 def endpoints(*weights):

@@ -12,8 +12,9 @@ from pymesh_proxy.http.route_slot import RouteSlot
 from pymesh_proxy.listener.config import FilterChain, ListenerConfig
 from pymesh_proxy.listener.scope import Counts, Scope
 from pymesh_proxy.tcp.session import Session
-from pymesh_proxy.upstream.cluster import Cluster, Endpoint
+from pymesh_proxy.upstream.cluster import Cluster
 from pymesh_proxy.upstream.config import ClusterConfig, Discovery, EndpointConfig
+from pymesh_proxy.upstream.endpoint import Endpoint
 
 WALL = 1_700_000_000.123456
 """2023-11-14T22:13:20.123456Z."""

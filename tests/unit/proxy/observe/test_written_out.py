@@ -13,8 +13,8 @@ from pymesh_proxy.http.headers import RequestHead, ResponseHead
 from pymesh_proxy.observe.format import compile_http
 from pymesh_proxy.observe.written_out import ENVOY_DEFAULT, ISTIO_DEFAULT, WRITTEN_OUT
 from pymesh_proxy.route.table import DirectReply, Route
-from pymesh_proxy.upstream.cluster import Endpoint
 from pymesh_proxy.upstream.config import EndpointConfig
+from pymesh_proxy.upstream.endpoint import Endpoint
 
 texts = st.text(alphabet=st.characters(codec="utf-8"), max_size=8)
 raw = st.binary(max_size=8)

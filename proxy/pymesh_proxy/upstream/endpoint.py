@@ -1,0 +1,65 @@
+"""One address of a cluster at run time: its counters, its pools, and whether it may be sent anything."""
+
+import enum
+from typing import TYPE_CHECKING
+
+from .config import EndpointConfig, Health
+
+if TYPE_CHECKING:
+    from ..tls.contexts import ClientTls
+    from .exclusive import ExclusivePool
+    from .shared import SharedPool
+
+
+class Standing(enum.Enum):
+    """What balancing makes of an endpoint."""
+
+    HEALTHY = 0
+    DEGRADED = 1
+    """Only where too few are healthy."""
+    UNHEALTHY = 2
+    """Only in a panic."""
+
+
+_STANDINGS = {
+    Health.UNKNOWN: Standing.HEALTHY,
+    Health.HEALTHY: Standing.HEALTHY,
+    Health.UNHEALTHY: Standing.UNHEALTHY,
+    Health.DRAINING: Standing.UNHEALTHY,
+    Health.TIMEOUT: Standing.UNHEALTHY,
+    Health.DEGRADED: Standing.DEGRADED,
+}
+
+
+class Endpoint:
+    """One address at run time; its counters are those of Envoy's /clusters."""
+
+    __slots__ = (
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "pool", "rq_active", "rq_error",
+        "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
+    )  # fmt: skip
+
+    def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
+        self.config = config
+        self.address = config.address
+        self.tls = tls
+        self.pool: ExclusivePool | None = None
+        """Connections that carry one exchange at a time."""
+        self.streams: SharedPool | None = None
+        """Connections that carry many."""
+        self.ejected = False
+        """Outlier detection has taken it out for a while."""
+        self.failed_check = False
+        """Active health checks have found it sick."""
+        self.cx_active = self.cx_connect_fail = self.cx_total = 0
+        self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
+
+    def __repr__(self) -> str:
+        return f"<Endpoint {self.config.address} {self.config.health.name} active={self.rq_active}>"
+
+    @property
+    def standing(self) -> Standing:
+        """What configuration, active checks and outlier detection together say of it (Envoy's coarse health)."""
+        if self.ejected or self.failed_check:
+            return Standing.UNHEALTHY
+        return _STANDINGS[self.config.health]
