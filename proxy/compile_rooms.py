@@ -18,7 +18,7 @@ ROOMS = {
     "filters": ("peer_metadata",),
     "http": (
         "attempts", "connect", "exchange", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server", "h1_switch",
-        "h1_times", "h1_turns", "headers", "options", "paths", "pipeline", "request_target", "retry", "router", "stream",
+        "h1_times", "h1_turns", "headers", "local_reply", "options", "paths", "pipeline", "request_target", "retry", "router", "stream",
         "trailers", "wire",
     ),
     "http2": (

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from .errors import Cause
 from .filters import LocalReply
+from .http.headers import ResponseHead
 
 _RESET = b"upstream connect error or disconnect/reset before headers. reset reason: "
 _OVERLOADED = ((b"x-envoy-overloaded", b"true"),)
@@ -71,16 +72,20 @@ def reply(
     return LocalReply(status=status or row.status, body=body or row.body, flags=flags, details=text, headers=row.headers + headers)
 
 
-def grpc_form(answer: LocalReply) -> LocalReply:
-    """The same answer for a gRPC client: 200 with grpc-status and grpc-message in a trailers-only response."""
-    code = _GRPC_STATUS.get(answer.status, 2)
-    headers = (
-        (b"content-type", b"application/grpc"),
-        (b"grpc-status", b"%d" % code),
-        *(((b"grpc-message", _percent_encode(answer.body)),) if answer.body else ()),
-        *answer.headers,
-    )
-    return LocalReply(status=200, flags=answer.flags, details=answer.details, headers=headers)
+def to_grpc(response: ResponseHead, body: bytes) -> None:
+    """Make an answer trailers-only for a gRPC client: 200, with its status in grpc-status and its body in grpc-message."""
+    code = _GRPC_STATUS.get(response.status, 2)
+    response.status = 200
+    response.set(b"content-type", b"application/grpc")
+    if b"grpc-status" not in response.index:
+        response.add(b"grpc-status", b"%d" % code)
+    if message := body.rstrip(b"\n"):
+        response.set(b"grpc-message", _percent_encode(message))
+
+
+def grpc_code(status: int) -> int:
+    """The gRPC status that an HTTP status stands for where none is told."""
+    return 0 if status == 200 else _GRPC_STATUS.get(status, 2)
 
 
 def _percent_encode(text: bytes) -> bytes:

@@ -3,8 +3,10 @@
 from google.protobuf import json_format
 
 from ..errors import ConfigError
+from ..observe.log_filters import Filtered
 from .context import Context, LogFormat, Observers
 from .fields import Reader
+from .log_filters import log_filter
 from .sources import data
 
 _STREAMS = {
@@ -15,11 +17,14 @@ _STREAMS = {
 
 def access_logs(reader: Reader, ctx: Context) -> list[Observers]:
     """The observers of a message's `access_log` list."""
-    logs = []
+    logs: list[Observers] = []
     for entry in reader.items("access_log"):
-        entry.only("name", "typed_config")
-        logs.append(_one(entry, ctx))
-    return [log for log in logs if log is not None]
+        entry.only("name", "typed_config", "filter")
+        log = _one(entry, ctx)
+        condition = entry.child("filter")
+        if log is not None:
+            logs.append(log if condition is None else Filtered(log, log_filter(condition)))
+    return logs
 
 
 def refused_connection_logs(reader: Reader, ctx: Context) -> list[Observers]:

@@ -10,6 +10,7 @@ from .fields import Reader
 from .http2 import http2_options
 from .http_filters import Chain, filter_chain
 from .http_protocol import MANAGER_FIELDS, protocol_options
+from .local_reply import local_replies
 from .routes import route_table
 from .sources import check_delivery
 
@@ -41,6 +42,7 @@ _HONOURED = (
     "strip_any_host_port",
     "strip_trailing_host_dot",
     "add_user_agent",
+    "local_reply_config",
     *MANAGER_FIELDS,
 )
 
@@ -69,6 +71,7 @@ def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
         codec=_codec(reader),
         http2=http2_options(reader.child("http2_protocol_options")),
         upgrades=_upgrades(reader),
+        local_replies=local_replies(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
         **_paths(reader),

@@ -5,7 +5,7 @@ from ..route.table import Match
 from .fields import Reader
 from .strings import full_match, plain_test, regex, string_test
 
-_DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
+DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 _OLDER = {"exact_match": "exact", "prefix_match": "prefix", "suffix_match": "suffix", "contains_match": "contains"}
 
 
@@ -108,4 +108,4 @@ def _share(reader: Reader) -> list[Match]:
         return []
     fraction.only("default_value", harmless={"runtime_key": "there is no runtime that could override the default"})
     value = Reader(fraction.message.default_value, fraction.at("default_value"), reader.problems)
-    return [conditions.share(value.message.numerator, _DENOMINATORS.get(value.choice("denominator"), 100))]
+    return [conditions.share(value.message.numerator, DENOMINATORS.get(value.choice("denominator"), 100))]

@@ -14,6 +14,7 @@ from .route_slot import RouteSlot
 if TYPE_CHECKING:
     from ..filters import HttpFilter
     from .exchange import Exchange
+    from .local_reply import LocalReplies
 
 
 HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
@@ -158,6 +159,8 @@ class HttpOptions:
     http2: Http2Options = field(default_factory=Http2Options)
     upgrades: frozenset[bytes] = field(default_factory=frozenset)
     """Upgrade tokens in lower case that are passed through (`websocket`)."""
+    local_replies: "LocalReplies | None" = None
+    """What becomes of answers that are made here, if they are changed."""
     suppress_envoy_headers: bool = False
     """The router filter's switch: no x-envoy-* headers of its own."""
     rewrites_target: bool = field(init=False)

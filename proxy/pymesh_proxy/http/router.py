@@ -14,10 +14,11 @@ from ..errors import Cause
 from ..filters import LocalReply
 from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
-from . import forwarding, retry, wire
+from . import forwarding, retry
 from .attempts import Attempts
 from .grpc import is_grpc, timeout_of
 from .headers import Fields, RequestHead, ResponseHead
+from .local_reply import complete
 from .stream import Framing, Phase
 
 _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
@@ -376,22 +377,14 @@ class Router(Attempts):
     def reply(self, answer: LocalReply) -> None:
         """Answer from here, through the same filters and header edits as an upstream's answer."""
         exchange = self.exchange
-        grpc = b"content-type" in exchange.head.index and is_grpc(exchange.head)
-        if grpc:
-            answer = rescue.grpc_form(answer)
-        fields = list(answer.headers)
-        if answer.body:
-            fields += [(b"content-length", b"%d" % len(answer.body)), (b"content-type", b"text/plain")]
-        elif answer.status not in wire.BODILESS and exchange.protocol != "HTTP/2":  # where END_STREAM says it
-            fields.append((b"content-length", b"0"))
-        response = ResponseHead(answer.status, fields)
-        forwarding.prepare_response(self.options, response, self._runtime.date)
-        exchange.response = response
         exchange.flags = answer.flags
         exchange.details = answer.details
         exchange.status = answer.status
+        exchange.response = response = ResponseHead(answer.status, list(answer.headers))
         self._finish_head(response)
-        self._done_with(response, answer.body)
+        body = complete(self.options.local_replies, exchange, response, answer.body)
+        forwarding.prepare_response(self.options, response, self._runtime.date)
+        self._done_with(response, body)
 
     def _done_with(self, response: ResponseHead, body: bytes) -> None:
         downstream = self._downstream

@@ -49,6 +49,36 @@ def compile_value(text: str) -> Callable[[Exchange], bytes]:
     return lambda exchange: b"".join([piece(exchange) for piece in pieces])
 
 
+def compile_body(layout: Layout, *, omit_empty: bool = False) -> Callable[[Exchange, bytes], bytes]:
+    """The body of an answer made here, of the exchange and of what the body would be otherwise (LOCAL_REPLY_BODY).
+
+    Nothing is escaped but in JSON; a JSON body ends with a newline and has its keys in order, as Envoy's do.
+    """
+    held = [""]
+
+    def local_reply_body(name: str, argument: str | None) -> Operator:
+        return Operator(Kind.WHOLE, lambda exchange: held[0])
+
+    table = {**HTTP, "LOCAL_REPLY_BODY": local_reply_body}
+    if isinstance(layout, str):
+        make = _raw_text(_parse(layout, table), "" if omit_empty else "-")
+    else:
+        line = _json_value(_in_order(layout), table, omit_empty)
+        make = lambda exchange: f"{line(exchange)}\n"  # noqa: E731
+
+    def write(exchange: Exchange, body: bytes) -> bytes:
+        held[0] = body.decode("utf-8", "surrogateescape")
+        return make(exchange).encode("utf-8", "surrogateescape")
+
+    return write
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
+
+
 def _compile(layout: Layout, table: Mapping[str, Make], omit_empty: bool) -> Callable[[Any], str]:
     if isinstance(layout, str):
         return _text(_parse(layout, table), "" if omit_empty else "-")
@@ -120,7 +150,7 @@ def _piece(number: int, operator: Operator, names: dict[str, Any]) -> str:
     match operator.kind:
         case Kind.NUMBER:
             return code
-        case Kind.TEXT:
+        case Kind.TEXT | Kind.WHOLE:
             return f"({code} or missing)"
         case Kind.MAYBE_NUMBER:
             return f"(missing if (value := {code}) is None else value)"
@@ -175,6 +205,8 @@ def _json_string(parts: list[Part], omit_empty: bool) -> Callable[[Any], str | N
     """A lone operator keeps its type; operators among text make a string."""
     if len(parts) == 1 and isinstance(parts[0], Operator):
         read, absent = parts[0].read, None if omit_empty else "null"
+        if parts[0].kind is Kind.WHOLE:
+            return lambda subject: _quote(read(subject))
         return lambda subject: _json_scalar(read(subject), absent)
     texts = _raw_text(parts, "" if omit_empty else "-")
     return lambda subject: _quote(texts(subject))
@@ -192,10 +224,12 @@ def _decode(value: bytes | str) -> str:
 
 def _raw_text(parts: list[Part], missing: str) -> Callable[[Any], str]:
     """Like `_text`, but unescaped, because JSON's own quoting follows."""
-    readers: list[Read] = [part.read if isinstance(part, Operator) else _constantly(part) for part in parts]
+    readers: list[tuple[Read, str]] = [
+        (part.read, "" if part.kind is Kind.WHOLE else missing) if isinstance(part, Operator) else (_constantly(part), "") for part in parts
+    ]
 
     def text(subject: Any) -> str:
-        values = [read(subject) for read in readers]
-        return "".join([str(value) if isinstance(value, int) else _decode(value) if value else missing for value in values])
+        values = [(read(subject), missing) for read, missing in readers]
+        return "".join([str(value) if isinstance(value, int) else _decode(value) if value else missing for value, missing in values])
 
     return text

@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     MAYBE_NUMBER = "an int, or None"
     TEXT = "a str made here; empty or None when absent"
     WIRE = "bytes or str that a peer chose; empty or None when absent; escaped before it is written"
+    WHOLE = "a str that is there even when it is empty"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def typed_struct(name, kind, value=None):
     }
 
 
+STDOUT = {"name": "log", "typed_config": {"@type": f"{URL}access_loggers.stream.v3.StdoutAccessLog"}}
 STATS = typed_struct("istio.stats", "stats.PluginConfig")
 PEERS = typed_struct("istio.metadata_exchange", "io.istio.http.peer_metadata.Config")
 
@@ -194,7 +195,14 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
             {"internal_address_config": {"cidr_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}},
             "internal_address_config.cidr_ranges",
         ),
-        ({"local_reply_config": {}}, "local_reply_config"),
+        (
+            {"local_reply_config": {"body_format": {"text_format": "%UNHEARD_OF%"}}},
+            "local_reply_config.body_format.text_format",
+        ),
+        (
+            {"local_reply_config": {"mappers": [{"filter": {"traceable_filter": {}}}]}},
+            "local_reply_config.mappers[0].filter.traceable_filter",
+        ),
         ({"http_protocol_options": {"header_key_format": {}}}, "http_protocol_options.header_key_format.header_format"),
         (
             {"http_protocol_options": {"header_key_format": {"stateful_formatter": UNKNOWN}}},
@@ -205,7 +213,10 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
         ({"route_config": None}, "route_specifier"),
         ({"route_config": None, "scoped_routes": {"name": "x"}}, "scoped_routes"),
         ({"route_config": None, "rds": {"route_config_name": "", "config_source": {"ads": {}}}}, "rds.route_config_name"),
-        ({"access_log": [{"name": "x", "filter": {"not_health_check_filter": {}}}]}, "access_log[0].filter"),
+        (
+            {"access_log": [{**STDOUT, "filter": {"traceable_filter": {}}}]},
+            "access_log[0].filter.traceable_filter",
+        ),
         ({"route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "cors": {}}]}}, "route_config.virtual_hosts[0].cors"),
     ],
 )
