@@ -29,6 +29,7 @@ ROOMS = {
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
+    "upstream/balancing": ("config",),
     "upstream": ("balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

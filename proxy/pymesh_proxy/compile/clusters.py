@@ -1,15 +1,15 @@
 """Clusters: discovery, balancing, limits, protocol and transport."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
 
 from pymesh.address import is_ip
 
-from ..upstream.config import Assignment, Balancing, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch
+from ..upstream.config import Assignment, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch
 from . import tls, upstream_http
 from .addresses import host_and_port
+from .balancing import balancing
 from .endpoints import assignment
 from .fields import Reader, compiled
 from .sources import check_delivery
@@ -54,8 +54,6 @@ _HONOURED = (
     "metadata",
 )
 
-_POLICIES = {"ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "CLUSTER_PROVIDED"}
-
 
 def compile_cluster(message: Any) -> ClusterConfig:
     """A Cluster resource; raises ConfigError with every problem."""
@@ -67,14 +65,12 @@ def _cluster(reader: Reader) -> ClusterConfig:
     message = reader.message
     discovery = _discovery(reader)
     http = upstream_http.options(reader)
-    balancing = _balancing(reader, discovery)
     return ClusterConfig(
         name=message.name,
         discovery=discovery,
         assignment=_assignment(reader, discovery),
         eds_name=_eds_name(reader, discovery),
-        balancing=balancing.policy,
-        choice_count=balancing.choice_count,
+        balancing=balancing(reader, discovery),
         connect_timeout=reader.seconds("connect_timeout", 5.0),
         limits=_limits(reader),
         protocol=http.protocol,
@@ -140,83 +136,6 @@ def _eds_name(reader: Reader, discovery: Discovery) -> str:
         config.refuse("eds_config", "this field is required")
     check_delivery(config.child("eds_config"))
     return str(config.message.service_name or reader.message.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    policy: Balancing
-    choice_count: int = 2
-
-
-def _balancing(reader: Reader, discovery: Discovery) -> _Choice:
-    policy = reader.child("load_balancing_policy")
-    choice = _policy_list(policy) if policy is not None else _policy_enum(reader)
-    provided = choice.policy is Balancing.CLUSTER_PROVIDED
-    if provided and discovery is not Discovery.ORIGINAL_DST:
-        reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST, not {discovery.name}")
-    if discovery is Discovery.ORIGINAL_DST and not provided:
-        reader.refuse("lb_policy", "a cluster of type ORIGINAL_DST needs CLUSTER_PROVIDED")
-    _original_dst(reader)
-    return choice
-
-
-def _original_dst(reader: Reader) -> None:
-    config = reader.child("original_dst_lb_config")
-    if config is not None:
-        config.only()
-
-
-def _policy_enum(reader: Reader) -> _Choice:
-    name = reader.choice("lb_policy")
-    for config in ("least_request_lb_config", "round_robin_lb_config"):
-        child = reader.child(config)
-        if child is not None:
-            child.only(*(["choice_count"] if config.startswith("least") else []))
-    if name not in _POLICIES:
-        reader.refuse("lb_policy", f"{name} is not supported; {', '.join(sorted(_POLICIES))} are")
-        return _Choice(Balancing.ROUND_ROBIN)
-    return _Choice(Balancing[name], reader.message.least_request_lb_config.choice_count.value or 2)
-
-
-def _policy_list(policy: Reader) -> _Choice:
-    """The first policy that is known here, as Envoy chooses; a problem when none is."""
-    policy.only("policies")
-    for item in policy.items("policies"):
-        extension = Reader(item.message.typed_extension_config, item.at("typed_extension_config"), item.problems)
-        build = _POLICY_TYPES.get(extension.message.typed_config.type_url.rpartition("/")[2])
-        config = extension.extension() if build else None
-        if build and config:
-            return build(config)
-    policy.refuse("policies", "none of these policies is supported; round_robin, least_request and random are")
-    return _Choice(Balancing.ROUND_ROBIN)
-
-
-def _round_robin(config: Reader) -> _Choice:
-    config.only()
-    return _Choice(Balancing.ROUND_ROBIN)
-
-
-def _random(config: Reader) -> _Choice:
-    config.only()
-    return _Choice(Balancing.RANDOM)
-
-
-def _least_request(config: Reader) -> _Choice:
-    config.only("choice_count", at_default={"selection_method": 0, "enable_full_scan": False})
-    return _Choice(Balancing.LEAST_REQUEST, config.wrapped("choice_count", 2))
-
-
-def _cluster_provided(config: Reader) -> _Choice:
-    config.only()
-    return _Choice(Balancing.CLUSTER_PROVIDED)
-
-
-_POLICY_TYPES = {
-    "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin": _round_robin,
-    "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest": _least_request,
-    "envoy.extensions.load_balancing_policies.random.v3.Random": _random,
-    "envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided": _cluster_provided,
-}
 
 
 def _limits(reader: Reader) -> Limits:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from .config import Balancing
+from .balancing.config import Balancing, BalancingConfig
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
@@ -22,14 +22,14 @@ class Balancer(Protocol):
         """One endpoint; never blocks, never fails. `key` and `attempt` mean something only where a hash decides."""
 
 
-def build(algorithm: Balancing, endpoints: "Sequence[Endpoint]", choice_count: int = 2) -> Balancer:
-    """The balancer of an algorithm over `endpoints` (at least one)."""
+def build(config: BalancingConfig, endpoints: "Sequence[Endpoint]") -> Balancer:
+    """The balancer of a cluster's configuration over one list of endpoints (at least one)."""
     equal = len({endpoint.config.weight for endpoint in endpoints}) == 1
     if len(endpoints) == 1:
         return Only(endpoints[0])
-    if algorithm is Balancing.LEAST_REQUEST:
-        return LeastRequest(endpoints, choice_count) if equal else Weighted(endpoints, _load_aware)
-    if algorithm is Balancing.RANDOM:
+    if config.policy is Balancing.LEAST_REQUEST:
+        return LeastRequest(endpoints, config.choice_count) if equal else Weighted(endpoints, _load_aware)
+    if config.policy is Balancing.RANDOM:
         return Random(endpoints)
     return RoundRobin(endpoints) if equal else Weighted(endpoints, _static)
 

@@ -104,7 +104,7 @@ class Cluster:
         self._all = self._build(self.endpoints)
 
     def _build(self, endpoints: list[Endpoint]) -> Balancer | None:
-        return build(self.config.balancing, endpoints, self.config.choice_count) if endpoints else None
+        return build(self.config.balancing, endpoints) if endpoints else None
 
     def pick(self, tried: Iterable[Endpoint] = (), attempts: int = 1, key: int | None = None) -> Endpoint | None:
         """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken.

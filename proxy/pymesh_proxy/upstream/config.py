@@ -8,6 +8,7 @@ from pymesh.address import Address
 
 from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
+from .balancing.config import BalancingConfig
 
 UNLIMITED = 2**32 - 1
 
@@ -20,13 +21,6 @@ class Discovery(enum.Enum):
     LOGICAL_DNS = 2
     EDS = 3
     ORIGINAL_DST = 4
-
-
-class Balancing(enum.Enum):
-    ROUND_ROBIN = "round_robin"
-    LEAST_REQUEST = "least_request"
-    RANDOM = "random"
-    CLUSTER_PROVIDED = "cluster_provided"
 
 
 class UpstreamProtocol(enum.Enum):
@@ -114,8 +108,7 @@ class ClusterConfig:
     assignment: Assignment | None = None
     """The inline load_assignment of STATIC and DNS clusters."""
     eds_name: str = ""
-    balancing: Balancing = Balancing.ROUND_ROBIN
-    choice_count: int = 2
+    balancing: BalancingConfig = field(default_factory=BalancingConfig)
     connect_timeout: float = 5.0
     limits: Limits = field(default_factory=Limits)
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1

@@ -3,8 +3,9 @@ from collections import Counter
 import pytest
 
 from pymesh_proxy.upstream.balancer import build
+from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
 from pymesh_proxy.upstream.cluster import Cluster
-from pymesh_proxy.upstream.config import Assignment, Balancing, ClusterConfig, Discovery, EndpointConfig, Health
+from pymesh_proxy.upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig, Health
 from pymesh_proxy.upstream.endpoint import Endpoint
 
 
@@ -13,14 +14,14 @@ def endpoints(*weights):
 
 
 def cluster(*configs, balancing=Balancing.ROUND_ROBIN, **settings):
-    made = Cluster(ClusterConfig(name="c", discovery=Discovery.EDS, balancing=balancing, **settings), None, ())
+    made = Cluster(ClusterConfig(name="c", discovery=Discovery.EDS, balancing=BalancingConfig(policy=balancing), **settings), None, ())
     made.assign(Assignment(cluster="c", endpoints=configs))
     return made
 
 
 def test_round_robin_rotates_strictly():
     hosts = endpoints(1, 1, 1)
-    balancer = build(Balancing.ROUND_ROBIN, hosts)
+    balancer = build(BalancingConfig(), hosts)
     picks = [balancer.pick() for _ in range(9)]
     assert all(picks[turn : turn + 3] == picks[:3] for turn in (3, 6))
     assert set(picks) == set(hosts)
@@ -29,7 +30,7 @@ def test_round_robin_rotates_strictly():
 @pytest.mark.parametrize("algorithm", [Balancing.ROUND_ROBIN, Balancing.LEAST_REQUEST])
 def test_weights_are_honoured_exactly_over_a_cycle(algorithm):
     hosts = endpoints(1, 2, 3)
-    balancer = build(algorithm, hosts)
+    balancer = build(BalancingConfig(policy=algorithm), hosts)
     counts = Counter(balancer.pick() for _ in range(600))
     assert all(abs(counts[host] - 100 * host.config.weight) <= 1 for host in hosts)
 
@@ -37,14 +38,14 @@ def test_weights_are_honoured_exactly_over_a_cycle(algorithm):
 def test_least_request_avoids_the_busy_one():
     hosts = endpoints(1, 1)
     hosts[0].rq_active = 50
-    balancer = build(Balancing.LEAST_REQUEST, hosts)
+    balancer = build(BalancingConfig(policy=Balancing.LEAST_REQUEST), hosts)
     counts = Counter(balancer.pick() for _ in range(1000))
     assert 150 < counts[hosts[0]] < 350, "two choices with replacement draw the busy host twice in a quarter of cases"
 
 
 def test_random_is_roughly_uniform():
     hosts = endpoints(1, 1, 1, 1)
-    counts = Counter(build(Balancing.RANDOM, hosts).pick() for _ in range(4000))
+    counts = Counter(build(BalancingConfig(policy=Balancing.RANDOM), hosts).pick() for _ in range(4000))
     assert all(800 < counts[host] < 1200 for host in hosts)
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
-from pymesh_proxy.upstream.config import Balancing, Discovery, Limits, UpstreamProtocol
+from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
+from pymesh_proxy.upstream.config import Discovery, Limits, UpstreamProtocol
 
 STATIC = """
 name: up
@@ -89,7 +90,7 @@ def test_the_protocol_is_said_in_the_old_way_or_the_new(parse, extra, protocol, 
 
 def test_a_minimal_static_cluster_has_envoys_defaults(parse):
     cluster = compile_cluster(parse("cluster", STATIC))
-    assert (cluster.discovery, cluster.balancing, cluster.protocol) == (Discovery.STATIC, Balancing.ROUND_ROBIN, UpstreamProtocol.HTTP1)
+    assert (cluster.discovery, cluster.balancing, cluster.protocol) == (Discovery.STATIC, BalancingConfig(), UpstreamProtocol.HTTP1)
     assert (cluster.connect_timeout, cluster.idle_timeout, cluster.buffer_limit) == (5.0, 3600.0, 1024 * 1024)
     assert (cluster.limits, cluster.panic_threshold, cluster.tls, cluster.keepalive) == (Limits(), 50.0, None, None)
     assert (cluster.max_response_headers, cluster.max_response_headers_count) == (80 * 1024, 100)
@@ -97,7 +98,7 @@ def test_a_minimal_static_cluster_has_envoys_defaults(parse):
 
 def test_an_istio_cluster_is_honoured_whole(parse):
     cluster = compile_cluster(parse("cluster", ISTIO))
-    assert (cluster.discovery, cluster.eds_name, cluster.balancing) == (Discovery.EDS, "outbound|80||a", Balancing.LEAST_REQUEST)
+    assert (cluster.discovery, cluster.eds_name, cluster.balancing.policy) == (Discovery.EDS, "outbound|80||a", Balancing.LEAST_REQUEST)
     assert cluster.limits == Limits(max_connections=2**32 - 1, max_pending_requests=7, max_requests=8, max_retries=9)
     assert (cluster.panic_threshold, cluster.keepalive, cluster.protocol) == (0.0, (9, 60, 75), UpstreamProtocol.DOWNSTREAM)
     assert (cluster.idle_timeout, cluster.max_requests_per_connection, cluster.max_connection_duration) == (5.0, 3, 9.0)
@@ -116,7 +117,8 @@ def test_istios_black_hole_has_no_endpoints(parse):
 def test_istios_passthrough_clusters_go_to_the_original_destination(parse):
     bind = "upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}}"
     cluster = compile_cluster(parse("cluster", f"{{name: p, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, {bind}}}"))
-    assert (cluster.discovery, cluster.balancing, cluster.bind_address) == (Discovery.ORIGINAL_DST, Balancing.CLUSTER_PROVIDED, "127.0.0.6")
+    assert (cluster.discovery, cluster.bind_address) == (Discovery.ORIGINAL_DST, "127.0.0.6")
+    assert cluster.balancing.policy is Balancing.CLUSTER_PROVIDED
 
 
 def test_dns_settings_are_read(parse):
@@ -142,7 +144,7 @@ load_balancing_policy:
 """
     )
     cluster = compile_cluster(parse("cluster", text))
-    assert (cluster.balancing, cluster.choice_count) == (Balancing.LEAST_REQUEST, 4)
+    assert (cluster.balancing.policy, cluster.balancing.choice_count) == (Balancing.LEAST_REQUEST, 4)
 
 
 def test_the_older_protocol_fields_still_count(parse):
