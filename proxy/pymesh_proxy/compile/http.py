@@ -83,7 +83,7 @@ def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
 
 def _filters(reader: Reader, ctx: Context, chain: Chain) -> dict[str, Any]:
     return {
-        "filters": chain.filters,
+        "chain": chain.filters,
         "observers": tuple(watcher.http for watcher in (*access_logs(reader, ctx), *chain.metrics)),
         "suppress_envoy_headers": chain.suppress_envoy_headers,
     }

@@ -1,8 +1,10 @@
 """The filters of an HttpConnectionManager: what runs before the router, and what only watches."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..filters.chain import FilterChain, Link
 from .context import Context, Observers
 from .fields import Reader
 from .istio import PEER_METADATA, STATS, check_peer_metadata, check_stats, typed_struct_url
@@ -17,22 +19,35 @@ _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 class Chain:
     """A manager's filters, taken apart."""
 
-    filters: "tuple[HttpFilter, ...]"
+    filters: FilterChain
     metrics: tuple[Observers, ...]
     suppress_envoy_headers: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manager:
+    """What filters are told of the manager whose they are."""
+
+    ctx: Context
+    stat_prefix: str
+
+
+_KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter]]" = {}
+"""How each filter is made from its `typed_config`, by the message's full name."""
+
+
 def filter_chain(reader: Reader, ctx: Context, direction: str) -> Chain:
-    """Compile `http_filters`: the router must be last; a disabled filter is left out, an unknown one too when it is optional."""
-    filters: list[HttpFilter] = []
+    """Compile `http_filters`: the router must be last; an unknown filter is left out when it is optional."""
+    links: list[Link] = []
     metrics: list[Observers] = []
+    manager = Manager(ctx=ctx, stat_prefix=reader.message.stat_prefix)
     entries = reader.items("http_filters")
     for entry in entries[:-1]:
-        _add(entry, ctx, direction, filters, metrics)
+        _add(entry, manager, direction, links, metrics)
     suppress = _router(entries[-1]) if entries else False
     if not entries:
         reader.refuse("http_filters", "the router filter is needed, as the last one")
-    return Chain(filters=tuple(filters), metrics=tuple(metrics), suppress_envoy_headers=suppress)
+    return Chain(filters=FilterChain(tuple(links)), metrics=tuple(metrics), suppress_envoy_headers=suppress)
 
 
 def _router(entry: Reader) -> bool:
@@ -52,21 +67,32 @@ def _router(entry: Reader) -> bool:
     return bool(config.message.suppress_envoy_headers)
 
 
-def _add(entry: Reader, ctx: Context, direction: str, filters: "list[HttpFilter]", metrics: list[Observers]) -> None:
+def _add(entry: Reader, manager: Manager, direction: str, links: list[Link], metrics: list[Observers]) -> None:
     entry.only("name", "typed_config", "is_optional", "disabled")
-    if entry.message.disabled:
-        return
     url = typed_struct_url(entry)
     if url == STATS:
         check_stats(entry)
-        metrics.append(ctx.istio_stats(direction))
-    elif url == PEER_METADATA:
+        if not entry.message.disabled:
+            metrics.append(manager.ctx.istio_stats(direction))
+        return
+    made = _made(entry, manager, direction, url)
+    if made is not None:
+        links.append(Link(entry.message.name, made, disabled=entry.message.disabled))
+
+
+def _made(entry: Reader, manager: Manager, direction: str, url: str) -> "HttpFilter | None":
+    kind = _type_name(entry)
+    if url == PEER_METADATA:
         check_peer_metadata(entry)
-        filters.append(ctx.peer_metadata(direction))
-    elif _type_name(entry) == _ROUTER:
+        return manager.ctx.peer_metadata(direction)
+    if kind == _ROUTER:
         entry.refuse("", "the router ends the chain; filters after it would never run")
+    elif kind in _KINDS:
+        config = entry.extension()
+        return None if config is None else _KINDS[kind](config, manager)
     elif not entry.message.is_optional:
         entry.no_implementation("typed_config", url or entry.message.typed_config.type_url)
+    return None
 
 
 def _type_name(entry: Reader) -> str:

@@ -12,6 +12,7 @@ from ..route.table import DirectReply, Edit, Forward, Redirect, RetryPolicy, Tar
 from .fields import Reader
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels
+from .overrides import FIELD as FILTER_FIELD
 from .retry import retry_policy
 from .sources import data
 from .strings import regex
@@ -79,8 +80,8 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     total = uppers[-1] if uppers else 0
     if not 0 < total < 2**32:
         weighted.refuse("clusters", f"the sum of the weights must be 1 to 2^32-1, not {total}")
-    composed = levels if brings_edits(weighted.message) else None
-    targets = [_target(entry, reader, composed) for entry in entries]
+    composed = brings_edits(weighted.message)
+    targets = [_target(entry, reader, levels.within(entry), composed) for entry in entries]
     return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)
 
 
@@ -89,18 +90,19 @@ def brings_edits(weighted: Any) -> bool:
     return any(entry.host_rewrite_literal or any(len(getattr(entry, name)) for name in HEADER_FIELDS) for entry in weighted.clusters)
 
 
-def _target(entry: Reader, route: Reader, composed: Levels | None) -> Target:
-    entry.only("name", "weight", "host_rewrite_literal", *HEADER_FIELDS)
+def _target(entry: Reader, route: Reader, levels: Levels, composed: bool) -> Target:
+    entry.only("name", "weight", "host_rewrite_literal", FILTER_FIELD, *HEADER_FIELDS)
     if not entry.message.name:
         entry.refuse("name", "this field is required")
-    if composed is None:
-        return Target(cluster=entry.message.name)
-    levels = composed.within(entry)
+    overrides = levels.overrides() if levels.filters[0] else None
+    if not composed:
+        return Target(cluster=entry.message.name, overrides=overrides)
     rewrite_host = _entry_host(entry, route)
     return Target(
         cluster=entry.message.name,
         edit_request=edits.chain(levels.request_edit(), rewrite_host),
         edit_response=levels.response_edit(),
+        overrides=overrides,
     )
 
 

@@ -11,6 +11,7 @@ from . import route_actions
 from .fields import Reader, compiled
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels
+from .overrides import FIELD as FILTER_FIELD
 from .retry import retry_policy
 from .route_match import route_match
 
@@ -32,6 +33,7 @@ def route_table(reader: Reader) -> RouteTable:
         "most_specific_header_mutations_wins",
         "max_direct_response_body_size_bytes",
         "ignore_port_in_host_matching",
+        FILTER_FIELD,
         *HEADER_FIELDS,
         harmless=_NO_READER,
         at_default={"validate_clusters": False},
@@ -67,6 +69,7 @@ def _virtual_host(host: Reader, outer: Levels, body_limit: int) -> Routes:
         "include_request_attempt_count",
         "include_attempt_count_in_response",
         "retry_policy",
+        FILTER_FIELD,
         *HEADER_FIELDS,
         harmless={**_NO_READER, "virtual_clusters": "they only add statistics"},
     )
@@ -100,6 +103,7 @@ def _route(item: Reader, outer: Levels, retry: RetryPolicy | None, body_limit: i
         "redirect",
         "direct_response",
         "metadata",
+        FILTER_FIELD,
         *HEADER_FIELDS,
         harmless={"decorator": "it names spans, and there is no tracing", "stat_prefix": "it only adds statistics"},
     )
@@ -113,6 +117,7 @@ def _route(item: Reader, outer: Levels, retry: RetryPolicy | None, body_limit: i
         edit_request=None if composed else levels.request_edit(),
         edit_response=None if composed else levels.response_edit(),
         metadata=item.message.metadata if item.message.HasField("metadata") else None,
+        overrides=levels.overrides(),
     )
     return route_match(criteria), route
 

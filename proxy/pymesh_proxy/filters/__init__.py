@@ -17,16 +17,30 @@ class LocalReply:
     flags: str = ""
     details: str = ""
     headers: tuple[tuple[bytes, bytes], ...] = field(default=())
+    grpc_status: int = -1
+    """What a gRPC client is told; -1 for what the HTTP status means in gRPC."""
+    edited: bool = True
+    """Whether the route's header edits apply."""
 
 
 class HttpFilter(Protocol):
-    """All hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task."""
+    """All hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task.
+
+    A filter is shared by all exchanges of its manager, or of the routes that configure it in one way. What it has to remember of one
+    exchange goes to `Exchange.notes`.
+    """
+
+    def for_route(self, config: object) -> "HttpFilter":
+        """This filter with the configuration of a route, which may be that of another filter's kind; asked once for each chain."""
 
     def on_request(self, exchange: "Exchange") -> "LocalReply | Awaitable[LocalReply | None] | None":
-        """Before routing; may edit `exchange.head`."""
+        """Route and cluster are chosen, if there are any; may edit `exchange.head`, and answer."""
 
     def on_route(self, exchange: "Exchange") -> None:
-        """The cluster is chosen; may edit `exchange.head` as it goes upstream."""
+        """The cluster is there; may edit `exchange.head` as it goes upstream."""
 
     def on_response(self, exchange: "Exchange") -> None:
-        """Before the answer's head goes down; may edit `exchange.response`."""
+        """Before the answer's head goes down; may edit `exchange.response`.
+
+        Also of answers to requests that another filter answered before this one saw them.
+        """

@@ -53,6 +53,9 @@ class InboundFilter:
     def __init__(self, shared: PeerMetadata) -> None:
         self._shared = shared
 
+    def for_route(self, config: object) -> "InboundFilter":
+        return self  # there is nothing that a route could say, but that it is off
+
     def on_request(self, exchange: Exchange) -> None:
         exchange.source_peer = self._shared.take(exchange.head)
 
@@ -72,6 +75,9 @@ class OutboundFilter:
 
     def __init__(self, shared: PeerMetadata) -> None:
         self._shared = shared
+
+    def for_route(self, config: object) -> "OutboundFilter":
+        return self
 
     def on_request(self, exchange: Exchange) -> None:
         """An application that copies all headers of its own request must not speak for another workload."""

@@ -3,11 +3,12 @@
 Everything is a callback from one of the two connections or from the wheel; no task exists.
 """
 
+import asyncio
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cause
-from ..route.table import Edit, Forward
+from ..route.table import Forward, Target
 from ..upstream.config import Discovery, UpstreamProtocol
 from ..wheel import NEVER
 from . import retry
@@ -37,9 +38,9 @@ class Attempts(UpstreamStream):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_forward",
-        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target_edit", "_timeout", "_tried", "_try_expires", "chunked", "complete",
-        "ends", "exchange", "options", "phase", "trailers", "upgrade",
+        "_active", "_body", "_body_size", "_connection", "_downstream", "_edits_answer", "_endpoint", "_expires", "_filters", "_forward",
+        "_held", "_pool", "_retries", "_runtime", "_sent_at", "_target", "_timeout", "_tried", "_try_expires", "_waiting", "chunked",
+        "complete", "ends", "exchange", "options", "phase", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -67,9 +68,13 @@ class Attempts(UpstreamStream):
         self._endpoint: Endpoint | None = None
         self._pool: Pool[Any] | None = None
         self._forward: Forward | None = None
-        self._target_edit: Edit | None = None
+        self._target: Target | None = None
         self._edits_answer = False
         """Whether the route or its target changes the answer's head."""
+        self._filters = options.chain.default
+        """The filters that run on this exchange."""
+        self._waiting: asyncio.Task[None] | None = None
+        """A filter that the exchange waits for."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
         self._sent_at = 0.0
@@ -307,7 +312,7 @@ class Attempts(UpstreamStream):
         return self.options.stream_idle_timeout
 
     def _count_timeout(self) -> None:
-        if self.exchange.cluster is not None:
+        if self.exchange.cluster is not None and self.phase is not _ROUTING:
             self.exchange.cluster.upstream_rq_timeout += 1
         if self._endpoint is not None:
             self._endpoint.rq_timeout += 1

@@ -5,7 +5,7 @@ unless they say otherwise; byte counts are bodies, `*_wire_bytes` count heads to
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .headers import Fields, RequestHead, ResponseHead
 
@@ -52,7 +52,7 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "protocol",
+        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "notes", "protocol",
         "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started",
         "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
@@ -98,6 +98,18 @@ class Exchange:
         """The workload that sent the request, as its metadata exchange header tells (inbound)."""
         self.destination_peer: Peer | None = None
         """The workload that answered, as its metadata exchange header tells (outbound)."""
+        self.notes: dict[Any, Any] | None = None
+        """What filters remember of this exchange, by whatever key each chooses; made when first needed."""
+
+    def flag(self, flags: str) -> None:
+        """Set response flags, behind those that a filter has set: Envoy tells them in the order in which they came."""
+        self.flags = f"{self.flags},{flags}" if self.flags and flags else flags or self.flags
+
+    def note(self, key: Any, value: Any) -> None:
+        """Remember something of this exchange."""
+        if self.notes is None:
+            self.notes = {}
+        self.notes[key] = value
 
     def __repr__(self) -> str:
         return f"<Exchange {self.head!r} -> {self.cluster_name or '-'} {self.status or '...'} {self.flags or '-'}>"

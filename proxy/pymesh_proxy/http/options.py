@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..filters.chain import FilterChain
 from ..http2.settings import Http2Options
 from .route_slot import RouteSlot
 
 if TYPE_CHECKING:
-    from ..filters import HttpFilter
     from .exchange import Exchange
     from .local_reply import LocalReplies
 
@@ -101,7 +101,7 @@ class HttpOptions:
 
     route: RouteSlot
     stats: HttpStats
-    filters: "tuple[HttpFilter, ...]" = ()
+    chain: FilterChain = field(default_factory=FilterChain)
     """The filters before the router, in order."""
     observers: "tuple[Callable[[Exchange], Any], ...]" = ()
     """Called once when an exchange has ended: access logs and metrics."""
@@ -176,7 +176,7 @@ class HttpOptions:
         host = self.strip_matching_host_port or self.strip_any_host_port or self.strip_trailing_host_dot
         path = self.normalize_path or self.merge_slashes or self.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED
         object.__setattr__(self, "rewrites_target", host or path)
-        object.__setattr__(self, "decorates", bool(self.filters) or self.always_set_request_id_in_response)
+        object.__setattr__(self, "decorates", bool(self.chain.links) or self.always_set_request_id_in_response)
         object.__setattr__(self, "limits_connection", bool(self.max_requests_per_connection or self.max_connection_duration))
         ours = {b"x-envoy-upstream-service-time"} | ({b"server"} if self.server_header is ServerHeader.OVERWRITE else set())
         object.__setattr__(self, "response_drop", HOP_BY_HOP | ours)

@@ -3,11 +3,7 @@
 Everything here is a callback from one of the two connections; no task exists unless a filter has to wait.
 """
 
-import random
-from collections.abc import Awaitable
 from time import monotonic
-
-from pymesh.tasks import spawn
 
 from .. import rescue
 from ..errors import Cause
@@ -15,7 +11,7 @@ from ..filters import LocalReply
 from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, retry
-from .attempts import Attempts
+from .filtering import Filtering
 from .grpc import is_grpc, timeout_of
 from .headers import Fields, RequestHead, ResponseHead
 from .local_reply import complete
@@ -26,7 +22,7 @@ _ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phas
 _BROKEN_FLAGS = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
 
 
-class Router(Attempts):
+class Router(Filtering):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
 
     __slots__ = ()
@@ -41,71 +37,44 @@ class Router(Attempts):
         self.complete = complete
         options = self.options
         forwarding.prepare_request(options, self.exchange)
-        for http_filter in options.filters:
-            verdict = http_filter.on_request(self.exchange)
-            if verdict is None:
-                continue
-            if isinstance(verdict, LocalReply):
-                self.reply(verdict)
-            else:
-                spawn(self._wait_for(verdict), name="http filter")
-            return
-        self._route()
-
-    async def _wait_for(self, verdict: "Awaitable[LocalReply | None]") -> None:
-        answer = await verdict
-        if self.phase is _DONE:
-            return
-        if answer is None:
-            self._route()
+        self.choose()
+        if self._filters:
+            self.filter_from(0)
         else:
-            self.reply(answer)
+            self.proceed()
 
-    def _route(self) -> None:
-        exchange = self.exchange
-        table = self.options.route.table
-        draw = random.getrandbits(32)
-        route = table.match(exchange.head, draw) if table is not None else None
+    def proceed(self) -> None:
+        route = self.exchange.route
         if route is None:
             self.options.stats.no_route += 1
             self.reply(rescue.reply(Cause.NO_ROUTE))
-            return
-        exchange.route = route
-        action = route.action
-        if isinstance(action, Forward):
-            self._proxy(route, action, draw)
+        elif self._forward is not None:
+            self._proxy(route, self._forward)
         else:
-            self._answer(action)
+            self._edits_answer = route.edit_response is not None
+            self._answer(route.action)
 
-    def _answer(self, action: Redirect | DirectReply) -> None:
+    def _answer(self, action: Redirect | DirectReply | Forward) -> None:
         if isinstance(action, Redirect):
             headers = ((b"location", action.location(self.exchange)),)
             self.reply(LocalReply(status=action.status, headers=headers, details="direct_response"))
-        else:
+        elif isinstance(action, DirectReply):
             self.reply(LocalReply(status=action.status, body=action.body, details="direct_response"))
 
-    def _proxy(self, route: Route, forward: Forward, draw: int) -> None:
+    def _proxy(self, route: Route, forward: Forward) -> None:
         exchange = self.exchange
-        self._forward = forward
+        target = self._target
+        cluster = exchange.cluster
+        assert target is not None
         if self.upgrade and not self._may_upgrade(forward):
             self.reply(rescue.reply(Cause.UPGRADE_REFUSED))
             return
-        target = forward.only or forward.choose(draw)
-        name = target.cluster
-        if forward.cluster_header:
-            name = (exchange.head.index.get(forward.cluster_header) or b"").decode("latin-1")
-        exchange.cluster_name = name
-        exchange.cluster = cluster = self._runtime.clusters.by_name.get(name)
         if cluster is None:
             self.reply(rescue.reply(Cause.NO_CLUSTER, status=forward.cluster_missing_status))
             return
         if cluster.drop_percent and cluster.drops():
             self.reply(LocalReply(status=503, body=b"drop overload", flags="DO", details="drop_overload"))
             return
-        self._target_edit = target.edit_response
-        self._edits_answer = (
-            target.edit_response is not None or route.edit_response is not None or forward.attempt_count_in_response
-        )
         self._prepare(route, forward, target.edit_request)
         breaker = cluster.breaker
         if breaker.requests >= breaker.limits.max_requests:
@@ -136,14 +105,14 @@ class Router(Attempts):
             route.edit_request(exchange)
         if forward.rewrite is not None:
             forward.rewrite(exchange)
-        for http_filter in options.filters:
+        for http_filter in self._filters:
             http_filter.on_route(exchange)
         self._active = now = self._runtime.loop.time()
-        longest = options.max_stream_duration if forward.max_stream_duration is None else forward.max_stream_duration
+        longest = self.longest()
         self._timeout = forward.timeout
         if b"content-type" in head.index and (forward.grpc_duration is not None or forward.grpc_timeout is not None) and is_grpc(head):
             longest = self._grpc_times(forward, head, longest)
-        if longest:
+        if longest and now + longest < self.ends:
             self.ends = now + longest
         if self.complete:
             self.start_clock(now)
@@ -214,23 +183,29 @@ class Router(Attempts):
             cluster.upstream_rq_retry_success += 1
 
     def _finish_head(self, response: ResponseHead) -> None:
-        """What every answer gets, local ones too: filters, and the route's header edits."""
+        """What every answer gets, local ones too: the route's header edits, then the filters, the last one first."""
         exchange = self.exchange
         options = self.options
-        for http_filter in options.filters:
+        if self._edits_answer:
+            self._edit_answer(response)
+        for http_filter in reversed(self._filters):
             http_filter.on_response(exchange)
-        forward = self._forward
-        if forward is not None and forward.attempt_count_in_response:
-            response.set(b"x-envoy-attempt-count", b"%d" % exchange.attempt)
-        if self._target_edit is not None:
-            self._target_edit(exchange)
-        route = exchange.route
-        if route is not None and route.edit_response is not None:
-            route.edit_response(exchange)
         if options.always_set_request_id_in_response:
             request_id = exchange.head.index.get(b"x-request-id")
             if request_id is not None:
                 response.set(b"x-request-id", request_id)
+
+    def _edit_answer(self, response: ResponseHead) -> None:
+        exchange = self.exchange
+        forward = self._forward
+        if forward is not None and forward.attempt_count_in_response:
+            response.set(b"x-envoy-attempt-count", b"%d" % exchange.attempt)
+        target = self._target
+        if target is not None and target.edit_response is not None:
+            target.edit_response(exchange)
+        route = exchange.route
+        if route is not None and route.edit_response is not None:
+            route.edit_response(exchange)
 
     def on_body(self, data: bytes) -> None:
         """A piece of the answer's body."""
@@ -268,7 +243,7 @@ class Router(Attempts):
 
     def on_tunnel_end(self, flags: str) -> None:
         """The relay that replaced this exchange's connections has closed both."""
-        self.exchange.flags = flags
+        self.exchange.flag(flags)
         if self._endpoint is not None:
             self._endpoint.rq_active -= 1
         self._done()
@@ -292,7 +267,7 @@ class Router(Attempts):
         if connection is not None:
             connection.discard()
         exchange = self.exchange
-        exchange.flags = _BROKEN_FLAGS.get(reason, "UC")
+        exchange.flag(_BROKEN_FLAGS.get(reason, "UC"))
         exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
         self._done()
         self._downstream.abort()
@@ -355,7 +330,7 @@ class Router(Attempts):
         if not answering:
             self.reply(answer)
             return
-        self.exchange.flags = answer.flags
+        self.exchange.flag(answer.flags)
         self.exchange.details = answer.details
         self._done()
         self._downstream.abort()
@@ -370,17 +345,20 @@ class Router(Attempts):
             connection.discard()
             if self.exchange.cluster is not None:
                 self.exchange.cluster.upstream_rq_cancelled += 1
-        self.exchange.flags = flags
+        self.exchange.flag(flags)
         self.exchange.details = details
         self._done()
 
     def reply(self, answer: LocalReply) -> None:
         """Answer from here, through the same filters and header edits as an upstream's answer."""
         exchange = self.exchange
-        exchange.flags = answer.flags
+        exchange.flag(answer.flags)
         exchange.details = answer.details
         exchange.status = answer.status
         exchange.response = response = ResponseHead(answer.status, list(answer.headers))
+        if answer.grpc_status >= 0 and is_grpc(exchange.head):
+            response.add(b"grpc-status", b"%d" % answer.grpc_status)
+        self._edits_answer &= answer.edited
         self._finish_head(response)
         body = complete(self.options.local_replies, exchange, response, answer.body)
         forwarding.prepare_response(self.options, response, self._runtime.date)
@@ -404,6 +382,8 @@ class Router(Attempts):
             exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
         self.phase = _DONE
         self._body = None
+        if self._waiting is not None:
+            self._waiting.cancel()
         exchange.request_wire_bytes += exchange.request_bytes
         exchange.response_wire_bytes += exchange.response_bytes
         for observe in self.options.observers:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..filters.chain import Overrides
 from ..http.grpc import TimeoutRule
 from ..http.headers import RequestHead
 
@@ -39,6 +40,8 @@ class Target:
     cluster: str
     edit_request: Edit | None = None
     edit_response: Edit | None = None
+    overrides: Overrides | None = None
+    """What a weighted entry says of filters, with what the levels around it say; None where the route's own hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,8 @@ class Route:
     edit_request: Edit | None = None
     edit_response: Edit | None = None
     metadata: Any = None
+    overrides: Overrides | None = None
+    """What the route and the levels around it say of filters; None when that is nothing."""
 
 
 Match = Callable[[RequestHead, int], bool]

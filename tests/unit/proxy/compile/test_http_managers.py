@@ -59,7 +59,7 @@ def test_a_minimal_manager_has_envoys_defaults(options):
     assert (made.server_name, made.server_header) == (b"envoy", ServerHeader.OVERWRITE)
     assert (made.idle_timeout, made.stream_idle_timeout) == (3600.0, 300.0)
     assert (made.max_request_headers, made.max_headers_count, made.generate_request_id) == (60 * 1024, 100, True)
-    assert (made.filters, made.observers, made.upgrades, made.suppress_envoy_headers) == ((), (), frozenset(), False)
+    assert (made.chain.links, made.observers, made.upgrades, made.suppress_envoy_headers) == ((), (), frozenset(), False)
 
 
 def test_istios_manager_is_honoured_whole(options):
@@ -131,7 +131,7 @@ def test_http2_is_spoken_by_the_managers_options(options):
 
 def test_istios_filters_become_a_filter_and_an_observer(options, process):
     made = options(http_filters=[PEERS, STATS, ROUTER])
-    assert made.filters == ("peer metadata OUTBOUND",)
+    assert made.chain.default == ("peer metadata OUTBOUND",)
     assert [observer.__self__.what for observer in made.observers] == ["OUTBOUND"]
     assert process.stats == ["OUTBOUND"]
 
@@ -141,8 +141,8 @@ def test_the_router_can_keep_envoys_headers_back(options):
     assert options(http_filters=[router]).suppress_envoy_headers is True
 
 
-def test_an_unknown_filter_is_left_out_only_if_optional_or_disabled(options, refused):
-    assert options(http_filters=[{**UNKNOWN, "is_optional": True}, {**UNKNOWN, "disabled": True}, ROUTER]).filters == ()
+def test_an_unknown_filter_is_left_out_only_if_optional(options, refused):
+    assert options(http_filters=[{**UNKNOWN, "is_optional": True}, ROUTER]).chain.links == ()
     assert "no implementation of 'mine'" in refused(http_filters=[UNKNOWN, ROUTER])["http_filters[0].typed_config"]
 
 

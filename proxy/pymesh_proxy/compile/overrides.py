@@ -1,0 +1,84 @@
+"""What a route and the levels around it say of HTTP filters (`typed_per_filter_config`)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from ..filters.chain import Override, Overrides
+from .fields import Reader
+
+FIELD = "typed_per_filter_config"
+
+_WRAPPER = "envoy.config.route.v3.FilterConfig"
+
+PerRoute = Callable[[Reader], object]
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A filter's configuration that takes what it leaves open from the level around it."""
+
+    def over(self, outer: "Layered") -> "Layered":
+        """This configuration in front of one of the same kind."""
+
+
+_KINDS: Mapping[str, PerRoute] = {}
+"""How each kind of configuration is compiled, by the message's full name."""
+
+
+def level(reader: Reader) -> Mapping[str, Override]:
+    """What one message says of filters, by the filters' names; that no filter has such a name is no mistake, as in Envoy."""
+    found: dict[str, Override] = {}
+    for name, packed in getattr(reader.message, FIELD).items():
+        override = _override(reader, packed, f"{FIELD}[{name!r}]")
+        if override is not None:
+            found[name] = override
+    return found
+
+
+def _override(reader: Reader, packed: Any, field: str) -> Override | None:
+    if _kind(packed) != _WRAPPER:
+        return _configured(reader, packed, field, optional=False)
+    wrapper = reader.unpacked(packed, reader.at(field))
+    if wrapper is None:
+        return None
+    wrapper.only("config", "is_optional", "disabled")
+    if wrapper.message.disabled:
+        return Override(disabled=True)
+    if not wrapper.has("config"):
+        wrapper.refuse("config", "this field is required, be it empty, unless the filter is disabled")
+        return None
+    if not wrapper.message.config.type_url:
+        return Override()  # the filter runs here, as it is configured elsewhere
+    return _configured(wrapper, wrapper.message.config, "config", optional=wrapper.message.is_optional)
+
+
+def _configured(reader: Reader, packed: Any, field: str, *, optional: bool) -> Override | None:
+    build = _KINDS.get(_kind(packed))
+    if build is None:
+        if not optional:
+            reader.refuse(field, f"no implementation of a filter's configuration on a route with type URL {packed.type_url!r}")
+        return None
+    config = reader.unpacked(packed, reader.at(field))
+    return None if config is None else Override(build(config))
+
+
+def _kind(packed: Any) -> str:
+    return str(packed.type_url.rpartition("/")[2])
+
+
+def merged(levels: Iterable[Mapping[str, Override]]) -> Overrides | None:
+    """What holds where all of these levels, the most specific first, say something; None when none does."""
+    found: dict[str, Override] = {}
+    for outer in levels:
+        for name, override in outer.items():
+            found[name] = _within(found[name], override) if name in found else override
+    return Overrides(found) if found else None
+
+
+def _within(inner: Override, outer: Override) -> Override:
+    """The inner level decides whether the filter runs, and how unless it leaves that open."""
+    if inner.config is None:
+        return Override(outer.config, disabled=inner.disabled)
+    if isinstance(inner.config, Layered) and type(inner.config) is type(outer.config):
+        return Override(inner.config.over(outer.config), disabled=inner.disabled)
+    return inner

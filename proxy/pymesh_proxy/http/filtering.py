@@ -1,0 +1,110 @@
+"""An exchange on its way through the filters: the route is chosen first, so that each runs as the route configures it."""
+
+import logging
+import random
+from abc import abstractmethod
+from collections.abc import Awaitable
+
+from pymesh.tasks import spawn
+
+from ..filters import LocalReply
+from ..route.table import Forward
+from .attempts import Attempts
+from .stream import Phase
+
+_DONE = Phase.DONE
+
+_log = logging.getLogger("pymesh.proxy.http")
+
+
+class Filtering(Attempts):
+    """One exchange until its filters have let it pass. `Router` does what follows."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def proceed(self) -> None:
+        """The filters let the request pass: do what its route says. Envoy's router filter begins here."""
+
+    @abstractmethod
+    def reply(self, answer: LocalReply) -> None:
+        """Answer from here."""
+
+    def choose(self) -> None:
+        """Route, cluster and the filters' configuration on that route. Where there is no route, filters still may answer first."""
+        exchange = self.exchange
+        table = self.options.route.table
+        if table is None:
+            return
+        draw = random.getrandbits(32)
+        exchange.route = route = table.match(exchange.head, draw)
+        if route is None:
+            return
+        overrides = route.overrides
+        action = route.action
+        if isinstance(action, Forward):
+            self._forward = action
+            self._target = target = action.only or action.choose(draw)
+            if target.overrides is not None:
+                overrides = target.overrides
+            name = target.cluster
+            if action.cluster_header:
+                name = (exchange.head.index.get(action.cluster_header) or b"").decode("latin-1")
+            exchange.cluster_name = name
+            exchange.cluster = self._runtime.clusters.by_name.get(name)
+            self._edits_answer = (
+                target.edit_response is not None or route.edit_response is not None or action.attempt_count_in_response
+            )
+        if overrides is not None:
+            self._filters = self.options.chain.on(table, overrides)
+
+    def filter_from(self, position: int) -> None:
+        """Ask the filters, from one on, until one answers or has to wait."""
+        filters = self._filters
+        for index in range(position, len(filters)):
+            verdict = filters[index].on_request(self.exchange)
+            if verdict is None:
+                continue
+            if isinstance(verdict, LocalReply):
+                self._filtered(verdict)
+            else:
+                self._wait_for(verdict, index + 1)
+            return
+        self.proceed()
+
+    def _filtered(self, answer: LocalReply) -> None:
+        """A filter answers; that no attempt was made is not told."""
+        self._forward = None
+        self.reply(answer)
+
+    def _wait_for(self, verdict: "Awaitable[LocalReply | None]", following: int) -> None:
+        """A filter waits, so the exchange becomes a task; idleness and the duration of the stream count meanwhile."""
+        self._active = now = self._runtime.loop.time()
+        longest = self.longest()
+        if longest:
+            self.ends = now + longest
+        self._arm(now)
+        self._waiting = spawn(self._go_on(verdict, following), name="http filter")
+
+    async def _go_on(self, verdict: "Awaitable[LocalReply | None]", following: int) -> None:
+        try:
+            answer = await verdict
+        except Exception:  # noqa: BLE001  the end of one task of many; an exchange must not pass a filter that failed
+            _log.exception("an HTTP filter failed")
+            answer = LocalReply(status=500, details="filter_failed")
+        self._waiting = None
+        if self.phase is _DONE:
+            return
+        if answer is not None:
+            self._filtered(answer)
+            return
+        if self.exchange.cluster is not None:  # it may have been replaced meanwhile
+            self.exchange.cluster = self._runtime.clusters.by_name.get(self.exchange.cluster_name)
+        self.filter_from(following)
+
+    def longest(self) -> float:
+        """Seconds that the whole stream may last, as the route or the manager says; 0 for no limit."""
+        forward = self._forward
+        if forward is not None and forward.max_stream_duration is not None:
+            return forward.max_stream_duration
+        return self.options.max_stream_duration
