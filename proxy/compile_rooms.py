@@ -17,9 +17,9 @@ ROOMS = {
     "": ("runtime", "wheel"),
     "filters": ("chain", "peer_metadata"),
     "http": (
-        "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "h1_answers", "h1_client", "h1_request", "h1_server",
-        "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "options", "paths", "pipeline", "request_target", "retry",
-        "router", "stream", "trailers", "wire",
+        "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "h1_answers", "h1_client", "h1_message", "h1_request",
+        "h1_server", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "options", "paths", "pipeline", "request_target",
+        "retry", "router", "stream", "trailers", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",

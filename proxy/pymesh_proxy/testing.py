@@ -84,7 +84,7 @@ class MemoryTransport(asyncio.Transport):
 
     def _deliver(self) -> None:
         while self._inbox and self.reading and not self.closing:
-            self.protocol.data_received(self._inbox.pop(0))
+            self._receive(self._inbox.pop(0))
         if not self._inbox and self.peer._full:
             self.peer._full = False
             self.peer.protocol.resume_writing()
@@ -92,6 +92,19 @@ class MemoryTransport(asyncio.Transport):
             self._eof = False
             if not self.protocol.eof_received():
                 self.close()
+
+    def _receive(self, data: bytes) -> None:
+        """To a protocol that reads into buffers of its own, as much as one of them takes; the rest waits."""
+        protocol: Any = self.protocol
+        if not isinstance(protocol, asyncio.BufferedProtocol):
+            protocol.data_received(data)
+            return
+        buffer: Any = protocol.get_buffer(-1)
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        if size < len(data):
+            self._inbox.insert(0, data[size:])
+        protocol.buffer_updated(size)
 
     def can_write_eof(self) -> bool:
         return True

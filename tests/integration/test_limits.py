@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import hpack
 import pytest
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 from pymesh.local.ports import HOST, FreePorts
 from pymesh.local.process import Child, Command
@@ -202,3 +204,41 @@ async def test_clients_that_do_not_read_hold_the_upstream_up_and_little_memory(t
             sock.close()
         for _, writer in clients:
             writer.transport.abort()
+
+
+async def test_a_thousand_streams_that_may_not_send_hold_little_of_their_answers(tmp_path: Path) -> None:
+    """Each has an answer of 1 MiB waiting at an HTTP/1.1 upstream; the client's windows are closed."""
+    started: list[asyncio.StreamWriter] = []
+
+    async def large(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n" + bytes(2**20))
+            started.append(writer)
+
+    listening = socket.create_server((HOST, 0), backlog=1024)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    server = await asyncio.start_server(large, sock=listening)
+    async with server, running(tmp_path, up=listening.getsockname()[1]) as proxy:
+        before = proxy.memory()
+        reader, writer = await asyncio.open_connection(HOST, proxy.ports["web"])
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: 0}).serialize())
+        fields = [(":method", "GET"), (":scheme", "http"), (":path", "/endless"), (":authority", "a")]
+        block = bytes(hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(*field) for field in fields]))
+        for number in range(1000):
+            writer.write(HeadersFrame(2 * number + 1, block, flags=["END_HEADERS", "END_STREAM"]).serialize())
+        heads, heard = 0, b""
+        async with asyncio.timeout(60):
+            while heads < 1000:
+                heard += await reader.read(65536)
+                while len(heard) >= 9 and len(heard) >= 9 + int.from_bytes(heard[:3], "big"):
+                    heads += heard[3] == HeadersFrame.type
+                    heard = heard[9 + int.from_bytes(heard[:3], "big") :]
+        fresh = await proxy.connect(1)
+        assert await answered(fresh) == 1
+        assert proxy.memory() - before < 64 * 1024 * 1024, "of 1000 MiB"
+        for sock in fresh:
+            sock.close()
+        writer.transport.abort()
+        for each in started:
+            each.transport.abort()

@@ -41,6 +41,8 @@ class Downstream:
     """`ip:port` of the TCP peer."""
     proxied_tlvs: tuple[tuple[int, bytes], ...] = ()
     """What a PROXY header carried besides, as far as it is passed on."""
+    crowded: bool = False
+    """So many answers are under way on the connection, or wait for it, that each is to be read from its upstream in small pieces."""
     transport_failure: str = ""
     """Why the handshake failed."""
 

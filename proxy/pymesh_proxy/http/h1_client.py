@@ -5,18 +5,19 @@ exactly one whole answer to our request ends the connection instead of going bac
 """
 
 import asyncio
-import enum
 from typing import TYPE_CHECKING, cast
 
 import httptools
 
 from ..errors import Cause
 from ..tls.layer import TlsLayer
+from ..upstream.small_reads import read_small
 from ..wheel import NEVER
 from . import wire
 from .connect import ConnectAnswer
 from .forwarding import read_response
-from .headers import Fields, RequestHead, ResponseHead
+from .h1_message import Stage, UnusableAnswer, request_fields
+from .headers import Fields, ResponseHead
 from .stream import Framing
 from .trailers import passed_on
 
@@ -26,27 +27,9 @@ if TYPE_CHECKING:
     from .attempts import Attempts
     from .options import HttpOptions
 
-_BODILESS_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
-"""Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
-
-
-class Stage(enum.Enum):
-    """Where in an answer the connection is."""
-
-    IDLE = "no request was sent"
-    HEAD = "the head, or an interim answer before it"
-    BODY = "the body"
-    WHOLE = "ended, within the read that is being parsed"
-    CLOSED = "the connection is gone"
-
-
 # Enum members as globals: the hot path compares with them several times an answer.
 _IDLE, _HEAD, _BODY, _WHOLE, _CLOSED = Stage.IDLE, Stage.HEAD, Stage.BODY, Stage.WHOLE, Stage.CLOSED
 _NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
-
-
-class UnusableAnswer(ValueError):
-    """The answer parses, but no safe proxy passes it on; the message says why."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -54,7 +37,8 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_overhead", "_parser", "_repeated", "_repeated_for",
-        "_repeats", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage", "transport", "wake",
+        "_repeats", "_small", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage",
+        "transport", "wake",
     )  # fmt: skip
 
     def __init__(self, pool: "ExclusivePool") -> None:
@@ -86,6 +70,8 @@ class ClientConnection(asyncio.Protocol):
         """What `_last_head` was parsed to, untouched."""
         self._repeated_for: HttpOptions | None = None
         """The manager whose rules it was read by."""
+        self._small = False
+        """Whether answers are read in small pieces."""
         self._keep = True
         """Whether the connection may serve another request after this answer."""
         self._switch: ResponseHead | None = None
@@ -226,8 +212,11 @@ class ClientConnection(asyncio.Protocol):
         self.requests += 1
         self.stage = _HEAD
         self._head_bytes = self._overhead = 0
-        head = attempts.exchange.head
-        fields = _framed(attempts, head)
+        exchange = attempts.exchange
+        if exchange.downstream.crowded is not self._small:
+            self._read_small(exchange.downstream.crowded)
+        head = exchange.head
+        fields = request_fields(attempts, head)
         if self.pool.cluster.config.proper_case:
             fields = wire.proper_case(fields)
         target = head.path
@@ -235,12 +224,16 @@ class ClientConnection(asyncio.Protocol):
             target = head.authority
             self._parser = ConnectAnswer(self)
         data = wire.request_head(head.method, target, fields)
-        attempts.exchange.request_wire_bytes = len(data)
+        exchange.request_wire_bytes = len(data)
         if body:
             data += b"".join(map(wire.chunk, body) if attempts.chunked else body)
         if attempts.chunked and attempts.complete:
             data += self._last_chunk(attempts)
         self._write(data)
+
+    def _read_small(self, small: bool) -> None:
+        self._small = small
+        read_small(self.transport, small)
 
     def send_body(self, data: bytes, end: bool) -> None:
         if self.attempts is not None and self.attempts.chunked:
@@ -278,6 +271,8 @@ class ClientConnection(asyncio.Protocol):
     def leave(self) -> asyncio.Transport:
         """Hand the transport to another protocol; the pool no longer counts it."""
         self.attempts = None
+        if self._small:
+            self._read_small(False)
         self.stage = _CLOSED
         self.pool.lost(self)
         return self.transport
@@ -399,15 +394,3 @@ class ClientConnection(asyncio.Protocol):
         trailers = passed_on(self._fields) if config.enable_trailers else []
         if trailers:
             attempts.on_trailers(trailers)
-
-
-def _framed(attempts: "Attempts", head: RequestHead) -> Fields:
-    """The request's fields with what its body's framing or an upgrade needs on this hop."""
-    fields = head.fields
-    if attempts.chunked:
-        fields = [*fields, (b"transfer-encoding", b"chunked")]
-    elif attempts.complete and head.method not in _BODILESS_METHODS and b"content-length" not in head.index:
-        fields = [*fields, (b"content-length", b"0")]
-    if attempts.upgrade and head.method != b"CONNECT":
-        fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", attempts.upgrade)]
-    return fields

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 _CONTINUE: Final[Fields] = [(b":status", b"100")]
 _TUNNEL: Final = Framing.TUNNEL
 
+CROWD: Final = 32
+"""Streams of one connection, beyond which each answer is read from its upstream in small pieces: a client may open a thousand streams
+and let none of them send, and then all of them hold what one read brought."""
+
 
 class ServerStream(H2Stream):
     """One request of a client, and its answer.
@@ -90,6 +94,7 @@ class ServerStream(H2Stream):
                     link.known, link.known_as = fields, head.copy()
             except TargetRejected as rejected:
                 refusal = rejected
+        link.facts.crowded = len(link.streams) > CROWD or link.held > link.low_water
         exchange = Exchange(link.facts, head, monotonic(), wall_clock())
         exchange.protocol = "HTTP/2"
         chunked = not (end or upgrade) and b"content-length" not in head.index

@@ -208,8 +208,16 @@ class H2Stream(ABC):
             self.end_local()
 
     def refresh(self) -> None:
-        """The outbox has become shorter: let the source go on if it waits for that."""
-        if self.full and self._outbox_size <= self.connection.low_water and not self.state & LOCAL:
+        """The outbox may have become shorter: let the source go on if it waits for that.
+
+        While the connection holds too much, a stream with something left to send stays full, however little that is: its window may
+        never open, and many such streams would each fill up.
+        """
+        size = self._outbox_size
+        if not self.full or self.state & LOCAL:
+            return
+        connection = self.connection
+        if not size or (size <= connection.low_water and connection.held <= connection.high_water):
             self.full = False
             self.on_writable()
 

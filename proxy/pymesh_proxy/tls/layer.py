@@ -94,6 +94,11 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
         """Whether the handshake took up an earlier session."""
         return bool(self._tls.session_reused)
 
+    @property
+    def carrier(self) -> asyncio.Transport:
+        """The socket's transport."""
+        return self._socket
+
     # --- the socket's side --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
