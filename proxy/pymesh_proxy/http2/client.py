@@ -59,7 +59,7 @@ class ClientConnection(H2Connection):
         """What the list of the last answer was read as, untouched."""
         self._known_fields: Fields = []
         self._known_drop: frozenset[bytes] = frozenset()
-        self._heartbeat = Heartbeat(options.connection_keepalive)
+        self._heartbeat = Heartbeat(options.connection_keepalive, loop.time)
         self._unflushed: list[Attempts] = []
         """Exchanges that got a part of their answer in this read."""
 
@@ -125,6 +125,12 @@ class ClientConnection(H2Connection):
             self._known_fields, self._known_drop = fields, drop
         return ResponseHead(known.status, known.fields.copy(), known.index.copy())
 
+    def wake_up(self) -> None:
+        """A request is about to go out: after a long silence a PING goes first, so that a dead connection is found soon."""
+        due = self._heartbeat.wake(self)
+        if due < self.deadline:
+            self.pool.wheel.arm(self, due)
+
     def flush_later(self, attempts: "Attempts") -> None:
         """The exchange's client gets what came when the read has been worked on."""
         if not self._unflushed or self._unflushed[-1] is not attempts:
@@ -181,6 +187,8 @@ class ClientStream(H2Stream):
         if head.method == b"HEAD":
             self.bodiless = True
         complete = attempts.complete and not attempts.upgrade
+        if self._link.options.connection_keepalive is not None:
+            self._link.wake_up()
         self.send_headers(write_request(head, attempts.upgrade), complete and not body and not attempts.trailers)
         exchange.request_wire_bytes = self._link.section_size
         if body:

@@ -57,7 +57,7 @@ class ServerConnection(H2Connection):
         """When to send the final GOAWAY even if nobody has answered the first."""
         self._abort_at = NEVER
         """When a client that has broken a rule loses its connection, heard or not."""
-        self._heartbeat = Heartbeat(manager.http2.connection_keepalive)
+        self._heartbeat = Heartbeat(manager.http2.connection_keepalive, runtime.loop.time)
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ class Keepalive:
     interval_jitter: float = 15.0
     """Percent of the interval."""
     connection_idle_interval: float = 0.0
-    """PING before the first stream after this long without a read; 0 never."""
+    """A client's PING before a stream that begins after this long without a read; 0 never. Servers begin no streams."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

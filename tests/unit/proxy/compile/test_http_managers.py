@@ -184,10 +184,6 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
             {"http_filters": [typed_struct("istio.stats", "stats.PluginConfig", {"metrics": []}), ROUTER]},
             "http_filters[0].typed_config.value",
         ),
-        (
-            {"http2_protocol_options": {"connection_keepalive": {"interval": "1s", "timeout": "1s", "connection_idle_interval": "1s"}}},
-            "http2_protocol_options.connection_keepalive.connection_idle_interval",
-        ),
         ({"request_timeout": "-1s"}, "request_timeout"),
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),

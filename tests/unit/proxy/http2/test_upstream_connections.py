@@ -231,6 +231,40 @@ async def test_a_silent_upstream_is_found_out():
         assert answer.status == 503
 
 
+async def test_a_connection_that_was_silent_is_asked_before_its_next_request():
+    keepalive = Keepalive(interval=0, timeout=5, connection_idle_interval=30)
+    async with mesh(cluster={"http2": http2(connection_keepalive=keepalive)}) as running:
+        talker = client(running)
+        talker.ask()
+        server = await upstream(running)
+        server.answer()
+        await running.advance(20)
+        talker.ask()
+        await running.settle()
+        server.answer()
+        await running.settle()
+        assert server.pings == [], "it has been heard of"
+        await running.advance(31)
+        talker.ask()
+        await running.settle()
+        server.answer()
+        await running.advance(6)
+        assert len(server.pings) == 1
+        assert not server.closed, "it has answered"
+        await running.advance(31)
+        server.transport.pause_reading()
+        answer = talker.ask()
+        await running.settle()
+        await running.advance(4)
+        assert running.loop.accepted.empty()
+        await running.advance(2)
+        await running.advance(0)
+        another = await upstream(running)
+        another.answer()
+        await running.settle()
+        assert answer.status == 200, "a GET is sent again when the connection is found dead"
+
+
 async def test_with_a_proxy_header_each_request_has_its_own_connection():
     async with mesh(cluster={"proxy_header": ProxyHeader(version=1)}) as running:
         talker = client(running)
