@@ -30,7 +30,7 @@ ROOMS = {
     "route": ("conditions", "edits", "hosts", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
     "upstream/balancing": ("config",),
-    "upstream": ("balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "pool", "shared"),
+    "upstream": ("balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "negotiated", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python."""

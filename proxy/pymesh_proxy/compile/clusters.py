@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from pymesh.address import is_ip
 
-from ..upstream.config import Assignment, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch
+from ..upstream.config import Assignment, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch, UpstreamProtocol
 from . import tls, upstream_http
 from .addresses import host_and_port
 from .balancing import balancing
@@ -83,8 +83,8 @@ def _cluster(reader: Reader) -> ClusterConfig:
         proper_case=http.http1.proper_case,
         enable_trailers=http.http1.enable_trailers,
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
-        tls=tls.upstream_tls(reader.child("transport_socket")),
-        transport_matches=tuple(map(_transport_match, reader.items("transport_socket_matches"))),
+        tls=upstream_http.negotiating(reader, http.protocol, tls.upstream_tls(reader.child("transport_socket"))),
+        transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
         panic_threshold=_panic_threshold(reader),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
@@ -222,11 +222,11 @@ def _proxy_header(reader: Reader) -> ProxyHeader | None:
     return wanted[0]
 
 
-def _transport_match(item: Reader) -> TransportMatch:
+def _transport_match(item: Reader, protocol: UpstreamProtocol) -> TransportMatch:
     item.only("name", "match", "transport_socket")
     labels = json_format.MessageToDict(item.message.match)
     return TransportMatch(
         name=item.message.name,
         labels=tuple(sorted((key, str(value)) for key, value in labels.items())),
-        tls=tls.upstream_tls(item.child("transport_socket")),
+        tls=upstream_http.negotiating(item, protocol, tls.upstream_tls(item.child("transport_socket"))),
     )

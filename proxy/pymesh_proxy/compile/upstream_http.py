@@ -4,7 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from ..http2.settings import Http2Options
-from ..upstream.config import UpstreamProtocol
+from ..tls.config import UpstreamTls
+from ..upstream.config import ALPN, UpstreamProtocol
 from .fields import Reader
 from .http2 import http2_options
 
@@ -60,7 +61,13 @@ def _older(cluster: Reader) -> UpstreamHttp:
 
 
 def _modern(reader: Reader) -> UpstreamHttp:
-    reader.only("common_http_protocol_options", "upstream_http_protocol_options", "explicit_http_config", "use_downstream_protocol_config")
+    reader.only(
+        "common_http_protocol_options",
+        "upstream_http_protocol_options",
+        "explicit_http_config",
+        "use_downstream_protocol_config",
+        "auto_config",
+    )
     _upstream_only(reader)
     protocol, of_http1, http2 = _protocol(reader)
     return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2)
@@ -69,16 +76,28 @@ def _modern(reader: Reader) -> UpstreamHttp:
 def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1, Http2Options]:
     """What is spoken, and how each version of it."""
     which = reader.which("upstream_protocol_options")
-    chosen = reader.child(which) if which in ("explicit_http_config", "use_downstream_protocol_config") else None
+    chosen = reader.child(which) if which else None
     if chosen is None:
         return UpstreamProtocol.HTTP1, Http1(), Http2Options()
     chosen.only("http_protocol_options", "http2_protocol_options")
     of_http1 = http1(chosen.child("http_protocol_options"))
     http2 = chosen.child("http2_protocol_options")
+    if which == "auto_config":
+        return UpstreamProtocol.AUTO, of_http1, http2_options(http2)
     if http2 is None:
         return UpstreamProtocol.HTTP1, of_http1, Http2Options()
     both = which == "use_downstream_protocol_config"
     return UpstreamProtocol.DOWNSTREAM if both else UpstreamProtocol.HTTP2, of_http1, http2_options(http2)
+
+
+def negotiating(parent: Reader, protocol: UpstreamProtocol, tls: UpstreamTls | None) -> UpstreamTls | None:
+    """The TLS of a transport socket of a cluster: where versions are negotiated, both are offered unless the context names its own."""
+    if protocol is not UpstreamProtocol.AUTO:
+        return tls
+    if tls is None:
+        parent.refuse("transport_socket", "auto_config chooses by ALPN, which takes TLS")
+        return None
+    return tls if tls.alpn else dataclasses.replace(tls, alpn=ALPN)
 
 
 def http1(reader: Reader | None) -> Http1:

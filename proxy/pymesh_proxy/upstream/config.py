@@ -12,6 +12,9 @@ from .balancing.config import BalancingConfig
 
 UNLIMITED = 2**32 - 1
 
+ALPN = ("h2", "http/1.1")
+"""What is offered where the version is negotiated."""
+
 
 class Discovery(enum.Enum):
     """How a cluster learns its endpoints (Envoy's DiscoveryType)."""
@@ -28,6 +31,8 @@ class UpstreamProtocol(enum.Enum):
     HTTP2 = "http2"
     DOWNSTREAM = "downstream"
     """Whatever the client spoke (use_downstream_protocol_config)."""
+    AUTO = "auto"
+    """What each connection agrees on by ALPN (auto_config)."""
 
 
 class Health(enum.Enum):

@@ -10,10 +10,11 @@ from ..tls.config import UpstreamTls
 from ..tls.contexts import ClientTls
 from ..tls.counts import Handshakes
 from .cluster import Cluster
-from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
+from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, UpstreamProtocol
 from .dns import Resolver
 from .endpoint import Endpoint
 from .exclusive import ExclusivePool
+from .negotiated import NegotiatedPool
 from .shared import SharedPool
 
 if TYPE_CHECKING:
@@ -139,9 +140,10 @@ class Pools:
         return endpoint.pool
 
     def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> SharedPool:
-        """HTTP/2 connections, likewise."""
+        """HTTP/2 connections, or such as may turn out to speak it, likewise."""
+        kind = NegotiatedPool if cluster.config.protocol is UpstreamProtocol.AUTO else SharedPool
         if cluster.config.proxy_header is not None:
-            return SharedPool(self._runtime, cluster, endpoint, downstream)
+            return kind(self._runtime, cluster, endpoint, downstream)
         if endpoint.streams is None:
-            endpoint.streams = SharedPool(self._runtime, cluster, endpoint)
+            endpoint.streams = kind(self._runtime, cluster, endpoint)
         return endpoint.streams

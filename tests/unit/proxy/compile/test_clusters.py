@@ -183,7 +183,7 @@ def test_the_older_protocol_fields_still_count(parse):
         ),
         (
             f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, auto_config: {{}}}}}}",
-            f"typed_extension_protocol_options['{OPTIONS}'].auto_config",
+            "transport_socket",
         ),
     ],
 )
@@ -209,3 +209,18 @@ def test_what_cannot_be_honoured_is_refused_by_its_field(parse, problems, extra,
 )
 def test_a_cluster_must_fit_its_type(parse, problems, text, field):
     assert field in problems(compile_cluster, parse("cluster", text))
+
+
+@pytest.mark.parametrize(("own", "offered"), [("{}", ("h2", "http/1.1")), ("{alpn_protocols: [istio, h2]}", ("istio", "h2"))])
+def test_where_the_version_is_negotiated_both_are_offered(parse, own, offered):
+    socket = f"transport_socket: {{name: tls, typed_config: {{'@type': {TLS}, common_tls_context: {own}}}}}"
+    options = f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, auto_config: {{}}}}}}"
+    made = compile_cluster(parse("cluster", "\n".join((STATIC, socket, options))))
+    assert made.protocol is UpstreamProtocol.AUTO
+    assert made.tls.alpn == offered
+
+
+def test_versions_are_not_negotiated_without_tls_everywhere(parse, problems):
+    options = f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, auto_config: {{}}}}}}"
+    text = ISTIO[: ISTIO.index("typed_extension")] + options + ISTIO[ISTIO.index("\ntransport_socket_matches") :]
+    assert set(problems(compile_cluster, parse("cluster", text))) == {"transport_socket", "transport_socket_matches[1].transport_socket"}
