@@ -17,9 +17,9 @@ ROOMS = {
     "": ("runtime", "wheel"),
     "filters": ("chain", "peer_metadata"),
     "http": (
-        "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "h1_answers", "h1_client", "h1_message", "h1_request",
-        "h1_server", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "options", "paths", "pipeline", "request_target",
-        "retry", "router", "stream", "trailers", "wire",
+        "answer", "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "h1_answers", "h1_client", "h1_message",
+        "h1_request", "h1_server", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "options", "paths", "pipeline",
+        "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "try_times", "upload", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
@@ -27,10 +27,10 @@ ROOMS = {
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
-    "route": ("conditions", "edits", "hosts", "rewrite", "table"),
+    "route": ("conditions", "edits", "hosts", "retry_policy", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
     "upstream/balancing": ("config",),
-    "upstream": ("balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "negotiated", "pool", "shared"),
+    "upstream": ("avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "negotiated", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python."""

@@ -11,6 +11,7 @@ from .filters import LocalReply
 from .http.headers import ResponseHead
 
 _RESET = b"upstream connect error or disconnect/reset before headers. reset reason: "
+_RETRIED = b"upstream connect error or disconnect/reset before headers. retried and the latest reset reason: "
 _OVERLOADED = ((b"x-envoy-overloaded", b"true"),)
 
 
@@ -43,6 +44,11 @@ _TABLE = {
     Cause.UPSTREAM_PROTOCOL: _Row(502, "UPE", "upstream_reset_before_response_started{protocol_error}", _RESET + b"protocol error"),
     Cause.ROUTE_TIMEOUT: _Row(504, "UT", "response_timeout", b"upstream request timeout"),
     Cause.PER_TRY_TIMEOUT: _Row(504, "UT", "upstream_per_try_timeout", b"upstream request timeout"),
+    Cause.PER_TRY_IDLE: _Row(504, "UT", "upstream_per_try_idle_timeout", b"upstream request timeout"),
+    Cause.UPSTREAM_DURATION: _Row(504, "UMSDR", "upstream_max_stream_duration_reached", b"upstream max stream duration reached"),
+    Cause.REPLAY_TOO_LARGE: _Row(
+        507, "", "request_payload_exceeded_retry_buffer_limit", b"exceeded request buffer limit while retrying upstream"
+    ),
     Cause.STREAM_IDLE: _Row(504, "SI", "stream_idle_timeout", b"stream timeout"),
     Cause.STREAM_DURATION: _Row(504, "", "max_duration_timeout", b"downstream duration timeout"),
     Cause.REQUEST_TIMEOUT: _Row(408, "", "request_header_timeout", b"request header timeout"),
@@ -63,13 +69,14 @@ def reply(
     retried: bool = False,
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> LocalReply:
-    """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does."""
+    """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does; `retried`: it was not the
+    first attempt."""
     row = _TABLE[cause]
     text = details or row.details
     if reason and text.endswith("}"):
         text = f"{text[:-1]}|{reason.replace(' ', '_')}}}"
-    flags = f"URX,{row.flags}" if retried and row.flags else row.flags
-    return LocalReply(status=status or row.status, body=body or row.body, flags=flags, details=text, headers=row.headers + headers)
+    sentence = body or (row.body.replace(_RESET, _RETRIED) if retried else row.body)
+    return LocalReply(status=status or row.status, body=sentence, flags=row.flags, details=text, headers=row.headers + headers)
 
 
 def to_grpc(response: ResponseHead, body: bytes) -> None:

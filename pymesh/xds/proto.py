@@ -49,6 +49,8 @@ from envoy.extensions.load_balancing_policies.common.v3 import common_pb2 as lb_
 from envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2 as lb_least_request
 from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_random
 from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as lb_round_robin
+from envoy.extensions.retry.host.omit_canary_hosts.v3 import omit_canary_hosts_pb2 as omit_canary_hosts
+from envoy.extensions.retry.host.omit_host_metadata.v3 import omit_host_metadata_config_pb2 as omit_host_metadata
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as previous_hosts
 from envoy.extensions.transport_sockets.proxy_protocol.v3 import upstream_proxy_protocol_pb2 as upstream_proxy_protocol
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as raw_buffer
@@ -75,10 +77,10 @@ __all__ = [
     "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
     "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
     "http_rbac", "lb_common", "lb_least_request", "lb_random", "lb_round_robin", "listener", "listener_components", "network_rbac",
-    "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts", "protocol", "proxy_protocol", "range_type",
-    "raw_buffer", "rbac", "regex", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status",
-    "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct",
-    "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate", "wrappers_pb2",
+    "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
+    "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "route", "route_components", "router", "sds_grpc",
+    "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common",
+    "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

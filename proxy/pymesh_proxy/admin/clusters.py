@@ -43,9 +43,10 @@ def clusters(facts: Facts, query: Query) -> Answer:
 
 
 def _text(cluster: "Cluster") -> str:
-    config, limits = cluster.config, cluster.config.limits
+    config = cluster.config
     facts: list[tuple[str, Any]] = [("observability_name", config.alt_stat_name or config.name)]
-    facts += [(f"default_priority::{name}", getattr(limits, name)) for name in _LIMITS]
+    for priority, limits in (("default", config.limits), ("high", config.high_limits)):
+        facts += [(f"{priority}_priority::{name}", getattr(limits, name)) for name in _LIMITS]
     facts.append(("added_via_api", str(config.added_via_api).lower()))
     if config.eds_name:
         facts.append(("eds_service_name", config.eds_name))
@@ -80,9 +81,10 @@ def _status(cluster: "Cluster") -> Any:
         eds_service_name=config.eds_name,
         host_statuses=[_host(endpoint) for endpoint in cluster.endpoints],
     )
-    threshold = status.circuit_breakers.thresholds.add(priority=proto.base.DEFAULT)
-    for name in _LIMITS:
-        getattr(threshold, name).value = getattr(config.limits, name)
+    for priority, limits in ((proto.base.DEFAULT, config.limits), (proto.base.HIGH, config.high_limits)):
+        threshold = status.circuit_breakers.thresholds.add(priority=priority)
+        for name in _LIMITS:
+            getattr(threshold, name).value = getattr(limits, name)
     return status
 
 

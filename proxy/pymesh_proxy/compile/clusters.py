@@ -6,10 +6,11 @@ from google.protobuf import json_format
 
 from pymesh.address import is_ip
 
-from ..upstream.config import Assignment, ClusterConfig, Discovery, Limits, ProxyHeader, TransportMatch, UpstreamProtocol
+from ..upstream.config import Assignment, ClusterConfig, Discovery, ProxyHeader, TransportMatch, UpstreamProtocol
 from . import tls, upstream_http
 from .addresses import host_and_port
 from .balancing import balancing
+from .breakers import limits
 from .endpoints import assignment
 from .fields import Reader, compiled
 from .sources import check_delivery
@@ -65,6 +66,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
     message = reader.message
     discovery = _discovery(reader)
     http = upstream_http.options(reader)
+    default_limits, high_limits = limits(reader.child("circuit_breakers"))
     return ClusterConfig(
         name=message.name,
         discovery=discovery,
@@ -72,12 +74,14 @@ def _cluster(reader: Reader) -> ClusterConfig:
         eds_name=_eds_name(reader, discovery),
         balancing=balancing(reader, discovery),
         connect_timeout=reader.seconds("connect_timeout", 5.0),
-        limits=_limits(reader),
+        limits=default_limits,
+        high_limits=high_limits,
         protocol=http.protocol,
         http2=http.http2,
         max_requests_per_connection=http.max_requests_per_connection,
         idle_timeout=http.idle_timeout,
         max_connection_duration=http.max_connection_duration,
+        max_stream_duration=http.max_stream_duration,
         max_response_headers=http.max_response_headers,
         max_response_headers_count=http.max_response_headers_count,
         proper_case=http.http1.proper_case,
@@ -138,31 +142,6 @@ def _eds_name(reader: Reader, discovery: Discovery) -> str:
     return str(config.message.service_name or reader.message.name)
 
 
-def _limits(reader: Reader) -> Limits:
-    breakers = reader.child("circuit_breakers")
-    if breakers is None:
-        return Limits()
-    breakers.only("thresholds")
-    limits = Limits()
-    for item in breakers.items("thresholds"):
-        item.only(
-            "priority",
-            "max_connections",
-            "max_pending_requests",
-            "max_requests",
-            "max_retries",
-            harmless={"track_remaining": "it only adds statistics"},
-        )
-        if item.choice("priority") != "DEFAULT":
-            item.refuse("priority", "only the DEFAULT priority is supported")
-            continue
-        limits = Limits(
-            max_connections=item.wrapped("max_connections", 1024),
-            max_pending_requests=item.wrapped("max_pending_requests", 1024),
-            max_requests=item.wrapped("max_requests", 1024),
-            max_retries=item.wrapped("max_retries", 3),
-        )
-    return limits
 
 
 def _panic_threshold(reader: Reader) -> float:

@@ -57,7 +57,6 @@ def _endpoint(item: Reader, group: Any) -> EndpointConfig:
     reader = Reader(item.message.endpoint, item.at("endpoint"), item.problems)
     reader.only("address", "hostname", harmless={"health_check_config": "endpoints are not actively checked"})
     host, port = endpoint_address(Reader(reader.message.address, reader.at("address"), reader.problems))
-    labels = _metadata(item.message, _TRANSPORT_MATCH)
     return EndpointConfig(
         host=host,
         port=port,
@@ -67,8 +66,9 @@ def _endpoint(item: Reader, group: Any) -> EndpointConfig:
         zone=group.locality.zone,
         sub_zone=group.locality.sub_zone,
         hostname=reader.message.hostname,
-        transport_match=tuple(sorted((key, str(value)) for key, value in labels.items())),
-        workload=str(_metadata(item.message, _ISTIO).get("workload", "")),
+        transport_match=plain_labels(item.message.metadata, _TRANSPORT_MATCH),
+        labels=plain_labels(item.message.metadata),
+        workload=str(_metadata(item.message.metadata, _ISTIO).get("workload", "")),
     )
 
 
@@ -80,11 +80,16 @@ def _health(item: Reader) -> Health:
     return Health[name]
 
 
-def _metadata(message: Any, namespace: str) -> dict[str, Any]:
+def plain_labels(metadata: Any, namespace: str = "envoy.lb") -> tuple[tuple[str, str], ...]:
+    """A namespace of Metadata as sorted pairs of text; by default the one that balancing looks at."""
+    return tuple(sorted((key, str(value)) for key, value in _metadata(metadata, namespace).items()))
+
+
+def _metadata(metadata: Any, namespace: str) -> dict[str, Any]:
     """One namespace of filter_metadata as plain values."""
-    if namespace not in message.metadata.filter_metadata:
+    if namespace not in metadata.filter_metadata:
         return {}
-    return {key: _value(value) for key, value in message.metadata.filter_metadata[namespace].fields.items()}
+    return {key: _value(value) for key, value in metadata.filter_metadata[namespace].fields.items()}
 
 
 def _value(value: Any) -> Any:

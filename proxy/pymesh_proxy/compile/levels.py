@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..filters.chain import Override, Overrides
 from ..route import edits
@@ -22,6 +23,10 @@ class Levels:
     """The most specific level is written last."""
     attempt_count_in_request: bool = False
     attempt_count_in_response: bool = False
+    asks: bool = False
+    """A level gives requests headers that say how they are tried."""
+    body_limit: int | None = None
+    body_cap: int | None = None
 
     def within(self, reader: Reader) -> "Levels":
         """One level deeper, with what a message says."""
@@ -30,6 +35,15 @@ class Levels:
             request=(headers.request_level(reader), *self.request),
             response=(headers.response_level(reader), *self.response),
             filters=(overrides.level(reader), *self.filters),
+            asks=self.asks or adds_request_policy(reader.message),
+        )
+
+    def buffering(self, reader: Reader) -> "Levels":
+        """One level deeper, with a message's limits of the bodies that are kept; the newer field replaces the older."""
+        return replace(
+            self,
+            body_limit=reader.wrapped("request_body_buffer_limit", self.body_limit),
+            body_cap=reader.wrapped("per_request_buffer_limit_bytes", self.body_cap),
         )
 
     def request_edit(self) -> Edit | None:
@@ -46,3 +60,8 @@ class Levels:
 
     def _ordered(self, levels: tuple[Level, ...]) -> tuple[Level, ...]:
         return levels[::-1] if self.most_specific_wins else levels
+
+
+def adds_request_policy(message: Any) -> bool:
+    """Whether a message adds headers to requests that `http.request_policy` reads."""
+    return any(option.header.key.lower().startswith("x-envoy-") for option in message.request_headers_to_add)

@@ -7,11 +7,12 @@ from typing import Any
 
 from ..http.grpc import TimeoutRule
 from ..route import edits, rewrite
+from ..route.retry_policy import RetryPolicy
 from ..route.rewrite import HostRewrite, PathRewrite
-from ..route.table import DirectReply, Edit, Forward, Redirect, RetryPolicy, Target
+from ..route.table import DirectReply, Edit, Forward, Redirect, Target
 from .fields import Reader
 from .headers import FIELDS as HEADER_FIELDS
-from .levels import Levels
+from .levels import Levels, adds_request_policy
 from .overrides import FIELD as FILTER_FIELD
 from .retry import retry_policy
 from .sources import data
@@ -41,7 +42,8 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "max_grpc_timeout",
         "grpc_timeout_offset",
         "upgrade_configs",
-        at_default={"priority": 0, "auto_host_rewrite": False, "include_vh_rate_limits": False},
+        "priority",
+        at_default={"auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
     targets = _targets(reader, levels)
@@ -61,7 +63,15 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         terminates_connect=_terminates_connect(reader),
         attempt_count_in_request=levels.attempt_count_in_request,
         attempt_count_in_response=levels.attempt_count_in_response,
+        high_priority=reader.choice("priority") == "HIGH",
+        asks=levels.asks or _entries_ask(message.weighted_clusters),
+        body_limit=levels.body_limit,
+        body_cap=levels.body_cap,
     )
+
+
+def _entries_ask(weighted: Any) -> bool:
+    return any(adds_request_policy(entry) for entry in weighted.clusters)
 
 
 def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:

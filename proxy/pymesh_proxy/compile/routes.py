@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..route.hosts import HostMap
+from ..route.retry_policy import RetryPolicy
 from ..route.rewrite import Location, scheme_of
-from ..route.table import DirectReply, Forward, Match, Redirect, RetryPolicy, Route, RouteTable
+from ..route.table import DirectReply, Forward, Match, Redirect, Route, RouteTable
 from . import route_actions
 from .fields import Reader, compiled
 from .headers import FIELDS as HEADER_FIELDS
@@ -70,11 +71,13 @@ def _virtual_host(host: Reader, outer: Levels, body_limit: int) -> Routes:
         "include_attempt_count_in_response",
         "retry_policy",
         FILTER_FIELD,
+        "per_request_buffer_limit_bytes",
+        "request_body_buffer_limit",
         *HEADER_FIELDS,
         harmless={**_NO_READER, "virtual_clusters": "they only add statistics"},
     )
     levels = dataclasses.replace(
-        outer.within(host),
+        outer.within(host).buffering(host),
         attempt_count_in_request=host.message.include_request_attempt_count,
         attempt_count_in_response=host.message.include_attempt_count_in_response,
     )
@@ -104,10 +107,12 @@ def _route(item: Reader, outer: Levels, retry: RetryPolicy | None, body_limit: i
         "direct_response",
         "metadata",
         FILTER_FIELD,
+        "per_request_buffer_limit_bytes",
+        "request_body_buffer_limit",
         *HEADER_FIELDS,
         harmless={"decorator": "it names spans, and there is no tracing", "stat_prefix": "it only adds statistics"},
     )
-    levels = outer.within(item)
+    levels = outer.within(item).buffering(item)
     criteria = Reader(item.message.match, item.at("match"), item.problems)
     action = _action(item, _matched_length(criteria.message), levels, retry, body_limit)
     composed = route_actions.brings_edits(item.message.route.weighted_clusters)

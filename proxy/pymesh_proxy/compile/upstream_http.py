@@ -31,6 +31,7 @@ class UpstreamHttp:
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
+    max_stream_duration: float = 0.0
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
     http1: Http1 = Http1()
@@ -132,6 +133,7 @@ def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:
     common.only(
         "idle_timeout",
         "max_connection_duration",
+        "max_stream_duration",
         "max_headers_count",
         "max_response_headers_kb",
         "max_requests_per_connection",
@@ -141,6 +143,7 @@ def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:
         max_requests_per_connection=common.wrapped("max_requests_per_connection", older_maximum),
         idle_timeout=common.seconds("idle_timeout", 3600.0),
         max_connection_duration=common.seconds("max_connection_duration", 0.0),
+        max_stream_duration=common.seconds("max_stream_duration", 0.0),
         max_response_headers=common.wrapped("max_response_headers_kb", 80) * 1024,
         max_response_headers_count=common.wrapped("max_headers_count", 100),
     )

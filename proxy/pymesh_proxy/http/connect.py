@@ -16,6 +16,7 @@ from .stream import Phase
 if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..tls.peer import PeerCertificate
+    from ..upstream.breaker import Breaker
     from ..upstream.cluster import Cluster
     from ..upstream.endpoint import Endpoint
     from .attempts import Attempts
@@ -64,16 +65,17 @@ class ConnectAnswer:
 class Tunnel(asyncio.Protocol):
     """A TCP connection that a CONNECT ends in; to the exchange, an upstream that agrees at once."""
 
-    def __init__(self, cluster: "Cluster", endpoint: "Endpoint") -> None:
+    def __init__(self, cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
         self._cluster = cluster
         self._endpoint = endpoint
+        self._breaker = breaker
         self._early = b""
         self._counted = True
         self.local_address = ""
         self.peer: PeerCertificate | None = None
         self.lost = False
         self.transport: asyncio.Transport
-        cluster.breaker.connections += 1
+        breaker.connections += 1
         cluster.upstream_cx_total += 1
         endpoint.cx_active += 1
         endpoint.cx_total += 1
@@ -121,22 +123,22 @@ class Tunnel(asyncio.Protocol):
         """The cluster no longer counts this connection."""
         if self._counted:
             self._counted = False
-            self._cluster.breaker.connections -= 1
+            self._breaker.connections -= 1
             self._endpoint.cx_active -= 1
             self._cluster.upstream_cx_destroy += 1
 
 
-def open_tunnel(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
+def open_tunnel(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
     """Connect to the endpoint; `on_connection` or `on_failed` is called when it is known how that went."""
-    if not cluster.breaker.admits_connection(endpoint.cx_active):
+    if endpoint.cx_active and not breaker.admits_connection(endpoint.cx_active):
         cluster.upstream_cx_overflow += 1
         attempts.on_failed(Cause.OVERFLOW, sent=False)
         return
-    spawn(_open(attempts, runtime, cluster, endpoint), name=f"tunnel {endpoint.config.address}")
+    spawn(_open(attempts, runtime, cluster, endpoint, breaker), name=f"tunnel {endpoint.config.address}")
 
 
-async def _open(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint") -> None:
-    tunnel = Tunnel(cluster, endpoint)
+async def _open(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
+    tunnel = Tunnel(cluster, endpoint, breaker)
     try:
         await dial(runtime, cluster, endpoint, tunnel)
     except DialFailed as failed:

@@ -43,6 +43,8 @@ class Downstream:
     """What a PROXY header carried besides, as far as it is passed on."""
     crowded: bool = False
     """So many answers are under way on the connection, or wait for it, that each is to be read from its upstream in small pieces."""
+    buffer_limit: int = 1024 * 1024
+    """The listener's per_connection_buffer_limit_bytes."""
     transport_failure: str = ""
     """Why the handshake failed."""
 
@@ -104,7 +106,7 @@ class Exchange:
         """What filters remember of this exchange, by whatever key each chooses; made when first needed."""
 
     def flag(self, flags: str) -> None:
-        """Set response flags, behind those that a filter has set: Envoy tells them in the order in which they came."""
+        """Set response flags, behind those that are set: Envoy tells them in the order in which they came."""
         self.flags = f"{self.flags},{flags}" if self.flags and flags else flags or self.flags
 
     def note(self, key: Any, value: Any) -> None:

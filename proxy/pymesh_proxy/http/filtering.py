@@ -9,7 +9,7 @@ from pymesh.tasks import spawn
 
 from ..filters import LocalReply
 from ..route.table import Forward
-from .attempts import Attempts
+from .answer import Answer
 from .stream import Phase
 
 _DONE = Phase.DONE
@@ -17,7 +17,7 @@ _DONE = Phase.DONE
 _log = logging.getLogger("pymesh.proxy.http")
 
 
-class Filtering(Attempts):
+class Filtering(Answer):
     """One exchange until its filters have let it pass. `Router` does what follows."""
 
     __slots__ = ()
@@ -25,10 +25,6 @@ class Filtering(Attempts):
     @abstractmethod
     def proceed(self) -> None:
         """The filters let the request pass: do what its route says. Envoy's router filter begins here."""
-
-    @abstractmethod
-    def reply(self, answer: LocalReply) -> None:
-        """Answer from here."""
 
     def choose(self) -> None:
         """Route, cluster and the filters' configuration on that route. Where there is no route, filters still may answer first."""

@@ -193,8 +193,8 @@ class ClientConnection(asyncio.Protocol):
         if stage is _HEAD:
             reason = "" if exc is None else str(exc)
             attempts.on_failed(Cause.UPSTREAM_CLOSED, reason, reused=self.requests > 1 and not self._head_bytes)
-        else:
-            attempts.on_broken("connection_termination")
+        else:  # an end where none may be is malformed, unless it was a reset
+            attempts.on_broken("protocol_error" if exc is None else "connection_termination")
 
     def pause_writing(self) -> None:
         if self.attempts is not None:

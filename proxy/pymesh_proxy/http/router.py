@@ -1,25 +1,20 @@
-"""One exchange on its way: filters, route, cluster, and the answer back. Envoy's router filter.
+"""One exchange on its way: its route's action, cluster, and how it ends. Envoy's router filter.
 
 Everything here is a callback from one of the two connections; no task exists unless a filter has to wait.
 """
-
-from time import monotonic
 
 from .. import rescue
 from ..errors import Cause
 from ..filters import LocalReply
 from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
-from . import forwarding, retry
+from . import forwarding, request_policy
 from .filtering import Filtering
 from .grpc import is_grpc, timeout_of
-from .headers import Fields, RequestHead, ResponseHead
-from .local_reply import complete
-from .stream import Framing, Phase
+from .headers import RequestHead
+from .stream import Phase
 
-_ROUTING, _CONNECTING, _ANSWERING, _DONE = Phase.ROUTING, Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
-
-_BROKEN_FLAGS = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
+_CONNECTING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
 
 class Router(Filtering):
@@ -75,13 +70,9 @@ class Router(Filtering):
         if cluster.drop_percent and cluster.drops():
             self.reply(LocalReply(status=503, body=b"drop overload", flags="DO", details="drop_overload"))
             return
+        self._policy = forward.retry
         self._prepare(route, forward, target.edit_request)
-        breaker = cluster.breaker
-        if breaker.requests >= breaker.limits.max_requests:
-            cluster.upstream_rq_pending_overflow += 1
-            self.reply(rescue.reply(Cause.OVERFLOW))
-            return
-        breaker.requests += 1
+        self._breaker = cluster.high_breaker if forward.high_priority else cluster.breaker
         self.phase = _CONNECTING
         self.attempt()
 
@@ -103,6 +94,8 @@ class Router(Filtering):
             target_edit(exchange)
         if route.edit_request is not None:
             route.edit_request(exchange)
+        if forward.asks or (self._policy is not None and self._policy.request_headers):
+            self._policy = request_policy.retries(head, self._policy)
         if forward.rewrite is not None:
             forward.rewrite(exchange)
         for http_filter in self._filters:
@@ -132,126 +125,22 @@ class Router(Filtering):
         return longest
 
     def before_retry(self) -> None:
-        if self._forward is not None and self._forward.attempt_count_in_request:
-            self.exchange.head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
-
-    def on_interim(self, response: ResponseHead) -> None:
-        self._downstream.send_interim(response)
-
-    def on_head(self, response: ResponseHead, framing: Framing) -> None:
-        exchange = self.exchange
         forward = self._forward
-        assert forward is not None
-        status = response.status
-        self._count(status)
-        policy = forward.retry
-        if policy is not None and self._retries < policy.num_retries and retry.on_response(policy, response) and self._replayable():
-            connection = self.release()
-            if connection is not None:
-                connection.discard()
-            self._again()
+        head = self.exchange.head
+        if forward is None:
             return
-        options = self.options
-        self._active = now = self._runtime.loop.time()
-        self.phase = _ANSWERING
-        self._try_expires = NEVER
-        self._body = None
-        exchange.response_started = monotonic()
-        exchange.response = response
-        exchange.details = "via_upstream"
-        exchange.status = status
-        forwarding.prepare_response(options, response, self._runtime.date, b"%d" % ((now - self._sent_at) * 1000))
-        if options.decorates or self._edits_answer:
-            self._finish_head(response)
-        self._downstream.send_head(response, framing)
+        if forward.attempt_count_in_request:
+            head.set(b"x-envoy-attempt-count", b"%d" % self.exchange.attempt)
+        if b"x-envoy-expected-rq-timeout-ms" in head.index and not self.options.suppress_envoy_headers:
+            head.set(b"x-envoy-expected-rq-timeout-ms", b"%d" % (self._expected() * 1000))
 
-    def _count(self, status: int) -> None:
-        cluster = self.exchange.cluster
-        endpoint = self._endpoint
-        assert cluster is not None
-        assert endpoint is not None
-        if status < 300:
-            cluster.upstream_rq_2xx += 1
-            endpoint.rq_success += 1
-        else:
-            cluster.count_status(status)
-            if status >= 500:
-                endpoint.rq_error += 1
-            else:
-                endpoint.rq_success += 1
-        if self._retries and status < 500:
-            cluster.upstream_rq_retry_success += 1
-
-    def _finish_head(self, response: ResponseHead) -> None:
-        """What every answer gets, local ones too: the route's header edits, then the filters, the last one first."""
-        exchange = self.exchange
-        options = self.options
-        if self._edits_answer:
-            self._edit_answer(response)
-        for http_filter in reversed(self._filters):
-            http_filter.on_response(exchange)
-        if options.always_set_request_id_in_response:
-            request_id = exchange.head.index.get(b"x-request-id")
-            if request_id is not None:
-                response.set(b"x-request-id", request_id)
-
-    def _edit_answer(self, response: ResponseHead) -> None:
-        exchange = self.exchange
-        forward = self._forward
-        if forward is not None and forward.attempt_count_in_response:
-            response.set(b"x-envoy-attempt-count", b"%d" % exchange.attempt)
-        target = self._target
-        if target is not None and target.edit_response is not None:
-            target.edit_response(exchange)
-        route = exchange.route
-        if route is not None and route.edit_response is not None:
-            route.edit_response(exchange)
-
-    def on_body(self, data: bytes) -> None:
-        """A piece of the answer's body."""
-        self.exchange.response_bytes += len(data)
-        self._active = self._runtime.loop.time()
-        self._downstream.send_body(data)
-
-    def on_trailers(self, fields: Fields) -> None:
-        self.exchange.trailers = fields
-        self._downstream.send_trailers(fields)
-
-    def on_end(self) -> None:
-        self._connection = None
-        if self._endpoint is not None:
-            self._endpoint.rq_active -= 1
-        self._done()
-        self._downstream.finish()
-
-    def on_tunnel(self, response: ResponseHead, early: bytes) -> None:
-        """A protocol switch or a tunnel: the route's timeout ends here, the connections are joined."""
-        connection = self._connection
-        assert connection is not None
-        exchange = self.exchange
-        exchange.response = response
-        exchange.details = "via_upstream"
-        exchange.status = response.status
-        self.phase = _ANSWERING
-        self._expires = NEVER
-        self._downstream.arm(NEVER)
-        forwarding.prepare_response(self.options, response, self._runtime.date)
-        self._finish_head(response)
-        self._connection = None
-        self._downstream.send_head(response, Framing.TUNNEL)
-        self._downstream.tunnel(connection, early)
-
-    def on_tunnel_end(self, flags: str) -> None:
-        """The relay that replaced this exchange's connections has closed both."""
-        self.exchange.flag(flags)
-        if self._endpoint is not None:
-            self._endpoint.rq_active -= 1
-        self._done()
-
-    def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:
-        """The relay moved bytes."""
-        self.exchange.request_bytes += received
-        self.exchange.response_bytes += sent
+    def _expected(self) -> float:
+        """Seconds that the coming attempt has: its own timeout, or what is left of the route's."""
+        per_try = self._policy.per_try_timeout if self._policy is not None else 0.0
+        if not self._timeout:
+            return per_try
+        left = self._timeout if self._expires == NEVER else max(self._expires - self._runtime.loop.time(), 0.001)
+        return min(per_try, left) if per_try else left
 
     def refuse(self, refusal: LocalReply) -> None:
         """The request's body went wrong before an answer began."""
@@ -261,79 +150,64 @@ class Router(Filtering):
             connection.discard()
         self.reply(refusal)
 
-    def on_broken(self, reason: str) -> None:
-        """The upstream died in the middle of its answer: nothing can be repaired, and the client must not take it for whole."""
-        connection = self.release()
-        if connection is not None:
-            connection.discard()
-        exchange = self.exchange
-        exchange.flag(_BROKEN_FLAGS.get(reason, "UC"))
-        exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
-        self._done()
-        self._downstream.abort()
-
-    def pause_answer(self) -> None:
-        """The client reads slowly."""
-        if self._connection is not None:
-            self._connection.pause_reading()
-
-    def resume_answer(self) -> None:
-        """The client has caught up."""
-        if self._connection is not None:
-            self._connection.resume_reading()
-
-    def pause_upload(self) -> None:
-        """The upstream reads slowly."""
-        self._downstream.pause_request()
-
-    def resume_upload(self) -> None:
-        """The upstream has caught up."""
-        self._downstream.resume_request()
-
-    def flush(self) -> None:
-        """The upstream's read is over; nothing more comes in this turn."""
-        self._downstream.flush()
-
     def give_up(self, cause: Cause, reason: str) -> None:
-        policy = self._forward.retry if self._forward else None
-        exhausted = policy is not None and 0 < policy.num_retries <= self._retries
-        self.reply(rescue.reply(cause, reason=reason, retried=exhausted))
+        answer = rescue.reply(cause, reason=reason, retried=self.exchange.attempt > 1)
+        if self.exchange.cluster is not None:
+            self.exchange.cluster.count_status(answer.status)
+        self.reply(answer)
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
-    def on_deadline(self, now: float) -> None:
-        """The earliest of the timeouts, or activity has moved it."""
-        if self.phase is _DONE:
-            return
-        if self._expires <= now:
-            self._timed_out(Cause.ROUTE_TIMEOUT)
-        elif self.ends <= now:
-            self._timed_out(Cause.STREAM_DURATION)
-        elif self._try_expires <= now:
-            self._try_expires = NEVER
+    def on_timeout(self, cause: Cause) -> None:
+        waiting = self._connection is not None
+        if waiting and cause is Cause.ROUTE_TIMEOUT:
             self._count_timeout()
-            self.cancel_wait()
-            self.on_failed(Cause.PER_TRY_TIMEOUT)
-        elif (idle := self.idle_timeout()) and self._active + idle <= now:
-            self._timed_out(Cause.STREAM_IDLE)
-        else:
+        self._out_of_time(cause, status=0 if self.complete else 408)
+
+    def on_try_over(self, cause: Cause) -> None:
+        self._count_try(cause)
+        if self.answering:
+            self._out_of_time(cause)
+            return
+        self.on_failed(cause)
+        if self.phase is not _DONE:
             self._arm(self._active)
 
-    def _timed_out(self, cause: Cause) -> None:
-        self._count_timeout()
+    def _out_of_time(self, cause: Cause, status: int = 0) -> None:
         answering = self.phase is _ANSWERING
         self.cancel_wait()
         connection = self.release()
         if connection is not None:
             connection.discard()
-        answer = rescue.reply(cause, status=0 if self.complete else 408)
+        answer = rescue.reply(cause, status=status)
         if not answering:
+            if connection is not None and self.exchange.cluster is not None:
+                self.exchange.cluster.count_status(answer.status)
             self.reply(answer)
             return
         self.exchange.flag(answer.flags)
         self.exchange.details = answer.details
         self._done()
         self._downstream.abort()
+
+    def _count_timeout(self) -> None:
+        if self.exchange.cluster is not None:
+            self.exchange.cluster.upstream_rq_timeout += 1
+        if self._endpoint is not None:
+            self._endpoint.rq_timeout += 1
+
+    def _count_try(self, cause: Cause) -> None:
+        cluster = self.exchange.cluster
+        assert cluster is not None
+        if cause is Cause.UPSTREAM_DURATION:
+            cluster.upstream_rq_max_duration_reached += 1
+            return
+        if cause is Cause.PER_TRY_TIMEOUT:
+            cluster.upstream_rq_per_try_timeout += 1
+        else:
+            cluster.upstream_rq_per_try_idle_timeout += 1
+        if self._endpoint is not None:
+            self._endpoint.rq_timeout += 1
 
     def client_left(self, details: str = "downstream_remote_disconnect", flags: str = "DC") -> None:
         """The client's connection or stream is gone."""
@@ -348,43 +222,3 @@ class Router(Filtering):
         self.exchange.flag(flags)
         self.exchange.details = details
         self._done()
-
-    def reply(self, answer: LocalReply) -> None:
-        """Answer from here, through the same filters and header edits as an upstream's answer."""
-        exchange = self.exchange
-        exchange.flag(answer.flags)
-        exchange.details = answer.details
-        exchange.status = answer.status
-        exchange.response = response = ResponseHead(answer.status, list(answer.headers))
-        if answer.grpc_status >= 0 and is_grpc(exchange.head):
-            response.add(b"grpc-status", b"%d" % answer.grpc_status)
-        self._edits_answer &= answer.edited
-        self._finish_head(response)
-        body = complete(self.options.local_replies, exchange, response, answer.body)
-        forwarding.prepare_response(self.options, response, self._runtime.date)
-        self._done_with(response, body)
-
-    def _done_with(self, response: ResponseHead, body: bytes) -> None:
-        downstream = self._downstream
-        downstream.send_head(response, Framing.LENGTH)
-        if body and self.exchange.head.method != b"HEAD":
-            self.exchange.response_bytes = len(body)
-            downstream.send_body(body)
-        self._done()
-        downstream.finish()
-
-    def _done(self) -> None:
-        """Observe the exchange, once."""
-        if self.phase is _DONE:
-            return
-        exchange = self.exchange
-        if self.phase is not _ROUTING and exchange.cluster is not None:
-            exchange.cluster.breaker.requests -= 1  # taken where the phase left ROUTING
-        self.phase = _DONE
-        self._body = None
-        if self._waiting is not None:
-            self._waiting.cancel()
-        exchange.request_wire_bytes += exchange.request_bytes
-        exchange.response_wire_bytes += exchange.response_bytes
-        for observe in self.options.observers:
-            observe(exchange)

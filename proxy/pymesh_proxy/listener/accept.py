@@ -268,6 +268,7 @@ class Accepted(asyncio.Protocol):
 def handler(runtime: "Runtime", chain: FilterChain, scope: Scope, facts: Downstream, alpn: str) -> asyncio.Protocol:
     """The protocol that a chain's terminal filter stands for; `alpn` is what a TLS client has agreed to, empty if nothing."""
     terminal = chain.terminal
+    facts.buffer_limit = scope.buffer_limit
     if isinstance(terminal, HttpOptions):
         if terminal.codec is Codec.HTTP2 or (alpn == "h2" and terminal.codec is Codec.AUTO):
             return Http2Connection(runtime, terminal, scope, facts)

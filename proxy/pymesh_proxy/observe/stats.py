@@ -66,9 +66,10 @@ _CLUSTER_NAMES = (
     "upstream_flow_control_drained_total", "upstream_flow_control_paused_reading_total", "upstream_flow_control_resumed_reading_total",
     "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active",
     "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_completed", "upstream_rq_drop_overload",
-    "upstream_rq_maintenance_mode", "upstream_rq_max_duration_reached", "upstream_rq_pending_active", "upstream_rq_pending_failure_eject",
-    "upstream_rq_pending_overflow", "upstream_rq_pending_total", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout",
-    "upstream_rq_retry", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
+    "upstream_rq_maintenance_mode", "upstream_rq_max_duration_reached", "upstream_rq_pending_active",
+    "upstream_rq_pending_failure_eject", "upstream_rq_pending_overflow", "upstream_rq_pending_total",
+    "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
+    "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
     "upstream_rq_retry_success", "upstream_rq_rx_reset", "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
 )  # fmt: skip
 _HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
@@ -83,7 +84,7 @@ _UPDATE_NAMES = (
 )
 
 _GAUGES = re.compile(
-    r"(?:.*_active|.*_open|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
+    r"(?:.*_active|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
     r"|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
 )
 _CODE_CLASS = re.compile(r"(.*)_([1-5])xx$")
@@ -166,16 +167,22 @@ def _listener(listener: "Listener") -> Subject:
     return Subject(LISTENER, config.address.replace(":", "_"), values)
 
 
-def _breakers(cluster: Any) -> tuple[tuple[str, Value], ...]:
-    """Whether each circuit breaker of the default priority is open: its limit is reached."""
-    limits = cluster.config.limits
-    watched = (
-        ("cx_open", "upstream_cx_active", limits.max_connections),
-        ("rq_pending_open", "upstream_rq_pending_active", limits.max_pending_requests),
-        ("rq_open", "upstream_rq_active", limits.max_requests),
-    )
-    prefix = "circuit_breakers.default."
-    return tuple((prefix + name, int(getattr(cluster, stat) >= limit)) for name, stat, limit in watched if hasattr(cluster, stat))
+def _breakers(cluster: "Cluster") -> tuple[tuple[str, Value], ...]:
+    """Whether each circuit breaker is open, its limit being reached; and where it is asked for, what is left of each limit."""
+    found: list[tuple[str, Value]] = []
+    for priority, breaker in (("default", cluster.breaker), ("high", cluster.high_breaker)):
+        limits = breaker.limits
+        watched = (
+            ("cx", "cx", breaker.connections, limits.max_connections),
+            ("rq_pending", "pending", breaker.pending, limits.max_pending_requests),
+            ("rq", "rq", breaker.requests, limits.max_requests),
+            ("rq_retry", "retries", breaker.retries, breaker.max_retries()),
+        )
+        prefix = f"circuit_breakers.{priority}."
+        found += [(f"{prefix}{name}_open", int(current >= limit)) for name, _, current, limit in watched]
+        if limits.track_remaining:
+            found += [(f"{prefix}remaining_{name}", max(limit - current, 0)) for _, name, current, limit in watched]
+    return tuple(found)
 
 
 def _ints(thing: Any, names: tuple[str, ...]) -> tuple[tuple[str, Value], ...]:

@@ -7,26 +7,13 @@ from typing import TYPE_CHECKING, Any
 from ..filters.chain import Overrides
 from ..http.grpc import TimeoutRule
 from ..http.headers import RequestHead
+from .retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
 
 Edit = Callable[["Exchange"], None]
 """Header mutations of one or several levels, composed in Envoy's order; reads the exchange for format strings."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """When a request is sent again. Conditions are Envoy's retry_on tokens."""
-
-    conditions: frozenset[str]
-    num_retries: int = 1
-    per_try_timeout: float = 0.0
-    status_codes: frozenset[int] = frozenset()
-    base_interval: float = 0.025
-    max_interval: float = 0.25
-    host_selection_attempts: int = 1
-    avoid_previous_hosts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +57,14 @@ class Forward:
     """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
     attempt_count_in_request: bool = False
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
+    high_priority: bool = False
+    """Requests count against the cluster's limits for the priority HIGH, and have connections of their own."""
+    asks: bool = False
+    """The edits of the request may set headers that say how it is tried (x-envoy-retry-on and its like)."""
+    body_limit: int | None = None
+    """request_body_buffer_limit: bytes of a body that are kept for another attempt, in the place of the listener's limit."""
+    body_cap: int | None = None
+    """per_request_buffer_limit_bytes: the same, where the listener's limit is not smaller."""
     attempt_count_in_response: bool = False
     """Tell the client how many attempts were made, in the same header."""
     only: Target | None = field(init=False)

@@ -110,7 +110,7 @@ class TcpConnection(asyncio.Protocol):
             if endpoint is None:
                 self._fail("UH", "no_healthy_upstream")
                 return
-            if not cluster.breaker.admits_connection(endpoint.cx_active):
+            if not cluster.breaker.admits_connection(endpoint.cx_active):  # not even one: nobody waits for another to end
                 cluster.upstream_cx_overflow += 1
                 self._fail("UO", "overflow")
                 return

@@ -1,4 +1,4 @@
-"""Circuit breakers: how much may be in flight towards one cluster (Envoy's thresholds of the default priority).
+"""Circuit breakers: how much may be in flight towards one cluster, for each priority of its routes.
 
 A limit is checked as `current < maximum`; what is over it fails at once, with flag UO, instead of waiting.
 """
@@ -7,7 +7,11 @@ from .config import Limits
 
 
 class Breaker:
-    """Counts and limits of one cluster. Callers add and subtract; the questions say whether one more may start."""
+    """Counts and limits of one cluster and priority. Callers add and subtract; the questions say whether one more may start.
+
+    As in Envoy, a request counts as pending until it has a connection and as a request from then on, each attempt by itself; a retry
+    counts from its back-off to its end.
+    """
 
     __slots__ = ("connections", "limits", "pending", "requests", "retries")
 
@@ -24,9 +28,19 @@ class Breaker:
     def admits_pending(self) -> bool:
         return self.pending < self.limits.max_pending_requests
 
-    def admits_connection(self, endpoint_connections: int) -> bool:
-        """An endpoint without any connection may always open one, so that requests make progress (as in Envoy)."""
-        return self.connections < self.limits.max_connections or endpoint_connections == 0
+    def admits_request(self) -> bool:
+        return self.requests < self.limits.max_requests
+
+    def admits_connection(self, to_endpoint: int) -> bool:
+        """`to_endpoint`: connections that its endpoint has, of all priorities."""
+        return self.connections < self.limits.max_connections and to_endpoint < self.limits.max_connections_per_host
 
     def admits_retry(self) -> bool:
-        return self.retries < self.limits.max_retries
+        return self.retries < self.max_retries()
+
+    def max_retries(self) -> int:
+        """How many retries there may be now: a fixed number, or a share of what is in flight (retry_budget)."""
+        limits = self.limits
+        if limits.budget_percent < 0:
+            return limits.max_retries
+        return max(int(limits.budget_percent / 100 * (self.requests + self.pending)), limits.min_retry_concurrency)

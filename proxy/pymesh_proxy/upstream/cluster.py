@@ -1,7 +1,7 @@
 """A cluster at run time: its endpoints, the counters that the balancer and the breakers read, and the pools behind them."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from .balancer import Balancer, build
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
 """transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
 
+
 class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
-        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "drop_percent", "endpoints", "lb_healthy_panic",
-        "tls_default", "tls_matches", "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
-        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
-        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_cancelled",
-        "upstream_rq_pending_overflow", "upstream_rq_retry", "upstream_rq_retry_overflow", "upstream_rq_retry_success",
-        "upstream_rq_timeout", "upstream_rq_total",
+        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker",
+        "lb_healthy_panic", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success", "upstream_cx_connect_fail",
+        "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
+        "upstream_cx_tx_bytes_total", "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
+        "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow",
+        "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
+        "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
+        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
     )  # fmt: skip
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
@@ -33,6 +36,8 @@ class Cluster:
         self.tls_default = tls_default
         self.tls_matches = tls_matches
         self.breaker = Breaker(config.limits)
+        self.high_breaker = Breaker(config.high_limits)
+        """For routes of the priority HIGH."""
         self.assignment: Assignment | None = None
         self.endpoints: list[Endpoint] = []
         self._all: Balancer | None = None
@@ -45,7 +50,11 @@ class Cluster:
         self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = 0
         self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
         self.upstream_rq_total = self.upstream_rq_cancelled = self.upstream_rq_timeout = self.upstream_rq_pending_overflow = 0
+        self.upstream_rq_active_overflow = 0
         self.upstream_rq_retry = self.upstream_rq_retry_success = self.upstream_rq_retry_overflow = 0
+        self.upstream_rq_retry_limit_exceeded = self.retry_or_shadow_abandoned = 0
+        self.upstream_rq_retry_backoff_exponential = self.upstream_rq_retry_backoff_ratelimited = 0
+        self.upstream_rq_per_try_timeout = self.upstream_rq_per_try_idle_timeout = self.upstream_rq_max_duration_reached = 0
         self.upstream_rq_1xx = self.upstream_rq_2xx = self.upstream_rq_3xx = self.upstream_rq_4xx = self.upstream_rq_5xx = 0
 
     def __repr__(self) -> str:
@@ -59,15 +68,15 @@ class Cluster:
 
     @property
     def upstream_cx_active(self) -> int:
-        return self.breaker.connections
+        return self.breaker.connections + self.high_breaker.connections
 
     @property
     def upstream_rq_active(self) -> int:
-        return self.breaker.requests
+        return self.breaker.requests + self.high_breaker.requests
 
     @property
     def upstream_rq_pending_active(self) -> int:
-        return self.breaker.pending
+        return self.breaker.pending + self.high_breaker.pending
 
     def assign(self, assignment: Assignment) -> list[Endpoint]:
         """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones."""
@@ -106,7 +115,7 @@ class Cluster:
     def _build(self, endpoints: list[Endpoint]) -> Balancer | None:
         return build(self.config.balancing, endpoints) if endpoints else None
 
-    def pick(self, tried: Iterable[Endpoint] = (), attempts: int = 1, key: int | None = None) -> Endpoint | None:
+    def pick(self, tried: Container[Endpoint] | None = None, attempts: int = 1, key: int | None = None) -> Endpoint | None:
         """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken.
 
         `key` is the hash of what the request is told apart by, where the cluster's balancing has use for one; None means a random one.
@@ -118,10 +127,11 @@ class Cluster:
         if balancer is None:
             return None
         chosen = balancer.pick(key)
-        for attempt in range(1, attempts + 1 if tried else 1):
-            if chosen not in tried:
-                break
-            chosen = balancer.pick(key, attempt)
+        if tried is not None:
+            for attempt in range(1, attempts + 1):
+                if chosen not in tried:
+                    break
+                chosen = balancer.pick(key, attempt)
         return chosen
 
     def drops(self) -> bool:
@@ -129,14 +139,14 @@ class Cluster:
         return random.random() * 100 < self.drop_percent
 
     def count_status(self, status: int) -> None:
-        """One more answer of a status class."""
+        """One more answer of a status class; a status beyond 599 has none."""
         if 200 <= status < 300:
             self.upstream_rq_2xx += 1
-        elif status >= 500:
+        elif 500 <= status < 600:
             self.upstream_rq_5xx += 1
-        elif status >= 400:
+        elif 400 <= status < 500:
             self.upstream_rq_4xx += 1
-        elif status >= 300:
+        elif 300 <= status < 400:
             self.upstream_rq_3xx += 1
-        else:
+        elif status < 200:
             self.upstream_rq_1xx += 1

@@ -59,8 +59,15 @@ class EndpointConfig:
     hostname: str = ""
     transport_match: tuple[tuple[str, str], ...] = ()
     """Metadata `envoy.transport_socket_match`, what chooses the TLS settings (`tlsMode: istio`)."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Metadata `envoy.lb`."""
     workload: str = ""
     """Metadata `istio`.`workload`: `<workload>;<namespace>;<canonical name>;<canonical revision>;<cluster>`."""
+
+    @property
+    def canary(self) -> bool:
+        """`envoy.lb`'s mark of an endpoint on trial."""
+        return ("canary", "True") in self.labels
 
     @property
     def address(self) -> str:
@@ -96,12 +103,19 @@ class ProxyHeader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Circuit-breaker thresholds of the default priority, Envoy's defaults."""
+    """Circuit-breaker thresholds of one priority, Envoy's defaults."""
 
     max_connections: int = 1024
     max_pending_requests: int = 1024
     max_requests: int = 1024
     max_retries: int = 3
+    budget_percent: float = -1.0
+    """Of the requests in flight so many may be retries, instead of max_retries; below 0 there is no such budget."""
+    min_retry_concurrency: int = 3
+    """Retries that a budget always allows."""
+    max_connections_per_host: int = UNLIMITED
+    track_remaining: bool = False
+    """Statistics tell what is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +130,16 @@ class ClusterConfig:
     balancing: BalancingConfig = field(default_factory=BalancingConfig)
     connect_timeout: float = 5.0
     limits: Limits = field(default_factory=Limits)
+    high_limits: Limits = field(default_factory=Limits)
+    """For routes of the priority HIGH."""
     protocol: UpstreamProtocol = UpstreamProtocol.HTTP1
     http2: Http2Options = field(default_factory=Http2Options)
     """How HTTP/2 is spoken where it is."""
     max_requests_per_connection: int = 0
     idle_timeout: float = 3600.0
     max_connection_duration: float = 0.0
+    max_stream_duration: float = 0.0
+    """For one attempt, from its connection to the end of its answer."""
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
     enable_trailers: bool = False

@@ -35,8 +35,8 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "pool", "rq_active", "rq_error",
-        "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "high_pool", "high_streams", "pool",
+        "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -47,6 +47,9 @@ class Endpoint:
         """Connections that carry one exchange at a time."""
         self.streams: SharedPool | None = None
         """Connections that carry many."""
+        self.high_pool: ExclusivePool | None = None
+        self.high_streams: SharedPool | None = None
+        """Those of routes of the priority HIGH, which have limits of their own."""
         self.ejected = False
         """Outlier detection has taken it out for a while."""
         self.failed_check = False

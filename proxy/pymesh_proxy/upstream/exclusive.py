@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
 
@@ -20,17 +21,21 @@ class ExclusivePool(Pool[ClientConnection]):
 
     __slots__ = ("_idle",)
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
-        super().__init__(runtime, cluster, endpoint, downstream)
+    def __init__(
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
+    ) -> None:
+        super().__init__(runtime, cluster, endpoint, breaker, downstream)
         self._idle: list[ClientConnection] = []
 
     def acquire(self, attempts: "Attempts") -> None:
-        if self._idle:  # then nobody waits
+        if not self._idle:
+            self._wait(attempts)
+        elif self.breaker.admits_request():  # and nobody waits
             connection = self._idle.pop()
             connection.deadline = NEVER
             attempts.on_connection(connection)
         else:
-            self._wait(attempts)
+            self._refuse(attempts)
 
     def _promised(self) -> int:
         return self._connecting
@@ -53,8 +58,8 @@ class ExclusivePool(Pool[ClientConnection]):
             connection.transport.close()
             self._serve_next()
             return
-        if self._waiting:
-            self._next_waiting().on_connection(connection)
+        if self._waiting and (attempts := self._next_waiting()) is not None:
+            attempts.on_connection(connection)
             return
         self._idle.append(connection)
         deadline = now + config.idle_timeout if config.idle_timeout else NEVER

@@ -117,10 +117,9 @@ _ORIGINAL_LIMIT = 1024
 
 
 def _close(endpoint: Endpoint) -> None:
-    if endpoint.pool is not None:
-        endpoint.pool.close()
-    if endpoint.streams is not None:
-        endpoint.streams.close()
+    for pool in (endpoint.pool, endpoint.streams, endpoint.high_pool, endpoint.high_streams):
+        if pool is not None:
+            pool.close()
 
 
 class Pools:
@@ -131,19 +130,31 @@ class Pools:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> ExclusivePool:
+    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False) -> ExclusivePool:
         """HTTP/1.1 connections; those of the request alone when the endpoint is told for whom a connection is made."""
+        breaker = cluster.high_breaker if high else cluster.breaker
         if cluster.config.proxy_header is not None:
-            return ExclusivePool(self._runtime, cluster, endpoint, downstream)
-        if endpoint.pool is None:
-            endpoint.pool = ExclusivePool(self._runtime, cluster, endpoint)
-        return endpoint.pool
+            return ExclusivePool(self._runtime, cluster, endpoint, breaker, downstream)
+        pool = endpoint.high_pool if high else endpoint.pool
+        if pool is None:
+            pool = ExclusivePool(self._runtime, cluster, endpoint, breaker)
+            if high:
+                endpoint.high_pool = pool
+            else:
+                endpoint.pool = pool
+        return pool
 
-    def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> SharedPool:
+    def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False) -> SharedPool:
         """HTTP/2 connections, or such as may turn out to speak it, likewise."""
         kind = NegotiatedPool if cluster.config.protocol is UpstreamProtocol.AUTO else SharedPool
+        breaker = cluster.high_breaker if high else cluster.breaker
         if cluster.config.proxy_header is not None:
-            return kind(self._runtime, cluster, endpoint, downstream)
-        if endpoint.streams is None:
-            endpoint.streams = kind(self._runtime, cluster, endpoint)
-        return endpoint.streams
+            return kind(self._runtime, cluster, endpoint, breaker, downstream)
+        pool = endpoint.high_streams if high else endpoint.streams
+        if pool is None:
+            pool = kind(self._runtime, cluster, endpoint, breaker)
+            if high:
+                endpoint.high_streams = pool
+            else:
+                endpoint.streams = pool
+        return pool

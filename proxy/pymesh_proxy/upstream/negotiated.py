@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
 
@@ -51,9 +52,11 @@ class NegotiatedPool(SharedPool):
 
     __slots__ = ("_exclusive", "_speaks_http1")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
-        super().__init__(runtime, cluster, endpoint, downstream)
-        self._exclusive = NegotiatedExclusivePool(self, runtime, cluster, endpoint, downstream)
+    def __init__(
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
+    ) -> None:
+        super().__init__(runtime, cluster, endpoint, breaker, downstream)
+        self._exclusive = NegotiatedExclusivePool(self, runtime, cluster, endpoint, breaker, downstream)
         self._speaks_http1 = False
         """What the last connection spoke."""
 
@@ -102,7 +105,7 @@ class NegotiatedPool(SharedPool):
             return
         self._connecting -= 1
         while self._waiting:
-            self._exclusive.acquire(self._next_waiting())
+            self._exclusive.acquire(self._dequeue())
 
 
 class NegotiatedExclusivePool(ExclusivePool):
@@ -111,9 +114,10 @@ class NegotiatedExclusivePool(ExclusivePool):
     __slots__ = ("_shared",)
 
     def __init__(
-        self, shared: NegotiatedPool, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None
-    ) -> None:
-        super().__init__(runtime, cluster, endpoint, downstream)
+        self, shared: NegotiatedPool, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
+        downstream: "Downstream | None" = None,
+    ) -> None:  # fmt: skip
+        super().__init__(runtime, cluster, endpoint, breaker, downstream)
         self._shared = shared
 
     async def _open(self) -> Http1Connection:
@@ -133,7 +137,7 @@ class NegotiatedExclusivePool(ExclusivePool):
             return
         self._connecting -= 1
         while self._waiting:
-            self._shared.acquire(self._next_waiting())
+            self._shared.acquire(self._dequeue())
 
 
 def _adopt(pool: Pool[Any], connection: Any) -> None:

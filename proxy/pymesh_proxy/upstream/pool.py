@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
 
@@ -45,13 +46,17 @@ Connection = TypeVar("Connection", bound=Pooled)
 class Pool(ABC, Generic[Connection]):
     """Connections from one cluster to one of its endpoints."""
 
-    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_runtime", "_waiting", "cluster", "endpoint")
+    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_runtime", "_waiting", "breaker", "cluster", "endpoint")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
+    def __init__(
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
+    ) -> None:
         self._runtime = runtime
         self._downstream = downstream
         """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
         self.cluster = cluster
+        self.breaker = breaker
+        """The limits of the priority whose requests these connections carry."""
         self.endpoint = endpoint
         self._waiting: deque[Attempts] = deque()
         self._all: set[Connection] = set()
@@ -91,7 +96,7 @@ class Pool(ABC, Generic[Connection]):
         """The endpoint is gone: connections close as soon as they are idle."""
 
     def _wait(self, attempts: "Attempts") -> None:
-        breaker = self.cluster.breaker
+        breaker = self.breaker
         if not breaker.admits_pending():
             self.cluster.upstream_rq_pending_overflow += 1
             attempts.on_failed(Cause.OVERFLOW, sent=False)
@@ -101,19 +106,34 @@ class Pool(ABC, Generic[Connection]):
         self._waiting.append(attempts)
         self._grow()
 
-    def _next_waiting(self) -> "Attempts":
+    def _next_waiting(self) -> "Attempts | None":
+        """The longest waiting of those that may start now; the others fail."""
+        while self._waiting:
+            attempts = self._dequeue()
+            if self.breaker.admits_request():
+                return attempts
+            self._refuse(attempts)
+        return None
+
+    def _dequeue(self) -> "Attempts":
         self._leave_queue()
         return self._waiting.popleft()
+
+    def _refuse(self, attempts: "Attempts") -> None:
+        """There are as many requests as there may be."""
+        self.cluster.upstream_rq_active_overflow += 1
+        attempts.on_failed(Cause.OVERFLOW, sent=False)
 
     def _grow(self) -> None:
         """One more connection when more requests wait than those on their way will take."""
         if self._promised() >= len(self._waiting):
             return
-        if not self.cluster.breaker.admits_connection(self.endpoint.cx_active):
+        if not self.breaker.admits_connection(self.endpoint.cx_active):
             self.cluster.upstream_cx_overflow += 1
-            return
+            if self._all or self._connecting:  # else nothing would ever come for those who wait (as in Envoy)
+                return
         self._connecting += 1
-        self.cluster.breaker.connections += 1
+        self.breaker.connections += 1
         self.endpoint.cx_active += 1
         spawn(self._connect(), name=f"connect {self.endpoint.config.address}")
 
@@ -149,11 +169,11 @@ class Pool(ABC, Generic[Connection]):
             attempts.on_failed(failed.cause, failed.reason, sent=False)
 
     def _leave_queue(self) -> None:
-        self.cluster.breaker.pending -= 1
+        self.breaker.pending -= 1
         self.endpoint.rq_pending_active -= 1
 
     def _uncount(self) -> None:
-        self.cluster.breaker.connections -= 1
+        self.breaker.connections -= 1
         self.endpoint.cx_active -= 1
         self.cluster.upstream_cx_destroy += 1
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
 
@@ -20,18 +21,22 @@ class SharedPool(Pool[ClientConnection]):
 
     __slots__ = ("_capacity", "_open_ones", "_options")
 
-    def __init__(self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", downstream: "Downstream | None" = None) -> None:
-        super().__init__(runtime, cluster, endpoint, downstream)
+    def __init__(
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
+    ) -> None:
+        super().__init__(runtime, cluster, endpoint, breaker, downstream)
         self._options = cluster.config.http2
         self._open_ones: list[ClientConnection] = []
         self._capacity = self._options.max_concurrent_streams
         """Streams that the last connection of this endpoint had room for."""
 
     def acquire(self, attempts: "Attempts") -> None:
-        if self._open_ones:
+        if not self._open_ones:
+            self._wait(attempts)
+        elif self.breaker.admits_request():
             self._carry(self._open_ones[0], attempts)
         else:
-            self._wait(attempts)
+            self._refuse(attempts)
 
     def _carry(self, connection: ClientConnection, attempts: "Attempts") -> None:
         connection.requests += 1
@@ -74,8 +79,8 @@ class SharedPool(Pool[ClientConnection]):
         if not connection.offered:
             connection.offered = True
             self._open_ones.append(connection)
-        while self._waiting and connection.offered:
-            self._carry(connection, self._next_waiting())
+        while connection.offered and (attempts := self._next_waiting()) is not None:
+            self._carry(connection, attempts)
         self._serve_next()  # those for whom it had no room need another connection
 
     def leaving(self, connection: ClientConnection) -> None:

@@ -171,8 +171,11 @@ def test_the_older_protocol_fields_still_count(parse):
             "http2_protocol_options: {custom_settings_parameters: [{identifier: 9, value: 1}]}",
             "http2_protocol_options.custom_settings_parameters",
         ),
-        ("circuit_breakers: {thresholds: [{priority: HIGH}]}", "circuit_breakers.thresholds[0].priority"),
-        ("circuit_breakers: {thresholds: [{retry_budget: {}}]}", "circuit_breakers.thresholds[0].retry_budget"),
+        ("circuit_breakers: {thresholds: [{max_connection_pools: 3}]}", "circuit_breakers.thresholds[0].max_connection_pools"),
+        ("circuit_breakers: {per_host_thresholds: [{max_requests: 3}]}", "circuit_breakers.per_host_thresholds[0].max_requests"),
+        ("preconnect_policy: {per_upstream_preconnect_ratio: 1.5}", "preconnect_policy"),
+        ("connection_pool_per_downstream_connection: true", "connection_pool_per_downstream_connection"),
+        ("common_lb_config: {close_connections_on_host_set_change: true}", "common_lb_config.close_connections_on_host_set_change"),
         ("common_lb_config: {locality_weighted_lb_config: {}}", "common_lb_config.locality_weighted_lb_config"),
         ("least_request_lb_config: {choice_count: 1}", "least_request_lb_config.choice_count"),
         ("eds_cluster_config: {eds_config: {ads: {}}}", "eds_cluster_config"),
@@ -224,3 +227,14 @@ def test_versions_are_not_negotiated_without_tls_everywhere(parse, problems):
     options = f"typed_extension_protocol_options: {{{OPTIONS}: {{'@type': {HTTP}, auto_config: {{}}}}}}"
     text = ISTIO[: ISTIO.index("typed_extension")] + options + ISTIO[ISTIO.index("\ntransport_socket_matches") :]
     assert set(problems(compile_cluster, parse("cluster", text))) == {"transport_socket", "transport_socket_matches[1].transport_socket"}
+
+
+def test_each_priority_has_limits_and_the_first_of_several_counts(parse):
+    breakers = (
+        "circuit_breakers: {thresholds: [{max_retries: 1, retry_budget: {}}, {max_retries: 2}, {priority: HIGH, max_requests: 5,"
+        " track_remaining: true, retry_budget: {budget_percent: {value: 50}, min_retry_concurrency: 0}}],"
+        " per_host_thresholds: [{max_connections: 4}, {priority: HIGH}]}"
+    )
+    found = compile_cluster(parse("cluster", f"{STATIC}{breakers}\n"))
+    assert found.limits == Limits(max_retries=1, budget_percent=20.0, max_connections_per_host=4)
+    assert found.high_limits == Limits(max_requests=5, track_remaining=True, budget_percent=50.0, min_retry_concurrency=0)

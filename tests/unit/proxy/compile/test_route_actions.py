@@ -225,7 +225,6 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ("{match: {prefix: /}, route: {cluster: up, hash_policy: [{connection_properties: {source_ip: true}}]}}", "route.hash_policy"),
         ("{match: {prefix: /}, route: {cluster: up, internal_redirect_policy: {}}}", "route.internal_redirect_policy"),
         ("{match: {prefix: /}, route: {cluster: up, hedge_policy: {hedge_on_per_try_timeout: true}}}", "route.hedge_policy"),
-        ("{match: {prefix: /}, route: {cluster: up, priority: HIGH}}", "route.priority"),
         ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
         (
             "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]}}",

@@ -1,0 +1,49 @@
+"""CircuitBreakers."""
+
+from dataclasses import replace
+
+from ..upstream.config import UNLIMITED, Limits
+from .fields import Reader
+
+
+def limits(reader: Reader | None) -> tuple[Limits, Limits]:
+    """The thresholds of the priorities DEFAULT and HIGH. Of several for one priority the first counts, as in Envoy."""
+    if reader is None:
+        return Limits(), Limits()
+    reader.only("thresholds", "per_host_thresholds")
+    found: dict[str, Limits] = {}
+    for item in reader.items("thresholds"):
+        made = _thresholds(item)
+        found.setdefault(item.choice("priority"), made)
+    hosts: dict[str, int] = {}
+    for item in reader.items("per_host_thresholds"):
+        item.only("priority", "max_connections")
+        hosts.setdefault(item.choice("priority"), item.wrapped("max_connections", UNLIMITED))
+    default, high = (
+        replace(found.get(name, Limits()), max_connections_per_host=hosts.get(name, UNLIMITED)) for name in ("DEFAULT", "HIGH")
+    )
+    return default, high
+
+
+def _thresholds(item: Reader) -> Limits:
+    item.only("priority", "max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget", "track_remaining")
+    percent, least = _budget(item)
+    return Limits(
+        max_connections=item.wrapped("max_connections", 1024),
+        max_pending_requests=item.wrapped("max_pending_requests", 1024),
+        max_requests=item.wrapped("max_requests", 1024),
+        max_retries=item.wrapped("max_retries", 3),
+        budget_percent=percent,
+        min_retry_concurrency=least,
+        track_remaining=item.message.track_remaining,
+    )
+
+
+def _budget(item: Reader) -> tuple[float, int]:
+    """The share of retries in percent, below 0 without a budget, and how many there may always be."""
+    budget = item.child("retry_budget")
+    if budget is None:
+        return -1.0, 3
+    budget.only("budget_percent", "min_retry_concurrency")
+    percent = budget.child("budget_percent")
+    return float(percent.message.value) if percent else 20.0, budget.wrapped("min_retry_concurrency", 3)
