@@ -130,6 +130,10 @@ class Tunnel(asyncio.Protocol):
 
 def open_tunnel(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
     """Connect to the endpoint; `on_connection` or `on_failed` is called when it is known how that went."""
+    if not breaker.admits_request():
+        cluster.upstream_rq_active_overflow += 1
+        attempts.on_failed(Cause.OVERFLOW, sent=False)
+        return
     if endpoint.cx_active and not breaker.admits_connection(endpoint.cx_active):
         cluster.upstream_cx_overflow += 1
         attempts.on_failed(Cause.OVERFLOW, sent=False)
