@@ -3,7 +3,7 @@
 from fractions import Fraction
 from math import floor
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.upstream.breaker import Breaker
@@ -18,6 +18,7 @@ def breaker(requests=0, pending=0, retries=0, connections=0, **limits):
     return made
 
 
+@settings(deadline=None)
 @given(counts, counts, counts, st.integers(0, 400), st.integers(0, 50))
 def test_a_retry_budget_is_a_share_of_what_is_in_flight(requests, pending, retries, quarters, least):
     share = floor(Fraction(quarters, 4) / 100 * (requests + pending))  # percentages with an exact binary form
@@ -37,17 +38,20 @@ def test_the_defaults_of_a_budget():
     assert made.max_retries() == 4
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_without_a_budget_there_is_a_fixed_number(retries, limit):
     assert breaker(retries=retries, max_retries=limit).admits_retry() is (retries < limit)
 
 
+@settings(deadline=None)
 @given(counts, counts, counts, counts)
 def test_connections_are_limited_for_the_cluster_and_for_each_endpoint(all_of_them, limit, of_one, limit_of_one):
     made = breaker(connections=all_of_them, max_connections=limit, max_connections_per_host=limit_of_one)
     assert made.admits_connection(of_one) is (all_of_them < limit and of_one < limit_of_one)
 
 
+@settings(deadline=None)
 @given(counts, counts)
 def test_requests_and_those_who_wait_are_limited(current, limit):
     assert breaker(requests=current, max_requests=limit).admits_request() is (current < limit)

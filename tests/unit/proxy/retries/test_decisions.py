@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.errors import Cause
@@ -36,6 +36,7 @@ def answer_is_retried(tokens, codes, status, limited, grpc):
     return any(reasons)
 
 
+@settings(deadline=None)
 @given(
     conditions, st.frozensets(st.integers(200, 599), max_size=3), st.sampled_from([100, 200, 404, 409, 429, 500, 502, 503, 504, 599, 600]),
     st.booleans(), st.none() | st.integers(0, 16),
@@ -47,6 +48,7 @@ def test_an_answer_is_retried_when_a_token_says_so(tokens, codes, status, limite
     assert retry.on_response(policy, ResponseHead(status, fields)) is answer_is_retried(tokens, codes, status, limited, grpc)
 
 
+@settings(deadline=None)
 @given(conditions, st.sampled_from(list(Cause)), st.booleans())
 def test_a_failure_is_retried_when_a_token_says_so(tokens, cause, sent):
     reasons = [
@@ -71,6 +73,7 @@ def test_headers_of_an_answer_are_a_reason_only_by_their_token():
     assert not retry.on_response(RetryPolicy(conditions=frozenset({"5xx"}), headers=tests), again)
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 10), st.floats(1, 100), st.integers(1, 2000), st.integers(0, 2**32))
 def test_the_back_off_stays_below_a_doubling_ceiling(base, factor, number, seed):
     ceiling = base
@@ -96,6 +99,7 @@ def limited(*headers, longest=300.0):
     return RateLimitedBackOff(headers=headers, max_interval=longest)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(0, 2**32))
 def test_an_upstream_that_asks_for_a_pause_gets_it_and_up_to_half_as_long_again(seconds, seed):
     random.seed(seed)

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.errors import Cause
@@ -9,6 +9,7 @@ durations = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])
 moments = st.floats(0, 20)
 
 
+@settings(deadline=None)
 @given(durations, durations, durations, st.none() | moments, moments, moments, st.booleans())
 def test_an_attempt_is_over_at_its_first_limit(timeout, idle, longest, complete, active, now, answered):
     """Against the sentences: from the request's end, from the last sign of life after it, from the connection."""
