@@ -17,6 +17,7 @@ from . import wire
 from .connect import ConnectAnswer
 from .forwarding import read_response
 from .h1_message import Stage, UnusableAnswer, request_fields
+from .h1_slices import Sliced
 from .headers import Fields, ResponseHead
 from .stream import Framing
 from .trailers import passed_on
@@ -32,16 +33,17 @@ _IDLE, _HEAD, _BODY, _WHOLE, _CLOSED = Stage.IDLE, Stage.HEAD, Stage.BODY, Stage
 _NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Sliced):
     """One connection of a pool. While `attempts` is set it belongs to that exchange."""
 
     __slots__ = (
         "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_overhead", "_parser", "_repeated", "_repeated_for",
         "_repeats", "_small", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage",
-        "transport", "wake",
+        "wake",
     )  # fmt: skip
 
     def __init__(self, pool: "ExclusivePool") -> None:
+        super().__init__()
         self.pool = pool
         self.attempts: Attempts | None = None
         self.local_address = ""
@@ -100,7 +102,13 @@ class ClientConnection(asyncio.Protocol):
         name = transport.get_extra_info("sockname")
         self.local_address = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name or "")
 
-    def data_received(self, data: bytes) -> None:
+    def _listening(self) -> bool:
+        return self.attempts is not None and self.stage is not _CLOSED
+
+    def _counts_chunks(self) -> bool:
+        return self.stage is _HEAD or (self.stage is _BODY and self._framing is _CHUNKED)
+
+    def _feed(self, data: bytes) -> None:
         cluster = self.pool.cluster
         cluster.upstream_cx_rx_bytes_total += len(data)
         attempts = self.attempts
@@ -164,7 +172,8 @@ class ClientConnection(asyncio.Protocol):
         """The parser goes no further: a protocol switch, or something that is no answer."""
         if isinstance(error, httptools.HttpParserUpgrade):
             if self._switch is not None:
-                attempts.on_tunnel(self._switch, data[error.args[0] :])
+                early, self._unread = data[error.args[0] :] + self._unread, b""
+                attempts.on_tunnel(self._switch, early)
                 return
             reason = "unasked protocol switch"
         else:
@@ -212,6 +221,8 @@ class ClientConnection(asyncio.Protocol):
         self.requests += 1
         self.stage = _HEAD
         self._head_bytes = self._overhead = 0
+        if self._paused:
+            self.resume_reading()  # the client of the exchange before was slow to the end
         exchange = attempts.exchange
         if exchange.downstream.crowded is not self._small:
             self._read_small(exchange.downstream.crowded)
@@ -254,14 +265,6 @@ class ClientConnection(asyncio.Protocol):
         self.pool.cluster.upstream_cx_tx_bytes_total += len(data)
         self.transport.write(data)
 
-    def pause_reading(self) -> None:
-        if self.stage is not _CLOSED:
-            self.transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        if self.stage is not _CLOSED:
-            self.transport.resume_reading()
-
     def discard(self) -> None:
         """The exchange gave up on this connection: it cannot serve another."""
         self.attempts = None
@@ -286,7 +289,7 @@ class ClientConnection(asyncio.Protocol):
         """The answer is whole: tell the exchange, then serve another request or close."""
         self.attempts = None
         self.stage = _IDLE
-        reusable = self._keep and attempts.complete
+        reusable = self._keep and attempts.complete and not self._unread
         attempts.on_end()
         if reusable:
             self.pool.release(self)
