@@ -29,7 +29,10 @@ ROOMS = {
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
     "route": ("conditions", "edits", "hosts", "retry_policy", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
-    "upstream/balancing": ("config",),
+    "upstream/balancing": (
+        "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",
+        "shares", "weights",
+    ),
     "upstream": ("avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "negotiated", "pool", "shared"),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

@@ -45,10 +45,17 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp_proxy
 from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as preserve_case
+from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3 import (
+    client_side_weighted_round_robin_pb2 as lb_client_side_weighted_round_robin,
+)
+from envoy.extensions.load_balancing_policies.cluster_provided.v3 import cluster_provided_pb2 as lb_cluster_provided
 from envoy.extensions.load_balancing_policies.common.v3 import common_pb2 as lb_common
 from envoy.extensions.load_balancing_policies.least_request.v3 import least_request_pb2 as lb_least_request
+from envoy.extensions.load_balancing_policies.maglev.v3 import maglev_pb2 as lb_maglev
 from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_random
+from envoy.extensions.load_balancing_policies.ring_hash.v3 import ring_hash_pb2 as lb_ring_hash
 from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as lb_round_robin
+from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_locality_pb2 as lb_wrr_locality
 from envoy.extensions.retry.host.omit_canary_hosts.v3 import omit_canary_hosts_pb2 as omit_canary_hosts
 from envoy.extensions.retry.host.omit_host_metadata.v3 import omit_host_metadata_config_pb2 as omit_host_metadata
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as previous_hosts
@@ -76,7 +83,8 @@ __all__ = [
     "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "circuit_breaker", "cluster",
     "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
     "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
-    "http_rbac", "lb_common", "lb_least_request", "lb_random", "lb_round_robin", "listener", "listener_components", "network_rbac",
+    "http_rbac", "lb_client_side_weighted_round_robin", "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev",
+    "lb_random", "lb_ring_hash", "lb_round_robin", "lb_wrr_locality", "listener", "listener_components", "network_rbac",
     "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
     "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "route", "route_components", "router", "sds_grpc",
     "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common",

@@ -1,14 +1,17 @@
 """A cluster's load balancing: the `lb_policy` enum with its messages, or the list of `load_balancing_policy`."""
 
-from ..upstream.balancing.config import Balancing, BalancingConfig
+import dataclasses
+from collections.abc import Callable
+
+from ..upstream.balancing.config import Balancing, BalancingConfig, RingFunction, SlowStart
 from ..upstream.config import Discovery
 from .fields import Reader
 
-_POLICIES = {"ROUND_ROBIN", "LEAST_REQUEST", "RANDOM", "CLUSTER_PROVIDED"}
+_RING_SIZE = 8 * 1024 * 1024
 
 
 def balancing(reader: Reader, discovery: Discovery) -> BalancingConfig:
-    """How a Cluster balances; `load_balancing_policy` takes the place of `lb_policy`."""
+    """How a Cluster balances; `load_balancing_policy` takes the place of `lb_policy` and what belongs to it."""
     policy = reader.child("load_balancing_policy")
     config = _policy_list(policy) if policy is not None else _policy_enum(reader)
     provided = config.policy is Balancing.CLUSTER_PROVIDED
@@ -16,26 +19,29 @@ def balancing(reader: Reader, discovery: Discovery) -> BalancingConfig:
         reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST, not {discovery.name}")
     if discovery is Discovery.ORIGINAL_DST and not provided:
         reader.refuse("lb_policy", "a cluster of type ORIGINAL_DST needs CLUSTER_PROVIDED")
-    _original_dst(reader)
     return config
-
-
-def _original_dst(reader: Reader) -> None:
-    config = reader.child("original_dst_lb_config")
-    if config is not None:
-        config.only()
 
 
 def _policy_enum(reader: Reader) -> BalancingConfig:
     name = reader.choice("lb_policy")
-    for config in ("least_request_lb_config", "round_robin_lb_config"):
-        child = reader.child(config)
-        if child is not None:
-            child.only(*(["choice_count"] if config.startswith("least") else []))
-    if name not in _POLICIES:
-        reader.refuse("lb_policy", f"{name} is not supported; {', '.join(sorted(_POLICIES))} are")
+    if name not in Balancing.__members__:
+        reader.refuse("lb_policy", f"{name} needs a load_balancing_policy")
         return BalancingConfig()
-    return BalancingConfig(policy=Balancing[name], choice_count=reader.message.least_request_lb_config.choice_count.value or 2)
+    config = _enum_settings(reader, Balancing[name])
+    common = reader.child("common_lb_config")
+    return config if common is None else _consistent(common, config)
+
+
+def _enum_settings(reader: Reader, policy: Balancing) -> BalancingConfig:
+    """The member of the oneof `lb_config`, which must be the policy's own."""
+    name = reader.which("lb_config")
+    settings = reader.child(name) if name else None
+    if settings is None:
+        return BalancingConfig(policy=policy)
+    owner, build = _SETTINGS[name]
+    if owner is not policy:
+        reader.refuse(name, f"it is for lb_policy {owner.name}, not {policy.name}")
+    return build(settings)
 
 
 def _policy_list(policy: Reader) -> BalancingConfig:
@@ -43,17 +49,35 @@ def _policy_list(policy: Reader) -> BalancingConfig:
     policy.only("policies")
     for item in policy.items("policies"):
         extension = Reader(item.message.typed_extension_config, item.at("typed_extension_config"), item.problems)
-        build = _POLICY_TYPES.get(extension.message.typed_config.type_url.rpartition("/")[2])
+        build = _POLICIES.get(extension.message.typed_config.type_url.rpartition("/")[2].removeprefix(_PREFIX))
         config = extension.extension() if build else None
         if build and config:
             return build(config)
-    policy.refuse("policies", "none of these policies is supported; round_robin, least_request and random are")
+    policy.refuse("policies", f"none of these policies is supported; {', '.join(name.partition('.')[0] for name in _POLICIES)} are")
     return BalancingConfig()
 
 
 def _round_robin(config: Reader) -> BalancingConfig:
-    config.only()
-    return BalancingConfig()
+    config.only("slow_start_config")
+    return BalancingConfig(slow_start=_slow_start(config))
+
+
+def _least_request(config: Reader) -> BalancingConfig:
+    config.only("choice_count", "active_request_bias", "slow_start_config", "selection_method", "enable_full_scan")
+    return BalancingConfig(
+        policy=Balancing.LEAST_REQUEST,
+        choice_count=config.wrapped("choice_count", 2),
+        full_scan=_full_scan(config),
+        request_bias=_runtime_double(config, "active_request_bias"),
+        slow_start=_slow_start(config),
+    )
+
+
+def _full_scan(config: Reader) -> bool:
+    """Only the policy's own message can ask for it, in an older way and a newer."""
+    if "selection_method" not in config.message.DESCRIPTOR.fields_by_name:
+        return False
+    return config.choice("selection_method") == "FULL_SCAN" or config.wrapped("enable_full_scan", False)
 
 
 def _random(config: Reader) -> BalancingConfig:
@@ -61,9 +85,27 @@ def _random(config: Reader) -> BalancingConfig:
     return BalancingConfig(policy=Balancing.RANDOM)
 
 
-def _least_request(config: Reader) -> BalancingConfig:
-    config.only("choice_count", at_default={"selection_method": 0, "enable_full_scan": False})
-    return BalancingConfig(policy=Balancing.LEAST_REQUEST, choice_count=config.wrapped("choice_count", 2))
+def _ring_hash(config: Reader) -> BalancingConfig:
+    config.only("minimum_ring_size", "maximum_ring_size", "hash_function", *_HASHING)
+    minimum, maximum = config.wrapped("minimum_ring_size", 1024), config.wrapped("maximum_ring_size", _RING_SIZE)
+    if minimum > maximum:
+        config.refuse("minimum_ring_size", f"{minimum} is more than the maximum, {maximum}")
+    function = config.choice("hash_function")
+    made = BalancingConfig(
+        policy=Balancing.RING_HASH,
+        minimum_ring_size=minimum,
+        maximum_ring_size=maximum,
+        ring_function=RingFunction[function] if function in RingFunction.__members__ else RingFunction.XX_HASH,
+    )
+    return _consistent(config, made)
+
+
+def _maglev(config: Reader) -> BalancingConfig:
+    config.only("table_size", *_HASHING)
+    size = config.wrapped("table_size", 65537)
+    if not _is_prime(size):
+        config.refuse("table_size", f"{size} is no prime number")
+    return _consistent(config, BalancingConfig(policy=Balancing.MAGLEV, table_size=size))
 
 
 def _cluster_provided(config: Reader) -> BalancingConfig:
@@ -71,9 +113,68 @@ def _cluster_provided(config: Reader) -> BalancingConfig:
     return BalancingConfig(policy=Balancing.CLUSTER_PROVIDED)
 
 
-_POLICY_TYPES = {
-    "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin": _round_robin,
-    "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest": _least_request,
-    "envoy.extensions.load_balancing_policies.random.v3.Random": _random,
-    "envoy.extensions.load_balancing_policies.cluster_provided.v3.ClusterProvided": _cluster_provided,
+_HASHING = ("consistent_hashing_lb_config", "use_hostname_for_hashing", "hash_balance_factor")
+"""The last two only in a RingHash, where the first replaces them."""
+
+
+def _consistent(reader: Reader, config: BalancingConfig) -> BalancingConfig:
+    """With what a policy's message, or common_lb_config, asks of consistent hashing."""
+    names = reader.message.DESCRIPTOR.fields_by_name
+    place = reader.child("consistent_hashing_lb_config") if "consistent_hashing_lb_config" in names else None
+    if place is not None:
+        place.only("use_hostname_for_hashing", "hash_balance_factor")
+    elif "hash_balance_factor" in names:
+        place = reader
+    if place is None:
+        return config
+    by_name, factor = place.message.use_hostname_for_hashing, place.wrapped("hash_balance_factor", 0)
+    return dataclasses.replace(config, hashes_hostname=by_name, balance_factor=factor)
+
+
+def _slow_start(config: Reader) -> SlowStart | None:
+    reader = config.child("slow_start_config")
+    if reader is None:
+        return None
+    reader.only("slow_start_window", "aggression", "min_weight_percent")
+    window = reader.seconds("slow_start_window", 0.0)
+    aggression = _runtime_double(reader, "aggression")
+    if not aggression:
+        reader.refuse("aggression", "it must be more than 0")
+    least = reader.message.min_weight_percent.value / 100 if reader.has("min_weight_percent") else 0.1
+    return SlowStart(window=window, aggression=aggression or 1.0, min_weight=least) if window else None
+
+
+def _runtime_double(reader: Reader, name: str) -> float:
+    """A RuntimeDouble's value, 1 where it is not set."""
+    child = reader.child(name)
+    if child is None:
+        return 1.0
+    child.only("default_value", harmless={"runtime_key": "there is no runtime that could override it"})
+    if not 0 <= child.message.default_value < float("inf"):
+        child.refuse("default_value", f"{child.message.default_value:g} is not a number of 0 or more")
+        return 1.0
+    return float(child.message.default_value)
+
+
+def _is_prime(number: int) -> bool:
+    return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
+
+
+_Build = Callable[[Reader], BalancingConfig]
+_SETTINGS: dict[str, tuple[Balancing, _Build]] = {
+    "round_robin_lb_config": (Balancing.ROUND_ROBIN, _round_robin),
+    "least_request_lb_config": (Balancing.LEAST_REQUEST, _least_request),
+    "ring_hash_lb_config": (Balancing.RING_HASH, _ring_hash),
+    "maglev_lb_config": (Balancing.MAGLEV, _maglev),
+    "original_dst_lb_config": (Balancing.CLUSTER_PROVIDED, _cluster_provided),
+}
+
+_PREFIX = "envoy.extensions.load_balancing_policies."
+_POLICIES: dict[str, _Build] = {
+    "round_robin.v3.RoundRobin": _round_robin,
+    "least_request.v3.LeastRequest": _least_request,
+    "random.v3.Random": _random,
+    "ring_hash.v3.RingHash": _ring_hash,
+    "maglev.v3.Maglev": _maglev,
+    "cluster_provided.v3.ClusterProvided": _cluster_provided,
 }

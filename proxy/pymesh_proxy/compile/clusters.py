@@ -34,6 +34,8 @@ _HONOURED = (
     "load_balancing_policy",
     "least_request_lb_config",
     "round_robin_lb_config",
+    "ring_hash_lb_config",
+    "maglev_lb_config",
     "original_dst_lb_config",
     "common_lb_config",
     "connect_timeout",
@@ -150,6 +152,7 @@ def _panic_threshold(reader: Reader) -> float:
         return 50.0
     config.only(
         "healthy_panic_threshold",
+        "consistent_hashing_lb_config",
         harmless={
             "update_merge_window": "updates are applied at once",
             "ignore_new_hosts_until_first_hc": "endpoints are not actively checked",

@@ -7,6 +7,7 @@ from .addresses import endpoint_address
 from .fields import Reader, compiled
 
 _TRANSPORT_MATCH = "envoy.transport_socket_match"
+_BALANCING = "envoy.lb"
 _ISTIO = "istio"
 _DENOMINATORS = {0: 100, 1: 10_000, 2: 1_000_000}
 """FractionalPercent.DenominatorType."""
@@ -66,10 +67,16 @@ def _endpoint(item: Reader, group: Any) -> EndpointConfig:
         zone=group.locality.zone,
         sub_zone=group.locality.sub_zone,
         hostname=reader.message.hostname,
+        hash_key=_hash_key(item.message.metadata),
         transport_match=plain_labels(item.message.metadata, _TRANSPORT_MATCH),
         labels=plain_labels(item.message.metadata),
         workload=str(_metadata(item.message.metadata, _ISTIO).get("workload", "")),
     )
+
+
+def _hash_key(metadata: Any) -> str:
+    key = _metadata(metadata, _BALANCING).get("hash_key")
+    return key if isinstance(key, str) else ""  # Envoy goes on without one of another type, too
 
 
 def _health(item: Reader) -> Health:

@@ -4,7 +4,8 @@ import random
 from collections.abc import Container
 from typing import TYPE_CHECKING
 
-from .balancer import Balancer, build
+from .balancer import build
+from .balancing.base import Balancer
 from .breaker import Breaker
 from .config import Assignment, ClusterConfig, EndpointConfig
 from .endpoint import Endpoint, Standing

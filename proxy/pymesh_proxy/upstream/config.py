@@ -57,6 +57,8 @@ class EndpointConfig:
     zone: str = ""
     sub_zone: str = ""
     hostname: str = ""
+    hash_key: str = ""
+    """Metadata `envoy.lb`.`hash_key`: what consistent hashing places it by, instead of its address."""
     transport_match: tuple[tuple[str, str], ...] = ()
     """Metadata `envoy.transport_socket_match`, what chooses the TLS settings (`tlsMode: istio`)."""
     labels: tuple[tuple[str, str], ...] = ()

@@ -35,8 +35,8 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "high_pool", "high_streams", "pool",
-        "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "healthy_since", "high_pool",
+        "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -54,6 +54,8 @@ class Endpoint:
         """Outlier detection has taken it out for a while."""
         self.failed_check = False
         """Active health checks have found it sick."""
+        self.healthy_since = 0.0
+        """`time.monotonic()` of when it became healthy, from which slow start counts; 0 until somebody asks."""
         self.cx_active = self.cx_connect_fail = self.cx_total = 0
         self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
 

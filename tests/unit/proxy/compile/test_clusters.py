@@ -158,7 +158,7 @@ def test_the_older_protocol_fields_still_count(parse):
     ("extra", "field"),
     [
         ("connect_timeout: 0s", "connect_timeout"),
-        ("lb_policy: RING_HASH", "lb_policy"),
+        ("lb_policy: LOAD_BALANCING_POLICY_CONFIG", "lb_policy"),
         ("lb_policy: CLUSTER_PROVIDED", "lb_policy"),
         ("outlier_detection: {consecutive_5xx: 3}", "outlier_detection"),
         (
