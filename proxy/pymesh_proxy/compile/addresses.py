@@ -1,6 +1,8 @@
 """Addresses: a host and a port, or a Unix socket's path."""
 
+import functools
 import ipaddress
+from collections.abc import Callable
 
 from .fields import Reader
 
@@ -43,3 +45,23 @@ def network(reader: Reader) -> ipaddress.IPv4Network | ipaddress.IPv6Network | N
     except ValueError:
         reader.refuse("", f"{text} is no IP network")
         return None
+
+
+def internal_addresses(reader: Reader | None) -> Callable[[bytes], bool] | None:
+    """An InternalAddressConfig: whether an address, as text, is one of its networks'. None when it has none."""
+    if reader is None:
+        return None
+    reader.only("cidr_ranges", at_default={"unix_sockets": False})
+    networks = [found for item in reader.items("cidr_ranges") if (found := network(item)) is not None]
+    if not networks:
+        return None
+
+    @functools.lru_cache(maxsize=1024)
+    def internal(text: bytes) -> bool:
+        try:
+            address = ipaddress.ip_address(text.decode("latin-1"))
+        except ValueError:
+            return False
+        return any(address in each for each in networks if each.version == address.version)
+
+    return internal

@@ -5,6 +5,7 @@ from typing import Any
 from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, ServerHeader
 from ..http.route_slot import RouteSlot
 from .accesslog import access_logs
+from .addresses import internal_addresses
 from .context import Context
 from .fields import Reader
 from .http2 import http2_options
@@ -61,9 +62,6 @@ class InlineRoutes(RouteSlot):
 def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
     """An HttpConnectionManager of a listener with a traffic direction."""
     reader.only(*_HONOURED, harmless=_HARMLESS)
-    internal = reader.child("internal_address_config")
-    if internal is not None:
-        internal.only()  # empty, it trusts no address, which is what is done
     chain = filter_chain(reader, ctx, direction)
     return HttpOptions(
         route=_route_slot(reader, ctx),
@@ -131,6 +129,7 @@ def _identity(reader: Reader) -> dict[str, Any]:
         "use_remote_address": reader.wrapped("use_remote_address", False),
         "xff_num_trusted_hops": message.xff_num_trusted_hops,
         "skip_xff_append": message.skip_xff_append,
+        "internal": internal_addresses(reader.child("internal_address_config")),
         "via": message.via.encode(),
         "generate_request_id": reader.wrapped("generate_request_id", True),
         "preserve_external_request_id": message.preserve_external_request_id,

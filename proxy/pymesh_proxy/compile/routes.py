@@ -91,7 +91,7 @@ def _tls_requirement(host: Reader) -> Routes:
         case "ALL":
             return ((lambda head, random: scheme_of(head) != b"https", _TO_HTTPS),)
         case "EXTERNAL_ONLY":
-            host.refuse("require_tls", "EXTERNAL_ONLY is not supported: no address is known as internal; ALL and NONE are")
+            return ((lambda head, random: scheme_of(head) != b"https" and head.index.get(b"x-envoy-internal") != b"true", _TO_HTTPS),)
     return ()
 
 

@@ -24,7 +24,7 @@ _INTERNAL = frozenset(
         b"upstream-alt-stat-name", b"retriable-status-codes", b"retriable-header-names", b"original-url", b"upstream-stream-duration-ms",
     )
 )  # fmt: skip
-"""Headers that steer the proxy: taken from nobody, since nothing is internal unless configured (Envoy since 1.33)."""
+"""Headers that steer the proxy: taken from internal requests only, and nothing is internal unless configured (Envoy since 1.33)."""
 
 _EDGE_ONLY = frozenset(
     (
@@ -33,24 +33,28 @@ _EDGE_ONLY = frozenset(
     )
 )  # fmt: skip
 
-_ALWAYS_DROPPED = HOP_BY_HOP | _INTERNAL
+_DROPPED = HOP_BY_HOP | _INTERNAL
+_DROPPED_WITHIN = HOP_BY_HOP | {b"x-envoy-internal"}
 _REQUEST_TOUCHED = HOP_BY_HOP | _INTERNAL | {b"te", b"expect", b"x-forwarded-client-cert"}
 
 
 def prepare_request(options: HttpOptions, exchange: Exchange) -> None:
     """Edit the request's head in place."""
     head = exchange.head
+    internal = options.internal is not None and _is_internal(options, options.internal, exchange)
     if not _REQUEST_TOUCHED.isdisjoint(head.index):
         touched = _REQUEST_TOUCHED.intersection(head.index)
         single = len(head.index) == len(head.fields)  # else the index knows only the last of several lines
         if single and touched == _CONNECTION and head.index[b"connection"].lower() in PLAIN_CONNECTION:
             head.remove(b"connection")
         else:
-            _strip_request(options, exchange)
+            _strip_request(options, exchange, internal)
     if options.use_remote_address:
-        _edge(options, exchange)
+        _edge(options, exchange, internal)
     else:
         _inner(options, exchange)
+    if internal:
+        head.set(b"x-envoy-internal", b"true")
     if options.user_agent:
         _present(options, head)
     if options.via:
@@ -63,9 +67,17 @@ _SANITIZE = ClientCert.SANITIZE
 _CONNECTION = frozenset((b"connection",))
 
 
-def _strip_request(options: HttpOptions, exchange: Exchange) -> None:
+def _is_internal(options: HttpOptions, internal: Callable[[bytes], bool], exchange: Exchange) -> bool:
+    """Whether the request comes from within: the only address that it tells of is internal; at the edge, that of its connection."""
+    forwarded = exchange.head.get_all(b"x-forwarded-for")
+    if options.use_remote_address:
+        return not forwarded and internal(exchange.downstream.remote_address.rpartition(":")[0].strip("[]").encode())
+    return len(forwarded) == 1 and not options.xff_num_trusted_hops and b"," not in forwarded[0] and internal(forwarded[0].strip(b" \t"))
+
+
+def _strip_request(options: HttpOptions, exchange: Exchange, internal: bool) -> None:
     head = exchange.head
-    drop = set(_ALWAYS_DROPPED)
+    drop = set(_DROPPED_WITHIN if internal else _DROPPED)
     connection = head.get_all(b"connection")
     if connection:
         drop |= _nominated(connection)
@@ -104,11 +116,12 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
         exchange.remote_address = _trusted(head, options.xff_num_trusted_hops + 1) or exchange.remote_address
 
 
-def _edge(options: HttpOptions, exchange: Exchange) -> None:
-    """use_remote_address true: the client is a stranger, and we are the first who saw its address."""
+def _edge(options: HttpOptions, exchange: Exchange, internal: bool) -> None:
+    """use_remote_address true: the client is a stranger unless it is internal, and we are the first who saw its address."""
     head = exchange.head
-    for name in _EDGE_ONLY.intersection(head.index):
-        head.remove(name)
+    if not internal:
+        for name in _EDGE_ONLY.intersection(head.index):
+            head.remove(name)
     peer = exchange.downstream.remote_address.rpartition(":")[0]
     trusted = _trusted(head, options.xff_num_trusted_hops) if options.xff_num_trusted_hops else None
     exchange.remote_address = trusted or exchange.downstream.remote_address
@@ -118,8 +131,10 @@ def _edge(options: HttpOptions, exchange: Exchange) -> None:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
     if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
         head.set(b"x-forwarded-proto", b"https" if exchange.downstream.tls_version else b"http")
-    head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
-    if options.generate_request_id and not (options.preserve_external_request_id and b"x-request-id" in head.index):
+    if not internal:
+        head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
+    keeps_id = internal or options.preserve_external_request_id
+    if options.generate_request_id and not (keeps_id and b"x-request-id" in head.index):
         head.set(b"x-request-id", new_request_id())
 
 

@@ -110,6 +110,8 @@ class HttpOptions:
     use_remote_address: bool = False
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
+    internal: "Callable[[bytes], bool] | None" = None
+    """Whether an address, as text, is within (internal_address_config); None where none is."""
     via: bytes = b""
     generate_request_id: bool = True
     preserve_external_request_id: bool = False

@@ -11,9 +11,29 @@ from .headers import RequestHead, ResponseHead
 
 _RETRY_ON, _GRPC_ON = b"x-envoy-retry-on", b"x-envoy-retry-grpc-on"
 _MAX_RETRIES, _CODES, _NAMES = b"x-envoy-max-retries", b"x-envoy-retriable-status-codes", b"x-envoy-retriable-header-names"
+_TIMEOUT, _PER_TRY = b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-upstream-rq-per-try-timeout-ms"
+_OF_TIMES = (
+    _TIMEOUT, _PER_TRY, b"x-envoy-upstream-rq-timeout-alt-response", b"x-envoy-upstream-alt-stat-name", b"x-envoy-expected-rq-timeout-ms",
+)  # fmt: skip
 _CONSUMED = (
     _RETRY_ON, _GRPC_ON, _MAX_RETRIES, _CODES, _NAMES, b"x-envoy-hedge-on-per-try-timeout", b"x-envoy-upstream-rq-per-try-timeout-ms",
 )  # fmt: skip
+
+
+def times(head: RequestHead, timeout: float, policy: RetryPolicy | None) -> tuple[float, RetryPolicy | None]:
+    """The route's timeout and policy with the times that an internal request asks for, in seconds; what is no number is left out."""
+    index = head.index
+    if index.get(_TIMEOUT, b"").isdigit():
+        timeout = int(index[_TIMEOUT]) / 1000
+    per_try = index.get(_PER_TRY, b"")
+    if per_try.isdigit():
+        policy = replace(policy or RetryPolicy(), per_try_timeout=int(per_try) / 1000)
+    if policy is not None and timeout and policy.per_try_timeout >= timeout:
+        policy = replace(policy, per_try_timeout=0.0)
+    for name in _OF_TIMES:
+        if name in index:
+            head.remove(name)
+    return timeout, policy
 
 
 def retries(head: RequestHead, policy: RetryPolicy | None) -> RetryPolicy | None:

@@ -85,16 +85,23 @@ class Router(Filtering):
         exchange = self.exchange
         options = self.options
         head = exchange.head
-        if forward.expected_timeout and not options.suppress_envoy_headers:
-            head.index[b"x-envoy-expected-rq-timeout-ms"] = forward.expected_timeout
-            head.fields.append((b"x-envoy-expected-rq-timeout-ms", forward.expected_timeout))
+        self._timeout = forward.timeout
+        expected = forward.expected_timeout
+        asks = forward.asks
+        if options.internal is not None and b"x-envoy-internal" in head.index:
+            asks = True
+            self._timeout, self._policy = request_policy.times(head, forward.timeout, self._policy)
+            expected = b"%d" % (self._expected() * 1000)
+        if expected and not options.suppress_envoy_headers:
+            head.index[b"x-envoy-expected-rq-timeout-ms"] = expected
+            head.fields.append((b"x-envoy-expected-rq-timeout-ms", expected))
         if forward.attempt_count_in_request:
             head.set(b"x-envoy-attempt-count", b"1")
         if target_edit is not None:
             target_edit(exchange)
         if route.edit_request is not None:
             route.edit_request(exchange)
-        if forward.asks or (self._policy is not None and self._policy.request_headers):
+        if asks or (self._policy is not None and self._policy.request_headers):
             self._policy = request_policy.retries(head, self._policy)
         if forward.rewrite is not None:
             forward.rewrite(exchange)
@@ -102,7 +109,6 @@ class Router(Filtering):
             http_filter.on_route(exchange)
         self._active = now = self._runtime.loop.time()
         longest = self.longest()
-        self._timeout = forward.timeout
         if b"content-type" in head.index and (forward.grpc_duration is not None or forward.grpc_timeout is not None) and is_grpc(head):
             longest = self._grpc_times(forward, head, longest)
         if longest and now + longest < self.ends:

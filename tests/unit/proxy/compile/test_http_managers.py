@@ -187,10 +187,8 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
         ({"request_timeout": "-1s"}, "request_timeout"),
         ({"set_current_client_cert_details": {"chain": True}}, "set_current_client_cert_details.chain"),
         ({"tracing": {}}, "tracing"),
-        (
-            {"internal_address_config": {"cidr_ranges": [{"address_prefix": "10.0.0.0", "prefix_len": 8}]}},
-            "internal_address_config.cidr_ranges",
-        ),
+        ({"internal_address_config": {"unix_sockets": True}}, "internal_address_config.unix_sockets"),
+        ({"internal_address_config": {"cidr_ranges": [{"address_prefix": "10.0.0"}]}}, "internal_address_config.cidr_ranges[0]"),
         (
             {"local_reply_config": {"body_format": {"text_format": "%UNHEARD_OF%"}}},
             "local_reply_config.body_format.text_format",
