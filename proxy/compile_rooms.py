@@ -19,7 +19,8 @@ ROOMS = {
     "http": (
         "answer", "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "h1_answers", "h1_client", "h1_message",
         "h1_request", "h1_server", "h1_slices", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "options", "paths",
-        "pipeline", "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "try_times", "upload", "wire",
+        "pipeline", "redirecting", "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "try_times",
+        "upload", "wire",
     ),
     "http2": (
         "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
@@ -27,7 +28,7 @@ ROOMS = {
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
-    "route": ("conditions", "edits", "hosts", "retry_policy", "rewrite", "table"),
+    "route": ("conditions", "edits", "hosts", "internal_redirect", "retry_policy", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
     "upstream/balancing": (
         "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",

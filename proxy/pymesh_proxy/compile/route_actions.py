@@ -7,6 +7,7 @@ from typing import Any
 
 from ..http.grpc import TimeoutRule
 from ..route import edits, rewrite
+from ..route.internal_redirect import InternalRedirects
 from ..route.retry_policy import RetryPolicy
 from ..route.rewrite import HostRewrite, PathRewrite
 from ..route.table import DirectReply, Edit, Forward, Redirect, Target
@@ -19,6 +20,7 @@ from .sources import data
 from .strings import regex
 
 _MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
+_FOLLOWED = frozenset((301, 302, 303, 307, 308))
 _REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
 
 
@@ -43,6 +45,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "grpc_timeout_offset",
         "upgrade_configs",
         "priority",
+        "internal_redirect_policy",
         at_default={"auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
@@ -63,10 +66,24 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         terminates_connect=_terminates_connect(reader),
         attempt_count_in_request=levels.attempt_count_in_request,
         attempt_count_in_response=levels.attempt_count_in_response,
+        internal_redirects=_internal_redirects(reader.child("internal_redirect_policy")),
         high_priority=reader.choice("priority") == "HIGH",
         asks=levels.asks or _entries_ask(message.weighted_clusters),
         body_limit=levels.body_limit,
         body_cap=levels.body_cap,
+    )
+
+
+def _internal_redirects(reader: Reader | None) -> InternalRedirects | None:
+    if reader is None:
+        return None
+    reader.only("max_internal_redirects", "redirect_response_codes", "allow_cross_scheme_redirect", "response_headers_to_copy")
+    known = frozenset(reader.message.redirect_response_codes) & _FOLLOWED  # others are left out, as in Envoy
+    return InternalRedirects(
+        maximum=reader.wrapped("max_internal_redirects", 1),
+        statuses=known or InternalRedirects().statuses,
+        cross_scheme=reader.message.allow_cross_scheme_redirect,
+        copied=tuple(name.lower().encode() for name in reader.message.response_headers_to_copy),
     )
 
 

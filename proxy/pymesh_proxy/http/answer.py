@@ -3,6 +3,7 @@
 Everything is a callback from the upstream's connection, or the end of the exchange.
 """
 
+from abc import abstractmethod
 from time import monotonic
 
 from ..filters import LocalReply
@@ -24,6 +25,10 @@ class Answer(Attempts):
 
     __slots__ = ()
 
+    @abstractmethod
+    def redirected(self, response: ResponseHead) -> bool:
+        """Whether the answer is a redirect that is followed here; the request is on its way again then."""
+
     def on_interim(self, response: ResponseHead) -> None:
         self._downstream.send_interim(response)
 
@@ -33,6 +38,8 @@ class Answer(Attempts):
         assert forward is not None
         status = response.status
         if (self._policy is not None or self._retrying) and self._retries_answer(response):
+            return
+        if forward.internal_redirects is not None and self.redirected(response):
             return
         self._count(status)
         options = self.options

@@ -38,8 +38,8 @@ class Attempts(Upload):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_pool", "_retries", "_retrying", "_sent_at", "_target",
-        "_tried", "_waiting",
+        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_pool", "_redirects", "_retries", "_retrying", "_sent_at",
+        "_target", "_tried", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +59,8 @@ class Attempts(Upload):
         """A filter that the exchange waits for."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
+        self._redirects = 0
+        """Redirects that were followed here."""
         self._retrying = False
         """Whether the exchange counts as a retry for the cluster's breaker: from its back-off to the end of that attempt."""
         self._back_off: asyncio.TimerHandle | None = None

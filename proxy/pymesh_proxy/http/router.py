@@ -9,15 +9,15 @@ from ..filters import LocalReply
 from ..route.table import DirectReply, Edit, Forward, Redirect, Route
 from ..wheel import NEVER
 from . import forwarding, request_policy
-from .filtering import Filtering
 from .grpc import is_grpc, timeout_of
 from .headers import RequestHead
+from .redirecting import Redirecting
 from .stream import Phase
 
 _CONNECTING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
 
-class Router(Filtering):
+class Router(Redirecting):
     """Drives one exchange; created when its head has been read, done when it has been observed."""
 
     __slots__ = ()

@@ -19,7 +19,7 @@ _DONE = Phase.DONE
 class Upload(Times):
     """An exchange, as its request's bytes see it."""
 
-    __slots__ = ("_body", "_body_size", "_connection", "_held", "_policy", "chunked", "complete", "trailers", "upgrade")
+    __slots__ = ("_body", "_body_size", "_connection", "_held", "_overflown", "_policy", "chunked", "complete", "trailers", "upgrade")
 
     def __init__(
         self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, chunked: bool, upgrade: bytes
@@ -38,6 +38,8 @@ class Upload(Times):
         self._body: list[bytes] | None = None
         """The request's body so far, kept while another attempt may need it or no connection has it yet."""
         self._body_size = 0
+        self._overflown = False
+        """Whether the body has become larger than what is kept of one."""
         self._held = False
         """Whether the client has been told to stop sending until there is a connection."""
         self._connection: UpstreamRequest | None = None
@@ -80,7 +82,8 @@ class Upload(Times):
         self._body_size += len(data)
         if self._body_size <= self._body_limit():
             return
-        if self._policy is not None and self._policy.enabled:
+        if self._keeps():
+            self._overflown = True
             self.give_up_replay()
         elif self._connection is not None:
             self._body = None
@@ -101,11 +104,17 @@ class Upload(Times):
     def _body_so_far(self) -> list[bytes] | None:
         """What has come of the body; and whether it is kept from here on depends on whether a retry may need it."""
         body = self._body
-        if self._policy is None or not self._policy.enabled:
+        if not self._keeps():
             self._body = None
         elif body is None and not self.complete:
             self._body = []
         return body
+
+    def _keeps(self) -> bool:
+        """Whether the body may be needed again."""
+        if self._policy is not None and self._policy.enabled:
+            return True
+        return self._forward is not None and self._forward.internal_redirects is not None and not self._overflown
 
     def _replayable(self) -> bool:
         """Whether everything received of the request's body is still here."""

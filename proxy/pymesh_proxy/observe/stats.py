@@ -64,13 +64,14 @@ _CLUSTER_NAMES = (
     "upstream_cx_pool_overflow", "upstream_cx_protocol_error", "upstream_cx_rx_bytes_buffered", "upstream_cx_rx_bytes_total",
     "upstream_cx_total", "upstream_cx_tx_bytes_buffered", "upstream_cx_tx_bytes_total", "upstream_flow_control_backed_up_total",
     "upstream_flow_control_drained_total", "upstream_flow_control_paused_reading_total", "upstream_flow_control_resumed_reading_total",
-    "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active",
-    "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_completed", "upstream_rq_drop_overload",
-    "upstream_rq_maintenance_mode", "upstream_rq_max_duration_reached", "upstream_rq_pending_active",
-    "upstream_rq_pending_failure_eject", "upstream_rq_pending_overflow", "upstream_rq_pending_total",
-    "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
-    "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
-    "upstream_rq_retry_success", "upstream_rq_rx_reset", "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
+    "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
+    "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active", "upstream_rq_active_overflow",
+    "upstream_rq_cancelled", "upstream_rq_completed", "upstream_rq_drop_overload", "upstream_rq_maintenance_mode",
+    "upstream_rq_max_duration_reached", "upstream_rq_pending_active", "upstream_rq_pending_failure_eject",
+    "upstream_rq_pending_overflow", "upstream_rq_pending_total", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout",
+    "upstream_rq_retry", "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited",
+    "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow", "upstream_rq_retry_success", "upstream_rq_rx_reset",
+    "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
 )  # fmt: skip
 _HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
 _UPDATE_NAMES = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..filters.chain import Overrides
 from ..http.grpc import TimeoutRule
 from ..http.headers import RequestHead
+from .internal_redirect import InternalRedirects
 from .retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Forward:
     """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
     attempt_count_in_request: bool = False
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
+    internal_redirects: InternalRedirects | None = None
+    """Which redirects of the upstream are followed here."""
     high_priority: bool = False
     """Requests count against the cluster's limits for the priority HIGH, and have connections of their own."""
     asks: bool = False

@@ -25,9 +25,10 @@ class Cluster:
         "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker",
         "lb_healthy_panic", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success", "upstream_cx_connect_fail",
         "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
-        "upstream_cx_tx_bytes_total", "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx",
-        "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow",
-        "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
+        "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total",
+        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow",
+        "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
+        "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
         "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
     )  # fmt: skip
@@ -52,6 +53,7 @@ class Cluster:
         self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
         self.upstream_rq_total = self.upstream_rq_cancelled = self.upstream_rq_timeout = self.upstream_rq_pending_overflow = 0
         self.upstream_rq_active_overflow = 0
+        self.upstream_internal_redirect_succeeded_total = self.upstream_internal_redirect_failed_total = 0
         self.upstream_rq_retry = self.upstream_rq_retry_success = self.upstream_rq_retry_overflow = 0
         self.upstream_rq_retry_limit_exceeded = self.retry_or_shadow_abandoned = 0
         self.upstream_rq_retry_backoff_exponential = self.upstream_rq_retry_backoff_ratelimited = 0

@@ -100,6 +100,20 @@ SITES = {
             ]
         }
     ),
+    "redirect": Site({"internal_redirect_policy": {}}),
+    "redirects": Site(
+        {
+            **retry("5xx"),
+            "internal_redirect_policy": {
+                "max_internal_redirects": 3,
+                "redirect_response_codes": [302, 303, 307, 308, 299],
+                "allow_cross_scheme_redirect": True,
+                "response_headers_to_copy": ["x-plan", "x-copied"],
+            },
+            "prefix_rewrite": "/p/",
+        },
+        {"request_headers_to_add": [{"header": {"key": "x-added", "value": "1"}}], "per_request_buffer_limit_bytes": 10},
+    ),
     "lasting": Site(
         retry("reset"),
         cluster={
@@ -127,6 +141,9 @@ SITES = {
 
 TIMED = frozenset(name for name in SITES if name.startswith(("per-try", "short", "timeout", "long", "limited", "lasting")))
 """Sites whose cases last as long as some timeout."""
+
+_TO = "location:http%3A//"
+"""The beginning of a redirect, escaped, since colons and commas mean something in a plan."""
 
 _FAULTS = ("500,200", "503,200", "504,503", "409,200", "429,200", "close,200", "reset,200", "garbage,200", "404", "200", "part")
 _TRIED = ("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream")
@@ -186,5 +203,19 @@ CASES = [
     Case("5xx", "503,200", headers={"x-envoy-max-retries": "5", "x-envoy-retry-on": "5xx"}),
     Case("none", "503,200", headers={"x-envoy-max-retries": "5", "x-envoy-retry-on": "5xx"}),
     Case("steered", "503,503,200"), Case("steered", "503,503,503,200"), Case("steered", "close,200"),
+    *(
+        Case("redirect", plan, **more)
+        for more in ({}, {"method": "POST", "body": b"hello"}, {"method": "HEAD"})
+        for plan in (f"302;{_TO}redirect/else?x=1%23f,200", f"302;{_TO}redirect/a,302;{_TO}redirect/b,200", f"303;{_TO}redirect/,200",
+                     "302,200",
+                     "302;location:/else,200", "302;location:https%3A//redirect/,200", f"302;{_TO}none,200")
+    ),
+    *(
+        Case("redirects", plan, **more)
+        for more in ({}, {"method": "POST", "body": b"hello"}, {"method": "POST", "body": b"hello, hello"})
+        for plan in (f"303;{_TO}redirects/a,200", f"307;{_TO}redirect/a,302;{_TO}redirects/b,301;{_TO}redirects/c,200",
+                     "308;location:HTTPS%3A//redirects/a?b,200", f"503,302;{_TO}redirects/a,503,200", f"299;{_TO}redirects/a,200",
+                     f"302;{_TO}redirects;x-copied:1;x-copied:2,200", f"302;{_TO}user@redirects/,200", f"302;{_TO}unknown/,200")
+    ),
     *(Case("lasting", plan) for plan in ("hang", "hang,200", "stall")), *(Case("lasting-none", plan) for plan in ("hang", "stall")),
 ]  # fmt: skip

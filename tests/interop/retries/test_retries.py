@@ -5,11 +5,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pymesh.local.ports import HOST, FreePorts
 from tests.interop.connections.twins import Twin, Twins, twins
+from tests.waiting import eventually
 
 from .bootstrap import bootstrap
 from .cases import CASES, SITES, TIMED, Case
@@ -19,7 +20,7 @@ _EXPECTED = "x-envoy-expected-rq-timeout-ms"
 _WHY = re.compile(r"(protocol_error|connection_termination)\|[^}]*")
 """Our log says what was wrong with an answer, or with its connection."""
 _COUNTED = re.compile(
-    r"cluster\.[^.]*\.(upstream_rq_(retry.*|per_try.*|timeout|max_duration_reached|total|[1-5]xx|active_overflow)|retry_or_shadow_abandoned"
+    r"cluster\.[^.]*\.((upstream_internal_redirect.*|upstream_rq_(retry.*|per_try.*|timeout|max_duration_reached|total|[1-5]xx|active_overflow))|retry_or_shadow_abandoned"
     r"|circuit_breakers\.(default|high)\.((cx|rq|rq_pending)_open|remaining_(rq|pending|retries)))"
 )
 """Without rq_retry_open, which Envoy only looks at when a retry begins or ends."""
@@ -34,7 +35,8 @@ class Story:
     headers: list[str]
     body: str
     attempts: list[dict[str, str]]
-    log: str = ""
+    log: list[str] = field(default_factory=list)
+    """A line for each redirect that was followed, too."""
 
 
 @asynccontextmanager
@@ -81,9 +83,17 @@ async def tell(twin: Twin, memory: Memory, cases: list[Case]) -> list[Story]:
     played = dict(await in_turn(at_once))
     for of_site in await asyncio.gather(*map(in_turn, timed.values())):
         played |= dict(of_site)
-    lines = dict(line.split(" ", 1) for line in await twin.logged(len(cases)))
+    last = [f"{twin.name}-{number}" for number in range(len(cases))]
+
+    async def read() -> list[tuple[str, str]]:
+        return [(name, line) for name, _, line in (line.partition(" ") for line in await twin.logged(len(cases)))]
+
+    def whole(lines: list[tuple[str, str]]) -> bool:
+        return {name for name, line in lines if "internal_redirect" not in line} >= set(last)
+
+    lines = await eventually(read, whole)
     for number, story in played.items():
-        story.log = _WHY.sub(r"\1", lines[f"{twin.name}-{number}"])
+        story.log = [_WHY.sub(r"\1", line) for name, line in lines if name == f"{twin.name}-{number}"]
     return [played[number] for number in range(len(cases))]
 
 

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import urllib.parse
 from collections import defaultdict
 from dataclasses import dataclass, field
 
@@ -23,7 +24,10 @@ import h2.events
 from pymesh.tasks import spawn
 
 Told = dict[str, str]
-_TOLD = ("x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms", "x-envoy-original-url", "x-envoy-max-retries", "x-envoy-retry-on")
+_TOLD = (
+    "host", "content-length", "x-added", "x-copied", "x-envoy-original-path", "x-envoy-attempt-count", "x-envoy-expected-rq-timeout-ms",
+    "x-envoy-original-url", "x-envoy-max-retries", "x-envoy-retry-on",
+)  # fmt: skip
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Memory:
     def next_step(self, headers: dict[str, str], method: str, path: str) -> str:
         """Note one more attempt; what is to be done with it."""
         seen = self.attempts[headers.get("x-id", "")]
-        told = {name: headers[name] for name in _TOLD if name in headers}
+        told = {name: headers[name] for name in _TOLD if name in headers}  # the last of several lines
         seen.append({"method": method, "path": path, **told})
         steps = headers.get("x-plan", "200").split(",")
         return steps[min(len(seen), len(steps)) - 1]
@@ -45,7 +49,7 @@ class Memory:
 def _answer(step: str) -> tuple[int, list[tuple[str, str]]]:
     status, *fields = step.split(";")
     pairs = [(name, value) for name, _, value in (text.partition(":") for text in fields)]
-    return int(status), pairs
+    return int(status), [(name, urllib.parse.unquote(value)) for name, value in pairs]
 
 
 class Http1Upstream:
