@@ -60,6 +60,7 @@ class ExclusivePool(Pool[ClientConnection]):
             return
         if self._waiting and (attempts := self._next_waiting()) is not None:
             attempts.on_connection(connection)
+            self._serve_next()  # there may be room for another connection by now
             return
         self._idle.append(connection)
         deadline = now + config.idle_timeout if config.idle_timeout else NEVER

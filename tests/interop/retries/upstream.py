@@ -5,7 +5,7 @@ further ones. A step is an answer, `503` or `200;grpc-status:14` with headers be
 
     close  reset  hang  garbage  part (an answer cut in its body)  early:STATUS (answers before the body is read)
 
-`wait:SECONDS:STEP` plays a step later. Over HTTP/2, `refuse` and `cancel` reset the stream.
+`wait:SECONDS:STEP` plays a step later, `gate` answers when the test says so. Over HTTP/2, `refuse` and `cancel` reset the stream.
 """
 
 import asyncio
@@ -36,6 +36,8 @@ class Memory:
 
     attempts: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    """What a `gate` waits for, by the id of the request."""
 
     def next_step(self, headers: dict[str, str], method: str, path: str) -> str:
         """Note one more attempt; what is to be done with it."""
@@ -91,6 +93,9 @@ class Http1Upstream:
         if step.startswith("wait:"):
             _, seconds, step = step.split(":", 2)
             await asyncio.sleep(float(seconds))
+        if step == "gate":
+            await self.memory.gates[headers["x-id"]].wait()
+            step = "200"
         return await self._play(step, method, reader, writer)
 
     async def _play(self, step: str, method: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -167,12 +172,15 @@ class _Http2(asyncio.Protocol):
             if isinstance(event, h2.events.RequestReceived):
                 headers = dict(event.headers)
                 step = self._memory.next_step(headers, headers[":method"], headers[":path"])
-                self._memory.tasks.add(spawn(self._play(event.stream_id, step), name="step"))
+                self._memory.tasks.add(spawn(self._play(event.stream_id, step, headers.get("x-id", "")), name="step"))
             elif isinstance(event, h2.events.DataReceived):
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         self._flush()
 
-    async def _play(self, stream_id: int, step: str) -> None:
+    async def _play(self, stream_id: int, step: str, name: str) -> None:
+        if step == "gate":
+            await self._memory.gates[name].wait()
+            step = "200"
         match step:
             case "refuse":
                 self._h2.reset_stream(stream_id, h2.errors.ErrorCodes.REFUSED_STREAM)
