@@ -28,7 +28,7 @@ ROOMS = {
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
-    "route": ("conditions", "edits", "hosts", "internal_redirect", "retry_policy", "rewrite", "table"),
+    "route": ("conditions", "cookies", "edits", "hashing", "hosts", "internal_redirect", "retry_policy", "rewrite", "table"),
     "tcp": ("proxy", "relay", "session"),
     "upstream/balancing": (
         "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",

@@ -1,7 +1,5 @@
 """What follows a route's match: forwarding, a redirect, a reply from configuration."""
 
-import re
-from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -12,12 +10,13 @@ from ..route.retry_policy import RetryPolicy
 from ..route.rewrite import HostRewrite, PathRewrite
 from ..route.table import DirectReply, Edit, Forward, Redirect, Target
 from .fields import Reader
+from .hash_policies import route_hash
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels, adds_request_policy
 from .overrides import FIELD as FILTER_FIELD
 from .retry import retry_policy
 from .sources import data
-from .strings import regex
+from .substitution import substitution
 
 _MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
 _FOLLOWED = frozenset((301, 302, 303, 307, 308))
@@ -46,6 +45,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "upgrade_configs",
         "priority",
         "internal_redirect_policy",
+        "hash_policy",
         at_default={"auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
@@ -62,6 +62,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         grpc_duration=_grpc_timeout(reader.child("max_stream_duration"), "grpc_timeout_header_max", "grpc_timeout_header_offset"),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
+        hashing=route_hash(reader),
         upgrades=_upgrades(reader),
         terminates_connect=_terminates_connect(reader),
         attempt_count_in_request=levels.attempt_count_in_request,
@@ -189,7 +190,7 @@ def _path_rewrite(reader: Reader, matched: int | None) -> PathRewrite | None:
     if reader.message.prefix_rewrite:
         return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
     config = reader.child("regex_rewrite")
-    return substitution(config) if config else None
+    return _substitute(config) if config else None
 
 
 def _host_rewrite(reader: Reader) -> HostRewrite | None:
@@ -202,35 +203,14 @@ def _host_rewrite(reader: Reader) -> HostRewrite | None:
             name = message.host_rewrite_header.lower().encode()
             return lambda head: head.get(name)
         case "host_rewrite_path_regex" as name:
-            replace = substitution(Reader(message.host_rewrite_path_regex, reader.at(name), reader.problems))
+            replace = _substitute(Reader(message.host_rewrite_path_regex, reader.at(name), reader.problems))
             return lambda head: replace(head.path.partition(b"?")[0])
     return None
 
 
-def substitution(reader: Reader) -> PathRewrite:
-    """A RegexMatchAndSubstitute over paths; `\\1` in the substitution is a group, `\\0` the whole match."""
-    reader.only("pattern", "substitution")
-    pattern = regex(Reader(reader.message.pattern, reader.at("pattern"), reader.problems))
-    parts = _replacement(reader.message.substitution)
-    if parts is None or any(isinstance(part, int) and part > pattern.groups for part in parts):
-        reader.refuse(
-            "substitution", f"{reader.message.substitution!r}: a backslash needs a group's digit (of {pattern.groups}) or another"
-        )
-        parts = ()
-    return rewrite.substitute(pattern, parts)
-
-
-def _replacement(text: str) -> Sequence[bytes | int] | None:
-    """Literal bytes and group numbers; None when a backslash is followed by anything but a digit or a backslash."""
-    parts: list[bytes | int] = []
-    for literal, escape in re.findall(r"([^\\]+)|\\(.?)", text, re.DOTALL):
-        if literal:
-            parts.append(literal.encode())
-        elif escape.isdigit() or escape == "\\":
-            parts.append(int(escape) if escape.isdigit() else b"\\")
-        else:
-            return None
-    return parts
+def _substitute(reader: Reader) -> PathRewrite:
+    """A RegexMatchAndSubstitute over paths."""
+    return rewrite.substitute(*substitution(reader))
 
 
 def redirect(reader: Reader, matched: int | None) -> Redirect:
@@ -264,7 +244,7 @@ def _redirect_path(reader: Reader, matched: int | None) -> PathRewrite | None:
         case "prefix_rewrite":
             return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
         case "regex_rewrite" as name:
-            return substitution(Reader(reader.message.regex_rewrite, reader.at(name), reader.problems))
+            return _substitute(Reader(reader.message.regex_rewrite, reader.at(name), reader.problems))
     return None
 
 

@@ -4,6 +4,7 @@ from ..tcp.config import TcpOptions
 from .accesslog import access_logs
 from .context import Context, Observers
 from .fields import Reader
+from .hash_policies import tcp_hashes_source
 
 
 def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOptions:
@@ -15,6 +16,7 @@ def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOp
         "max_connect_attempts",
         "max_downstream_connection_duration",
         "access_log",
+        "hash_policy",
         harmless={"stat_prefix": "connections are counted at the listener and the cluster"},
         at_default={"upstream_connect_mode": 0},
     )
@@ -24,6 +26,7 @@ def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOp
         idle_timeout=reader.seconds("idle_timeout", 3600.0),
         max_connect_attempts=reader.wrapped("max_connect_attempts", 1),
         max_duration=reader.seconds("max_downstream_connection_duration", 0.0),
+        hashes_source=tcp_hashes_source(reader),
         observers=(*logs, *(watcher.tcp for watcher in metrics)),
         logs=tuple(logs),
     )

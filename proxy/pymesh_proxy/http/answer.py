@@ -7,6 +7,7 @@ from abc import abstractmethod
 from time import monotonic
 
 from ..filters import LocalReply
+from ..route.hashing import hand_out
 from ..wheel import NEVER
 from . import forwarding
 from .attempts import Attempts
@@ -88,6 +89,8 @@ class Answer(Attempts):
     def _edit_answer(self, response: ResponseHead) -> None:
         exchange = self.exchange
         forward = self._forward
+        if forward is not None and forward.hashing is not None and exchange.details == "via_upstream":
+            hand_out(exchange, response)
         if forward is not None and forward.attempt_count_in_response:
             response.set(b"x-envoy-attempt-count", b"%d" % exchange.attempt)
         target = self._target

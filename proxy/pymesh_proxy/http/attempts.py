@@ -38,8 +38,8 @@ class Attempts(Upload):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_pool", "_redirects", "_retries", "_retrying", "_sent_at",
-        "_target", "_tried", "_waiting",
+        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_key", "_pool", "_redirects", "_retries", "_retrying",
+        "_sent_at", "_target", "_tried", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +57,8 @@ class Attempts(Upload):
         """The filters that run on this exchange."""
         self._waiting: asyncio.Task[None] | None = None
         """A filter that the exchange waits for."""
+        self._key: int | None = None
+        """What the cluster's balancing tells the request apart by."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
         self._redirects = 0
@@ -82,7 +84,7 @@ class Attempts(Upload):
         assert cluster is not None
         assert forward is not None
         plain = cluster.config.discovery is not _ORIGINAL_DST and self._tried is None
-        endpoint = cluster.pick() if plain else self._pick(cluster)
+        endpoint = cluster.pick(None, 1, self._key) if plain else self._pick(cluster)
         if endpoint is None:
             self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
             return
@@ -108,8 +110,8 @@ class Attempts(Upload):
             return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.original_destination)
         policy = self._policy
         if self._tried is not None and policy is not None and policy.avoids:
-            return cluster.pick(Avoided(policy, self._tried), policy.host_selection_attempts)
-        return cluster.pick()
+            return cluster.pick(Avoided(policy, self._tried), policy.host_selection_attempts, self._key)
+        return cluster.pick(None, 1, self._key)
 
     def on_connection(self, connection: UpstreamRequest) -> None:
         """The pool gave a connection: send what there is of the request."""

@@ -72,6 +72,9 @@ class Router(Redirecting):
             return
         self._policy = forward.retry
         self._prepare(route, forward, target.edit_request)
+        if forward.hashing is not None and cluster.config.balancing.by_key:
+            self._key = forward.hashing(exchange)
+            self._edits_answer = True  # if it is given a cookie
         self._breaker = cluster.high_breaker if forward.high_priority else cluster.breaker
         self.phase = _CONNECTING
         self.attempt()

@@ -30,15 +30,22 @@ def replace_prefix(matched: int | None, new: str) -> PathRewrite:
 
 def substitute(pattern: Any, replacement: "Sequence[bytes | int]") -> PathRewrite:
     """Replace every match of a pattern in the path, not in the query; integers in the replacement are groups."""
+    replace = replace_all(pattern, replacement)
+
+    def rewrite(target: bytes) -> bytes:
+        path = path_of(target)
+        return replace(path) + target[len(path) :]
+
+    return rewrite
+
+
+def replace_all(pattern: Any, replacement: "Sequence[bytes | int]") -> Callable[[bytes], bytes]:
+    """Replace every match of a pattern; integers in the replacement are groups."""
 
     def expand(match: Any) -> bytes:
         return b"".join((match.group(part) or b"") if isinstance(part, int) else part for part in replacement)
 
-    def rewrite(target: bytes) -> bytes:
-        path = path_of(target)
-        return bytes(pattern.sub(expand, path)) + target[len(path) :]
-
-    return rewrite
+    return lambda text: bytes(pattern.sub(expand, text))
 
 
 def forward_rewrite(path: PathRewrite | None, host: HostRewrite | None, append_forwarded_host: bool) -> "Callable[[Exchange], None] | None":

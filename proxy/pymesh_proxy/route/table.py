@@ -52,6 +52,8 @@ class Forward:
     retry: RetryPolicy | None = None
     rewrite: "Callable[[Exchange], None] | None" = None
     """Path and host rewriting, with x-envoy-original-path."""
+    hashing: "Callable[[Exchange], int | None] | None" = None
+    """What tells requests apart where the cluster balances by a hash."""
     upgrades: Mapping[bytes, bool] = field(default_factory=dict)
     """Whether an upgrade (in lower case) is passed on; what is not named here is as the manager says."""
     terminates_connect: bool = False

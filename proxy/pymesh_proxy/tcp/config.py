@@ -14,6 +14,8 @@ class TcpOptions:
     idle_timeout: float = 3600.0
     max_connect_attempts: int = 1
     max_duration: float = 0.0
+    hashes_source: bool = False
+    """Where the cluster balances by a hash, connections are told apart by the client's address."""
     observers: tuple[Callable[[Any], Any], ...] = ()
     """Called with the tcp.session.Session when it opens (phase OPEN) and when it has ended."""
     logs: tuple[Callable[[Any], Any], ...] = ()

@@ -10,6 +10,7 @@ from pymesh.tasks import spawn
 
 from ..errors import Cause
 from ..http.exchange import Downstream
+from ..route.hashing import ip_hash
 from ..tls.layer import TlsLayer
 from ..upstream.config import Discovery
 from ..upstream.dial import DialFailed, dial
@@ -124,7 +125,8 @@ class TcpConnection(asyncio.Protocol):
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is Discovery.ORIGINAL_DST:
             return self._runtime.clusters.original_destination(cluster, self.session.downstream.original_destination)
-        return cluster.pick()
+        key = ip_hash(self.session.downstream.remote_address) if self._options.hashes_source else None
+        return cluster.pick(key=key)
 
     async def _dial(self, cluster: "Cluster", endpoint: "Endpoint") -> bool:
         session = self.session
@@ -163,6 +165,9 @@ class TcpConnection(asyncio.Protocol):
         name = upstream.get_extra_info("sockname")
         session.upstream_local_address = str(Address(name[0], name[1])) if isinstance(name, tuple) else ""
         session.upstream_peer = upstream.peer if isinstance(upstream, TlsLayer) else None
+        if session.endpoint is not None:
+            session.endpoint.rq_active += 1  # a connection is what least-request balancing has to go by (Envoy's streams of TCP pools)
+            session.endpoint.rq_total += 1
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
         upstream.set_write_buffer_limits(high=limit, low=limit // 2)
         self._relay = Relay(self._runtime, idle_timeout=self._options.idle_timeout, count=self, on_end=self._relay_ended)
@@ -197,6 +202,7 @@ class TcpConnection(asyncio.Protocol):
         session = self.session
         if session.cluster is not None and session.endpoint is not None:
             self._uncount(session.cluster, session.endpoint)
+            session.endpoint.rq_active -= 1
         if flags in _LOGGED:
             session.flag(_LOGGED[flags])
         self._end()

@@ -9,6 +9,7 @@ from pymesh_proxy.tcp.config import TcpOptions
 from pymesh_proxy.tcp.proxy import TcpConnection
 from pymesh_proxy.tcp.session import Phase
 from pymesh_proxy.testing import MemoryTransport, Mesh, Peer, static_cluster
+from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
 
 
 def connect(mesh, sessions=None, **options):
@@ -232,3 +233,31 @@ async def test_a_slow_reader_stops_the_other_side():
             await mesh.settle()
         assert not upstream.paused
         assert len(client.received) == 2_000_000
+
+
+async def test_a_connection_counts_for_its_endpoint_while_it_is_joined():
+    addresses = [(f"10.0.0.{number}", 80) for number in range(3)]
+    balancing = BalancingConfig(policy=Balancing.LEAST_REQUEST, full_scan=True)
+    async with Mesh(cluster=static_cluster("up", *addresses, balancing=balancing)) as mesh:
+        endpoints = mesh.runtime.clusters.get("up").endpoints
+        clients = []
+        for _ in range(6):
+            clients.append(connect(mesh))
+            await mesh.accepted()
+            await mesh.settle()
+        assert [endpoint.rq_active for endpoint in endpoints] == [2, 2, 2]
+        for client in clients:
+            client.reset()
+        await mesh.settle()
+        assert [(endpoint.rq_active, endpoint.rq_total) for endpoint in endpoints] == [(0, 2)] * 3
+
+
+async def test_a_clients_address_can_be_its_key():
+    addresses = [(f"10.0.0.{number}", 80) for number in range(9)]
+    async with Mesh(cluster=static_cluster("up", *addresses, balancing=BalancingConfig(policy=Balancing.MAGLEV))) as mesh:
+        endpoints = mesh.runtime.clusters.get("up").endpoints
+        for _ in range(5):
+            connect(mesh, hashes_source=True)
+            await mesh.accepted()
+            await mesh.settle()
+        assert sorted(endpoint.rq_total for endpoint in endpoints) == [0] * 8 + [5]

@@ -56,3 +56,8 @@ class BalancingConfig:
     """RING_HASH and MAGLEV place an endpoint by its name rather than its address."""
     balance_factor: int = 0
     """Percent of the average load at which RING_HASH and MAGLEV take an endpoint for full; 0 for never."""
+
+    @property
+    def by_key(self) -> bool:
+        """Whether a hash of the request decides."""
+        return self.policy is Balancing.RING_HASH or self.policy is Balancing.MAGLEV

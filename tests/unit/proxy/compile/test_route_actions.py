@@ -222,12 +222,12 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
     ("text", "field"),
     [
         ("{match: {prefix: /}, route: {cluster: up, request_mirror_policies: [{cluster: m}]}}", "route.request_mirror_policies"),
-        ("{match: {prefix: /}, route: {cluster: up, hash_policy: [{connection_properties: {source_ip: true}}]}}", "route.hash_policy"),
         (
             "{match: {prefix: /}, route: {cluster: up, internal_redirect_policy: {predicates: [{name: p}]}}}",
             "route.internal_redirect_policy.predicates",
         ),
         ("{match: {prefix: /}, route: {cluster: up, internal_redirect_action: 1}}", "route.internal_redirect_action"),
+        ("{match: {prefix: /}, route: {cluster: up, hash_policy: [{filter_state: {key: a}}]}}", "route.hash_policy[0].filter_state"),
         ("{match: {prefix: /}, route: {cluster: up, hedge_policy: {hedge_on_per_try_timeout: true}}}", "route.hedge_policy"),
         ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
         (

@@ -1,0 +1,66 @@
+"""Hash policies of routes and TCP proxies."""
+
+from collections.abc import Callable
+
+from ..route import hashing, rewrite
+from ..route.cookies import NewCookie
+from ..route.hashing import HashKey
+from .fields import Reader
+from .substitution import substitution
+
+
+def route_hash(route: Reader) -> HashKey | None:
+    """A RouteAction's `hash_policy`; None when it has none that finds anything."""
+    policies = []
+    for item in route.items("hash_policy"):
+        policy = _policy(item)
+        if policy is not None:
+            policies.append((policy, bool(item.message.terminal)))
+    return hashing.combined(policies) if policies else None
+
+
+def tcp_hashes_source(proxy: Reader) -> bool:
+    """A TcpProxy's `hash_policy`: whether it goes by the client's address."""
+    for item in proxy.items("hash_policy"):
+        item.only("source_ip")
+    return bool(len(proxy.message.hash_policy))
+
+
+def _policy(item: Reader) -> HashKey | None:
+    item.only(*_POLICIES, "terminal")
+    kind = item.which("policy_specifier")
+    child = item.child(kind) if kind in _POLICIES else None
+    return _POLICIES[kind](child) if child is not None else None
+
+
+def _header(config: Reader) -> HashKey:
+    config.only("header_name", "regex_rewrite")
+    regex = config.child("regex_rewrite")
+    return hashing.header(config.message.header_name, rewrite.replace_all(*substitution(regex)) if regex is not None else None)
+
+
+def _cookie(config: Reader) -> HashKey:
+    config.only("name", "ttl", "path", "attributes")
+    message = config.message
+    attributes = tuple((attribute.name, attribute.value) for attribute in message.attributes)
+    ttl = int(config.seconds("ttl", 0.0))
+    new = NewCookie(name=message.name, ttl=ttl, path=message.path, attributes=attributes) if config.has("ttl") else None
+    return hashing.cookie(message.name, new)
+
+
+def _connection(config: Reader) -> HashKey | None:
+    config.only("source_ip")
+    return hashing.source_ip if config.message.source_ip else None
+
+
+def _query_parameter(config: Reader) -> HashKey:
+    config.only("name")
+    return hashing.query_parameter(config.message.name)
+
+
+_POLICIES: dict[str, Callable[[Reader], HashKey | None]] = {
+    "header": _header,
+    "cookie": _cookie,
+    "connection_properties": _connection,
+    "query_parameter": _query_parameter,
+}
