@@ -34,9 +34,7 @@ class World:
         slot = RouteSlot("r", RouteTable("r", lambda authority: ((lambda head, draw: True, route),)))
         terminal = HttpOptions(route=slot, stats=self.runtime.http_stats("h"))
         chain = FilterChain(name="c", terminal=terminal, identity=b"chain" + body)
-        return ListenerConfig(
-            name="l", port=port, chains=(chain,), matcher=build((chain,), None), frame=b"f", **{"host": HOST} | settings
-        )
+        return ListenerConfig(name="l", port=port, chains=(chain,), matcher=build((chain,), None), frame=b"f", **{"host": HOST} | settings)
 
     async def client(self, port: int) -> "Client":
         client = Client(*await asyncio.open_connection(HOST, port))
@@ -145,3 +143,28 @@ def test_an_ipv6_wildcard_does_not_take_ipv4_too() -> None:
     with contextlib.closing(open_socket(six, reuse_port=False)) as bound:
         four = ListenerConfig(name="m", host="0.0.0.0", port=bound.getsockname()[1], matcher=build((), None))
         open_socket(four, reuse_port=False).close()
+
+
+async def test_a_listener_with_further_addresses_listens_on_all_of_them_and_keeps_them(world: World) -> None:
+    first, second, third = (world.ports.take() for _ in range(3))
+    await world.listeners.put(world.config(first, additional=((HOST, second),)))
+    await world.client(first)
+    another = await world.client(second)
+    assert await another.get() == b"one"
+    await world.listeners.put(world.config(first, additional=((HOST, third),)))
+    assert await (await world.client(third)).get() == b"one"
+    with pytest.raises(ConnectionRefusedError):
+        await world.client(second)
+    await world.listeners.remove("l")
+    for port in (first, third):
+        with pytest.raises(ConnectionRefusedError):
+            await world.client(port)
+
+
+async def test_a_listener_that_cannot_have_one_of_its_addresses_has_none(world: World) -> None:
+    free, taken = world.ports.take(), world.ports.take()
+    with contextlib.closing(socket.create_server((HOST, taken))):
+        with pytest.raises(StartupError, match=f"cannot bind {HOST}:{taken}"):
+            await world.listeners.put(world.config(free, additional=((HOST, taken),)))
+        with pytest.raises(ConnectionRefusedError):
+            await world.client(free)

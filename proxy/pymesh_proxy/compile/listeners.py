@@ -14,6 +14,7 @@ from .fields import Reader, compiled, digest
 _HONOURED = (
     "name",
     "address",
+    "additional_addresses",
     "filter_chains",
     "default_filter_chain",
     "use_original_dst",
@@ -70,6 +71,7 @@ def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
         name=reader.message.name or f"{host}:{port}",
         host=host,
         port=port,
+        additional=tuple(_additional(item) for item in reader.items("additional_addresses")),
         chains=chains,
         default_chain=default_chain,
         matcher=_matcher(reader, chains, default_chain),
@@ -96,6 +98,11 @@ def _address(reader: Reader) -> tuple[str, int]:
         reader.refuse("address", "this field is required")
         return "", 0
     return socket_address(address)
+
+
+def _additional(reader: Reader) -> tuple[str, int]:
+    reader.only("address")
+    return _address(reader)
 
 
 def _direction(reader: Reader) -> str:

@@ -62,6 +62,8 @@ class ListenerConfig:
     chains: tuple[FilterChain, ...] = ()
     default_chain: FilterChain | None = None
     matcher: "ChainMatcher"
+    additional: tuple[tuple[str, int], ...] = ()
+    """Further addresses, with everything that is said of the first (additional_addresses)."""
     bind_to_port: bool = True
     transparent: bool = False
     """TPROXY: take connections to any address, which stays their own."""
@@ -93,6 +95,11 @@ class ListenerConfig:
     def all_chains(self) -> tuple[FilterChain, ...]:
         """The default chain too."""
         return self.chains if self.default_chain is None else (*self.chains, self.default_chain)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Every host and port, the first one first."""
+        return ((self.host, self.port), *self.additional)
 
     @property
     def address(self) -> str:

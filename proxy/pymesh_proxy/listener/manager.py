@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+
+from pymesh.address import Address
 
 from ..errors import StartupError
 from ..tls.contexts import ServerTls
@@ -21,14 +24,14 @@ if TYPE_CHECKING:
 class Listener:
     """One listener at run time. A new configuration at the same address keeps the socket and the chains that it does not change."""
 
-    __slots__ = ("_scopes", "_server", "_tls", "bound", "config", "counts", "manager", "runtime")
+    __slots__ = ("_scopes", "_servers", "_tls", "bound", "config", "counts", "manager", "runtime")
 
     def __init__(self, runtime: "Runtime", manager: "Listeners", config: ListenerConfig) -> None:
         self.runtime = runtime
         self.manager = manager
-        self._server: asyncio.Server | None = None
-        self.bound: tuple[str, int] | None = None
-        """The address of the socket, None for a virtual listener."""
+        self._servers: list[asyncio.Server] = []
+        self.bound: list[tuple[str, int]] = []
+        """The addresses of the sockets, in the order of the configuration; none for a virtual listener."""
         self.counts = Counts()
         self.config = config
         self._tls: dict[object, ServerTls] = {}
@@ -92,20 +95,25 @@ class Listener:
             scope.drain()
 
     async def bind(self) -> None:
-        """Open the socket; raises StartupError in words."""
+        """Open the sockets, all or none; raises StartupError in words."""
         config = self.config
-        try:
-            sock = open_socket(config, reuse_port=self.runtime.concurrency > 1)
-        except OSError as error:
-            raise StartupError(f"listener {config.name}: cannot bind {config.address}: {error.strerror}") from error
-        self.bound = sock.getsockname()[:2]
-        self._server = await self.runtime.loop.create_server(lambda: Accepted(self), sock=sock, backlog=config.backlog)
+        opened: list[socket.socket] = []
+        for address in config.addresses:
+            try:
+                opened.append(open_socket(config, address, reuse_port=self.runtime.concurrency > 1))
+            except OSError as error:
+                for sock in opened:
+                    sock.close()
+                raise StartupError(f"listener {config.name}: cannot bind {Address(*address)}: {error.strerror}") from error
+        self.bound = [sock.getsockname()[:2] for sock in opened]
+        for sock in opened:
+            self._servers.append(await self.runtime.loop.create_server(lambda: Accepted(self), sock=sock, backlog=config.backlog))
 
     def stop_accepting(self) -> None:
-        """Close the socket; established connections live on."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        """Close the sockets; established connections live on."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
 
 
 class Listeners:
@@ -148,7 +156,7 @@ class Listeners:
             self._retire(known)
         self._listeners[config.name] = listener
         if not config.bind_to_port:
-            self._virtual[config.host, config.port] = listener
+            self._virtual.update(dict.fromkeys(config.addresses, listener))
         return listener
 
     async def remove(self, name: str) -> None:
@@ -159,9 +167,9 @@ class Listeners:
 
     def _retire(self, listener: Listener) -> None:
         listener.stop_accepting()
-        config = listener.config
-        if self._virtual.get((config.host, config.port)) is listener:
-            del self._virtual[config.host, config.port]
+        for address in listener.config.addresses:
+            if self._virtual.get(address) is listener:
+                del self._virtual[address]
         listener.drain()
         self._draining += listener.scopes
         self._prune()
@@ -199,8 +207,10 @@ class Listeners:
 
 
 async def _bind(listener: Listener, known: Listener | None) -> None:
-    """Open the socket; if the former one stands in the way it is closed, and opened again when that was in vain."""
-    former = known if known is not None and known.bound and known.config.address == listener.config.address else None
+    """Open the sockets; if former ones stand in the way they are closed, and opened again when that was in vain."""
+    former = None
+    if known is not None and known.bound and not set(known.config.addresses).isdisjoint(listener.config.addresses):
+        former = known
     if former is not None:
         former.stop_accepting()
     try:
@@ -217,4 +227,4 @@ def _same_socket(one: ListenerConfig, other: ListenerConfig) -> bool:
 
 def _of_the_socket(config: ListenerConfig) -> tuple[object, ...]:
     """What cannot be changed while a socket listens."""
-    return config.host, config.port, config.bind_to_port, config.transparent, config.freebind
+    return config.addresses, config.bind_to_port, config.transparent, config.freebind

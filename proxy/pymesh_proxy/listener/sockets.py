@@ -16,10 +16,13 @@ _IP_TRANSPARENT = 19
 _IP_FREEBIND = 15
 
 
-def open_socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
-    """A bound socket; raises OSError. `reuse_port` when there are several workers: else a second process would take the same port and
-    nobody would be told."""
-    six = ":" in config.host
+def open_socket(config: ListenerConfig, address: tuple[str, int] | None = None, *, reuse_port: bool) -> socket.socket:
+    """A socket bound to a listener's first address, or to the given one of them; raises OSError.
+
+    `reuse_port` when there are several workers: else a second process would take the same port and nobody would be told.
+    """
+    address = address or (config.host, config.port)
+    six = ":" in address[0]
     sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +34,7 @@ def open_socket(config: ListenerConfig, *, reuse_port: bool) -> socket.socket:
             sock.setsockopt(*((socket.IPPROTO_IPV6, _IPV6_TRANSPARENT) if six else (socket.IPPROTO_IP, _IP_TRANSPARENT)), 1)
         if config.freebind:
             sock.setsockopt(*((socket.IPPROTO_IPV6, _IPV6_FREEBIND) if six else (socket.IPPROTO_IP, _IP_FREEBIND)), 1)
-        sock.bind((config.host, config.port))
+        sock.bind(address)
     except OSError:
         sock.close()
         raise

@@ -79,7 +79,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 def port(made: Process) -> int:
-    ((_, bound),) = [listener.bound or ("", 0) for listener in made._runtime.listeners]
+    (((_, bound),),) = [listener.bound for listener in made._runtime.listeners]
     return bound
 
 

@@ -99,6 +99,12 @@ def test_the_log_of_refused_connections_is_kept(parse, ctx, process):
     assert process.logs[0][0] == "/tmp/nr"
 
 
+def test_further_addresses_are_listened_on_too(parse, ctx):
+    more = "[{address: {socket_address: {address: '::1', port_value: 81}}}]"
+    made = compile_listener(parse("listener", listener(extra=f"additional_addresses: {more}")), ctx)
+    assert made.addresses == ((made.host, made.port), ("::1", 81))
+
+
 def test_a_listener_names_what_it_waits_for(parse, ctx, process):
     manager = """
         '@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
@@ -136,6 +142,7 @@ def test_a_listener_names_what_it_waits_for(parse, ctx, process):
         ),
         (listener(extra="access_log: [{name: x, typed_config: {}}]"), "access_log[0].filter"),
         (listener(extra="socket_options: [{level: 1, name: 2, int_value: 3}]"), "socket_options"),
+        (listener(extra="additional_addresses: [{socket_options: {}}]"), "additional_addresses[0].socket_options"),
         (listener(extra="connection_balance_config: {exact_balance: {}}"), "connection_balance_config"),
         (listener(extra="listener_filters: [{name: x}]"), "listener_filters[0].typed_config"),
         (
