@@ -17,25 +17,32 @@ _STREAMS = {
 
 def access_logs(reader: Reader, ctx: Context) -> list[Observers]:
     """The observers of a message's `access_log` list."""
+    return [log for entry in reader.items("access_log") if (log := _filtered(entry, ctx)) is not None]
+
+
+def listener_logs(reader: Reader, ctx: Context) -> tuple[list[Observers], list[Observers]]:
+    """A listener's own logs: all of them, and those that may have something to say of a connection that a filter chain took.
+
+    What asks for the flag NR alone, as Istio's do, has nothing to say then, and connections need not be counted for it.
+    """
     logs: list[Observers] = []
+    watching: list[Observers] = []
     for entry in reader.items("access_log"):
-        entry.only("name", "typed_config", "filter")
-        log = _one(entry, ctx)
-        condition = entry.child("filter")
-        if log is not None:
-            logs.append(log if condition is None else Filtered(log, log_filter(condition)))
-    return logs
-
-
-def refused_connection_logs(reader: Reader, ctx: Context) -> list[Observers]:
-    """A listener's own logs: written for connections that no filter chain took, so the filter must ask for just these (flag NR)."""
-    logs = []
-    for entry in reader.items("access_log"):
-        entry.only("name", "typed_config", "filter")
+        log = _filtered(entry, ctx)
+        if log is None:
+            continue
+        logs.append(log)
         if list(entry.message.filter.response_flag_filter.flags) != ["NR"]:
-            entry.refuse("filter", "a listener's access log needs response_flag_filter with the flag NR: nothing else is logged there")
-        logs.append(_one(entry, ctx))
-    return [log for log in logs if log is not None]
+            watching.append(log)
+    return logs, watching
+
+
+def _filtered(entry: Reader, ctx: Context) -> Observers | None:
+    entry.only("name", "typed_config", "filter")
+    log = _one(entry, ctx)
+    condition = entry.child("filter")
+    test = log_filter(condition) if condition is not None else None
+    return log if log is None or test is None else Filtered(log, test)
 
 
 def _one(entry: Reader, ctx: Context) -> Observers | None:

@@ -5,7 +5,7 @@ from typing import Any
 from ..listener import match
 from ..listener.config import FilterChain, ListenerConfig
 from . import proxy_protocol
-from .accesslog import refused_connection_logs
+from .accesslog import listener_logs
 from .addresses import socket_address
 from .chains import chain
 from .context import Context
@@ -67,6 +67,7 @@ def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
     default_chain = chain(default, ctx, direction) if default else None
     if not chains and default_chain is None:
         reader.refuse("filter_chains", "no filter chains specified")
+    logs, watching = listener_logs(reader, ctx)
     return ListenerConfig(
         name=reader.message.name or f"{host}:{port}",
         host=host,
@@ -83,7 +84,8 @@ def _listener(reader: Reader, ctx: Context) -> ListenerConfig:
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
         reuse_port=reader.wrapped("enable_reuse_port", True),
         backlog=reader.wrapped("tcp_backlog_size", 4096),
-        observers=tuple(log.tcp for log in refused_connection_logs(reader, ctx)),
+        observers=tuple(log.tcp for log in logs),
+        watchers=tuple(log.tcp for log in watching),
         transparent=reader.wrapped("transparent", False),
         freebind=reader.wrapped("freebind", False),
         frame=_frame(reader.message),

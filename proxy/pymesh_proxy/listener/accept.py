@@ -22,6 +22,7 @@ from ..wheel import NEVER
 from . import detect
 from .config import FilterChain
 from .match import Traits
+from .metered import Metered
 from .proxy_protocol import Header, Malformed, parse
 from .scope import Scope
 from .sockets import original_destination
@@ -204,7 +205,9 @@ class Accepted(asyncio.Protocol):
         self._leave()
         if scope not in self._listener.scopes:
             self._receiving.manager.watch(scope)
-        return handler(self._listener.runtime, chain, scope, self.facts, alpn)
+        protocol = handler(self._listener.runtime, chain, scope, self.facts, alpn)
+        watchers = self._listener.config.watchers
+        return Metered(protocol, self.facts, watchers) if watchers else protocol
 
     def _hand_over(self, protocol: asyncio.Protocol) -> None:
         transport = self._transport

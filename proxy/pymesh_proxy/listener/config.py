@@ -84,7 +84,9 @@ class ListenerConfig:
     reuse_port: bool = True
     backlog: int = 4096
     observers: tuple[Callable[[Any], Any], ...] = ()
-    """Listener-level access logs, written for connections that no filter chain took."""
+    """Listener-level access logs, told of connections that no filter chain took."""
+    watchers: tuple[Callable[[Any], Any], ...] = ()
+    """Those that are told of all others, too, when they have ended."""
     added_via_api: bool = False
     frame: bytes = b""
     """Equal for two listeners that differ in their filter chains only."""

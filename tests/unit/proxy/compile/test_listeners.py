@@ -96,7 +96,17 @@ def test_the_log_of_refused_connections_is_kept(parse, ctx, process):
         parse("listener", listener(extra=f"access_log: [{log}, filter: {{response_flag_filter: {{flags: [NR]}}}}}}]")), ctx
     )
     assert len(made.observers) == 1
+    assert made.watchers == (), "no connection that is served needs to be counted for it"
     assert process.logs[0][0] == "/tmp/nr"
+
+
+@pytest.mark.parametrize(
+    "condition", ["", ", filter: {response_flag_filter: {flags: [NR, UF]}}", ", filter: {not_health_check_filter: {}}"]
+)
+def test_other_logs_are_told_of_every_connection(parse, ctx, condition):
+    log = "{name: f, typed_config: {'@type': type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /tmp/all}"
+    made = compile_listener(parse("listener", listener(extra=f"access_log: [{log}{condition}}}]")), ctx)
+    assert (len(made.observers), len(made.watchers)) == (1, 1)
 
 
 def test_further_addresses_are_listened_on_too(parse, ctx):
@@ -140,7 +150,7 @@ def test_a_listener_names_what_it_waits_for(parse, ctx, process):
             listener(chains=f"[{{filter_chain_match: {{prefix_ranges: [{{address_prefix: x, prefix_len: 8}}]}}, filters: [{TCP}]}}]"),
             "filter_chains[0].filter_chain_match.prefix_ranges[0]",
         ),
-        (listener(extra="access_log: [{name: x, typed_config: {}}]"), "access_log[0].filter"),
+        (listener(extra="access_log: [{name: x, typed_config: {}}]"), "access_log[0].typed_config"),
         (listener(extra="socket_options: [{level: 1, name: 2, int_value: 3}]"), "socket_options"),
         (listener(extra="additional_addresses: [{socket_options: {}}]"), "additional_addresses[0].socket_options"),
         (listener(extra="connection_balance_config: {exact_balance: {}}"), "connection_balance_config"),
