@@ -65,6 +65,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         hashing=route_hash(reader),
         upgrades=_upgrades(reader),
         terminates_connect=_terminates_connect(reader),
+        terminates_post=any(entry.connect_config.allow_post for entry in message.upgrade_configs),
         attempt_count_in_request=levels.attempt_count_in_request,
         attempt_count_in_response=levels.attempt_count_in_response,
         internal_redirects=_internal_redirects(reader.child("internal_redirect_policy")),
@@ -177,7 +178,7 @@ def _terminates_connect(reader: Reader) -> bool:
         config = entry.child("connect_config")
         if config is None:
             continue
-        config.only()
+        config.only("allow_post")
         found = True
         if entry.message.upgrade_type.upper() != "CONNECT":
             entry.refuse("connect_config", f"it is for CONNECT, not {entry.message.upgrade_type!r}")

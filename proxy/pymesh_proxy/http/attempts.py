@@ -13,7 +13,7 @@ from ..route.table import Target
 from ..upstream.avoided import Avoided
 from ..upstream.config import Discovery, UpstreamProtocol
 from . import retry
-from .connect import open_tunnel
+from .connect import ends_here, open_tunnel
 from .exchange import Exchange
 from .headers import ResponseHead
 from .options import HttpOptions
@@ -89,7 +89,7 @@ class Attempts(Upload):
             self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
             return
         self._endpoint = exchange.endpoint = endpoint
-        if forward.terminates_connect and exchange.head.method == b"CONNECT":
+        if forward.terminates_connect and ends_here(forward, exchange.head):
             assert self._breaker is not None
             open_tunnel(self, self._runtime, cluster, endpoint, self._breaker)
             return

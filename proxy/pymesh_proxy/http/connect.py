@@ -10,10 +10,11 @@ from pymesh.tasks import spawn
 from ..errors import Cause
 from ..tls.layer import TlsLayer
 from ..upstream.dial import DialFailed, dial
-from .headers import ResponseHead
-from .stream import Phase
+from .headers import RequestHead, ResponseHead
+from .stream import Framing, Phase
 
 if TYPE_CHECKING:
+    from ..route.table import Forward
     from ..runtime import Runtime
     from ..tls.peer import PeerCertificate
     from ..upstream.breaker import Breaker
@@ -128,6 +129,76 @@ class Tunnel(asyncio.Protocol):
             self._cluster.upstream_cx_destroy += 1
 
 
+class RawPost(Tunnel):
+    """A TCP connection that gets the body of a POST, and gives that of its answer."""
+
+    _attempts: "Attempts | None" = None
+
+    def start(self, attempts: "Attempts", body: list[bytes] | None) -> None:
+        """Send what there is of the body, and answer."""
+        self._attempts = attempts
+        self.transport.writelines(body or ())
+        if attempts.complete:
+            self.send_end()
+        attempts.on_head(ResponseHead(200, []), Framing.CHUNKED)
+        if self._early:
+            attempts.on_body(self._early)
+        attempts.flush()
+        self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        attempts = self._attempts
+        if attempts is None:
+            self._early += data
+            return
+        attempts.on_body(data)
+        attempts.flush()
+
+    def eof_received(self) -> bool:
+        attempts, self._attempts = self._attempts, None
+        if attempts is not None:
+            attempts.on_end()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        attempts, self._attempts = self._attempts, None
+        if attempts is not None:
+            attempts.on_broken("connection_termination")
+
+    def pause_writing(self) -> None:
+        if self._attempts is not None:
+            self._attempts.pause_upload()
+
+    def resume_writing(self) -> None:
+        if self._attempts is not None:
+            self._attempts.resume_upload()
+
+    def send_body(self, data: bytes, end: bool) -> None:
+        self.transport.write(data)
+        if end:
+            self.send_end()
+
+    def send_end(self) -> None:
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    def pause_reading(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        self.transport.resume_reading()
+
+    def discard(self) -> None:
+        self._attempts = None
+        self.transport.abort()
+
+
+def ends_here(forward: "Forward", head: RequestHead) -> bool:
+    """Whether a request to such a route becomes a TCP connection."""
+    return head.method == b"CONNECT" or (forward.terminates_post and head.method == b"POST")
+
+
 def open_tunnel(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
     """Connect to the endpoint; `on_connection` or `on_failed` is called when it is known how that went."""
     if not breaker.admits_request():
@@ -142,7 +213,8 @@ def open_tunnel(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", en
 
 
 async def _open(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker") -> None:
-    tunnel = Tunnel(cluster, endpoint, breaker)
+    kind = Tunnel if attempts.head.method == b"CONNECT" else RawPost
+    tunnel = kind(cluster, endpoint, breaker)
     try:
         await dial(runtime, cluster, endpoint, tunnel)
     except DialFailed as failed:

@@ -56,6 +56,8 @@ class Forward:
     """What tells requests apart where the cluster balances by a hash."""
     upgrades: Mapping[bytes, bool] = field(default_factory=dict)
     """Whether an upgrade (in lower case) is passed on; what is not named here is as the manager says."""
+    terminates_post: bool = False
+    """So does a POST, whose body and whose answer's are what the connection carries (allow_post)."""
     terminates_connect: bool = False
     """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
     attempt_count_in_request: bool = False

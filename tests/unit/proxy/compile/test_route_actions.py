@@ -236,8 +236,8 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ),
         (
             "{match: {connect_matcher: {}},"
-            " route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {allow_post: true}}]}}",
-            "route.upgrade_configs[0].connect_config.allow_post",
+            " route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {proxy_protocol_config: {}}}]}}",
+            "route.upgrade_configs[0].connect_config.proxy_protocol_config",
         ),
         (
             "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: websocket, connect_config: {}}]}}",
