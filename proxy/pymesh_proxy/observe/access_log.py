@@ -106,7 +106,7 @@ class FileLog:
         self._write(self._http(exchange))
 
     def tcp(self, session: Session) -> None:
-        if session.phase is Phase.CLOSED:
+        if session.phase is Phase.CLOSED or session.log_type:
             self._write(self._tcp(session))
 
 

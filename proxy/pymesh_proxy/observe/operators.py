@@ -344,5 +344,5 @@ TCP: dict[str, Make] = {
     "BYTES_RECEIVED": fact(Kind.NUMBER, "bytes_received"),
     "BYTES_SENT": fact(Kind.NUMBER, "bytes_sent"),
     "DURATION": bare(Kind.NUMBER, _session_duration),
-    "ACCESS_LOG_TYPE": constant("TcpConnectionEnd"),
+    "ACCESS_LOG_TYPE": bare(Kind.TEXT, lambda session: session.log_type or "TcpConnectionEnd"),
 }

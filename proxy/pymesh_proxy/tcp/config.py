@@ -14,6 +14,10 @@ class TcpOptions:
     idle_timeout: float = 3600.0
     max_connect_attempts: int = 1
     max_duration: float = 0.0
+    log_connected: bool = False
+    """Logs have a line when the upstream is connected, too."""
+    log_interval: float = 0.0
+    """And one after each such time."""
     hashes_source: bool = False
     """Where the cluster balances by a hash, connections are told apart by the client's address."""
     observers: tuple[Callable[[Any], Any], ...] = ()

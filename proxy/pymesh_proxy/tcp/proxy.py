@@ -69,6 +69,8 @@ class TcpConnection(asyncio.Protocol):
         self._lost = False
         self._relay: Relay | None = None
         self.session = Session(downstream=facts, started=time.monotonic(), started_wall=time.time())
+        self._ends = self._log_at = NEVER
+        """Loop times at which the connection has lasted long enough, and at which logs have another line."""
         self.deadline = self.wake = NEVER
 
     def __repr__(self) -> str:
@@ -171,8 +173,7 @@ class TcpConnection(asyncio.Protocol):
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit
         upstream.set_write_buffer_limits(high=limit, low=limit // 2)
         self._relay = Relay(self._runtime, idle_timeout=self._options.idle_timeout, count=self, on_end=self._relay_ended)
-        if self._options.max_duration:
-            self._runtime.wheel.arm(self, self._runtime.loop.time() + self._options.max_duration)
+        self._keep_time(self._runtime.loop.time())
         held, self._early = self._early, b""
         self._relay.join(
             self._transport,
@@ -193,10 +194,39 @@ class TcpConnection(asyncio.Protocol):
             cluster.upstream_cx_tx_bytes_total += received
             cluster.upstream_cx_rx_bytes_total += sent
 
+    def _keep_time(self, now: float) -> None:
+        """The upstream is connected: from here on the connection's length counts, and logs have their lines."""
+        options = self._options
+        if options.max_duration:
+            self._ends = now + options.max_duration
+        if options.log_interval:
+            self._log_at = now + options.log_interval
+        if options.log_connected:
+            self._log("TcpUpstreamConnected")
+        self._rearm()
+
+    def _rearm(self) -> None:
+        deadline = min(self._ends, self._log_at)
+        if deadline != NEVER:
+            self._runtime.wheel.arm(self, deadline)
+
     def on_deadline(self, now: float) -> None:
-        """max_downstream_connection_duration is over."""
-        if self._relay is not None:
+        """max_downstream_connection_duration is over, or it is time for another line."""
+        if self._relay is None:
+            return
+        if now >= self._ends:
             self._relay.close("DT")
+            return
+        if now >= self._log_at:
+            self._log_at = now + self._options.log_interval
+            self._log("TcpPeriodic")
+        self._rearm()
+
+    def _log(self, kind: str) -> None:
+        self.session.log_type = kind
+        for log in self._options.logs:
+            log(self.session)
+        self.session.log_type = ""
 
     def _relay_ended(self, flags: str) -> None:
         session = self.session

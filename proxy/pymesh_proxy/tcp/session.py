@@ -42,6 +42,8 @@ class Session:
     """To the client."""
     flags: str = ""
     details: str = ""
+    log_type: str = ""
+    """What a log line that is written before the end is about: `TcpUpstreamConnected` or `TcpPeriodic`."""
     source_peer: "Peer | None" = None
     destination_peer: "Peer | None" = None
 

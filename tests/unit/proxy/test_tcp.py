@@ -159,6 +159,27 @@ async def test_a_connection_that_lasts_too_long_ends_with_DT_however_busy():  # 
         assert (client.hung_up, upstream.hung_up, sessions[-1].flags) == (True, True, "DT")
 
 
+async def test_logs_have_lines_before_the_end_where_they_are_asked_for():
+    async with Mesh() as mesh:
+        lines, sessions = [], []
+        options = {"logs": (lambda session: lines.append((session.log_type, session.bytes_received)),), "max_duration": 25.0}
+        client = connect(mesh, sessions, log_connected=True, log_interval=10.0, **options)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        assert lines == [("TcpUpstreamConnected", 0)]
+        client.send(b"abc")
+        await mesh.settle()
+        await mesh.advance(10.1)
+        client.send(b"de")
+        await mesh.settle()
+        await mesh.advance(10.1)
+        assert lines[1:] == [("TcpPeriodic", 3), ("TcpPeriodic", 5)]
+        await mesh.advance(5)
+        assert (client.hung_up, upstream.hung_up, sessions[-1].flags, sessions[-1].log_type) == (True, True, "DT", "")
+        await mesh.advance(20)
+        assert len(lines) == 3
+
+
 def test_clusters_are_chosen_by_weight():
     options = TcpOptions(clusters=(("a", 1), ("b", 3), ("c", 6)))
     assert Counter(options.choose(draw) for draw in range(1000)) == {"a": 100, "b": 300, "c": 600}
