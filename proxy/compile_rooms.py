@@ -34,7 +34,10 @@ ROOMS = {
         "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",
         "shares", "weights",
     ),
-    "upstream": ("avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "negotiated", "pool", "shared"),
+    "upstream": (
+        "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "host_set", "locality", "negotiated", "pool",
+        "priorities", "shared", "spread",
+    ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python."""

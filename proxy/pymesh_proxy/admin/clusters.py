@@ -65,7 +65,7 @@ def _host_lines(endpoint: "Endpoint") -> list[str]:
         ("zone", config.zone),
         ("sub_zone", config.sub_zone),
         ("canary", "false"),
-        ("priority", 0),
+        ("priority", config.priority),
         ("success_rate", -1),
         ("local_origin_success_rate", -1),
     ]
@@ -90,7 +90,7 @@ def _status(cluster: "Cluster") -> Any:
 
 def _host(endpoint: "Endpoint") -> Any:
     config = endpoint.config
-    host = proto.admin_clusters.HostStatus(weight=config.weight, hostname=config.hostname)
+    host = proto.admin_clusters.HostStatus(weight=config.weight, hostname=config.hostname, priority=config.priority)
     if config.host.startswith("/"):
         host.address.pipe.path = config.host
     else:

@@ -135,14 +135,21 @@ def _inline_routes(facts: Facts) -> Iterable[RouteSlot]:
 
 
 def _load_assignment(assignment: Assignment) -> Any:
-    """The protobuf of an assignment; endpoints of one locality stand together, in the order they came."""
+    """The protobuf of an assignment; endpoints of one locality and priority stand together, in the order they came."""
     message = proto.endpoint.ClusterLoadAssignment(cluster_name=assignment.cluster)
-    groups: dict[tuple[str, str, str], Any] = {}
+    message.policy.overprovisioning_factor.value = assignment.overprovisioning_factor
+    message.policy.weighted_priority_health = assignment.weighted_priority_health
+    if assignment.drop_percent:
+        drop = message.policy.drop_overloads.add(category="drop_overload").drop_percentage
+        drop.numerator, drop.denominator = round(assignment.drop_percent * 10_000), proto.percent.FractionalPercent.MILLION
+    groups: dict[tuple[int, tuple[str, str, str]], Any] = {}
     for config in assignment.endpoints:
-        place = (config.region, config.zone, config.sub_zone)
-        if (group := groups.get(place)) is None:
-            group = groups[place] = message.endpoints.add()
-            group.locality.region, group.locality.zone, group.locality.sub_zone = place
+        key = config.priority, config.place
+        if (group := groups.get(key)) is None:
+            group = groups[key] = message.endpoints.add(priority=config.priority)
+            group.locality.region, group.locality.zone, group.locality.sub_zone = config.place
+            if config.locality_weight:
+                group.load_balancing_weight.value = config.locality_weight
         host = group.lb_endpoints.add(health_status=config.health.value)
         host.load_balancing_weight.value = config.weight
         host.endpoint.hostname = config.hostname

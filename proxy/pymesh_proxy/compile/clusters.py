@@ -11,6 +11,7 @@ from . import tls, upstream_http
 from .addresses import host_and_port
 from .balancing import balancing
 from .breakers import limits
+from .common_lb import common_lb
 from .endpoints import assignment
 from .fields import Reader, compiled
 from .sources import check_delivery
@@ -92,7 +93,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         tls=upstream_http.negotiating(reader, http.protocol, tls.upstream_tls(reader.child("transport_socket"))),
         transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
-        panic_threshold=_panic_threshold(reader),
+        common_lb=common_lb(reader),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
         respect_dns_ttl=message.respect_dns_ttl,
         dns_family=reader.choice("dns_lookup_family"),
@@ -144,22 +145,6 @@ def _eds_name(reader: Reader, discovery: Discovery) -> str:
     return str(config.message.service_name or reader.message.name)
 
 
-
-
-def _panic_threshold(reader: Reader) -> float:
-    config = reader.child("common_lb_config")
-    if config is None:
-        return 50.0
-    config.only(
-        "healthy_panic_threshold",
-        "consistent_hashing_lb_config",
-        harmless={
-            "update_merge_window": "updates are applied at once",
-            "ignore_new_hosts_until_first_hc": "endpoints are not actively checked",
-        },
-    )
-    threshold = config.child("healthy_panic_threshold")
-    return float(threshold.message.value) if threshold else 50.0
 
 
 def _bind_address(reader: Reader) -> str:

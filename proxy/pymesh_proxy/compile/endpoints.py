@@ -1,5 +1,6 @@
 """ClusterLoadAssignments: the endpoints of a cluster."""
 
+from dataclasses import replace
 from typing import Any
 
 from ..upstream.config import Assignment, EndpointConfig, Health
@@ -15,22 +16,34 @@ _DENOMINATORS = {0: 100, 1: 10_000, 2: 1_000_000}
 
 def compile_assignment(message: Any) -> Assignment:
     """A ClusterLoadAssignment resource; raises ConfigError with every problem."""
-    return compiled(message, assignment)
+    made = compiled(message, assignment)
+    first: dict[str, EndpointConfig] = {}
+    for endpoint in made.endpoints:
+        first.setdefault(endpoint.address, endpoint)  # of an address that comes twice the first counts, as in Envoy's EDS
+    return made if len(first) == len(made.endpoints) else replace(made, endpoints=tuple(first.values()))
 
 
 def assignment(reader: Reader) -> Assignment:
     """A ClusterLoadAssignment, also the one inside a cluster."""
     reader.only("cluster_name", "endpoints", "policy")
+    groups = reader.items("endpoints")
+    weights = _locality_weights(groups)
+    endpoints = tuple(endpoint for group in groups for endpoint in _locality(group, weights))
     policy = reader.child("policy")
+    if policy is None:
+        return Assignment(cluster=reader.message.cluster_name, endpoints=endpoints)
+    policy.only("drop_overloads", "overprovisioning_factor", "endpoint_stale_after", "weighted_priority_health")
     return Assignment(
         cluster=reader.message.cluster_name,
-        endpoints=tuple(endpoint for group in reader.items("endpoints") for endpoint in _locality(group)),
-        drop_percent=_drops(policy) if policy else 0.0,
+        endpoints=endpoints,
+        drop_percent=_drops(policy),
+        overprovisioning_factor=policy.wrapped("overprovisioning_factor", 140),
+        weighted_priority_health=policy.message.weighted_priority_health,
+        stale_after=policy.seconds("endpoint_stale_after", 0.0),
     )
 
 
 def _drops(policy: Reader) -> float:
-    policy.only("drop_overloads", harmless={"overprovisioning_factor": "it spreads load over priorities, of which there is one"})
     drops = policy.items("drop_overloads")
     if len(drops) > 1:
         policy.refuse("drop_overloads", "at most one category can be honoured")
@@ -41,19 +54,27 @@ def _percent(fraction: Any) -> float:
     return float(fraction.numerator * 100 / _DENOMINATORS.get(fraction.denominator, 100))
 
 
-def _locality(group: Reader) -> list[EndpointConfig]:
-    group.only(
-        "locality",
-        "lb_endpoints",
-        harmless={
-            "load_balancing_weight": "it counts only with locality_weighted_lb_config, which a cluster may not have here",
-            "metadata": "nothing reads it",
-        },
-    )
-    return [_endpoint(item, group.message) for item in group.items("lb_endpoints")]
+def _locality_weights(groups: list[Reader]) -> dict[tuple[int, str], int]:
+    """The weight of each locality within its priority: what the last group of that locality says, as in Envoy."""
+    return {
+        _locality_key(group): group.message.load_balancing_weight.value
+        for group in groups
+        if group.has("locality") and group.has("load_balancing_weight")
+    }
 
 
-def _endpoint(item: Reader, group: Any) -> EndpointConfig:
+def _locality_key(group: Reader) -> tuple[int, str]:
+    locality = group.message.locality
+    return group.message.priority, f"{locality.region}/{locality.zone}/{locality.sub_zone}"
+
+
+def _locality(group: Reader, weights: dict[tuple[int, str], int]) -> list[EndpointConfig]:
+    group.only("locality", "lb_endpoints", "load_balancing_weight", "priority", harmless={"metadata": "nothing reads it"})
+    weight = weights.get(_locality_key(group), 0)
+    return [_endpoint(item, group.message, weight) for item in group.items("lb_endpoints")]
+
+
+def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
     item.only("endpoint", "health_status", "metadata", "load_balancing_weight")
     reader = Reader(item.message.endpoint, item.at("endpoint"), item.problems)
     reader.only("address", "hostname", harmless={"health_check_config": "endpoints are not actively checked"})
@@ -66,6 +87,8 @@ def _endpoint(item: Reader, group: Any) -> EndpointConfig:
         region=group.locality.region,
         zone=group.locality.zone,
         sub_zone=group.locality.sub_zone,
+        priority=group.priority,
+        locality_weight=locality_weight,
         hostname=reader.message.hostname,
         hash_key=_hash_key(item.message.metadata),
         transport_match=plain_labels(item.message.metadata, _TRANSPORT_MATCH),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..http.options import HttpStats
 from ..listener.scope import BASIC
-from ..upstream.config import ClusterConfig, Health
+from ..upstream.config import ClusterConfig
 from .views import DiscoveryView
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Subject:
 
 _CLUSTER_NAMES = (
     "assignment_stale", "assignment_timeout_received", "bind_errors", "lb_healthy_panic", "max_host_weight", "membership_change",
-    "membership_excluded", "original_dst_host_invalid", "retry_or_shadow_abandoned", "update_attempt", "update_empty", "update_failure",
+    "original_dst_host_invalid", "retry_or_shadow_abandoned", "update_attempt", "update_empty", "update_failure",
     "update_no_rebuild", "update_success", "upstream_cx_active", "upstream_cx_close_notify", "upstream_cx_connect_attempts_exceeded",
     "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_destroy_local",
     "upstream_cx_destroy_local_with_active_rq", "upstream_cx_destroy_remote", "upstream_cx_destroy_remote_with_active_rq",
@@ -150,10 +150,13 @@ def stat_label(config: ClusterConfig) -> str:
 
 
 def _cluster(cluster: "Cluster") -> Subject:
-    endpoints = list(cluster.endpoints)
-    healthy = sum(endpoint.config.health in (Health.UNKNOWN, Health.HEALTHY) for endpoint in endpoints)
-    degraded = sum(endpoint.config.health is Health.DEGRADED for endpoint in endpoints)
-    membership = (("membership_total", len(endpoints)), ("membership_healthy", healthy), ("membership_degraded", degraded))
+    sets = cluster.host_sets
+    membership = (
+        ("membership_total", sum(len(one.endpoints) for one in sets)),
+        ("membership_healthy", sum(len(one.healthy) for one in sets)),
+        ("membership_degraded", sum(len(one.degraded) for one in sets)),
+        ("membership_excluded", sum(len(one.excluded) for one in sets)),
+    )
     values = membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES)
     handshakes = getattr(cluster, "handshakes", None)
     return Subject(CLUSTER, stat_label(cluster.config), values + tuple(handshakes.items() if handshakes else ()))

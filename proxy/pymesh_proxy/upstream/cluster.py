@@ -1,14 +1,17 @@
 """A cluster at run time: its endpoints, the counters that the balancer and the breakers read, and the pools behind them."""
 
 import random
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 from .balancer import build
-from .balancing.base import Balancer
+from .balancing.base import Balancer, Source
 from .breaker import Breaker
 from .config import Assignment, ClusterConfig, EndpointConfig
-from .endpoint import Endpoint, Standing
+from .endpoint import Endpoint
+from .host_set import HostSet, host_sets
+from .priorities import Loads, Priorities
+from .spread import compose
 
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
@@ -22,15 +25,15 @@ class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
-        "_all", "_balancer", "_healthy", "_panic", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker",
-        "lb_healthy_panic", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success", "upstream_cx_connect_fail",
-        "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
-        "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total",
-        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow",
-        "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
-        "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
-        "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
-        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
+        "_source", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker", "host_sets", "lb_healthy_panic",
+        "membership_change", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches",
+        "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow",
+        "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total",
+        "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx",
+        "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_max_duration_reached",
+        "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry",
+        "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded",
+        "upstream_rq_retry_overflow", "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
     )  # fmt: skip
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
@@ -42,12 +45,14 @@ class Cluster:
         """For routes of the priority HIGH."""
         self.assignment: Assignment | None = None
         self.endpoints: list[Endpoint] = []
-        self._all: Balancer | None = None
-        self._healthy: Balancer | None = None
-        self._panic = False
+        self.host_sets: tuple[HostSet, ...] = ()
+        """By priority, as of the last change."""
+        self.priorities = Priorities((), 0)
+        self._source: Source | None = None
+        self.overprovisioning_factor = 140
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
-        self.update_success = self.lb_healthy_panic = 0
+        self.update_success = self.lb_healthy_panic = self.membership_change = 0
         self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0
         self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = 0
         self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
@@ -86,8 +91,12 @@ class Cluster:
         self.update_success += 1
         self.assignment = assignment
         self.drop_percent = assignment.drop_percent
+        self.overprovisioning_factor = assignment.overprovisioning_factor
         known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
+        before = set(self.endpoints)
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
+        if before.symmetric_difference(self.endpoints):
+            self.membership_change += 1
         self.rebalance()
         return list(known.values())
 
@@ -108,33 +117,37 @@ class Cluster:
 
     def rebalance(self) -> None:
         """An endpoint has come, gone, or changed its standing: share the load anew."""
-        healthy = [endpoint for endpoint in self.endpoints if endpoint.standing is Standing.HEALTHY]
-        if not healthy:
-            healthy = [endpoint for endpoint in self.endpoints if endpoint.standing is Standing.DEGRADED]
-        self._panic = 100 * len(healthy) < self.config.panic_threshold * len(self.endpoints)
-        self._healthy = self._build(healthy)
-        self._all = self._build(self.endpoints)
+        by_weight = self.assignment is not None and self.assignment.weighted_priority_health
+        self.host_sets = host_sets(self.endpoints)
+        levels = [host_set.level(self.overprovisioning_factor, by_weight=by_weight) for host_set in self.host_sets]
+        self.priorities = Priorities(levels, self.config.common_lb.panic_threshold)
+        self._source = self.source(self.priorities.loads())
+        if self.config.common_lb.close_on_change:
+            for endpoint in self.endpoints:
+                endpoint.leave_connections()
 
-    def _build(self, endpoints: list[Endpoint]) -> Balancer | None:
-        return build(self.config.balancing, endpoints) if endpoints else None
+    def source(self, loads: Loads) -> Source | None:
+        """What picks endpoints when the load is shared so; None when there are none."""
+        return compose(self, self.host_sets, self.priorities, loads)
+
+    def balance(self, endpoints: Sequence[Endpoint], shares: Sequence[float] | None = None) -> Balancer:
+        """The cluster's balancer over some of its endpoints, at least one; `shares` are for consistent hashing (see `build`)."""
+        return build(self.config.balancing, endpoints, shares)
 
     def pick(self, tried: Container[Endpoint] | None = None, attempts: int = 1, key: int | None = None) -> Endpoint | None:
         """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken.
 
         `key` is the hash of what the request is told apart by, where the cluster's balancing has use for one; None means a random one.
         """
-        balancer = self._healthy
-        if self._panic:
-            self.lb_healthy_panic += 1
-            balancer = self._all
-        if balancer is None:
+        source = self._source
+        if source is None:
             return None
-        chosen = balancer.pick(key)
+        chosen = source.pick(key)
         if tried is not None:
             for attempt in range(1, attempts + 1):
-                if chosen not in tried:
+                if chosen is None or chosen not in tried:
                     break
-                chosen = balancer.pick(key, attempt)
+                chosen = source.pick(key, attempt)
         return chosen
 
     def drops(self) -> bool:

@@ -56,6 +56,10 @@ class EndpointConfig:
     region: str = ""
     zone: str = ""
     sub_zone: str = ""
+    priority: int = 0
+    """0 is the most preferred."""
+    locality_weight: int = 0
+    """What its locality's weight is within its priority; 0 gets nothing where localities are weighted."""
     hostname: str = ""
     hash_key: str = ""
     """Metadata `envoy.lb`.`hash_key`: what consistent hashing places it by, instead of its address."""
@@ -72,6 +76,11 @@ class EndpointConfig:
         return ("canary", "True") in self.labels
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        """Its locality: region, zone and sub-zone."""
+        return self.region, self.zone, self.sub_zone
+
+    @property
     def address(self) -> str:
         return self.host if self.host.startswith("/") else str(Address(self.host, self.port))
 
@@ -83,6 +92,25 @@ class Assignment:
     cluster: str
     endpoints: tuple[EndpointConfig, ...]
     drop_percent: float = 0.0
+    overprovisioning_factor: int = 140
+    """Percent: how much more than its part each usable endpoint is trusted to take."""
+    weighted_priority_health: bool = False
+    """A priority's health goes by the weights of its endpoints, not by their number."""
+    stale_after: float = 0.0
+    """Without news for so long, the endpoints are not to be used any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonLb:
+    """common_lb_config: what all balancing algorithms share."""
+
+    panic_threshold: int = 50
+    """Percent of usable endpoints below which a priority's load goes to all of its endpoints; 0 disables that."""
+    fail_on_panic: bool = False
+    """In a panic requests fail instead."""
+    locality_weighted: bool = False
+    close_on_change: bool = False
+    """Connections to all endpoints are left when any endpoint comes, goes or changes its standing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +181,7 @@ class ClusterConfig:
     transport_matches: tuple[TransportMatch, ...] = ()
     proxy_header: ProxyHeader | None = None
     """For all transport sockets of the cluster alike."""
-    panic_threshold: float = 50.0
+    common_lb: CommonLb = field(default_factory=CommonLb)
     dns_refresh: float = 5.0
     respect_dns_ttl: bool = False
     dns_family: str = "AUTO"

@@ -35,8 +35,9 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "healthy_since", "high_pool",
-        "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total", "streams", "tls",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "excluded", "failed_check", "healthy_since",
+        "high_pool", "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
+        "streams", "tls",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -56,6 +57,8 @@ class Endpoint:
         """Active health checks have found it sick."""
         self.healthy_since = 0.0
         """`time.monotonic()` of when it became healthy, from which slow start counts; 0 until somebody asks."""
+        self.excluded = False
+        """It has yet to be checked for the first time, or has asked to be left alone: it does not count as a member."""
         self.cx_active = self.cx_connect_fail = self.cx_total = 0
         self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
 
@@ -68,3 +71,11 @@ class Endpoint:
         if self.ejected or self.failed_check:
             return Standing.UNHEALTHY
         return _STANDINGS[self.config.health]
+
+    def leave_connections(self) -> None:
+        """Its connections close as soon as they are idle; requests from now on open new ones."""
+        for pool in (self.pool, self.streams, self.high_pool, self.high_streams):
+            if pool is not None:
+                pool.close()
+        self.pool = self.high_pool = None
+        self.streams = self.high_streams = None

@@ -85,13 +85,13 @@ class Clusters:
         if cluster.config.discovery is Discovery.EDS:
             self._by_eds_name[cluster.config.eds_name or name].discard(name)
         for endpoint in cluster.endpoints:
-            _close(endpoint)
+            endpoint.leave_connections()
 
     def assign(self, assignment: Assignment) -> None:
         """Give the clusters of an EDS name their endpoints."""
         for name in self._by_eds_name.get(assignment.cluster, ()):
             for endpoint in self.by_name[name].assign(assignment):
-                _close(endpoint)
+                endpoint.leave_connections()
 
     def original_destination(self, cluster: Cluster, destination: tuple[str, int] | None) -> Endpoint | None:
         """The endpoint of an ORIGINAL_DST cluster: wherever the client meant to go."""
@@ -114,12 +114,6 @@ class Clusters:
 
 _ORIGINAL_LIMIT = 1024
 """Original destinations remembered before those without a connection are forgotten."""
-
-
-def _close(endpoint: Endpoint) -> None:
-    for pool in (endpoint.pool, endpoint.streams, endpoint.high_pool, endpoint.high_streams):
-        if pool is not None:
-            pool.close()
 
 
 class Pools:

@@ -5,7 +5,7 @@ import pytest
 from pymesh_proxy.upstream.balancer import build
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
 from pymesh_proxy.upstream.cluster import Cluster
-from pymesh_proxy.upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig, Health
+from pymesh_proxy.upstream.config import Assignment, ClusterConfig, CommonLb, Discovery, EndpointConfig, Health
 from pymesh_proxy.upstream.endpoint import Endpoint
 
 
@@ -64,7 +64,7 @@ def test_below_the_panic_threshold_every_endpoint_is_used():
     panicking = cluster(*configs)
     assert len({panicking.pick().config.host for _ in range(8)}) == 4
     assert panicking.lb_healthy_panic == 8
-    calm = cluster(*configs, panic_threshold=0.0)
+    calm = cluster(*configs, common_lb=CommonLb(panic_threshold=0))
     assert {calm.pick().config.host for _ in range(8)} == {"10.0.0.0"}
 
 

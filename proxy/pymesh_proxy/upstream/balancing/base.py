@@ -7,7 +7,15 @@ if TYPE_CHECKING:
     from ..endpoint import Endpoint
 
 
-class Balancer:
+class Source:
+    """Where a request may go: a balancer, or what chooses among several of them."""
+
+    @abstractmethod
+    def pick(self, key: int | None = None, attempt: int = 0) -> "Endpoint | None":
+        """One endpoint, or None where there is none; `key` and `attempt` are a balancer's."""
+
+
+class Balancer(Source):
     """Picks from one list of usable endpoints; made for that list and thrown away with it."""
 
     @abstractmethod

@@ -2,7 +2,7 @@ import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
-from pymesh_proxy.upstream.config import Discovery, Limits, UpstreamProtocol
+from pymesh_proxy.upstream.config import CommonLb, Discovery, Limits, UpstreamProtocol
 
 STATIC = """
 name: up
@@ -92,7 +92,7 @@ def test_a_minimal_static_cluster_has_envoys_defaults(parse):
     cluster = compile_cluster(parse("cluster", STATIC))
     assert (cluster.discovery, cluster.balancing, cluster.protocol) == (Discovery.STATIC, BalancingConfig(), UpstreamProtocol.HTTP1)
     assert (cluster.connect_timeout, cluster.idle_timeout, cluster.buffer_limit) == (5.0, 3600.0, 1024 * 1024)
-    assert (cluster.limits, cluster.panic_threshold, cluster.tls, cluster.keepalive) == (Limits(), 50.0, None, None)
+    assert (cluster.limits, cluster.common_lb, cluster.tls, cluster.keepalive) == (Limits(), CommonLb(), None, None)
     assert (cluster.max_response_headers, cluster.max_response_headers_count) == (80 * 1024, 100)
 
 
@@ -100,7 +100,7 @@ def test_an_istio_cluster_is_honoured_whole(parse):
     cluster = compile_cluster(parse("cluster", ISTIO))
     assert (cluster.discovery, cluster.eds_name, cluster.balancing.policy) == (Discovery.EDS, "outbound|80||a", Balancing.LEAST_REQUEST)
     assert cluster.limits == Limits(max_connections=2**32 - 1, max_pending_requests=7, max_requests=8, max_retries=9)
-    assert (cluster.panic_threshold, cluster.keepalive, cluster.protocol) == (0.0, (9, 60, 75), UpstreamProtocol.DOWNSTREAM)
+    assert (cluster.common_lb.panic_threshold, cluster.keepalive, cluster.protocol) == (0, (9, 60, 75), UpstreamProtocol.DOWNSTREAM)
     assert (cluster.idle_timeout, cluster.max_requests_per_connection, cluster.max_connection_duration) == (5.0, 3, 9.0)
     assert cluster.max_response_headers_count == 50
     assert cluster.metadata == {"istio": {"services": [{"host": "a", "name": "a", "namespace": "default"}]}}
@@ -126,6 +126,20 @@ def test_dns_settings_are_read(parse):
     text += "dns_refresh_rate: 60s\nrespect_dns_ttl: true\ndns_lookup_family: V4_ONLY\ndns_jitter: 0.1s\n"
     cluster = compile_cluster(parse("cluster", text))
     assert (cluster.dns_refresh, cluster.respect_dns_ttl, cluster.dns_family) == (60.0, True, "V4_ONLY")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{healthy_panic_threshold: {value: 33.5}}", CommonLb(panic_threshold=34)),
+        ("{healthy_panic_threshold: {}}", CommonLb(panic_threshold=0)),
+        ("{zone_aware_lb_config: {routing_enabled: {value: 50}, fail_traffic_on_panic: true}}", CommonLb(fail_on_panic=True)),
+        ("{locality_weighted_lb_config: {}}", CommonLb(locality_weighted=True)),
+        ("{close_connections_on_host_set_change: true, update_merge_window: 1s, override_host_status: {}}", CommonLb(close_on_change=True)),
+    ],
+)
+def test_what_all_balancing_shares_is_read(parse, text, expected):
+    assert compile_cluster(parse("cluster", f"{STATIC}common_lb_config: {text}\n")).common_lb == expected
 
 
 def test_the_first_known_balancing_policy_is_taken(parse):
@@ -175,8 +189,6 @@ def test_the_older_protocol_fields_still_count(parse):
         ("circuit_breakers: {per_host_thresholds: [{max_requests: 3}]}", "circuit_breakers.per_host_thresholds[0].max_requests"),
         ("preconnect_policy: {per_upstream_preconnect_ratio: 1.5}", "preconnect_policy"),
         ("connection_pool_per_downstream_connection: true", "connection_pool_per_downstream_connection"),
-        ("common_lb_config: {close_connections_on_host_set_change: true}", "common_lb_config.close_connections_on_host_set_change"),
-        ("common_lb_config: {locality_weighted_lb_config: {}}", "common_lb_config.locality_weighted_lb_config"),
         ("least_request_lb_config: {choice_count: 1}", "least_request_lb_config.choice_count"),
         ("eds_cluster_config: {eds_config: {ads: {}}}", "eds_cluster_config"),
         ("upstream_bind_config: {source_address: {address: nonsense, port_value: 0}}", "upstream_bind_config.source_address.address"),

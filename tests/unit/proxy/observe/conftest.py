@@ -58,6 +58,7 @@ def cluster(
     """A run-time cluster with so much in flight."""
     made = Cluster(ClusterConfig(name=name, **{"discovery": Discovery.STATIC} | config), None, ())
     made.endpoints = list(endpoints)
+    made.rebalance()
     for counter, value in (counters or {}).items():
         setattr(made, counter, value)
     made.breaker.connections, made.breaker.requests = connections, requests
