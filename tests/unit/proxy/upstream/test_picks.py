@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.testing import Mesh, static_cluster
@@ -138,6 +138,7 @@ def test_a_panic_does_not_look_at_localities():
     assert len(ports(made, 60)) == 6
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.integers(0, 20), st.integers(0, 20), st.sampled_from([100, 140, 200]))
 def test_a_locality_is_worth_its_weight_until_too_many_are_gone(weight, usable, lost, factor):
     worth = effective_weight(weight, usable, usable + lost, factor)

@@ -1,7 +1,7 @@
 """How the load is shared among priorities: Envoy's measured answers, and a slow model that hands out percents one by one."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.upstream.priorities import Level, Loads, Priorities, availability
@@ -108,6 +108,7 @@ def one_by_one(able, total):
     return given_to
 
 
+@settings(deadline=None)
 @given(clusters, st.sampled_from([100, 140, 300]), st.integers(0, 100))
 def test_the_load_is_what_a_slow_model_hands_out(texts, factor, threshold):
     levels = [level(text, factor) for text in texts]
@@ -122,6 +123,7 @@ def test_the_load_is_what_a_slow_model_hands_out(texts, factor, threshold):
         assert [*loads.healthy, *loads.degraded] == one_by_one(able, total)
 
 
+@settings(deadline=None)
 @given(clusters, st.integers(0, 100))
 def test_only_what_is_short_of_usable_endpoints_panics(texts, threshold):
     levels = [level(text) for text in texts]
@@ -132,6 +134,7 @@ def test_only_what_is_short_of_usable_endpoints_panics(texts, threshold):
         assert panics == (not enough and usable < threshold)
 
 
+@settings(deadline=None)
 @given(clusters, st.sets(st.integers(0, 4)))
 def test_a_left_out_priority_gets_nothing_unless_all_others_are_useless(texts, excluded):
     levels = [level(text) for text in texts]
