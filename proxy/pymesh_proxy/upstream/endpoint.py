@@ -35,9 +35,9 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "excluded", "failed_check", "healthy_since",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "healthy_since",
         "high_pool", "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
-        "streams", "tls",
+        "streams", "tls", "unjudged",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -57,8 +57,8 @@ class Endpoint:
         """Active health checks have found it sick."""
         self.healthy_since = 0.0
         """`time.monotonic()` of when it became healthy, from which slow start counts; 0 until somebody asks."""
-        self.excluded = False
-        """It has yet to be checked for the first time, or has asked to be left alone: it does not count as a member."""
+        self.unjudged = False
+        """Active health checks have yet to look at it, or it has asked them to be left alone."""
         self.cx_active = self.cx_connect_fail = self.cx_total = 0
         self.rq_active = self.rq_error = self.rq_pending_active = self.rq_success = self.rq_timeout = self.rq_total = 0
 
@@ -71,6 +71,11 @@ class Endpoint:
         if self.ejected or self.failed_check:
             return Standing.UNHEALTHY
         return _STANDINGS[self.config.health]
+
+    @property
+    def excluded(self) -> bool:
+        """Whether it does not count as a member when it is asked what part of them is usable."""
+        return self.unjudged or self.config.health is Health.DRAINING
 
     def leave_connections(self) -> None:
         """Its connections close as soon as they are idle; requests from now on open new ones."""

@@ -11,7 +11,7 @@ from pymesh_proxy.upstream.cluster import Cluster
 from pymesh_proxy.upstream.config import Assignment, ClusterConfig, CommonLb, Discovery, EndpointConfig, Health
 from pymesh_proxy.upstream.locality import effective_weight
 
-HEALTH = {"H": Health.HEALTHY, "D": Health.DEGRADED, "U": Health.UNHEALTHY}
+HEALTH = {"H": Health.HEALTHY, "D": Health.DEGRADED, "U": Health.UNHEALTHY, "R": Health.DRAINING, "T": Health.TIMEOUT}
 
 
 def cluster(*endpoints, policy=None, **common):
@@ -78,6 +78,11 @@ def test_without_panic_sick_endpoints_get_nothing():
     made = priorities("UU/U", panic_threshold=0)
     assert made.pick() is None
     assert made.lb_healthy_panic == 0
+
+
+def test_endpoints_that_drain_do_not_count_as_lost():
+    assert ports(priorities("HR/H")) == {0}
+    assert ports(priorities("HT/H")) == {0, 100}
 
 
 def test_an_empty_priority_passes_its_load_on():
