@@ -63,6 +63,8 @@ class Wheel:
 
     def _note(self, timed: Timed, when: float) -> None:
         key = math.ceil(when / TICK)
+        if key * TICK < when:  # floating point: a look before the deadline would note it for the same tick, for ever
+            key += 1
         if when - self._loop.time() > FAR:
             key = math.ceil(key / COARSE) * COARSE
         timed.wake = key * TICK

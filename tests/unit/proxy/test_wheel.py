@@ -1,8 +1,11 @@
 import asyncio
 from typing import cast
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pymesh_proxy.testing import MemoryLoop
-from pymesh_proxy.wheel import NEVER, Wheel
+from pymesh_proxy.wheel import NEVER, TICK, Wheel
 
 
 class Bell:
@@ -111,3 +114,26 @@ async def test_far_deadlines_share_buckets_and_ring_within_a_second():
     assert not any(bell.rung for bell in bells)
     loop.advance(2)
     assert all(len(bell.rung) == 1 for bell in bells)
+
+
+async def test_a_deadline_a_hair_behind_its_tick_does_not_stop_the_world():
+    loop, turning = wheel()
+    bell = Bell()
+    loop.now = 491.22
+    deadline = loop.now + 0.3
+    assert deadline > 49152 * TICK, "in floating point, this tick is before the deadline that is a multiple of it"
+    turning.arm(bell, deadline)
+    loop.advance(49152 * TICK - loop.now)
+    assert bell.rung == []
+    loop.advance(0.02)
+    assert len(bell.rung) == 1
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**6))
+async def test_the_wheel_never_looks_before_a_deadline(start, length):
+    loop = MemoryLoop()
+    loop.now = start / 1000
+    turning = Wheel(cast(asyncio.AbstractEventLoop, loop))
+    bell = Bell()
+    turning.arm(bell, loop.now + length / 1000)
+    assert bell.wake >= bell.deadline
