@@ -64,13 +64,22 @@ def _clusters_of(listener: ListenerConfig) -> Iterable[tuple[str, str]]:
 def _named_clusters(where: str, table: Any) -> Iterable[tuple[str, str]]:
     if table.HasField("validate_clusters") and not table.validate_clusters.value:
         return
+    yield from _mirrors(where, table)
     for position, host in enumerate(table.virtual_hosts):
+        yield from _mirrors(f"{where}.virtual_hosts[{position}]", host)
         for index, route in enumerate(host.routes):
             action = f"{where}.virtual_hosts[{position}].routes[{index}].route"
             if route.route.cluster:
                 yield f"{action}.cluster", route.route.cluster
             for entry, share in enumerate(route.route.weighted_clusters.clusters):
                 yield f"{action}.weighted_clusters.clusters[{entry}].name", share.name
+            yield from _mirrors(action, route.route)
+
+
+def _mirrors(where: str, level: Any) -> Iterable[tuple[str, str]]:
+    for index, policy in enumerate(level.request_mirror_policies):
+        if policy.cluster:
+            yield f"{where}.request_mirror_policies[{index}].cluster", policy.cluster
 
 
 def _duplicates(name: str, messages: Any) -> list[Problem]:

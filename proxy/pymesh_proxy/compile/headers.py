@@ -20,11 +20,16 @@ def response_level(reader: Reader) -> Level:
 
 def _level(reader: Reader, add: str, remove: str) -> Level:
     for index, name in enumerate(getattr(reader.message, remove)):
-        if _is_protected(name):
-            reader.refuse(f"{remove}[{index}]", f"{name!r}: :-prefixed or host headers may not be removed")
+        check_removable(reader, f"{remove}[{index}]", name)
     removed = tuple(name.lower().encode() for name in getattr(reader.message, remove))
     additions = (addition(item) for item in reader.items(add))
     return Level(remove=removed, add=tuple(item for item in additions if item is not None))
+
+
+def check_removable(reader: Reader, field: str, name: str) -> None:
+    """Report a header that no configuration may remove."""
+    if _is_protected(name):
+        reader.refuse(field, f"{name!r}: :-prefixed or host headers may not be removed")
 
 
 def addition(reader: Reader) -> Addition | None:

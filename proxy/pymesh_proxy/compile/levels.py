@@ -10,6 +10,7 @@ from ..route.edits import Level
 from ..route.table import Edit
 from . import headers, overrides
 from .fields import Reader
+from .mirror import Policy, policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Levels:
     filters: tuple[Mapping[str, Override], ...] = ()
     most_specific_wins: bool = False
     """The most specific level is written last."""
+    mirrors: tuple[Policy, ...] = ()
+    """Where copies go, as the innermost level that says anything about it says."""
     attempt_count_in_request: bool = False
     attempt_count_in_response: bool = False
     asks: bool = False
@@ -45,6 +48,10 @@ class Levels:
             body_limit=reader.wrapped("request_body_buffer_limit", self.body_limit),
             body_cap=reader.wrapped("per_request_buffer_limit_bytes", self.body_cap),
         )
+
+    def mirroring(self, reader: Reader) -> "Levels":
+        """With the mirror policies of a message, if it has any."""
+        return replace(self, mirrors=policies(reader) or self.mirrors)
 
     def request_edit(self) -> Edit | None:
         """All levels' mutations of a request in Envoy's order."""

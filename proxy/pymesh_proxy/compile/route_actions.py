@@ -1,5 +1,6 @@
 """What follows a route's match: forwarding, a redirect, a reply from configuration."""
 
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -46,11 +47,12 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "priority",
         "internal_redirect_policy",
         "hash_policy",
+        "request_mirror_policies",
         at_default={"auto_host_rewrite": False, "include_vh_rate_limits": False},
     )
     message = reader.message
     targets = _targets(reader, levels)
-    return Forward(
+    made = Forward(
         targets=targets,
         total_weight=targets[-1][0],
         cluster_header=message.cluster_header.lower().encode(),
@@ -74,6 +76,8 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         body_limit=levels.body_limit,
         body_cap=levels.body_cap,
     )
+    mirrors = levels.mirroring(reader).mirrors
+    return replace(made, mirrors=tuple(policy.beside(made) for policy in mirrors)) if mirrors else made
 
 
 def _internal_redirects(reader: Reader | None) -> InternalRedirects | None:

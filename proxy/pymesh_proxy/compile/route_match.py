@@ -3,6 +3,7 @@
 from ..route import conditions
 from ..route.table import Match
 from .fields import Reader
+from .fractions import fraction
 from .strings import full_match, plain_test, regex, string_test
 
 DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
@@ -102,10 +103,6 @@ def _grpc(reader: Reader) -> list[Match]:
 
 
 def _share(reader: Reader) -> list[Match]:
-    """The share of requests a route takes; there is no runtime to override its default."""
-    fraction = reader.child("runtime_fraction")
-    if fraction is None:
-        return []
-    fraction.only("default_value", harmless={"runtime_key": "there is no runtime that could override the default"})
-    value = Reader(fraction.message.default_value, fraction.at("default_value"), reader.problems)
-    return [conditions.share(value.message.numerator, DENOMINATORS.get(value.choice("denominator"), 100))]
+    """The share of requests a route takes."""
+    part = fraction(reader.child("runtime_fraction"))
+    return [] if part is None else [conditions.share(*part)]

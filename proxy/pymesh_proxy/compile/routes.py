@@ -34,13 +34,14 @@ def route_table(reader: Reader) -> RouteTable:
         "most_specific_header_mutations_wins",
         "max_direct_response_body_size_bytes",
         "ignore_port_in_host_matching",
+        "request_mirror_policies",
         FILTER_FIELD,
         *HEADER_FIELDS,
         harmless=_NO_READER,
         at_default={"validate_clusters": False},
     )
     message = reader.message
-    levels = Levels(most_specific_wins=message.most_specific_header_mutations_wins).within(reader)
+    levels = Levels(most_specific_wins=message.most_specific_header_mutations_wins).within(reader).mirroring(reader)
     body_limit = reader.wrapped("max_direct_response_body_size_bytes", 4096)
     domains: dict[str, Routes] = {}
     for host in reader.items("virtual_hosts"):
@@ -71,13 +72,14 @@ def _virtual_host(host: Reader, outer: Levels, body_limit: int) -> Routes:
         "include_attempt_count_in_response",
         "retry_policy",
         FILTER_FIELD,
+        "request_mirror_policies",
         "per_request_buffer_limit_bytes",
         "request_body_buffer_limit",
         *HEADER_FIELDS,
         harmless={**_NO_READER, "virtual_clusters": "they only add statistics"},
     )
     levels = dataclasses.replace(
-        outer.within(host).buffering(host),
+        outer.within(host).buffering(host).mirroring(host),
         attempt_count_in_request=host.message.include_request_attempt_count,
         attempt_count_in_response=host.message.include_attempt_count_in_response,
     )

@@ -213,6 +213,8 @@ class Answer(Attempts):
             self._end_retry()
         if self._waiting is not None:
             self._waiting.cancel()
+        if self._copies is not None:
+            self._leave_copies(self._copies)
         exchange.request_wire_bytes += exchange.request_bytes
         exchange.response_wire_bytes += exchange.response_bytes
         for observe in self.options.observers:

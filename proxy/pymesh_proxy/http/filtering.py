@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from pymesh.tasks import spawn
 
 from ..filters import LocalReply
-from ..route.table import Forward
+from ..route.table import Forward, Target
 from .answer import Answer
 from .stream import Phase
 
@@ -39,20 +39,26 @@ class Filtering(Answer):
         overrides = route.overrides
         action = route.action
         if isinstance(action, Forward):
-            self._forward = action
-            self._target = target = action.only or action.choose(draw)
+            target = self.aim(action, draw)
             if target.overrides is not None:
                 overrides = target.overrides
-            name = target.cluster
-            if action.cluster_header:
-                name = (exchange.head.index.get(action.cluster_header) or b"").decode("latin-1")
-            exchange.cluster_name = name
-            exchange.cluster = self._runtime.clusters.by_name.get(name)
             self._edits_answer = (
                 target.edit_response is not None or route.edit_response is not None or action.attempt_count_in_response
             )
         if overrides is not None:
             self._filters = self.options.chain.on(table, overrides)
+
+    def aim(self, action: Forward, draw: int) -> Target:
+        """Where the request goes: one of the route's targets, and its cluster if there is one of that name."""
+        exchange = self.exchange
+        self._forward = action
+        self._target = target = action.only or action.choose(draw)
+        name = target.cluster
+        if action.cluster_header:
+            name = (exchange.head.index.get(action.cluster_header) or b"").decode("latin-1")
+        exchange.cluster_name = name
+        exchange.cluster = self._runtime.clusters.by_name.get(name)
+        return target
 
     def filter_from(self, position: int) -> None:
         """Ask the filters, from one on, until one answers or has to wait."""

@@ -77,7 +77,20 @@ class Router(Redirecting):
             self._edits_answer = True  # if it is given a cookie
         self._breaker = cluster.high_breaker if forward.high_priority else cluster.breaker
         self.phase = _CONNECTING
+        if forward.mirrors and not self.upgrade:
+            self._attempt_and_copy(forward)
+        else:
+            self.attempt()
+
+    def _attempt_and_copy(self, forward: Forward) -> None:
+        """Copies go out beside the first attempt; none where it has no endpoint to go to, as in Envoy."""
+        head = self.exchange.head.copy()
+        body = list(self._body or ())
         self.attempt()
+        if self.phase is _DONE:
+            return
+        begun = [mirroring.start(self._runtime, self, head.copy(), body) for mirroring in forward.mirrors]
+        self._copies = [copy for copy in begun if copy is not None]
 
     def _may_upgrade(self, forward: Forward) -> bool:
         kind = self.upgrade.lower()

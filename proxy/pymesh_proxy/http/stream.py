@@ -73,6 +73,19 @@ class DownstreamStream(Protocol):
         """The answer was 101, or 2xx to a CONNECT: from here on bytes go both ways unread."""
 
 
+class RequestCopy(Protocol):
+    """A copy of a request on its way to another cluster, as the request sees it."""
+
+    def body(self, data: bytes, end: bool) -> None:
+        """A piece of the request's body; `end`: it is the last, and no trailers follow."""
+
+    def end(self, trailers: Fields | None) -> None:
+        """The request is complete."""
+
+    def leave(self) -> None:
+        """The request is over before it was complete."""
+
+
 class UpstreamRequest(Protocol):
     """What an exchange needs of the upstream's side, whatever protocol it speaks: a connection, or a stream of one."""
 

@@ -7,7 +7,7 @@ from ..route.retry_policy import RetryPolicy
 from .exchange import Exchange
 from .headers import Fields
 from .options import HttpOptions
-from .stream import DownstreamStream, Phase, UpstreamRequest
+from .stream import DownstreamStream, Phase, RequestCopy, UpstreamRequest
 from .times import Times
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ _DONE = Phase.DONE
 class Upload(Times):
     """An exchange, as its request's bytes see it."""
 
-    __slots__ = ("_body", "_body_size", "_connection", "_held", "_overflown", "_policy", "chunked", "complete", "trailers", "upgrade")
+    __slots__ = (
+        "_body", "_body_size", "_connection", "_copies", "_held", "_overflown", "_policy", "chunked", "complete", "trailers", "upgrade",
+    )  # fmt: skip
 
     def __init__(
         self, runtime: "Runtime", options: HttpOptions, downstream: DownstreamStream, exchange: Exchange, chunked: bool, upgrade: bytes
@@ -43,6 +45,8 @@ class Upload(Times):
         self._held = False
         """Whether the client has been told to stop sending until there is a connection."""
         self._connection: UpstreamRequest | None = None
+        self._copies: list[RequestCopy] | None = None
+        """Where the request goes besides (request_mirror_policies)."""
 
     @abstractmethod
     def give_up_replay(self) -> None:
@@ -60,6 +64,9 @@ class Upload(Times):
             self._keep(data)
         if self._connection is not None:
             self._connection.send_body(data, end)
+        if self._copies is not None:
+            for copy in self._copies:
+                copy.body(data, end)
         if end and self._forward is not None:
             self.start_clock(now)
 
@@ -71,8 +78,18 @@ class Upload(Times):
         self.trailers = trailers
         if self._connection is not None:
             self._connection.send_end()
+        if self._copies is not None:
+            for copy in self._copies:
+                copy.end(trailers)
         if self._forward is not None:
             self.start_clock(self._runtime.loop.time())
+
+    def _leave_copies(self, copies: list[RequestCopy]) -> None:
+        """The exchange is over. A copy of a whole request goes its own way; of less it is of no use."""
+        self._copies = None
+        if not self.complete:
+            for copy in copies:
+                copy.leave()
 
     def _keep(self, data: bytes) -> None:
         """Hold a piece back for a connection that is not there yet, or for a retry, within the buffer limit."""

@@ -73,6 +73,17 @@ def response_edit(levels: Sequence[Level]) -> Edit | None:
     return edit
 
 
+def removal(test: "Callable[[bytes], bool]") -> Edit:
+    """Removes every header of a request whose name, in small letters, passes a test; what makes it a request stays."""
+
+    def edit(exchange: "Exchange") -> None:
+        head = exchange.head
+        for name in [name for name in head.index if name != b"host" and test(name)]:
+            head.remove(name)
+
+    return edit
+
+
 def chain(first: Edit | None, second: Edit | None) -> Edit | None:
     """One edit after another; either may be missing."""
     if first is None or second is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..http.headers import RequestHead
 from .conditions import path_of
 from .hosts import without_port
+from .table import Edit
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
@@ -65,6 +66,25 @@ def forward_rewrite(path: PathRewrite | None, host: HostRewrite | None, append_f
             head.path = new_path
 
     return rewrite
+
+
+def shadow(changes: Sequence[Edit], host: bytes, *, suffix: bool) -> Edit:
+    """What tells a copy's head from its request's: changes of headers, another host or `-shadow` behind its name, and a mark."""
+
+    def rewrite(exchange: "Exchange") -> None:
+        head = exchange.head
+        for change in changes:
+            change(exchange)
+        if host or suffix:
+            set_host(head, host or _shadowed(head.authority))
+        head.set(b"x-envoy-internal", b"true")
+
+    return rewrite
+
+
+def _shadowed(authority: bytes) -> bytes:
+    name = without_port(authority)
+    return name + b"-shadow" + authority[len(name) :]
 
 
 def set_host(head: RequestHead, host: bytes) -> None:

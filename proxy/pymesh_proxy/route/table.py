@@ -12,6 +12,7 @@ from .retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
+    from ..http.mirror import Mirroring
 
 Edit = Callable[["Exchange"], None]
 """Header mutations of one or several levels, composed in Envoy's order; reads the exchange for format strings."""
@@ -60,6 +61,8 @@ class Forward:
     """So does a POST, whose body and whose answer's are what the connection carries (allow_post)."""
     terminates_connect: bool = False
     """A CONNECT ends here, in a TCP connection to the cluster, instead of being passed on."""
+    mirrors: "tuple[Mirroring, ...]" = ()
+    """Where copies of the requests go."""
     attempt_count_in_request: bool = False
     """Tell the upstream the number of the attempt in x-envoy-attempt-count."""
     internal_redirects: InternalRedirects | None = None

@@ -221,7 +221,7 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        ("{match: {prefix: /}, route: {cluster: up, request_mirror_policies: [{cluster: m}]}}", "route.request_mirror_policies"),
+        ("{match: {prefix: /}, route: {cluster: up, metadata_match: {filter_metadata: {a: {}}}}}", "route.metadata_match"),
         (
             "{match: {prefix: /}, route: {cluster: up, internal_redirect_policy: {predicates: [{name: p}]}}}",
             "route.internal_redirect_policy.predicates",
