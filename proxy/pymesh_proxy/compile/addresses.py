@@ -9,6 +9,7 @@ from .fields import Reader
 
 def socket_address(reader: Reader) -> tuple[str, int]:
     """Host and port of an Address that must be a TCP socket's."""
+    reader.only("socket_address")
     if reader.which("address") != "socket_address":
         reader.refuse("", "only a TCP socket_address is supported here")
         return "", 0
@@ -29,6 +30,7 @@ def endpoint_address(reader: Reader) -> tuple[str, int]:
     """Host and port of an endpoint; a pipe is its path and port 0."""
     if reader.which("address") != "pipe":
         return socket_address(reader)
+    reader.only("pipe")
     pipe = Reader(reader.message.pipe, reader.at("pipe"), reader.problems)
     pipe.only("path")
     if not pipe.message.path.startswith("/"):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ..upstream.balancing.config import Balancing, BalancingConfig, RingFunction, SlowStart
 from ..upstream.config import Discovery
 from .fields import Reader
+from .fractions import percent
 
 _RING_SIZE = 8 * 1024 * 1024
 
@@ -48,7 +49,9 @@ def _policy_list(policy: Reader) -> BalancingConfig:
     """The first policy that is known here, as Envoy chooses; a problem when none is."""
     policy.only("policies")
     for item in policy.items("policies"):
+        item.only("typed_extension_config")
         extension = Reader(item.message.typed_extension_config, item.at("typed_extension_config"), item.problems)
+        extension.only("name", "typed_config")
         build = _POLICIES.get(extension.message.typed_config.type_url.rpartition("/")[2].removeprefix(_PREFIX))
         config = extension.extension() if build else None
         if build and config:
@@ -140,7 +143,7 @@ def _slow_start(config: Reader) -> SlowStart | None:
     aggression = _runtime_double(reader, "aggression")
     if not aggression:
         reader.refuse("aggression", "it must be more than 0")
-    least = reader.message.min_weight_percent.value / 100 if reader.has("min_weight_percent") else 0.1
+    least = percent(reader.child("min_weight_percent"), 10.0) / 100
     return SlowStart(window=window, aggression=aggression or 1.0, min_weight=least) if window else None
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ..upstream.config import UNLIMITED, Limits
 from .fields import Reader
+from .fractions import percent
 
 
 def limits(reader: Reader | None) -> tuple[Limits, Limits]:
@@ -27,13 +28,13 @@ def limits(reader: Reader | None) -> tuple[Limits, Limits]:
 
 def _thresholds(item: Reader) -> Limits:
     item.only("priority", "max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget", "track_remaining")
-    percent, least = _budget(item)
+    share, least = _budget(item)
     return Limits(
         max_connections=item.wrapped("max_connections", 1024),
         max_pending_requests=item.wrapped("max_pending_requests", 1024),
         max_requests=item.wrapped("max_requests", 1024),
         max_retries=item.wrapped("max_retries", 3),
-        budget_percent=percent,
+        budget_percent=share,
         min_retry_concurrency=least,
         track_remaining=item.message.track_remaining,
     )
@@ -45,5 +46,4 @@ def _budget(item: Reader) -> tuple[float, int]:
     if budget is None:
         return -1.0, 3
     budget.only("budget_percent", "min_retry_concurrency")
-    percent = budget.child("budget_percent")
-    return float(percent.message.value) if percent else 20.0, budget.wrapped("min_retry_concurrency", 3)
+    return percent(budget.child("budget_percent"), 20.0), budget.wrapped("min_retry_concurrency", 3)

@@ -25,10 +25,13 @@ def common_lb(reader: Reader) -> CommonLb:
         "close_connections_on_host_set_change",
         harmless=_HARMLESS,
     )
+    weighted = config.child("locality_weighted_lb_config")
+    if weighted is not None:
+        weighted.only()
     return CommonLb(
         panic_threshold=_percent(config.message.healthy_panic_threshold) if config.has("healthy_panic_threshold") else 50,
         fail_on_panic=_fail_on_panic(config.child("zone_aware_lb_config")),
-        locality_weighted=config.has("locality_weighted_lb_config"),
+        locality_weighted=weighted is not None,
         close_on_change=config.message.close_connections_on_host_set_change,
     )
 

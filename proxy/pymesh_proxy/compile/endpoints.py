@@ -6,11 +6,11 @@ from typing import Any
 from ..upstream.config import Assignment, EndpointConfig, Health
 from .addresses import endpoint_address
 from .fields import Reader, compiled
+from .fractions import percentage
 
 _TRANSPORT_MATCH = "envoy.transport_socket_match"
 _BALANCING = "envoy.lb"
 _ISTIO = "istio"
-_DENOMINATORS = {0: 100, 1: 10_000, 2: 1_000_000}
 """FractionalPercent.DenominatorType."""
 
 
@@ -47,11 +47,14 @@ def _drops(policy: Reader) -> float:
     drops = policy.items("drop_overloads")
     if len(drops) > 1:
         policy.refuse("drop_overloads", "at most one category can be honoured")
-    return sum(_percent(drop.message.drop_percentage) for drop in drops)
+    return sum(map(_drop, drops))
 
 
-def _percent(fraction: Any) -> float:
-    return float(fraction.numerator * 100 / _DENOMINATORS.get(fraction.denominator, 100))
+def _drop(reader: Reader) -> float:
+    """The percentage of one category."""
+    reader.only("drop_percentage", harmless={"category": "it only names statistics"})
+    numerator, denominator = percentage(Reader(reader.message.drop_percentage, reader.at("drop_percentage"), reader.problems))
+    return numerator * 100 / denominator
 
 
 def _locality_weights(groups: list[Reader]) -> dict[tuple[int, str], int]:
@@ -70,6 +73,9 @@ def _locality_key(group: Reader) -> tuple[int, str]:
 
 def _locality(group: Reader, weights: dict[tuple[int, str], int]) -> list[EndpointConfig]:
     group.only("locality", "lb_endpoints", "load_balancing_weight", "priority", harmless={"metadata": "nothing reads it"})
+    locality = group.child("locality")
+    if locality is not None:
+        locality.only("region", "zone", "sub_zone")
     weight = weights.get(_locality_key(group), 0)
     return [_endpoint(item, group.message, weight) for item in group.items("lb_endpoints")]
 

@@ -1,4 +1,4 @@
-"""RuntimeFractionalPercent: a share of the requests."""
+"""Shares of the requests: FractionalPercent, the same with a runtime key, and Percent."""
 
 from .fields import Reader
 
@@ -10,5 +10,18 @@ def fraction(reader: Reader | None) -> tuple[int, int] | None:
     if reader is None:
         return None
     reader.only("default_value", harmless={"runtime_key": "there is no runtime that could override the default"})
-    value = Reader(reader.message.default_value, reader.at("default_value"), reader.problems)
-    return value.message.numerator, _DENOMINATORS.get(value.choice("denominator"), 100)
+    return percentage(Reader(reader.message.default_value, reader.at("default_value"), reader.problems))
+
+
+def percentage(reader: Reader) -> tuple[int, int]:
+    """Numerator and denominator of a FractionalPercent."""
+    reader.only("numerator", "denominator")
+    return reader.message.numerator, _DENOMINATORS.get(reader.choice("denominator"), 100)
+
+
+def percent(reader: Reader | None, default: float) -> float:
+    """A Percent."""
+    if reader is None:
+        return default
+    reader.only("value")
+    return float(reader.message.value)

@@ -23,6 +23,7 @@ def tcp_hashes_source(proxy: Reader) -> bool:
     """A TcpProxy's `hash_policy`: whether it goes by the client's address."""
     for item in proxy.items("hash_policy"):
         item.only("source_ip")
+        Reader(item.message.source_ip, item.at("source_ip"), item.problems).only()
     return bool(len(proxy.message.hash_policy))
 
 
@@ -42,6 +43,8 @@ def _header(config: Reader) -> HashKey:
 def _cookie(config: Reader) -> HashKey:
     config.only("name", "ttl", "path", "attributes")
     message = config.message
+    for attribute in config.items("attributes"):
+        attribute.only("name", "value")
     attributes = tuple((attribute.name, attribute.value) for attribute in message.attributes)
     ttl = int(config.seconds("ttl", 0.0))
     new = NewCookie(name=message.name, ttl=ttl, path=message.path, attributes=attributes) if config.has("ttl") else None

@@ -2,6 +2,7 @@
 
 from ..http2.settings import Http2Options, Keepalive
 from .fields import Reader
+from .fractions import percent
 
 _DEFAULTS = Http2Options()
 
@@ -46,10 +47,9 @@ def _keepalive(reader: Reader | None) -> Keepalive | None:
     if reader is None:
         return None
     reader.only("interval", "timeout", "interval_jitter", "connection_idle_interval")
-    jitter = reader.child("interval_jitter")
     return Keepalive(
         interval=reader.seconds("interval", 0.0),
         timeout=reader.seconds("timeout", 0.0),
-        interval_jitter=jitter.message.value if jitter is not None else 15.0,
+        interval_jitter=percent(reader.child("interval_jitter"), 15.0),
         connection_idle_interval=reader.seconds("connection_idle_interval", 0.0),
     )

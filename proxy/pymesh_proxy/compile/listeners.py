@@ -114,8 +114,10 @@ def _direction(reader: Reader) -> str:
 
 def _binds(reader: Reader) -> bool:
     """`bind_to_port`, or its older place in `deprecated_v1`."""
-    older = reader.message.deprecated_v1.bind_to_port.value if reader.message.deprecated_v1.HasField("bind_to_port") else True
-    return reader.wrapped("bind_to_port", older)
+    older = reader.child("deprecated_v1")
+    if older is not None:
+        older.only("bind_to_port")
+    return reader.wrapped("bind_to_port", older.wrapped("bind_to_port", True) if older is not None else True)
 
 
 def _matcher(reader: Reader, chains: tuple[FilterChain, ...], default: FilterChain | None) -> match.ChainMatcher:

@@ -6,7 +6,8 @@ from ..observe import log_filters
 from ..observe.log_filters import Test
 from ..observe.operators import FLAGS_LONG
 from .fields import Reader
-from .route_match import DENOMINATORS, header
+from .fractions import percentage
+from .route_match import header
 
 
 def log_filter(reader: Reader) -> Test:
@@ -29,25 +30,31 @@ def _duration(reader: Reader) -> Test:
 
 
 def _comparison(reader: Reader) -> tuple[Callable[[int, int], bool], int]:
+    reader.only("comparison")
     comparison = Reader(reader.message.comparison, reader.at("comparison"), reader.problems)
+    comparison.only("op", "value")
     value = Reader(comparison.message.value, comparison.at("value"), comparison.problems)
     value.only("default_value", harmless={"runtime_key": "there is no runtime that could override the default"})
     return log_filters.COMPARISONS[comparison.choice("op") or "EQ"], value.message.default_value
 
 
 def _all(reader: Reader) -> Test:
+    reader.only("filters")
     return log_filters.every([log_filter(item) for item in reader.items("filters")])
 
 
 def _any(reader: Reader) -> Test:
+    reader.only("filters")
     return log_filters.some([log_filter(item) for item in reader.items("filters")])
 
 
 def _header(reader: Reader) -> Test:
+    reader.only("header")
     return log_filters.header(header(Reader(reader.message.header, reader.at("header"), reader.problems)))
 
 
 def _flags(reader: Reader) -> Test:
+    reader.only("flags")
     for index, flag in enumerate(reader.message.flags):
         if flag not in FLAGS_LONG:
             reader.refuse(f"flags[{index}]", f"{flag!r} is no response flag")
@@ -55,7 +62,14 @@ def _flags(reader: Reader) -> Test:
 
 
 def _grpc(reader: Reader) -> Test:
+    reader.only("statuses", "exclude")
     return log_filters.grpc(frozenset(reader.message.statuses), reader.message.exclude)
+
+
+def _no_health_checks(reader: Reader) -> Test:
+    """No filter here takes requests for health checks."""
+    reader.only()
+    return log_filters.constantly(True)
 
 
 def _share(reader: Reader) -> Test:
@@ -65,14 +79,13 @@ def _share(reader: Reader) -> Test:
         "use_independent_randomness",
         harmless={"runtime_key": "there is no runtime that could override the share"},
     )
-    percent = Reader(reader.message.percent_sampled, reader.at("percent_sampled"), reader.problems)
-    return log_filters.share(percent.message.numerator, DENOMINATORS.get(percent.choice("denominator"), 100))
+    return log_filters.share(*percentage(Reader(reader.message.percent_sampled, reader.at("percent_sampled"), reader.problems)))
 
 
 _BUILDERS: dict[str, Callable[[Reader], Test]] = {
     "status_code_filter": _status,
     "duration_filter": _duration,
-    "not_health_check_filter": lambda reader: log_filters.constantly(True),  # no filter here takes requests for health checks
+    "not_health_check_filter": _no_health_checks,
     "runtime_filter": _share,
     "and_filter": _all,
     "or_filter": _any,

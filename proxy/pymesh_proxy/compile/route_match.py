@@ -6,7 +6,6 @@ from .fields import Reader
 from .fractions import fraction
 from .strings import full_match, plain_test, regex, string_test
 
-DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 _OLDER = {"exact_match": "exact", "prefix_match": "prefix", "suffix_match": "suffix", "contains_match": "contains"}
 
 
@@ -82,6 +81,7 @@ def _value_test(reader: Reader, kind: str) -> conditions.BytesTest:
         case "safe_regex_match":
             return full_match(Reader(message.safe_regex_match, reader.at(kind), reader.problems))
         case "range_match":
+            Reader(message.range_match, reader.at(kind), reader.problems).only("start", "end")
             return conditions.number_between(message.range_match.start, message.range_match.end)
     return plain_test(_OLDER[kind], getattr(message, kind))
 

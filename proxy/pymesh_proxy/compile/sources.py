@@ -49,11 +49,24 @@ def check_delivery(reader: Reader | None, *, agent: bool = False) -> None:
     reader.only("ads", "api_config_source", "resource_api_version", "initial_fetch_timeout")
     match reader.which("config_source_specifier"):
         case "ads":
+            Reader(reader.message.ads, reader.at("ads"), reader.problems).only()
             return
-        case "api_config_source" if agent and _names_agent(reader.message.api_config_source):
+        case "api_config_source" if agent and _names_agent(reader.child("api_config_source")):
             return
     reader.refuse("", "only ads delivers resources here" + (f", or a gRPC service of the cluster {LOCAL_AGENT!r}" if agent else ""))
 
 
-def _names_agent(source: object) -> bool:
-    return [service.envoy_grpc.cluster_name for service in source.grpc_services] == [LOCAL_AGENT]  # type: ignore[attr-defined]
+def _names_agent(source: Reader | None) -> bool:
+    """Whether an ApiConfigSource is the agent's: how it would be spoken to does not matter, as nobody has to be."""
+    if source is None:
+        return False
+    ways = ("api_type", "transport_api_version", "set_node_on_first_message_only", "request_timeout")
+    source.only("grpc_services", harmless=dict.fromkeys(ways, "the agent is the proxy itself"))
+    return [_cluster_of(service) for service in source.items("grpc_services")] == [LOCAL_AGENT]
+
+
+def _cluster_of(service: Reader) -> str:
+    service.only("envoy_grpc", harmless={"timeout": "the agent is the proxy itself"})
+    grpc = Reader(service.message.envoy_grpc, service.at("envoy_grpc"), service.problems)
+    grpc.only("cluster_name")
+    return str(grpc.message.cluster_name)

@@ -15,6 +15,9 @@ _PLAIN = frozenset({"exact", "prefix", "suffix", "contains"})
 def regex(reader: Reader) -> Any:
     """An RE2 pattern from a RegexMatcher; one that matches nothing, with a problem, when it does not parse."""
     reader.only("regex", "google_re2")
+    engine = reader.child("google_re2")
+    if engine is not None:
+        engine.only(harmless={"max_program_size": "it can only have Envoy refuse the pattern"})
     return pattern(reader, "regex", reader.message.regex)
 
 

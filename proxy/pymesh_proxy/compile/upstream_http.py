@@ -120,8 +120,12 @@ def header_case(reader: Reader) -> bool:
     if config is None:
         return False
     config.only("proper_case_words", "stateful_formatter")
+    words = config.child("proper_case_words")
+    if words is not None:
+        words.only()
     formatter = config.child("stateful_formatter")
     if formatter is not None:
+        formatter.only("name", "typed_config")
         formatter.extend({_PRESERVE_CASE: lambda preserved: preserved.only()})
     return config.which("header_format") == "proper_case_words"
 

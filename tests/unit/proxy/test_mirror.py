@@ -13,7 +13,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET /a?b HTTP/1.1\r\nHost: a.com:80\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
 
 
-def mirroring(cluster="copies", *, timeout=0.0, body_limit=None, numerator=100, denominator=100, host=b"", suffix=True, changes=(), cluster_header=b""):
+def mirroring(
+    cluster="copies", *, timeout=0.0, body_limit=None, numerator=100, denominator=100, host=b"", suffix=True, changes=(), cluster_header=b""
+):
     way = Forward(
         targets=((1, Target(cluster=cluster)),),
         total_weight=1,
