@@ -5,6 +5,8 @@ from .accesslog import access_logs
 from .context import Context, Observers
 from .fields import Reader
 from .hash_policies import tcp_hashes_source
+from .tcp_clusters import weighted
+from .tunneling import tunnel_options
 
 
 def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOptions:
@@ -20,19 +22,21 @@ def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOp
         "access_log_flush_interval",
         "flush_access_log_on_connected",
         "hash_policy",
+        "tunneling_config",
         harmless={"stat_prefix": "connections are counted at the listener and the cluster"},
         at_default={"upstream_connect_mode": 0},
     )
     logs = [log.tcp for log in access_logs(reader, ctx)]
     moments = _moments(reader)
     return TcpOptions(
-        clusters=_clusters(reader),
+        clusters=weighted(reader),
         idle_timeout=reader.seconds("idle_timeout", 3600.0),
         max_connect_attempts=reader.wrapped("max_connect_attempts", 1),
         max_duration=reader.seconds("max_downstream_connection_duration", 0.0),
         log_connected=moments.message.flush_access_log_on_connected,
         log_interval=moments.seconds("access_log_flush_interval", 0.0),
         hashes_source=tcp_hashes_source(reader),
+        tunnel=tunnel_options(reader),
         observers=(*logs, *(watcher.tcp for watcher in metrics)),
         logs=tuple(logs),
     )
@@ -48,13 +52,3 @@ def _moments(reader: Reader) -> Reader:
         if reader.has(name):
             reader.refuse(name, "only one of access_log_options and this older field may be given")
     return options
-
-
-def _clusters(reader: Reader) -> tuple[tuple[str, int], ...]:
-    if reader.which("cluster_specifier") != "weighted_clusters":
-        return ((reader.message.cluster, 1),)
-    weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
-    weighted.only("clusters")
-    for entry in weighted.items("clusters"):
-        entry.only("name", "weight")
-    return tuple((entry.name, entry.weight) for entry in weighted.message.clusters)

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .tunnel import TunnelOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,8 @@ class TcpOptions:
     idle_timeout: float = 3600.0
     max_connect_attempts: int = 1
     max_duration: float = 0.0
+    tunnel: "TunnelOptions | None" = None
+    """Bytes go on through an HTTP tunnel (tunneling_config)."""
     log_connected: bool = False
     """Logs have a line when the upstream is connected, too."""
     log_interval: float = 0.0

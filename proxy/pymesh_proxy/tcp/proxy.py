@@ -18,6 +18,7 @@ from ..wheel import NEVER
 from .config import TcpOptions
 from .relay import Relay
 from .session import Phase, Session
+from .tunnel import HttpTunnel, TunnelOptions
 
 if TYPE_CHECKING:
     from ..listener.scope import Scope
@@ -69,6 +70,7 @@ class TcpConnection(asyncio.Protocol):
         self._lost = False
         self._relay: Relay | None = None
         self.session = Session(downstream=facts, started=time.monotonic(), started_wall=time.time())
+        self._tunnel: HttpTunnel | None = None
         self._ends = self._log_at = NEVER
         """Loop times at which the connection has lasted long enough, and at which logs have another line."""
         self.deadline = self.wake = NEVER
@@ -83,6 +85,9 @@ class TcpConnection(asyncio.Protocol):
         self._scope.add(self)
         self._observe()
         self._transport.pause_reading()  # nothing is read from the client before there is someone to give it to
+        if self._options.tunnel is not None:
+            self._open_tunnel(self._options.tunnel)
+            return
         spawn(self._open(), name=f"tcp {self.session.downstream.remote_address}")
 
     def data_received(self, data: bytes) -> None:
@@ -97,6 +102,8 @@ class TcpConnection(asyncio.Protocol):
         self._lost = True
         if not self.session.flags:
             self.session.flag("DC")
+        if self._tunnel is not None and self._relay is None:
+            self._tunnel.client_left()
         self._end()
 
     async def _open(self) -> None:
@@ -123,6 +130,35 @@ class TcpConnection(asyncio.Protocol):
                 return
             session.flag("UF")
         self._fail("URX", "upstream_connection_failure")
+
+    def _open_tunnel(self, options: TunnelOptions) -> None:
+        facts = self.session.downstream
+        self._tunnel = tunnel = HttpTunnel(self._runtime, options, facts, opened=self._tunnelled, failed=self._not_tunnelled)
+        tunnel.open()
+
+    def _tunnelled(self, upstream: asyncio.Transport, early: bytes) -> None:
+        self._tell_upstream()
+        heard = _Upstream()
+        heard.early = early
+        self._join(upstream, heard)
+
+    def _not_tunnelled(self) -> None:
+        if self._lost:
+            return
+        self._tell_upstream()
+        exchange = self._tunnel.exchange if self._tunnel is not None else None
+        flags = exchange.flags.split(",") if exchange is not None and exchange.flags else ["UF"]
+        self.session.flag(*flags, *(["URX"] if "UF" in flags else []))
+        self.session.details = exchange.details if exchange is not None else ""
+        self._transport.abort()
+
+    def _tell_upstream(self) -> None:
+        """What the CONNECT's exchange knows of its upstream is what the session's log tells."""
+        if self._tunnel is None:
+            return
+        session, exchange = self.session, self._tunnel.exchange
+        session.cluster, session.cluster_name, session.endpoint = exchange.cluster, exchange.cluster_name, exchange.endpoint
+        session.upstream_local_address, session.upstream_failure = exchange.upstream_local_address, exchange.upstream_failure
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is Discovery.ORIGINAL_DST:
@@ -230,7 +266,9 @@ class TcpConnection(asyncio.Protocol):
 
     def _relay_ended(self, flags: str) -> None:
         session = self.session
-        if session.cluster is not None and session.endpoint is not None:
+        if self._tunnel is not None:
+            self._tunnel.ended(flags)
+        elif session.cluster is not None and session.endpoint is not None:
             self._uncount(session.cluster, session.endpoint)
             session.endpoint.rq_active -= 1
         if flags in _LOGGED:
