@@ -38,8 +38,8 @@ class Attempts(Upload):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_key", "_pool", "_redirects", "_retries", "_retrying",
-        "_sent_at", "_target", "_tried", "_waiting",
+        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_key", "_late_status", "_pool", "_redirects", "_retries",
+        "_retrying", "_sent_at", "_target", "_tried", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,8 @@ class Attempts(Upload):
         """What the cluster's balancing tells the request apart by."""
         self._tried: list[Endpoint] | None = None
         self._retries = 0
+        self._late_status = 0
+        """What the client is answered instead of 504; 0 for nothing else."""
         self._redirects = 0
         """Redirects that were followed here."""
         self._retrying = False

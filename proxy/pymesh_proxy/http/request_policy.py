@@ -36,6 +36,11 @@ def times(head: RequestHead, timeout: float, policy: RetryPolicy | None) -> tupl
     return timeout, policy
 
 
+def late_status(head: RequestHead) -> int:
+    """The status that an internal request wants when its upstream is too late; 0 for the usual one."""
+    return 204 if b"x-envoy-upstream-rq-timeout-alt-response" in head.index else 0
+
+
 def retries(head: RequestHead, policy: RetryPolicy | None) -> RetryPolicy | None:
     """The route's policy with what the request adds to it, for requests that it is for."""
     index = head.index

@@ -3,6 +3,8 @@
 Everything here is a callback from one of the two connections; no task exists unless a filter has to wait.
 """
 
+from dataclasses import replace
+
 from .. import rescue
 from ..errors import Cause
 from ..filters import LocalReply
@@ -13,6 +15,9 @@ from .grpc import is_grpc, timeout_of
 from .headers import RequestHead
 from .redirecting import Redirecting
 from .stream import Phase
+
+_LATE = frozenset((Cause.ROUTE_TIMEOUT, Cause.PER_TRY_TIMEOUT, Cause.PER_TRY_IDLE))
+"""What x-envoy-upstream-rq-timeout-alt-response is about."""
 
 _CONNECTING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
 
@@ -106,6 +111,7 @@ class Router(Redirecting):
         asks = forward.asks
         if options.internal is not None and b"x-envoy-internal" in head.index:
             asks = True
+            self._late_status = request_policy.late_status(head)
             self._timeout, self._policy = request_policy.times(head, forward.timeout, self._policy)
             expected = b"%d" % (self._expected() * 1000)
         if expected and not options.suppress_envoy_headers:
@@ -173,7 +179,7 @@ class Router(Redirecting):
         self.reply(refusal)
 
     def give_up(self, cause: Cause, reason: str) -> None:
-        answer = rescue.reply(cause, reason=reason, retried=self.exchange.attempt > 1)
+        answer = self._failure(cause, reason=reason, retried=self.exchange.attempt > 1)
         if self.exchange.cluster is not None:
             self.exchange.cluster.count_status(answer.status)
         self.reply(answer)
@@ -201,7 +207,7 @@ class Router(Redirecting):
         connection = self.release()
         if connection is not None:
             connection.discard()
-        answer = rescue.reply(cause, status=status)
+        answer = self._failure(cause, status=status)
         if not answering:
             if connection is not None and self.exchange.cluster is not None:
                 self.exchange.cluster.count_status(answer.status)
@@ -211,6 +217,12 @@ class Router(Redirecting):
         self.exchange.details = answer.details
         self._done()
         self._downstream.abort()
+
+    def _failure(self, cause: Cause, *, reason: str = "", status: int = 0, retried: bool = False) -> LocalReply:
+        answer = rescue.reply(cause, reason=reason, status=status, retried=retried)
+        if self._late_status and cause in _LATE:
+            return replace(answer, status=self._late_status, body=b"")
+        return answer
 
     def _count_timeout(self) -> None:
         if self.exchange.cluster is not None:

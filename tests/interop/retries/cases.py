@@ -56,6 +56,7 @@ SITES = {
     "per-try-only": Site({"retry_policy": {"per_try_timeout": "0.4s"}}),
     "per-try-connect": Site(retry("connect-failure", per_try_timeout="0.4s")),
     "per-try-idle": Site(retry("5xx", per_try_idle_timeout="0.4s")),
+    "per-try-none": Site(),
     "short": Site({**retry("5xx", num_retries=5, per_try_timeout="0.5s"), "timeout": "0.8s"}),
     "timeout": Site({**retry("5xx,reset"), "timeout": "0.5s"}),
     "long-back-off": Site({"timeout": "0.3s", **retry("5xx", retry_back_off={"base_interval": "30s", "max_interval": "30s"})}),
@@ -145,6 +146,13 @@ TIMED = frozenset(name for name in SITES if name.startswith(("per-try", "short",
 _TO = "location:http%3A//"
 """The beginning of a redirect, escaped, since colons and commas mean something in a plan."""
 
+
+
+def within(**asked: str) -> dict[str, str]:
+    """Headers of a request from an internal address that asks for something."""
+    return {"x-forwarded-for": "10.0.0.1", **{f"x-envoy-{name.replace('_', '-')}": value for name, value in asked.items()}}
+
+
 _FAULTS = ("500,200", "503,200", "504,503", "409,200", "429,200", "close,200", "reset,200", "garbage,200", "404", "200", "part")
 _TRIED = ("5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "retriable-4xx", "refused-stream")
 
@@ -202,6 +210,34 @@ CASES = [
     Case("wide", "503,200", "POST", b"x" * 70000), Case("wide", "503,200", "POST", b"x" * 210000),
     Case("5xx", "503,200", headers={"x-envoy-max-retries": "5", "x-envoy-retry-on": "5xx"}),
     Case("none", "503,200", headers={"x-envoy-max-retries": "5", "x-envoy-retry-on": "5xx"}),
+    *(
+        Case(site, plan, headers=within(**asked))
+        for site, plan, asked in (
+            ("none", "503,503,200", {"retry_on": "5xx", "max_retries": "2"}),
+            ("none", "503,200", {"max_retries": "2"}),
+            ("none", "503,200", {"retry_on": "nonsense, gateway-error"}),
+            ("none", "200;grpc-status:14,200", {"retry_grpc_on": "unavailable"}),
+            ("none", "200;grpc-status:14,200", {"retry_on": "unavailable"}),
+            ("none", "503,200", {"retry_grpc_on": "5xx"}),
+            ("none", "418,421,200", {"retry_on": "retriable-status-codes", "retriable_status_codes": "418, 421,x", "max_retries": "5"}),
+            ("none", "200;x-odd:1,201", {"retry_on": "retriable-headers", "retriable_header_names": "X-Odd,x-even"}),
+            ("none", "503,200", {"retry_on": "5xx", "max_retries": "-1"}),
+            ("none", "503,200", {"retry_on": "5xx", "max_retries": "0"}),
+            ("none", "503,200", {"retry_on": "5xx", "max_retries": "5000000000"}),
+            ("5xx", "409,503,200", {"retry_on": "retriable-4xx", "max_retries": "2"}),
+            ("zero", "503,200", {"max_retries": "1"}),
+            ("asked", "503,200", {"retry_on": "5xx"}),
+            ("per-try-none", "hang", {"upstream_rq_per_try_timeout_ms": "300"}),
+            ("per-try-none", "hang,200", {"upstream_rq_per_try_timeout_ms": "300", "retry_on": "5xx"}),
+            ("per-try-none", "hang", {"upstream_rq_timeout_ms": "300"}),
+            ("per-try-none", "hang", {"upstream_rq_timeout_ms": "300", "upstream_rq_per_try_timeout_ms": "300"}),
+            ("per-try-none", "hang", {"upstream_rq_timeout_ms": "300", "upstream_rq_timeout_alt_response": "1"}),
+            ("per-try-none", "hang", {"upstream_rq_per_try_timeout_ms": "300", "upstream_rq_timeout_alt_response": "1"}),
+            ("per-try-none", "close", {"upstream_rq_timeout_alt_response": "1"}),
+            ("per-try-none", "200", {"upstream_rq_timeout_ms": "soon", "upstream_rq_per_try_timeout_ms": "-1"}),
+            ("per-try", "hang,200", {"upstream_rq_timeout_ms": "700"}),
+        )
+    ),
     Case("steered", "503,503,200"), Case("steered", "503,503,503,200"), Case("steered", "close,200"),
     *(
         Case("redirect", plan, **more)
