@@ -129,6 +129,7 @@ class TcpConnection(asyncio.Protocol):
             if self._lost:
                 return
             session.flag("UF")
+        cluster.upstream_cx_connect_attempts_exceeded += 1
         self._fail("URX", "upstream_connection_failure")
 
     def _open_tunnel(self, options: TunnelOptions) -> None:

@@ -27,13 +27,14 @@ class Cluster:
     __slots__ = (
         "_source", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker", "host_sets", "lb_healthy_panic",
         "membership_change", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches",
-        "update_success", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow",
-        "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total",
-        "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx",
-        "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled", "upstream_rq_max_duration_reached",
-        "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout", "upstream_rq_per_try_timeout", "upstream_rq_retry",
-        "upstream_rq_retry_backoff_exponential", "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded",
-        "upstream_rq_retry_overflow", "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
+        "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
+        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
+        "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
+        "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled",
+        "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
+        "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
+        "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
+        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
     )  # fmt: skip
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
@@ -54,7 +55,7 @@ class Cluster:
         """The share of requests that the assignment's drop_overload takes."""
         self.update_success = self.lb_healthy_panic = self.membership_change = 0
         self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0
-        self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = 0
+        self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = self.upstream_cx_connect_attempts_exceeded = 0
         self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
         self.upstream_rq_total = self.upstream_rq_cancelled = self.upstream_rq_timeout = self.upstream_rq_pending_overflow = 0
         self.upstream_rq_active_overflow = 0

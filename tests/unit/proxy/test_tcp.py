@@ -10,6 +10,7 @@ from pymesh_proxy.tcp.proxy import TcpConnection
 from pymesh_proxy.tcp.session import Phase
 from pymesh_proxy.testing import MemoryTransport, Mesh, Peer, static_cluster
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
+from pymesh_proxy.upstream.config import Limits
 
 
 def connect(mesh, sessions=None, **options):
@@ -282,3 +283,28 @@ async def test_a_clients_address_can_be_its_key():
             await mesh.accepted()
             await mesh.settle()
         assert sorted(endpoint.rq_total for endpoint in endpoints) == [0] * 8 + [5]
+
+
+@pytest.mark.parametrize("limits", [Limits(max_connections=1), Limits(max_connections_per_host=0)])
+async def test_a_connection_beyond_a_limit_is_refused_though_its_endpoint_has_none(limits):
+    cluster = static_cluster("up", ("10.0.0.1", 80), ("10.0.0.2", 80), limits=limits)
+    async with Mesh(cluster=cluster) as mesh:
+        sessions = []
+        clients = [connect(mesh, sessions), connect(mesh, sessions)]
+        await mesh.settle()
+        assert clients[1].hung_up
+        refused = {id(session) for session in sessions if session.flags == "UO" and session.phase is Phase.CLOSED}
+        assert len(refused) == mesh.runtime.clusters.get("up").upstream_cx_overflow == 2 - mesh.loop.accepted.qsize()
+
+
+async def test_attempts_to_connect_are_numbered():
+    async with Mesh() as mesh:
+        sessions = []
+        mesh.loop.refusing.add(("10.0.0.1", 80))
+        client = connect(mesh, sessions, max_connect_attempts=3)
+        await mesh.settle()
+        assert client.hung_up
+        assert sessions[-1].flags == "UF,URX"
+        cluster = mesh.runtime.clusters.get("up")
+        assert (cluster.upstream_cx_total, cluster.upstream_cx_connect_fail, cluster.upstream_cx_connect_attempts_exceeded) == (3, 3, 1)
+        assert cluster.breaker.connections == 0
