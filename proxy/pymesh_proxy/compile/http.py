@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..filters.chain import FilterChain
 from ..http.options import ClientCert, Codec, EscapedSlashes, HttpOptions, ServerHeader
 from ..http.route_slot import RouteSlot
 from .accesslog import access_logs
@@ -68,7 +69,7 @@ def http_options(reader: Reader, ctx: Context, direction: str) -> HttpOptions:
         stats=ctx.http_stats(reader.message.stat_prefix),
         codec=_codec(reader),
         http2=http2_options(reader.child("http2_protocol_options")),
-        upgrades=_upgrades(reader),
+        **_upgrades(reader, ctx, direction, chain),
         local_replies=local_replies(reader),
         **_filters(reader, ctx, chain),
         **_identity(reader),
@@ -110,15 +111,27 @@ def _codec(reader: Reader) -> Codec:
     return Codec[name]
 
 
-def _upgrades(reader: Reader) -> frozenset[bytes]:
+def _upgrades(reader: Reader, ctx: Context, direction: str, main: Chain) -> dict[str, Any]:
+    """The upgrades that are passed through, and the filters of those that have their own."""
     enabled: dict[bytes, bool] = {}
+    chains: dict[bytes, FilterChain] = {}
     for item in reader.items("upgrade_configs"):
-        item.only("upgrade_type", "enabled")
+        item.only("upgrade_type", "enabled", "filters")
         kind = item.message.upgrade_type.lower().encode()
         if kind in enabled:
             item.refuse("upgrade_type", f"multiple upgrade configs with the same name: {item.message.upgrade_type!r}")
         enabled[kind] = item.wrapped("enabled", True)
-    return frozenset(kind for kind, allowed in enabled.items() if allowed)
+        if item.message.filters:
+            chains[kind] = _own_filters(item, ctx, direction, main, reader.message.stat_prefix)
+    return {"upgrades": frozenset(kind for kind, allowed in enabled.items() if allowed), "upgrade_chains": chains}
+
+
+def _own_filters(item: Reader, ctx: Context, direction: str, main: Chain, prefix: str) -> FilterChain:
+    """The filters of one kind of upgrade. What watches, and what the router keeps to itself, is one for the whole manager here."""
+    own = filter_chain(item, ctx, direction, "filters", prefix)
+    if len(own.metrics) != len(main.metrics) or own.suppress_envoy_headers is not main.suppress_envoy_headers:
+        item.refuse("filters", "istio.stats and the router's suppress_envoy_headers must be as in the manager's http_filters")
+    return own.filters
 
 
 def _identity(reader: Reader) -> dict[str, Any]:

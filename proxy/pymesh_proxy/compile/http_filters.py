@@ -36,17 +36,20 @@ _KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter]]" = {}
 """How each filter is made from its `typed_config`, by the message's full name."""
 
 
-def filter_chain(reader: Reader, ctx: Context, direction: str) -> Chain:
-    """Compile `http_filters`: the router must be last; an unknown filter is left out when it is optional."""
+def filter_chain(reader: Reader, ctx: Context, direction: str, field: str = "http_filters", prefix: str | None = None) -> Chain:
+    """Compile a list of filters: the router must be last; an unknown filter is left out when it is optional.
+
+    `prefix` is the manager's stat prefix where `reader` is not the manager.
+    """
     links: list[Link] = []
     metrics: list[Observers] = []
-    manager = Manager(ctx=ctx, stat_prefix=reader.message.stat_prefix)
-    entries = reader.items("http_filters")
+    manager = Manager(ctx=ctx, stat_prefix=reader.message.stat_prefix if prefix is None else prefix)
+    entries = reader.items(field)
     for entry in entries[:-1]:
         _add(entry, manager, direction, links, metrics)
     suppress = _router(entries[-1]) if entries else False
     if not entries:
-        reader.refuse("http_filters", "the router filter is needed, as the last one")
+        reader.refuse(field, "the router filter is needed, as the last one")
     return Chain(filters=FilterChain(tuple(links)), metrics=tuple(metrics), suppress_envoy_headers=suppress)
 
 

@@ -29,6 +29,10 @@ class Filtering(Answer):
     def choose(self) -> None:
         """Route, cluster and the filters' configuration on that route. Where there is no route, filters still may answer first."""
         exchange = self.exchange
+        chain = self.options.chain
+        if self.upgrade and self.options.upgrade_chains:
+            chain = self.options.upgrade_chains.get(self.upgrade.lower(), chain)
+            self._filters = chain.default
         table = self.options.route.table
         if table is None:
             return
@@ -46,7 +50,7 @@ class Filtering(Answer):
                 target.edit_response is not None or route.edit_response is not None or action.attempt_count_in_response
             )
         if overrides is not None:
-            self._filters = self.options.chain.on(table, overrides)
+            self._filters = chain.on(table, overrides)
 
     def aim(self, action: Forward, draw: int) -> Target:
         """Where the request goes: one of the route's targets, and its cluster if there is one of that name."""

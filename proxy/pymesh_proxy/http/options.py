@@ -4,7 +4,7 @@ Field names and defaults are Envoy's (HttpConnectionManager v3); times are secon
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,8 @@ class HttpOptions:
     http2: Http2Options = field(default_factory=Http2Options)
     upgrades: frozenset[bytes] = field(default_factory=frozenset)
     """Upgrade tokens in lower case that are passed through (`websocket`)."""
+    upgrade_chains: Mapping[bytes, FilterChain] = field(default_factory=dict)
+    """The filters of requests for upgrades that have their own (upgrade_configs.filters), by the same tokens."""
     local_replies: "LocalReplies | None" = None
     """What becomes of answers that are made here, if they are changed."""
     suppress_envoy_headers: bool = False
@@ -178,7 +180,8 @@ class HttpOptions:
         host = self.strip_matching_host_port or self.strip_any_host_port or self.strip_trailing_host_dot
         path = self.normalize_path or self.merge_slashes or self.escaped_slashes is not EscapedSlashes.KEEP_UNCHANGED
         object.__setattr__(self, "rewrites_target", host or path)
-        object.__setattr__(self, "decorates", bool(self.chain.links) or self.always_set_request_id_in_response)
+        filtered = any(chain.links for chain in (self.chain, *self.upgrade_chains.values()))
+        object.__setattr__(self, "decorates", filtered or self.always_set_request_id_in_response)
         object.__setattr__(self, "limits_connection", bool(self.max_requests_per_connection or self.max_connection_duration))
         ours = {b"x-envoy-upstream-service-time"} | ({b"server"} if self.server_header is ServerHeader.OVERWRITE else set())
         object.__setattr__(self, "response_drop", HOP_BY_HOP | ours)

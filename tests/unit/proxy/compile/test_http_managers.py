@@ -62,6 +62,14 @@ def test_a_minimal_manager_has_envoys_defaults(options):
     assert (made.chain.links, made.observers, made.upgrades, made.suppress_envoy_headers) == ((), (), frozenset(), False)
 
 
+def test_an_upgrade_may_have_filters_of_its_own(options):
+    made = options(upgrade_configs=[{"upgrade_type": "WebSocket", "filters": [PEERS, ROUTER]}, {"upgrade_type": "other"}])
+    assert made.upgrades == {b"websocket", b"other"}
+    assert [link.name for link in made.upgrade_chains[b"websocket"].links] == ["istio.metadata_exchange"]
+    assert set(made.upgrade_chains) == {b"websocket"}
+    assert made.decorates
+
+
 def test_istios_manager_is_honoured_whole(options):
     made = options(
         server_name="istio-envoy",
@@ -203,7 +211,8 @@ def test_access_logs_are_opened_with_their_format(options, process, log, expecte
             "http_protocol_options.header_key_format.stateful_formatter.typed_config",
         ),
         ({"max_request_headers_kb": 9000}, "max_request_headers_kb"),
-        ({"upgrade_configs": [{"upgrade_type": "a", "filters": [ROUTER]}]}, "upgrade_configs[0].filters"),
+        ({"upgrade_configs": [{"upgrade_type": "a", "filters": [STATS, ROUTER]}]}, "upgrade_configs[0].filters"),
+        ({"upgrade_configs": [{"upgrade_type": "a", "filters": [STATS]}]}, "upgrade_configs[0].filters[0]"),
         ({"route_config": None}, "route_specifier"),
         ({"route_config": None, "scoped_routes": {"name": "x"}}, "scoped_routes"),
         ({"route_config": None, "rds": {"route_config_name": "", "config_source": {"ads": {}}}}, "rds.route_config_name"),

@@ -240,3 +240,35 @@ async def test_a_cluster_that_was_replaced_during_the_wait_is_looked_up_again():
         gate.set()
         await mesh.settle()
         assert (mesh.exchanges[0].flags, client.received.split()[1]) == ("NC", b"503")
+
+
+async def test_an_upgrade_may_have_filters_of_its_own():
+    heard = []
+    own = {b"websocket": chain(Told("own", heard))}
+    route = forward_to("up", upgrades={b"websocket": True, b"other": True})
+    async with Mesh(chain=chain(Told("main", heard)), upgrade_chains=own, route=route) as mesh:
+        for kind in (b"WebSocket", b"other"):
+            mesh.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: " + kind + b"\r\n\r\n")
+            upstream = await mesh.accepted()
+            await mesh.settle()
+            upstream.send(b"HTTP/1.1 101 Yes\r\nConnection: upgrade\r\nUpgrade: " + kind + b"\r\n\r\n")
+            await mesh.settle()
+        assert [line.split()[:2] for line in heard if "route" not in line] == [
+            ["own", "request"], ["own", "response"], ["main", "request"], ["main", "response"],
+        ]  # fmt: skip
+        heard.clear()
+        mesh.connect().send(GET)
+        await mesh.settle()
+        assert {line.split()[0] for line in heard} == {"main"}
+
+
+async def test_routes_configure_the_filters_of_an_upgrade_too():
+    heard = []
+    own = {b"websocket": chain(Told("own", heard), Told("off", heard))}
+    route = dataclasses.replace(
+        on_route(own=Override("mine"), off=Override(disabled=True)), action=forward_to("up", upgrades={b"websocket": True}).action
+    )
+    async with Mesh(upgrade_chains=own, route=route) as mesh:
+        mesh.connect().send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        await mesh.settle()
+        assert [line for line in heard if "request" in line] == ["own:mine request test up"]
