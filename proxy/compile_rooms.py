@@ -36,7 +36,7 @@ ROOMS = {
     ),
     "upstream": (
         "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "host_set", "locality", "negotiated", "pool",
-        "priorities", "shared", "spread",
+        "previous_priorities", "priorities", "shared", "spread",
     ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

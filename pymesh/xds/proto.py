@@ -59,6 +59,7 @@ from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_localit
 from envoy.extensions.retry.host.omit_canary_hosts.v3 import omit_canary_hosts_pb2 as omit_canary_hosts
 from envoy.extensions.retry.host.omit_host_metadata.v3 import omit_host_metadata_config_pb2 as omit_host_metadata
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as previous_hosts
+from envoy.extensions.retry.priority.previous_priorities.v3 import previous_priorities_config_pb2 as previous_priorities
 from envoy.extensions.transport_sockets.proxy_protocol.v3 import upstream_proxy_protocol_pb2 as upstream_proxy_protocol
 from envoy.extensions.transport_sockets.raw_buffer.v3 import raw_buffer_pb2 as raw_buffer
 from envoy.extensions.transport_sockets.tls.v3 import cert_pb2 as _cert  # noqa: F401  registers types the next ones refer to
@@ -86,9 +87,10 @@ __all__ = [
     "http_rbac", "lb_client_side_weighted_round_robin", "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev",
     "lb_random", "lb_ring_hash", "lb_round_robin", "lb_wrr_locality", "listener", "listener_components", "network_rbac",
     "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
-    "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "route", "route_components", "router", "sds_grpc",
-    "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common",
-    "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate", "wrappers_pb2",
+    "previous_priorities", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "route", "route_components",
+    "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls",
+    "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate",
+    "wrappers_pb2",
 ]  # fmt: skip
 
 

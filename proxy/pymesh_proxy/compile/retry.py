@@ -10,6 +10,7 @@ from .route_match import header
 
 _HOSTS = "envoy.extensions.retry.host"
 _PREVIOUS, _CANARIES = f"{_HOSTS}.previous_hosts.v3.PreviousHostsPredicate", f"{_HOSTS}.omit_canary_hosts.v3.OmitCanaryHostsPredicate"
+_PREVIOUS_PRIORITIES = "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
 _METADATA = f"{_HOSTS}.omit_host_metadata.v3.OmitHostMetadataConfig"
 
 
@@ -23,6 +24,7 @@ def retry_policy(reader: Reader | None) -> RetryPolicy | None:
         "per_try_timeout",
         "per_try_idle_timeout",
         "retry_host_predicate",
+        "retry_priority",
         "host_selection_retry_max_attempts",
         "retriable_status_codes",
         "retriable_headers",
@@ -44,6 +46,7 @@ def retry_policy(reader: Reader | None) -> RetryPolicy | None:
         max_interval=longest,
         rate_limited=_rate_limited(reader),
         host_selection_attempts=message.host_selection_retry_max_attempts or 1,
+        priority_update=_priority(reader.child("retry_priority")),
         **_predicates(reader),
     )
     return policy if policy.enabled or policy.timed else None
@@ -87,6 +90,18 @@ def _labelled(config: Reader) -> dict[str, Any]:
     """OmitHostMetadata: its `envoy.lb` labels; without any it rejects nothing."""
     config.only("metadata_match")
     return {"avoid_labels": plain_labels(config.message.metadata_match)}
+
+
+def _priority(item: Reader | None) -> int:
+    if item is None:
+        return 0
+    item.only("name", "typed_config")
+    return item.extend({_PREVIOUS_PRIORITIES: _update_frequency}) or 0
+
+
+def _update_frequency(config: Reader) -> int:
+    config.only("update_frequency")
+    return int(config.message.update_frequency)
 
 
 def _back_off(reader: Reader) -> tuple[float, float]:

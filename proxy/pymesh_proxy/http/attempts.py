@@ -12,6 +12,7 @@ from ..errors import Cause
 from ..route.table import Target
 from ..upstream.avoided import Avoided
 from ..upstream.config import Discovery, UpstreamProtocol
+from ..upstream.previous_priorities import PreviousPriorities
 from . import retry
 from .connect import ends_here, open_tunnel
 from .exchange import Exchange
@@ -38,8 +39,8 @@ class Attempts(Upload):
     """The tries of one exchange. `Router` decides what is tried and what becomes of the answer."""
 
     __slots__ = (
-        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_key", "_late_status", "_pool", "_redirects", "_retries",
-        "_retrying", "_sent_at", "_target", "_tried", "_waiting",
+        "_back_off", "_breaker", "_edits_answer", "_endpoint", "_filters", "_key", "_late_status", "_pool", "_previous", "_redirects",
+        "_retries", "_retrying", "_sent_at", "_target", "_tried", "_waiting",
     )  # fmt: skip
 
     def __init__(
@@ -60,6 +61,7 @@ class Attempts(Upload):
         self._key: int | None = None
         """What the cluster's balancing tells the request apart by."""
         self._tried: list[Endpoint] | None = None
+        self._previous: PreviousPriorities | None = None
         self._retries = 0
         self._late_status = 0
         """What the client is answered instead of 504; 0 for nothing else."""
@@ -111,9 +113,12 @@ class Attempts(Upload):
         if cluster.config.discovery is _ORIGINAL_DST:
             return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.original_destination)
         policy = self._policy
-        if self._tried is not None and policy is not None and policy.avoids:
-            return cluster.pick(Avoided(policy, self._tried), policy.host_selection_attempts, self._key)
-        return cluster.pick(None, 1, self._key)
+        if self._tried is None or policy is None:
+            return cluster.pick(None, 1, self._key)
+        avoided = Avoided(policy, self._tried) if policy.avoids else None
+        if self._previous is None:
+            return cluster.pick(avoided, policy.host_selection_attempts, self._key)
+        return cluster.pick(avoided, policy.host_selection_attempts, self._key, self._previous.excluded(cluster.priorities))
 
     def on_connection(self, connection: UpstreamRequest) -> None:
         """The pool gave a connection: send what there is of the request."""
@@ -233,10 +238,19 @@ class Attempts(Upload):
         if self._breaker is not None:
             self._breaker.retries += 1
         if self._endpoint is not None:
-            self._tried = [*(self._tried or ()), self._endpoint]
+            self._remember(self._endpoint)
         self.phase = _CONNECTING
         self._pool = None
         self._back_off = self._runtime.loop.call_later(delay, self._retry_now, limited)
+
+    def _remember(self, endpoint: "Endpoint") -> None:
+        """Where the attempt went, for the choice of the next one's endpoint."""
+        self._tried = [*(self._tried or ()), endpoint]
+        policy = self._policy
+        if policy is not None and policy.priority_update:
+            if self._previous is None:
+                self._previous = PreviousPriorities(policy.priority_update)
+            self._previous.attempted(endpoint.config.priority)
 
     def _retry_now(self, limited: bool) -> None:
         self._back_off = None

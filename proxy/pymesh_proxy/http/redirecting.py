@@ -87,7 +87,7 @@ class Redirecting(Filtering):
         self._redirects += 1
         self.phase = Phase.ROUTING
         self._forward = self._target = self._policy = None
-        self._endpoint = self._breaker = self._pool = self._tried = self._key = None
+        self._endpoint = self._breaker = self._pool = self._tried = self._key = self._previous = None
         self._retries = 0
         self._expires = self.ends = NEVER
         self._filters = self.options.chain.default

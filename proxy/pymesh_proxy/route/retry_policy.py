@@ -71,6 +71,8 @@ class RetryPolicy:
     avoid_canaries: bool = False
     avoid_labels: tuple[tuple[str, str], ...] = ()
     """Endpoints whose `envoy.lb` metadata has all of these."""
+    priority_update: int = 0
+    """After so many attempts each, retries leave out the priorities that those went to; 0 for never."""
     enabled: bool = field(init=False)
     """Whether anything is ever retried."""
     timed: bool = field(init=False)

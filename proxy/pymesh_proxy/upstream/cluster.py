@@ -20,18 +20,20 @@ if TYPE_CHECKING:
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
 """transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
 
+_NONE: frozenset[int] = frozenset()
+
 
 class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
-        "_source", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker", "host_sets", "lb_healthy_panic",
-        "membership_change", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches",
-        "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
-        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
-        "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
-        "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled",
-        "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
+        "_partial", "_source", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker", "host_sets",
+        "lb_healthy_panic", "membership_change", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default",
+        "tls_matches", "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail",
+        "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
+        "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total",
+        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow",
+        "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
         "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
         "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
@@ -50,6 +52,8 @@ class Cluster:
         """By priority, as of the last change."""
         self.priorities = Priorities((), 0)
         self._source: Source | None = None
+        self._partial: dict[frozenset[int], Source | None] = {}
+        """Sources for retries that leave out priorities."""
         self.overprovisioning_factor = 140
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
@@ -123,6 +127,7 @@ class Cluster:
         levels = [host_set.level(self.overprovisioning_factor, by_weight=by_weight) for host_set in self.host_sets]
         self.priorities = Priorities(levels, self.config.common_lb.panic_threshold)
         self._source = self.source(self.priorities.loads())
+        self._partial.clear()
         if self.config.common_lb.close_on_change:
             for endpoint in self.endpoints:
                 endpoint.leave_connections()
@@ -135,12 +140,15 @@ class Cluster:
         """The cluster's balancer over some of its endpoints, at least one; `shares` are for consistent hashing (see `build`)."""
         return build(self.config.balancing, endpoints, shares)
 
-    def pick(self, tried: Container[Endpoint] | None = None, attempts: int = 1, key: int | None = None) -> Endpoint | None:
+    def pick(
+        self, tried: Container[Endpoint] | None = None, attempts: int = 1, key: int | None = None, excluding: frozenset[int] = _NONE
+    ) -> Endpoint | None:
         """An endpoint for one request, or None when there is none. `tried` are avoided for `attempts` more draws, then taken.
 
         `key` is the hash of what the request is told apart by, where the cluster's balancing has use for one; None means a random one.
+        `excluding`: priorities that are left out.
         """
-        source = self._source
+        source = self._without(excluding) if excluding else self._source
         if source is None:
             return None
         chosen = source.pick(key)
@@ -150,6 +158,12 @@ class Cluster:
                     break
                 chosen = source.pick(key, attempt)
         return chosen
+
+    def _without(self, excluding: frozenset[int]) -> Source | None:
+        """What picks when priorities are left out, kept until an endpoint changes: balancers are dear to make."""
+        if excluding not in self._partial:
+            self._partial[excluding] = self.source(self.priorities.loads(excluding))
+        return self._partial[excluding]
 
     def drops(self) -> bool:
         """Whether this request falls to the assignment's drop_overload."""

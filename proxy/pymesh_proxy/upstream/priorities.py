@@ -66,6 +66,10 @@ class Priorities:
             return self._by_counts()
         return self._by_health()
 
+    def usable_without(self, excluding: frozenset[int]) -> bool:
+        """Whether any other priority has usable endpoints."""
+        return any(level.health + level.degraded_health for index, level in enumerate(self._levels) if index not in excluding)
+
     def _by_health(self) -> Loads:
         if not self._total:  # panic is disabled and nothing is usable: whoever picks will find nothing at the first priority
             return self._everything_to(0)

@@ -21,8 +21,10 @@ class Site:
     action: dict[str, Any] = field(default_factory=dict)
     route: dict[str, Any] = field(default_factory=dict)
     cluster: dict[str, Any] = field(default_factory=dict)
-    endpoints: tuple[Any, ...] = ("$UP",)
+    endpoints: tuple[str, ...] = ("$UP",)
     http2: bool = False
+    spares: tuple[str, ...] = ()
+    """Endpoints of the next priority."""
 
 
 def retry(retry_on: str, /, **policy: Any) -> dict[str, Any]:
@@ -71,14 +73,18 @@ def _host(name: str, site: Site) -> dict[str, Any]:
 
 
 def _cluster(name: str, site: Site) -> dict[str, Any]:
-    endpoints = [one if isinstance(one, dict) else {"endpoint": {"address": _address(one)}} for one in site.endpoints]
+    priorities = [
+        {"priority": number, "lb_endpoints": [{"endpoint": {"address": _address(port)}} for port in ports]}
+        for number, ports in enumerate((site.endpoints, site.spares))
+        if ports
+    ]
     # A reused connection that dies says nothing of the server, and is replaced without asking the policy: see DIFFERENCES.md.
     protocol = {"http2_protocol_options": {}} if site.http2 else {"max_requests_per_connection": 1}
     return {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "load_assignment": {"cluster_name": name, "endpoints": priorities},
         **protocol,
         **site.cluster,
     }

@@ -36,6 +36,11 @@ _PREDICATE = {
 _RESETS = ("refuse", "cancel", "close", "503")
 """What an HTTP/2 upstream does first, each on a connection of its own."""
 
+def _previous_priorities(update_frequency: int) -> dict[str, object]:
+    kind = "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+    return {"name": "p", "typed_config": {"@type": kind, "update_frequency": update_frequency}}
+
+
 SITES = {
     "none": Site(),
     **{token: Site(retry(token)) for token in _TOKENS},
@@ -79,6 +84,12 @@ SITES = {
         retry("connect-failure", num_retries=3, retry_host_predicate=[_PREDICATE], host_selection_retry_max_attempts=5),
         endpoints=("$DEAD", "$UP"),
     ),
+    **{
+        f"priorities-{update}": Site(
+            retry("connect-failure", num_retries=5, retry_priority=_previous_priorities(update)), endpoints=("$DEAD",), spares=spares
+        )
+        for update, spares in ((1, ("$UP",)), (2, ("$UP",)), (3, ("$UP",)), (4, ("$DEAD",)))
+    },
     "no-retries": Site(retry("5xx"), cluster={"circuit_breakers": {"thresholds": [{"max_retries": 0, "track_remaining": True}]}}),
     "no-budget": Site(
         retry("5xx"),
@@ -199,6 +210,7 @@ CASES = [
     ),
     *(Case(site, "200") for site in ("dead-connect", "dead-5xx", "dead-reset", "dead-before", "dead-refused", "dead-none")),
     Case("dead-connect", "200", "POST", b"hello"),
+    *(Case(f"priorities-{update}", "200") for update in (1, 2, 3, 4)),
     Case("no-retries", "503,200"), Case("no-retries", "close,200"), Case("no-retries", "200"),
     Case("no-budget", "503,200"), Case("no-budget", "close,200"),
     Case("budget", "503,200"),

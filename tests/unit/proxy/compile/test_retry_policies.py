@@ -72,7 +72,8 @@ def test_a_route_without_a_policy_takes_the_virtual_hosts(policy):
         ({"retry_back_off": {"base_interval": "1s", "max_interval": "0.5s"}}, "retry_back_off.max_interval"),
         ({"retry_back_off": {"base_interval": "0s"}}, "retry_back_off.base_interval"),
         ({"retriable_headers": [{"name": "x", "range_match": {}, "invert_match": True}, {}]}, "retriable_headers[1].name"),
-        ({"retry_priority": {"name": "x"}}, "retry_priority"),
+        ({"retry_priority": {"name": "x"}}, "retry_priority.typed_config"),
+        ({"retry_priority": PREVIOUS}, "retry_priority.typed_config"),
         ({"retry_options_predicates": [PREVIOUS]}, "retry_options_predicates"),
         ({"rate_limited_retry_back_off": {}}, "rate_limited_retry_back_off.reset_headers"),
         ({"retry_host_predicate": [{"name": "other"}]}, "retry_host_predicate[0].typed_config"),
@@ -113,3 +114,14 @@ def test_endpoints_can_be_avoided_for_what_they_are(policy):
     )
     avoided = Avoided(found, [tried])
     assert [endpoint in avoided for endpoint in (tried, canary, old, other)] == [True, True, True, False]
+
+
+def test_retries_may_leave_out_priorities(policy):
+    previous = {
+        "name": "p",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+            "update_frequency": 2,
+        },
+    }
+    assert policy({"retry_on": "5xx", "retry_priority": previous}).priority_update == 2
