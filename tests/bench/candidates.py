@@ -8,7 +8,7 @@ from pathlib import Path
 from . import configs
 from .measure import Candidate
 from .processes import Stable, free_ports, wait_for
-from .servers import Limit, program
+from .servers import Limit, nginx, program
 
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = str(ROOT / ".venv" / "bin" / "pymesh-proxy")
@@ -74,6 +74,27 @@ def workers(upstream: Upstream) -> Start:
         return [_before(stable, name, port, "http", False, count) for proxy in BOTH for name, count in ((proxy, 1), (f"{proxy} x2", 2))]
 
     return start
+
+
+def endpoints(counts: tuple[int, int]) -> Start:
+    """Each proxy with least-request balancing over so many endpoints, which are one server; the names without a number have the first."""
+
+    def start(stable: Stable) -> list[Candidate]:
+        port = nginx(stable, "0.0.0.0")
+        many, few = counts
+        named = [(proxy, name, count) for proxy in BOTH for name, count in ((proxy, many), (f"{proxy} of {few}", few))]
+        return [_balanced(stable, proxy, name, port, count) for proxy, name, count in named]
+
+    return start
+
+
+def _balanced(stable: Stable, proxy: str, name: str, upstream: int, count: int) -> Candidate:
+    port, admin = free_ports(2)
+    cluster = configs.cluster("up", upstream, count, lb_policy="LEAST_REQUEST")
+    listeners = [configs.listener("bench", port, terminal(stable, name, "http"))]
+    pid = run(stable, proxy, configs.bootstrap(stable.folder / f"{name}.yaml", admin, listeners, [cluster]))
+    wait_for(port)
+    return Candidate(name, port, (pid,))
 
 
 def sidecar_pair(upstream: Upstream, *, h2: bool = False, requests: int | None = None) -> Start:

@@ -21,6 +21,11 @@ def _scaling(samples: dict[str, Sample]) -> None:
         sample["scaling"] = sample["rate"] / samples[name.partition(" ")[0]]["rate"]
 
 
+def _spread(samples: dict[str, Sample]) -> None:
+    for name, sample in samples.items():
+        sample["spread"] = sample["cpu"] / samples[f"{name.partition(' ')[0]} of 3"]["cpu"]
+
+
 _HTTP = candidates.one_proxy(nginx, limit=haproxy("http"))
 _HTTP_AND_SOURCES = candidates.one_proxy(nginx, limit=haproxy("http"), sources=True)
 _TCP = candidates.one_proxy(nginx, mode="tcp", limit=haproxy("tcp"))
@@ -82,6 +87,15 @@ CASES = (
         loads.wrk(),
         _TIMES,
         (Bar("rate"), Bar("cpu")),
+    ),
+    Case(
+        "endpoints",
+        "HTTP/1.1 plaintext, least request over 1,000 endpoints and over 3",
+        candidates.endpoints((1000, 3)),
+        loads.wrk(),
+        ("rate", "p99", "cpu", "spread"),
+        (Bar("cpu", 0.65),),
+        relate=_spread,
     ),
     Case(
         "latency",

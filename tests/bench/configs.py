@@ -56,8 +56,8 @@ def tls(folder: Path, side: str, name: str, *, h2: bool = False) -> dict[str, An
     return _any("envoy.transport_sockets.tls", f"transport_sockets.tls.v3.{side}TlsContext", common_tls_context=common, **extra)
 
 
-def _address(port: int) -> dict[str, Any]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(port: int, host: str = "127.0.0.1") -> dict[str, Any]:
+    return {"socket_address": {"address": host, "port_value": port}}
 
 
 def upstream_protocol(*, h2: bool = False, requests: int | None = None) -> dict[str, Any]:
@@ -69,10 +69,11 @@ def upstream_protocol(*, h2: bool = False, requests: int | None = None) -> dict[
     return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}}
 
 
-def cluster(name: str, upstream: int, **extra: Any) -> dict[str, Any]:
-    """A cluster of one endpoint on loopback."""
-    endpoints = [{"lb_endpoints": [{"endpoint": {"address": _address(upstream)}}]}]
-    assignment = {"cluster_name": name, "endpoints": endpoints}
+def cluster(name: str, upstream: int, endpoints: int = 1, **extra: Any) -> dict[str, Any]:
+    """A cluster of endpoints on loopback, by default of one; more have addresses of their own and the same port."""
+    hosts = [f"127.{number >> 8}.{number & 255}.1" for number in range(endpoints)]
+    members = [{"endpoint": {"address": _address(upstream, host)}} for host in hosts]
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": members}]}
     return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment, **extra}
 
 

@@ -18,6 +18,7 @@ HEADINGS = {
     "added": "p99 added ms",
     "late": "sent late, p99 ms",
     "scaling": "requests/s over one worker's",
+    "spread": "CPU over that with 3 endpoints",
     "cpu": "CPU us/request",
     "cpu_mib": "CPU us/MiB",
     "idle": "RSS idle MiB",

@@ -36,7 +36,7 @@ def _sparse(path: Path, size: int) -> None:
         file.truncate(size)
 
 
-def nginx(stable: Stable) -> int:
+def nginx(stable: Stable, host: str = "127.0.0.1") -> int:
     """Answers everything with a small body that repeats the path in a header, and large bodies where asked. Returns the port."""
     (port,), folder = free_ports(1), stable.folder
     _sparse(folder / "bulk", BULK)
@@ -46,7 +46,7 @@ def nginx(stable: Stable) -> int:
         f"{_AS_ROOT} worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.err;\n"
         "events { worker_connections 8192; }\n"
         "http { access_log off; sendfile on; keepalive_requests 100000000; keepalive_timeout 600s; client_body_temp_path /tmp;\n"
-        f"server {{ listen 127.0.0.1:{port} backlog=4096; add_header X-Path $request_uri; {files}\n"
+        f"server {{ listen {host}:{port} backlog=4096; add_header X-Path $request_uri; {files}\n"
         f"location / {{ return 200 '{BODY}'; }} }} }}\n"
     )
     stable.start(program("nginx"), "-c", str(folder / "nginx.conf"))

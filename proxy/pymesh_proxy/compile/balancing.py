@@ -7,14 +7,17 @@ from ..upstream.balancing.config import Balancing, BalancingConfig, RingFunction
 from ..upstream.config import Discovery
 from .fields import Reader
 from .fractions import percent
+from .policy_list import KNOWN, Chosen
 
 _RING_SIZE = 8 * 1024 * 1024
 
 
-def balancing(reader: Reader, discovery: Discovery) -> BalancingConfig:
-    """How a Cluster balances; `load_balancing_policy` takes the place of `lb_policy` and what belongs to it."""
-    policy = reader.child("load_balancing_policy")
-    config = _policy_list(policy) if policy is not None else _policy_enum(reader)
+def balancing(reader: Reader, discovery: Discovery, policy: Chosen | None) -> BalancingConfig:
+    """How a Cluster balances; `policy`, from its list, takes the place of `lb_policy` and what belongs to it."""
+    if policy is not None:
+        config = _POLICIES[policy.name](policy.settings)
+    else:
+        config = BalancingConfig() if reader.has("load_balancing_policy") else _policy_enum(reader)
     provided = config.policy is Balancing.CLUSTER_PROVIDED
     if provided and discovery is not Discovery.ORIGINAL_DST:
         reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST, not {discovery.name}")
@@ -45,28 +48,13 @@ def _enum_settings(reader: Reader, policy: Balancing) -> BalancingConfig:
     return build(settings)
 
 
-def _policy_list(policy: Reader) -> BalancingConfig:
-    """The first policy that is known here, as Envoy chooses; a problem when none is."""
-    policy.only("policies")
-    for item in policy.items("policies"):
-        item.only("typed_extension_config")
-        extension = Reader(item.message.typed_extension_config, item.at("typed_extension_config"), item.problems)
-        extension.only("name", "typed_config")
-        build = _POLICIES.get(extension.message.typed_config.type_url.rpartition("/")[2].removeprefix(_PREFIX))
-        config = extension.extension() if build else None
-        if build and config:
-            return build(config)
-    policy.refuse("policies", f"none of these policies is supported; {', '.join(name.partition('.')[0] for name in _POLICIES)} are")
-    return BalancingConfig()
-
-
 def _round_robin(config: Reader) -> BalancingConfig:
-    config.only("slow_start_config")
+    config.only("slow_start_config", "locality_lb_config")
     return BalancingConfig(slow_start=_slow_start(config))
 
 
 def _least_request(config: Reader) -> BalancingConfig:
-    config.only("choice_count", "active_request_bias", "slow_start_config", "selection_method", "enable_full_scan")
+    config.only("choice_count", "active_request_bias", "slow_start_config", "selection_method", "enable_full_scan", "locality_lb_config")
     return BalancingConfig(
         policy=Balancing.LEAST_REQUEST,
         choice_count=config.wrapped("choice_count", 2),
@@ -84,7 +72,7 @@ def _full_scan(config: Reader) -> bool:
 
 
 def _random(config: Reader) -> BalancingConfig:
-    config.only()
+    config.only("locality_lb_config")
     return BalancingConfig(policy=Balancing.RANDOM)
 
 
@@ -116,8 +104,8 @@ def _cluster_provided(config: Reader) -> BalancingConfig:
     return BalancingConfig(policy=Balancing.CLUSTER_PROVIDED)
 
 
-_HASHING = ("consistent_hashing_lb_config", "use_hostname_for_hashing", "hash_balance_factor")
-"""The last two only in a RingHash, where the first replaces them."""
+_HASHING = ("consistent_hashing_lb_config", "locality_weighted_lb_config", "use_hostname_for_hashing", "hash_balance_factor")
+"""The last two only in a RingHash, where the first replaces them. What is said of localities, `common_lb` reads."""
 
 
 def _consistent(reader: Reader, config: BalancingConfig) -> BalancingConfig:
@@ -172,12 +160,6 @@ _SETTINGS: dict[str, tuple[Balancing, _Build]] = {
     "original_dst_lb_config": (Balancing.CLUSTER_PROVIDED, _cluster_provided),
 }
 
-_PREFIX = "envoy.extensions.load_balancing_policies."
-_POLICIES: dict[str, _Build] = {
-    "round_robin.v3.RoundRobin": _round_robin,
-    "least_request.v3.LeastRequest": _least_request,
-    "random.v3.Random": _random,
-    "ring_hash.v3.RingHash": _ring_hash,
-    "maglev.v3.Maglev": _maglev,
-    "cluster_provided.v3.ClusterProvided": _cluster_provided,
-}
+_POLICIES: dict[str, _Build] = dict(
+    zip(KNOWN, (_round_robin, _least_request, _random, _ring_hash, _maglev, _cluster_provided), strict=True)
+)

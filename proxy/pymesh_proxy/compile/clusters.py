@@ -7,7 +7,7 @@ from google.protobuf import json_format
 from pymesh.address import is_ip
 
 from ..upstream.config import Assignment, ClusterConfig, Discovery, ProxyHeader, TransportMatch, UpstreamProtocol
-from . import tls, upstream_http
+from . import policy_list, tls, upstream_http
 from .addresses import host_and_port
 from .balancing import balancing
 from .breakers import limits
@@ -69,13 +69,14 @@ def _cluster(reader: Reader) -> ClusterConfig:
     message = reader.message
     discovery = _discovery(reader)
     http = upstream_http.options(reader)
+    policy = policy_list.chosen(reader)
     default_limits, high_limits = limits(reader.child("circuit_breakers"))
     return ClusterConfig(
         name=message.name,
         discovery=discovery,
         assignment=_assignment(reader, discovery),
         eds_name=_eds_name(reader, discovery),
-        balancing=balancing(reader, discovery),
+        balancing=balancing(reader, discovery, policy),
         connect_timeout=reader.seconds("connect_timeout", 5.0),
         limits=default_limits,
         high_limits=high_limits,
@@ -93,7 +94,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         tls=upstream_http.negotiating(reader, http.protocol, tls.upstream_tls(reader.child("transport_socket"))),
         transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
-        common_lb=common_lb(reader),
+        common_lb=common_lb(reader, policy),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
         respect_dns_ttl=message.respect_dns_ttl,
         dns_family=reader.choice("dns_lookup_family"),

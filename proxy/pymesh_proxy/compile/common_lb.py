@@ -1,22 +1,33 @@
 """common_lb_config: what all of a cluster's balancing shares, but for consistent_hashing_lb_config, which `balancing` reads."""
 
+import dataclasses
 from typing import Any
 
 from ..upstream.config import CommonLb
 from .fields import Reader
+from .policy_list import Chosen
 
 _HARMLESS = {
     "update_merge_window": "updates are applied at once",
     "ignore_new_hosts_until_first_hc": "endpoints are not actively checked",
     "override_host_status": "no filter chooses a request's endpoint",
 }
+_SAID_BY_POLICIES = ("zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config")
 
 
-def common_lb(reader: Reader) -> CommonLb:
-    """The common_lb_config of a cluster."""
+def common_lb(reader: Reader, policy: Chosen | None) -> CommonLb:
+    """The common_lb_config of a cluster; a policy of its load_balancing_policy brings what it says of localities itself."""
     config = reader.child("common_lb_config")
-    if config is None:
-        return CommonLb()
+    common = CommonLb() if config is None else _common(config)
+    if policy is None:
+        return common
+    for name in _SAID_BY_POLICIES:
+        if config is not None and config.has(name):
+            config.refuse(name, "it cannot be combined with load_balancing_policy, whose policies have this of their own")
+    return _of_policy(common, policy)
+
+
+def _common(config: Reader) -> CommonLb:
     config.only(
         "healthy_panic_threshold",
         "zone_aware_lb_config",
@@ -25,15 +36,34 @@ def common_lb(reader: Reader) -> CommonLb:
         "close_connections_on_host_set_change",
         harmless=_HARMLESS,
     )
-    weighted = config.child("locality_weighted_lb_config")
-    if weighted is not None:
-        weighted.only()
     return CommonLb(
         panic_threshold=_percent(config.message.healthy_panic_threshold) if config.has("healthy_panic_threshold") else 50,
         fail_on_panic=_fail_on_panic(config.child("zone_aware_lb_config")),
-        locality_weighted=weighted is not None,
+        locality_weighted=_weighted(config),
         close_on_change=config.message.close_connections_on_host_set_change,
     )
+
+
+def _of_policy(common: CommonLb, policy: Chosen) -> CommonLb:
+    """Hashes say in their own message that localities are weighted, the others in one that they share."""
+    place = policy.settings
+    if _has(place, "locality_lb_config"):
+        place = Reader(place.message.locality_lb_config, place.at("locality_lb_config"), place.problems)
+        place.only("locality_weighted_lb_config", "zone_aware_lb_config")
+    zone_aware = place.child("zone_aware_lb_config") if _has(place, "zone_aware_lb_config") else None
+    weighted = _weighted(place)
+    return dataclasses.replace(common, locality_weighted=weighted or policy.by_locality, fail_on_panic=_fail_on_panic(zone_aware))
+
+
+def _has(reader: Reader, name: str) -> bool:
+    return name in reader.message.DESCRIPTOR.fields_by_name and reader.has(name)
+
+
+def _weighted(reader: Reader) -> bool:
+    config = reader.child("locality_weighted_lb_config") if _has(reader, "locality_weighted_lb_config") else None
+    if config is not None:
+        config.only()
+    return config is not None
 
 
 def _percent(percent: Any) -> int:

@@ -9,14 +9,21 @@ from .fields import Reader
 from .substitution import substitution
 
 
-def route_hash(route: Reader) -> HashKey | None:
-    """A RouteAction's `hash_policy`; None when it has none that finds anything."""
+def route_hash(route: Reader, *, new_cookies: bool = True) -> HashKey | None:
+    """A RouteAction's `hash_policy`; None when it has none that finds anything. `new_cookies` False: who has no cookie gets none."""
     policies = []
     for item in route.items("hash_policy"):
-        policy = _policy(item)
+        policy = _policy(item, new_cookies)
         if policy is not None:
             policies.append((policy, bool(item.message.terminal)))
     return hashing.combined(policies) if policies else None
+
+
+def weights_draw(route: Reader, weighted: Reader) -> HashKey | None:
+    """What decides among weighted clusters instead of a random number."""
+    if weighted.which("random_value_specifier") == "header_name":
+        return hashing.header_number(weighted.message.header_name)
+    return route_hash(route, new_cookies=False) if weighted.wrapped("use_hash_policy", False) else None
 
 
 def tcp_hashes_source(proxy: Reader) -> bool:
@@ -27,11 +34,15 @@ def tcp_hashes_source(proxy: Reader) -> bool:
     return bool(len(proxy.message.hash_policy))
 
 
-def _policy(item: Reader) -> HashKey | None:
-    item.only(*_POLICIES, "terminal")
+def _policy(item: Reader, new_cookies: bool) -> HashKey | None:
+    item.only("cookie", *_POLICIES, "terminal")
     kind = item.which("policy_specifier")
-    child = item.child(kind) if kind in _POLICIES else None
-    return _POLICIES[kind](child) if child is not None else None
+    child = item.child(kind) if kind else None
+    if child is None:
+        return None
+    if kind == "cookie":
+        return _cookie(child, new_cookies)
+    return _POLICIES[kind](child) if kind in _POLICIES else None
 
 
 def _header(config: Reader) -> HashKey:
@@ -40,15 +51,15 @@ def _header(config: Reader) -> HashKey:
     return hashing.header(config.message.header_name, rewrite.replace_all(*substitution(regex)) if regex is not None else None)
 
 
-def _cookie(config: Reader) -> HashKey:
+def _cookie(config: Reader, generate: bool) -> HashKey:
     config.only("name", "ttl", "path", "attributes")
     message = config.message
     for attribute in config.items("attributes"):
         attribute.only("name", "value")
     attributes = tuple((attribute.name, attribute.value) for attribute in message.attributes)
     ttl = int(config.seconds("ttl", 0.0))
-    new = NewCookie(name=message.name, ttl=ttl, path=message.path, attributes=attributes) if config.has("ttl") else None
-    return hashing.cookie(message.name, new)
+    new = NewCookie(name=message.name, ttl=ttl, path=message.path, attributes=attributes)
+    return hashing.cookie(message.name, new if generate and config.has("ttl") else None)
 
 
 def _connection(config: Reader) -> HashKey | None:
@@ -63,7 +74,6 @@ def _query_parameter(config: Reader) -> HashKey:
 
 _POLICIES: dict[str, Callable[[Reader], HashKey | None]] = {
     "header": _header,
-    "cookie": _cookie,
     "connection_properties": _connection,
     "query_parameter": _query_parameter,
 }

@@ -6,12 +6,13 @@ from typing import Any
 
 from ..http.grpc import TimeoutRule
 from ..route import edits, rewrite
+from ..route.hashing import HashKey
 from ..route.internal_redirect import InternalRedirects
 from ..route.retry_policy import RetryPolicy
 from ..route.rewrite import HostRewrite, PathRewrite
 from ..route.table import DirectReply, Edit, Forward, Redirect, Target
 from .fields import Reader
-from .hash_policies import route_hash
+from .hash_policies import route_hash, weights_draw
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels, adds_request_policy
 from .overrides import FIELD as FILTER_FIELD
@@ -64,6 +65,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         grpc_duration=_grpc_timeout(reader.child("max_stream_duration"), "grpc_timeout_header_max", "grpc_timeout_header_offset"),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
         rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
+        draws=_draws(reader),
         hashing=route_hash(reader),
         upgrades=_upgrades(reader),
         terminates_connect=_terminates_connect(reader),
@@ -103,6 +105,8 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
     weighted.only(
         "clusters",
+        "header_name",
+        "use_hash_policy",
         harmless={
             "runtime_key_prefix": "there is no runtime that could override the weights",
             "total_weight": "the weights' own sum counts, as in Envoy",
@@ -116,6 +120,11 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     composed = brings_edits(weighted.message)
     targets = [_target(entry, reader, levels.within(entry), composed) for entry in entries]
     return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)
+
+
+def _draws(reader: Reader) -> HashKey | None:
+    weighted = reader.child("weighted_clusters")
+    return weights_draw(reader, weighted) if weighted is not None else None
 
 
 def brings_edits(weighted: Any) -> bool:

@@ -56,6 +56,8 @@ class Filtering(Answer):
         """Where the request goes: one of the route's targets, and its cluster if there is one of that name."""
         exchange = self.exchange
         self._forward = action
+        if action.draws is not None and (drawn := action.draws(exchange)) is not None:
+            draw = drawn
         self._target = target = action.only or action.choose(draw)
         name = target.cluster
         if action.cluster_header:

@@ -4,6 +4,7 @@ The numbers are Envoy's, bit for bit: xxHash64 of the bytes as they came, and on
 same do not cancel each other out.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ HashKey = Callable[["Exchange"], int | None]
 """64 bits of an exchange; None when it has nothing of what was asked for."""
 
 _MASK: Final = 2**64 - 1
+_NUMBER = re.compile(rb"[ \t]*\+?[0-9]{1,20}[ \t]*")
 _COOKIES: Final = "generated cookies"
 """The exchange's note of the set-cookie lines that its answer gets."""
 
@@ -78,6 +80,20 @@ def query_parameter(name: str) -> HashKey:
     def read(exchange: "Exchange") -> int | None:
         value = query_value(exchange.head.path, wanted)
         return None if value is None else xx_hash(value)
+
+    return read
+
+
+def header_number(name: str) -> HashKey:
+    """The decimal number of 64 bits that the only line of a header holds; it is taken as it is."""
+    lines = header_values(name)
+
+    def read(exchange: "Exchange") -> int | None:
+        values = lines(exchange.head)
+        if len(values) != 1 or _NUMBER.fullmatch(values[0]) is None:
+            return None
+        number = int(values[0])
+        return number if number <= _MASK else None
 
     return read
 

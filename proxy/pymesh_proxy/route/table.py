@@ -53,6 +53,8 @@ class Forward:
     retry: RetryPolicy | None = None
     rewrite: "Callable[[Exchange], None] | None" = None
     """Path and host rewriting, with x-envoy-original-path."""
+    draws: "Callable[[Exchange], int | None] | None" = None
+    """What takes the place of the random number where there are weights; None of a request leaves that."""
     hashing: "Callable[[Exchange], int | None] | None" = None
     """What tells requests apart where the cluster balances by a hash."""
     upgrades: Mapping[bytes, bool] = field(default_factory=dict)

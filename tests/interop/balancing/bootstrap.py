@@ -18,7 +18,7 @@ QUERY = {"query_parameter": {"name": "user"}}
 SOURCE = {"connection_properties": {"source_ip": True}}
 REWRITTEN = {"header": {"header_name": "x-user", "regex_rewrite": {"pattern": {"regex": "^user-([0-9]).*"}, "substitution": "\\1"}}}
 
-_WEIGHTS = (1, 2, 3, 1, 7)
+WEIGHTS = (1, 2, 3, 1, 7)
 _AGAIN = {
     "retry_on": "5xx",
     "num_retries": 2,
@@ -52,9 +52,22 @@ CLUSTERS: dict[str, dict[str, Any]] = {
     "maglev-bounded-weighted": {"lb_policy": "MAGLEV", **_bounded(100)},
 }
 
+SCHEDULED: dict[str, dict[str, Any]] = {
+    "rotating-weighted": {},
+    "least-weighted": {"lb_policy": "LEAST_REQUEST"},
+    "unbiased-weighted": _typed("least_request.v3.LeastRequest", active_request_bias={"runtime_key": "bias"}),
+}
+_BY_LOCALITY = {"locality_weighted_lb_config": {}}
+ZONED: dict[str, tuple[int, dict[str, Any]]] = {
+    "common-zoned": (4, {"common_lb_config": _BY_LOCALITY}),
+    "typed-zoned": (4, _typed("round_robin.v3.RoundRobin", locality_lb_config=_BY_LOCALITY)),
+    "plain-zoned": (8, _typed("round_robin.v3.RoundRobin")),
+}
+"""What the server that is alone in its locality gets of 40 requests, where that has a tenth of the weight."""
+_DRAWN = [{"name": f"only-{number}", "weight": weight} for number, weight in enumerate(WEIGHTS)]
 _LEAST = _typed("least_request.v3.LeastRequest", selection_method="FULL_SCAN")
 ROUTES: dict[str, dict[str, Any]] = {
-    **{name: {"cluster": name, "hash_policy": [HEADER]} for name in CLUSTERS},
+    **{name: {"cluster": name, "hash_policy": [HEADER]} for name in CLUSTERS | SCHEDULED | ZONED},
     "cookie": {"cluster": "ring", "hash_policy": [{"cookie": {"name": "session"}}]},
     "new-cookie": {"cluster": "maglev", "hash_policy": [COOKIE]},
     "query": {"cluster": "maglev", "hash_policy": [QUERY]},
@@ -62,6 +75,8 @@ ROUTES: dict[str, dict[str, Any]] = {
     "rewritten": {"cluster": "ring", "hash_policy": [REWRITTEN]},
     "several": {"cluster": "maglev", "hash_policy": [HEADER, QUERY, SOURCE]},
     "terminal": {"cluster": "maglev", "hash_policy": [{**HEADER, "terminal": True}, QUERY]},
+    "drawn": {"weighted_clusters": {"clusters": _DRAWN, "use_hash_policy": True}, "hash_policy": [HEADER, COOKIE]},
+    "numbered": {"weighted_clusters": {"clusters": _DRAWN, "header_name": "x-user"}},
     "ring-again": {"cluster": "ring", "hash_policy": [HEADER], "retry_policy": _AGAIN},
     "maglev-again": {"cluster": "maglev", "hash_policy": [HEADER], "retry_policy": _AGAIN},
 }
@@ -69,7 +84,9 @@ ROUTES: dict[str, dict[str, Any]] = {
 
 def text(ports: Sequence[int]) -> str:
     """The bootstrap without its admin; $HTTP, $TCP and $LEAST are the listeners' ports."""
-    clusters = [*(_cluster(name, ports, settings) for name, settings in CLUSTERS.items()), _cluster("least", ports, _LEAST)]
+    alone = [_cluster(f"only-{number}", [port], {}) for number, port in enumerate(ports)]
+    shared = CLUSTERS | SCHEDULED | {"least": _LEAST} | {name: settings for name, (_, settings) in ZONED.items()}
+    clusters = alone + [_cluster(name, ports, settings) for name, settings in shared.items()]
     hashed = _tcp("TCP", cluster="maglev", hash_policy=[{"source_ip": {}}])
     resources = {"listeners": [_http(), hashed, _tcp("LEAST", cluster="least")], "clusters": clusters}
     return f"static_resources: {json.dumps(resources)}"
@@ -81,11 +98,15 @@ def _cluster(name: str, ports: Sequence[int], settings: dict[str, Any]) -> dict[
         address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
         member: dict[str, Any] = {"endpoint": {"address": address, "hostname": f"shop-{number}.example.com"}}
         if name.endswith("weighted"):
-            member["load_balancing_weight"] = _WEIGHTS[number]
+            member["load_balancing_weight"] = WEIGHTS[number]
         if name.endswith("keyed") and number != 1:
             member["metadata"] = {"filter_metadata": {"envoy.lb": {"hash_key": f"key {number}"}}}
         members.append(member)
-    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": members}]}
+    localities = [{"lb_endpoints": members}]
+    if name.endswith("zoned"):
+        parts = (("a", 1, members[:1]), ("b", 9, members[1:]))
+        localities = [{"locality": {"zone": zone}, "load_balancing_weight": weight, "lb_endpoints": part} for zone, weight, part in parts]
+    assignment = {"cluster_name": name, "endpoints": localities}
     return {"name": name, "type": "STATIC", "connect_timeout": "5s", "load_assignment": assignment, **settings}
 
 

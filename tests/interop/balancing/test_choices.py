@@ -1,5 +1,6 @@
 """A fleet of Envoys and of our proxies sends one key to one endpoint: the same bootstrap in both, and choices key by key."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pytest_asyncio
 from pymesh_proxy.upstream.balancing.hashes import xx_hash
 from tests.interop.connections.twins import Twin, Twins, twins
 
-from .bootstrap import CLUSTERS, text
+from .bootstrap import CLUSTERS, SCHEDULED, WEIGHTS, ZONED, text
 from .servers import HOST, Endpoints, asker, endpoints
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -67,12 +68,30 @@ async def test_a_users_endpoint_is_the_same(fleet: Fleet, cluster: str) -> None:
         ("/several", ["x-user: user-{}"]),
         ("/terminal?user=q{}", ["x-user: same"]),
         ("/terminal?user=q{}", []),
+        ("/drawn", ["x-user: user-{}"]),
+        ("/drawn", ["x-user: same", "cookie: session=user-{}"]),
+        ("/numbered", ["x-user: {}"]),
+        ("/numbered", ["x-user: +1844674407370955{}"]),
     ],
 )
 async def test_every_hash_policy_finds_the_same(fleet: Fleet, target: str, headers: list[str]) -> None:
     requests = [(target.replace("{}", str(number)), *(header.replace("{}", str(number)) for header in headers)) for number in KEYS]
     theirs, ours = await fleet.choices(*requests)
     assert ours == theirs
+
+
+@pytest.mark.parametrize("cluster", SCHEDULED)
+async def test_weights_are_kept_to_over_every_cycle(fleet: Fleet, cluster: str) -> None:
+    """Where a cycle begins is random, and rounding decides about ties; over twenty cycles nobody is off by more than one."""
+    for chosen in await fleet.choices(*[(f"/{cluster}",)] * (20 * sum(WEIGHTS))):
+        counts = Counter(chosen)
+        assert all(abs(counts[number] - 20 * weight) <= 1 for number, weight in enumerate(WEIGHTS)), counts
+
+
+@pytest.mark.parametrize("cluster", ZONED)
+async def test_localities_share_as_the_policy_says(fleet: Fleet, cluster: str) -> None:
+    for chosen in await fleet.choices(*[(f"/{cluster}",)] * 40):
+        assert chosen.count(0) == pytest.approx(ZONED[cluster][0], abs=1)
 
 
 @pytest.mark.parametrize("algorithm", ["ring", "maglev"])

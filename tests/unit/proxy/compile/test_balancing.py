@@ -62,6 +62,38 @@ def test_a_policy_is_read_with_its_settings(parse, text, policy, settings):
     assert compile_cluster(parse("cluster", text)).balancing == BalancingConfig(policy=policy, **settings)
 
 
+WEIGHTED = "locality_weighted_lb_config: {}"
+ROTATING = f'{{typed_extension_config: {{name: p, typed_config: {{"@type": {PREFIX}.round_robin.v3.RoundRobin}}}}}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "weighted", "fails"),
+    [
+        (old(f"common_lb_config: {{{WEIGHTED}}}"), True, False),
+        (new("round_robin.v3.RoundRobin"), False, False),
+        (new("round_robin.v3.RoundRobin", f"locality_lb_config: {{{WEIGHTED}}}"), True, False),
+        (new("random.v3.Random", "locality_lb_config: {zone_aware_lb_config: {fail_traffic_on_panic: true}}"), False, True),
+        (new("least_request.v3.LeastRequest", "locality_lb_config: {zone_aware_lb_config: {}}"), False, False),
+        (new("ring_hash.v3.RingHash", WEIGHTED), True, False),
+        (new("maglev.v3.Maglev", WEIGHTED), True, False),
+        (new("maglev.v3.Maglev"), False, False),
+        (new("wrr_locality.v3.WrrLocality", f"endpoint_picking_policy: {{policies: [{ROTATING}]}}"), True, False),
+    ],
+)
+def test_a_policy_says_how_localities_share(parse, text, weighted, fails):
+    cluster = compile_cluster(parse("cluster", text))
+    assert (cluster.common_lb.locality_weighted, cluster.common_lb.fail_on_panic) == (weighted, fails)
+
+
+def with_common(text, common):
+    return text[:-1] + f", common_lb_config: {{{common}}}}}"
+
+
+def test_what_a_policy_does_not_say_is_the_clusters(parse):
+    text = with_common(new("random.v3.Random"), "healthy_panic_threshold: {value: 7}")
+    assert compile_cluster(parse("cluster", text)).common_lb.panic_threshold == 7
+
+
 @pytest.mark.parametrize(
     ("text", "field"),
     [
@@ -82,6 +114,10 @@ def test_a_policy_is_read_with_its_settings(parse, text, policy, settings):
         ),
         (old("lb_subset_config: {subset_selectors: [{keys: [a]}]}"), "lb_subset_config"),
         (new("ring_hash.v3.RingHash", "consistent_hashing_lb_config: {hash_policy: [{header: {header_name: a}}]}"), "hash_policy"),
+        (new("wrr_locality.v3.WrrLocality", "endpoint_picking_policy: {}"), "endpoint_picking_policy.policies"),
+        (new("wrr_locality.v3.WrrLocality"), "endpoint_picking_policy"),
+        (with_common(new("random.v3.Random"), WEIGHTED), "common_lb_config.locality_weighted_lb_config"),
+        (with_common(new("maglev.v3.Maglev"), CONSISTENT), "common_lb_config.consistent_hashing_lb_config"),
         (new("client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin"), "load_balancing_policy.policies"),
     ],
 )

@@ -18,6 +18,11 @@ def table(parse, policies):
     return parse("routes", yaml.safe_dump({"name": "r", "virtual_hosts": hosts}))
 
 
+def forward(parse, action):
+    hosts = [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": action}]}]
+    return compile_routes(parse("routes", yaml.safe_dump({"name": "r", "virtual_hosts": hosts}))).match(request().head, 0).action
+
+
 @pytest.fixture
 def key(parse):
     """The key that a request gets from some policies."""
@@ -99,6 +104,34 @@ def test_a_new_cookie_is_the_same_for_a_connection_and_goes_out_once(key):
 
 def test_an_address_hashes_without_its_port():
     assert ip_hash("10.0.0.1:80") == ip_hash("10.0.0.1:81") == xx_hash(b"10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "target"),
+    [
+        ([b"29"], "a"),
+        ([b" +130 "], "b"),
+        ([b"18446744073709551615"], "a"),
+        ([b"18446744073709551616"], None),
+        ([b"1", b"1"], None),
+        ([b"x"], None),
+    ],
+)
+def test_a_header_can_hold_the_number_that_decides_among_weights(parse, lines, target):
+    weighted = {"clusters": [{"name": "a", "weight": 30}, {"name": "b", "weight": 70}], "header_name": "x-n"}
+    draws = forward(parse, {"weighted_clusters": weighted}).draws
+    drawn = draws(request(*((b"x-n", line) for line in lines)))
+    assert target == (None if drawn is None else forward(parse, {"weighted_clusters": weighted}).choose(drawn).cluster)
+
+
+def test_the_hash_can_decide_among_weights_and_then_makes_no_cookie(parse):
+    weighted = {"clusters": [{"name": "a", "weight": 30}, {"name": "b", "weight": 70}], "use_hash_policy": True}
+    policies = [{"header": {"header_name": "x"}}, {"cookie": {"name": "s", "ttl": "1s"}}]
+    draws = forward(parse, {"weighted_clusters": weighted, "hash_policy": policies}).draws
+    assert draws(request((b"x", b"1"))) == xx_hash(b"1")
+    exchange = request()
+    assert draws(exchange) is None
+    assert exchange.notes is None
 
 
 @pytest.mark.parametrize(
