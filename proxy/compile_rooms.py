@@ -35,8 +35,8 @@ ROOMS = {
         "shares", "weights",
     ),
     "upstream": (
-        "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "host_set", "locality", "negotiated", "pool",
-        "previous_priorities", "priorities", "shared", "spread",
+        "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "host_set", "locality", "negotiated", "outlier",
+        "outlier_config", "pool", "previous_priorities", "priorities", "shared", "spread", "success_rate", "watch",
     ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

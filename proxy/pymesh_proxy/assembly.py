@@ -22,7 +22,7 @@ from .discovery.roster import Held
 from .discovery.target import Compilers
 from .errors import ConfigError, Problem
 from .filters.peer_metadata import PeerMetadata
-from .observe.access_log import Sinks, rehearse
+from .observe.access_log import Sinks, judged, rehearse
 from .observe.istio import IstioRegistry
 from .observe.peers import peer_of
 from .runtime import Runtime
@@ -78,6 +78,8 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool
     """
     runtime = Runtime(asyncio.get_running_loop(), node=plan.node, concurrency=concurrency)
     sinks = Sinks()
+    if plan.outlier_log:
+        runtime.clusters.outlier_log = sinks.file(plan.outlier_log).write if serving else judged(plan.outlier_log)
     metadata = json_format.MessageToDict(plan.node.metadata)
     istio = IstioRegistry(peer_of(metadata), principal=principal, host_fallback=not plan.node.id.startswith("router~"))
     context = Context(

@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from pymesh.xds import proto
 
 from ..upstream.config import Health
+from ..upstream.success_rate import UNKNOWN
 from .facts import JSON, Answer, Command, Facts, Query, choice, pattern
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ _LIMITS = ("max_connections", "max_pending_requests", "max_requests", "max_retri
 _COUNTER, _GAUGE = 0, 1
 """Values of SimpleMetric.Type."""
 
-_HEALTH_FLAGS = {
-    Health.UNKNOWN: "healthy",
-    Health.HEALTHY: "healthy",
+_ASSIGNED_FLAGS = {
     Health.UNHEALTHY: "/failed_eds_health",
     Health.DRAINING: "/eds_status_draining",
     Health.TIMEOUT: "/failed_eds_health",
@@ -45,6 +44,7 @@ def clusters(facts: Facts, query: Query) -> Answer:
 def _text(cluster: "Cluster") -> str:
     config = cluster.config
     facts: list[tuple[str, Any]] = [("observability_name", config.alt_stat_name or config.name)]
+    facts += _averages(cluster)
     for priority, limits in (("default", config.limits), ("high", config.high_limits)):
         facts += [(f"{priority}_priority::{name}", getattr(limits, name)) for name in _LIMITS]
     facts.append(("added_via_api", str(config.added_via_api).lower()))
@@ -56,18 +56,19 @@ def _text(cluster: "Cluster") -> str:
 
 def _host_lines(endpoint: "Endpoint") -> list[str]:
     config = endpoint.config
+    external, local = _rates(endpoint)
     facts: list[tuple[str, Any]] = [(name, getattr(endpoint, name)) for name in _TEXT_COUNTERS]
     facts += [
         ("hostname", config.hostname),
-        ("health_flags", _HEALTH_FLAGS[config.health]),
+        ("health_flags", _flags(endpoint)),
         ("weight", config.weight),
         ("region", config.region),
         ("zone", config.zone),
         ("sub_zone", config.sub_zone),
         ("canary", "false"),
         ("priority", config.priority),
-        ("success_rate", -1),
-        ("local_origin_success_rate", -1),
+        ("success_rate", f"{external:g}"),
+        ("local_origin_success_rate", f"{local:g}"),
     ]
     return [f"{config.address}::{name}::{value}" for name, value in facts]
 
@@ -85,7 +86,36 @@ def _status(cluster: "Cluster") -> Any:
         threshold = status.circuit_breakers.thresholds.add(priority=priority)
         for name in _LIMITS:
             getattr(threshold, name).value = getattr(limits, name)
+    for origin, (_, lowest) in _compared(cluster):
+        if lowest >= 0:
+            getattr(status, f"{origin}success_rate_ejection_threshold").value = lowest
     return status
+
+
+def _compared(cluster: "Cluster") -> "list[tuple[str, tuple[float, float]]]":
+    """By the prefix of its names, what outlier detection compares success rates with."""
+    detector = cluster.watchman.detector if cluster.watchman is not None else None
+    return list(detector.averages.items()) if detector is not None else []
+
+
+def _averages(cluster: "Cluster") -> list[tuple[str, str]]:
+    facts = []
+    for origin, (mean, lowest) in _compared(cluster):
+        facts += [(f"outlier::{origin}success_rate_average", f"{mean:g}")]
+        facts += [(f"outlier::{origin}success_rate_ejection_threshold", f"{lowest:g}")]
+    return facts
+
+
+def _rates(endpoint: "Endpoint") -> tuple[float, float]:
+    """Success rates of the last interval in percent, of answers and of connections."""
+    outlier = endpoint.watch.outlier if endpoint.watch is not None else None
+    return (outlier.external.rate, outlier.local.rate) if outlier is not None else (UNKNOWN, UNKNOWN)
+
+
+def _flags(endpoint: "Endpoint") -> str:
+    """Envoy's words for why it is not healthy, in Envoy's order."""
+    assigned = _ASSIGNED_FLAGS.get(endpoint.config.health, "")
+    return ("/failed_outlier_check" if endpoint.ejected else "") + assigned or "healthy"
 
 
 def _host(endpoint: "Endpoint") -> Any:
@@ -99,6 +129,10 @@ def _host(endpoint: "Endpoint") -> Any:
     host.locality.region, host.locality.zone, host.locality.sub_zone = config.region, config.zone, config.sub_zone
     known = Health.HEALTHY if config.health is Health.UNKNOWN else config.health  # what nobody calls sick, Envoy calls healthy
     host.health_status.eds_health_status = known.value
+    host.health_status.failed_outlier_check = endpoint.ejected
+    for name, rate in zip(("success_rate", "local_origin_success_rate"), _rates(endpoint), strict=True):
+        if rate >= 0:
+            getattr(host, name).value = rate
     for kind, names in ((_COUNTER, _COUNTERS), (_GAUGE, _GAUGES)):
         for name in names:
             host.stats.add(type=kind, name=name, value=getattr(endpoint, name))

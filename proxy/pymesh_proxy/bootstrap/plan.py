@@ -9,7 +9,7 @@ from pymesh.xds import proto
 from ..discovery.source import Fetch, GrpcSource, compile_fetch, compile_grpc
 from ..errors import ConfigError, Problem
 
-_HONOURED = frozenset({"node", "static_resources", "dynamic_resources", "admin"})
+_HONOURED = frozenset({"node", "static_resources", "dynamic_resources", "admin", "cluster_manager"})
 _HARMLESS = {
     "stats_flush_interval": "statistics are made when they are asked for",
     "stats_flush_on_admin": "statistics are made when they are asked for",
@@ -31,6 +31,8 @@ class Plan:
     clusters: Fetch | None = None
     """Where CDS comes from, None when it is not asked for."""
     listeners: Fetch | None = None
+    outlier_log: str = ""
+    """The file for the events of outlier detection; empty for none."""
     notes: tuple[str, ...] = ()
     """What was accepted without effect; for the log."""
     problems: tuple[Problem, ...] = ()
@@ -44,6 +46,7 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
     problems += [Problem(name, "not supported") for name in sorted(present - _HONOURED - _HARMLESS.keys())]
     node = _node(bootstrap.node, node_id, node_cluster)
     admin = _collect(problems, _admin, bootstrap.admin)
+    outlier_log = _collect(problems, _outlier_log, bootstrap.cluster_manager) or ""
     ads, clusters, listeners = _dynamic(problems, bootstrap.dynamic_resources)
     if (ads or clusters or listeners) and not (node.id and node.cluster):
         problems.append(Problem("node", "id and cluster are required; set them here or by --service-node and --service-cluster"))
@@ -54,6 +57,7 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
         ads=ads,
         clusters=clusters,
         listeners=listeners,
+        outlier_log=outlier_log,
         notes=tuple(f"{name} has no effect: {_HARMLESS[name]}" for name in sorted(present & _HARMLESS.keys())),
         problems=tuple(problems),
     )
@@ -84,6 +88,15 @@ def _admin(admin: Any) -> tuple[str, int] | None:
         case "pipe":
             return str(admin.address.pipe.path), 0
     raise ConfigError(Problem("admin.address", "one of socket_address, pipe is required"))
+
+
+def _outlier_log(manager: Any) -> str:
+    """The one thing of cluster_manager that is known here."""
+    present = [descriptor.name for descriptor, _ in manager.ListFields() if descriptor.name != "outlier_detection"]
+    inside = [f"outlier_detection.{descriptor.name}" for descriptor, _ in manager.outlier_detection.ListFields()]
+    if refused := sorted({*present, *inside} - {"outlier_detection.event_log_path"}):
+        raise ConfigError(*(Problem(f"cluster_manager.{name}", "not supported") for name in refused))
+    return str(manager.outlier_detection.event_log_path)
 
 
 def _dynamic(problems: list[Problem], dynamic: Any) -> tuple[GrpcSource | None, Fetch | None, Fetch | None]:

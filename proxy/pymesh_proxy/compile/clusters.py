@@ -14,6 +14,7 @@ from .breakers import limits
 from .common_lb import common_lb
 from .endpoints import assignment
 from .fields import Reader, compiled
+from .outlier import outlier_detection
 from .sources import check_delivery
 
 _HARMLESS = {
@@ -56,6 +57,7 @@ _HONOURED = (
     "transport_socket",
     "transport_socket_matches",
     "metadata",
+    "outlier_detection",
 )
 
 
@@ -95,6 +97,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
         common_lb=common_lb(reader, policy),
+        outlier=outlier_detection(reader, discovery),
         dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
         respect_dns_ttl=message.respect_dns_ttl,
         dns_family=reader.choice("dns_lookup_family"),

@@ -6,6 +6,7 @@ Everything is a callback from the upstream's connection, or the end of the excha
 from abc import abstractmethod
 from time import monotonic
 
+from ..errors import Cause
 from ..filters import LocalReply
 from ..route.hashing import hand_out
 from ..wheel import NEVER
@@ -38,6 +39,8 @@ class Answer(Attempts):
         forward = self._forward
         assert forward is not None
         status = response.status
+        if self._endpoint is not None and self._endpoint.watch is not None:
+            self._endpoint.watch.answered(exchange.head, response)
         if (self._policy is not None or self._retrying) and self._retries_answer(response):
             return
         if forward.internal_redirects is not None and self.redirected(response):
@@ -121,6 +124,8 @@ class Answer(Attempts):
         connection = self._connection
         assert connection is not None
         exchange = self.exchange
+        if self._endpoint is not None and self._endpoint.watch is not None:
+            self._endpoint.watch.answered(exchange.head, response)
         exchange.response = response
         exchange.details = "via_upstream"
         exchange.status = response.status
@@ -151,6 +156,7 @@ class Answer(Attempts):
         if connection is not None:
             connection.discard()
         exchange = self.exchange
+        self.tell_failed(Cause.UPSTREAM_RESET)
         exchange.flag(_BROKEN_FLAGS.get(reason, "UC"))
         exchange.details = f"upstream_reset_after_response_started{{{reason}}}"
         self._done()

@@ -136,6 +136,8 @@ class Attempts(Upload):
         breaker.requests += 1
         endpoint.rq_active += 1
         endpoint.rq_total += 1
+        if endpoint.watch is not None:
+            endpoint.watch.connected()
         cluster.upstream_rq_total += 1
         self._sent_at = self._runtime.loop.time()
         if cluster.config.max_stream_duration or (self._policy is not None and self._policy.timed):
@@ -165,6 +167,7 @@ class Attempts(Upload):
             connection.discard()
         if self._endpoint is not None:
             self._endpoint.rq_error += 1
+        self.tell_failed(cause)
         policy = self._policy
         if self._safe(cause, reused):
             self._again(0.0)
@@ -172,6 +175,11 @@ class Attempts(Upload):
             self._again(retry.back_off(policy, self._retries + 1))
         else:
             self.give_up(cause, reason)
+
+    def tell_failed(self, cause: Cause) -> None:
+        """The endpoint did not answer, or not to the end."""
+        if self._endpoint is not None and self._endpoint.watch is not None:
+            self._endpoint.watch.failed(cause)
 
     def _safe(self, cause: Cause, reused: bool) -> bool:
         """Whether a failure is repaired without asking the policy: nobody has worked on the request, as far as anybody can tell."""

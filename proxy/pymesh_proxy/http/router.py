@@ -190,11 +190,14 @@ class Router(Redirecting):
         waiting = self._connection is not None
         if waiting and cause is Cause.ROUTE_TIMEOUT:
             self._count_timeout()
+            if not self.answering:
+                self.tell_failed(cause)
         self._out_of_time(cause, status=0 if self.complete else 408)
 
     def on_try_over(self, cause: Cause) -> None:
         self._count_try(cause)
         if self.answering:
+            self.tell_failed(cause)
             self._out_of_time(cause)
             return
         self.on_failed(cause)

@@ -75,10 +75,11 @@ class Sinks:
 
 def rehearse(path: str, layout: LogFormat) -> "FileLog":
     """`Sinks.log` for a configuration that is only judged: the file is neither made nor opened, and lines go nowhere."""
-    return FileLog(_judged, path, layout)
+    return FileLog(judged, path, layout)
 
 
-def _judged(path: str) -> Write:
+def judged(path: str) -> Write:
+    """`Sinks.file` for a configuration that is only judged; raises ConfigError where the file could not be opened."""
     if path not in STANDARD:
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):

@@ -142,6 +142,8 @@ def reset(runtime: "Runtime") -> None:
     for cluster in runtime.clusters:
         if (handshakes := cluster.handshakes) is not None:
             handshakes.reset()
+        if cluster.watchman is not None:
+            cluster.watchman.reset_counters()
 
 
 def stat_label(config: ClusterConfig) -> str:
@@ -159,7 +161,11 @@ def _cluster(cluster: "Cluster") -> Subject:
     )
     values = membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES)
     handshakes = getattr(cluster, "handshakes", None)
-    return Subject(CLUSTER, stat_label(cluster.config), values + tuple(handshakes.items() if handshakes else ()))
+    values += tuple(handshakes.items() if handshakes else ())
+    detector = cluster.watchman.detector if cluster.watchman is not None else None
+    if detector is not None:
+        values += tuple((f"outlier_detection.{name}", value) for name, value in detector.counts.items())
+    return Subject(CLUSTER, stat_label(cluster.config), values)
 
 
 def _listener(listener: "Listener") -> Subject:

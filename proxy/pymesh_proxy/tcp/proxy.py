@@ -179,6 +179,8 @@ class TcpConnection(asyncio.Protocol):
             await dial(self._runtime, cluster, endpoint, upstream, session.downstream)
         except DialFailed as failed:
             self._uncount(cluster, endpoint)
+            if endpoint.watch is not None:
+                endpoint.watch.failed(failed.cause)
             endpoint.cx_connect_fail += 1
             cluster.upstream_cx_connect_fail += 1
             if failed.cause is Cause.CONNECT_TIMEOUT:
@@ -187,6 +189,8 @@ class TcpConnection(asyncio.Protocol):
                 session.upstream_failure = failed.reason
             return False
         assert upstream.transport is not None
+        if endpoint.watch is not None:
+            endpoint.watch.joined()
         if self._lost or upstream.lost:
             upstream.transport.abort()
             self._uncount(cluster, endpoint)

@@ -16,6 +16,7 @@ from .spread import compose
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
     from ..tls.counts import Handshakes
+    from .watchman import Watchman
 
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
 """transport_socket_matches: labels an endpoint must carry, and the TLS it then gets."""
@@ -36,7 +37,7 @@ class Cluster:
         "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
         "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
-        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total",
+        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total", "watchman",
     )  # fmt: skip
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
@@ -55,6 +56,8 @@ class Cluster:
         self._partial: dict[frozenset[int], Source | None] = {}
         """Sources for retries that leave out priorities."""
         self.overprovisioning_factor = 140
+        self.watchman: Watchman | None = None
+        """Who keeps an eye on the endpoints, where configuration asks for it."""
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
         self.update_success = self.lb_healthy_panic = self.membership_change = 0
@@ -102,6 +105,8 @@ class Cluster:
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
         if before.symmetric_difference(self.endpoints):
             self.membership_change += 1
+        if self.watchman is not None:
+            self.watchman.watch(self.endpoints)
         self.rebalance()
         return list(known.values())
 

@@ -9,6 +9,7 @@ from pymesh.address import Address
 from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 from .balancing.config import BalancingConfig
+from .outlier_config import OutlierConfig
 
 UNLIMITED = 2**32 - 1
 
@@ -182,6 +183,7 @@ class ClusterConfig:
     proxy_header: ProxyHeader | None = None
     """For all transport sockets of the cluster alike."""
     common_lb: CommonLb = field(default_factory=CommonLb)
+    outlier: OutlierConfig | None = None
     dns_refresh: float = 5.0
     respect_dns_ttl: bool = False
     dns_family: str = "AUTO"

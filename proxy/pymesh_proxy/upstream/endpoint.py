@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
     from .exclusive import ExclusivePool
     from .shared import SharedPool
+    from .watch import Watch
 
 
 class Standing(enum.Enum):
@@ -37,7 +38,7 @@ class Endpoint:
     __slots__ = (
         "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "healthy_since",
         "high_pool", "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
-        "streams", "tls", "unjudged",
+        "streams", "tls", "unjudged", "watch",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -51,6 +52,8 @@ class Endpoint:
         self.high_pool: ExclusivePool | None = None
         self.high_streams: SharedPool | None = None
         """Those of routes of the priority HIGH, which have limits of their own."""
+        self.watch: Watch | None = None
+        """What learns from the traffic how it is, where the cluster asks for that."""
         self.ejected = False
         """Outlier detection has taken it out for a while."""
         self.failed_check = False

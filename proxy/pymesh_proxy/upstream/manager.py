@@ -1,7 +1,7 @@
 """The clusters of a process by name, and who keeps their endpoints fresh."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from pymesh.tasks import spawn
@@ -16,6 +16,7 @@ from .endpoint import Endpoint
 from .exclusive import ExclusivePool
 from .negotiated import NegotiatedPool
 from .shared import SharedPool
+from .watchman import Watchman
 
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
-    __slots__ = ("_by_eds_name", "_original", "_resolving", "_runtime", "by_name")
+    __slots__ = ("_by_eds_name", "_original", "_resolving", "_runtime", "by_name", "outlier_log")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -33,6 +34,8 @@ class Clusters:
         """Read by the hot path; changed only here."""
         self._by_eds_name: dict[str, set[str]] = {}
         self._resolving: dict[str, asyncio.Task[None]] = {}
+        self.outlier_log: Callable[[str], None] | None = None
+        """Takes the lines of outlier detection's event log."""
         self._original: dict[tuple[str, str, int], Endpoint] = {}
 
     def __iter__(self) -> Iterator[Cluster]:
@@ -56,6 +59,8 @@ class Clusters:
             self._tls(config.tls, handshakes),
             tuple((frozenset(match.labels), self._tls(match.tls, handshakes)) for match in config.transport_matches),
         )
+        if config.outlier is not None:
+            cluster.watchman = Watchman(cluster, self._runtime.wheel, self._runtime.loop.time, self.outlier_log)
         if config.assignment is not None and config.discovery is Discovery.STATIC:
             cluster.assign(config.assignment)
         elif former is not None and former.assignment is not None:
@@ -84,6 +89,8 @@ class Clusters:
             return
         if cluster.config.discovery is Discovery.EDS:
             self._by_eds_name[cluster.config.eds_name or name].discard(name)
+        if cluster.watchman is not None:
+            cluster.watchman.close()
         for endpoint in cluster.endpoints:
             endpoint.leave_connections()
 

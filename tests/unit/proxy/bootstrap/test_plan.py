@@ -96,3 +96,12 @@ def test_back_off_is_taken_from_the_service() -> None:
     retry = "retry_policy: {retry_back_off: {base_interval: 0.1s, max_interval: 2s}}"
     made = source(plan(DYNAMIC.replace("cluster_name: xds", f"cluster_name: xds, {retry}")))
     assert (made.back_off_base, made.back_off_max) == (0.1, 2.0)
+
+
+def test_the_event_log_of_outlier_detection_is_the_one_thing_asked_of_the_cluster_manager() -> None:
+    assert plan("cluster_manager: {outlier_detection: {event_log_path: /dev/stdout}}").outlier_log == "/dev/stdout"
+    assert plan("cluster_manager: {}").outlier_log == ""
+    assert problems("cluster_manager: {local_cluster_name: c, outlier_detection: {event_service: {}}}") == [
+        "cluster_manager.local_cluster_name: not supported",
+        "cluster_manager.outlier_detection.event_service: not supported",
+    ]
