@@ -179,7 +179,8 @@ class Router(Redirecting):
         self.reply(refusal)
 
     def give_up(self, cause: Cause, reason: str) -> None:
-        answer = self._failure(cause, reason=reason, retried=self.exchange.attempt > 1)
+        retried = self.exchange.attempt > 1 and self._policy is not None  # what was replaced silently is not spoken of
+        answer = self._failure(cause, reason=reason, retried=retried)
         if self.exchange.cluster is not None:
             self.exchange.cluster.count_status(answer.status)
         self.reply(answer)
