@@ -8,18 +8,18 @@ more than routing one (DESIGN, hot path rule 6).
 import asyncio
 import heapq
 import math
-from typing import Protocol
+from typing import Final, Protocol
 
-TICK = 0.01
+TICK: Final = 0.01
 """Seconds to which deadlines are rounded up: finer than any timeout people configure, coarse enough to share wake-ups."""
 
-FAR = 60.0
+FAR: Final = 60.0
 """Seconds from which a deadline is rounded up coarsely, so that an hour of connections does not leave a bucket a tick."""
 
-COARSE = 100
+COARSE: Final = 100
 """Ticks to which those are rounded up: a second."""
 
-NEVER = math.inf
+NEVER: Final = math.inf
 
 
 class Timed(Protocol):

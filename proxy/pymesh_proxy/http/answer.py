@@ -5,21 +5,23 @@ Everything is a callback from the upstream's connection, or the end of the excha
 
 from abc import abstractmethod
 from time import monotonic
+from typing import Final
 
 from ..errors import Cause
 from ..filters import LocalReply
 from ..route.hashing import hand_out
 from ..wheel import NEVER
-from . import forwarding
+from . import forwarding, wire
 from .attempts import Attempts
 from .grpc import is_grpc
 from .headers import Fields, ResponseHead
 from .local_reply import complete
 from .stream import Framing, Phase
 
-_ANSWERING, _DONE = Phase.ANSWERING, Phase.DONE
+_ANSWERING: Final = Phase.ANSWERING
+_DONE: Final = Phase.DONE
 
-_BROKEN_FLAGS = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
+_BROKEN_FLAGS: Final = {"protocol_error": "UPE", "remote_reset": "UR", "remote_refused_stream_reset": "UR"}
 
 
 class Answer(Attempts):
@@ -56,7 +58,7 @@ class Answer(Attempts):
         exchange.response = response
         exchange.details = "via_upstream"
         exchange.status = status
-        forwarding.prepare_response(options, response, self._runtime.date, b"%d" % ((now - self._sent_at) * 1000))
+        forwarding.prepare_response(options, response, self._runtime.date, wire.number(int((now - self._sent_at) * 1000)))
         if options.decorates or self._edits_answer:
             self._finish_head(response)
         self._downstream.send_head(response, framing)

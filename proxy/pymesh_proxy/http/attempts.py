@@ -6,7 +6,7 @@ Everything is a callback from one of the two connections or from the wheel; no t
 import asyncio
 import time
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import Cause
 from ..route.table import Target
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from ..upstream.pool import Pool
 
 # Enum members as globals: the hot path looks them up some twenty times a request.
-_CONNECTING, _WAITING, _DONE = Phase.CONNECTING, Phase.WAITING, Phase.DONE
-_ORIGINAL_DST = Discovery.ORIGINAL_DST
-_HTTP1, _AS_CLIENT = UpstreamProtocol.HTTP1, UpstreamProtocol.DOWNSTREAM
+_CONNECTING: Final = Phase.CONNECTING
+_WAITING: Final = Phase.WAITING
+_DONE: Final = Phase.DONE
+_ORIGINAL_DST: Final = Discovery.ORIGINAL_DST
+_HTTP1: Final = UpstreamProtocol.HTTP1
+_AS_CLIENT: Final = UpstreamProtocol.DOWNSTREAM
 
 
 class Attempts(Upload):

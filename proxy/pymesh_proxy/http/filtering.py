@@ -4,6 +4,7 @@ import logging
 import random
 from abc import abstractmethod
 from collections.abc import Awaitable
+from typing import Final
 
 from pymesh.tasks import spawn
 
@@ -12,7 +13,7 @@ from ..route.table import Forward, Target
 from .answer import Answer
 from .stream import Phase
 
-_DONE = Phase.DONE
+_DONE: Final = Phase.DONE
 
 _log = logging.getLogger("pymesh.proxy.http")
 

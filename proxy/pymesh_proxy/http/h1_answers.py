@@ -3,7 +3,7 @@
 import asyncio
 import enum
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import wire
 from .exchange import Downstream
@@ -30,8 +30,15 @@ class Reading(enum.Enum):
     LINGER = "nothing: the last answer is out, waiting for the client to see it"
 
 
-_HEAD, _STOPPED = Reading.HEAD, Reading.STOPPED
-_NONE, _CHUNKED, _UNTIL_CLOSE, _TUNNEL = Framing.NONE, Framing.CHUNKED, Framing.CLOSE, Framing.TUNNEL
+_HEAD: Final = Reading.HEAD
+_STOPPED: Final = Reading.STOPPED
+_NONE: Final = Framing.NONE
+_CHUNKED: Final = Framing.CHUNKED
+_UNTIL_CLOSE: Final = Framing.CLOSE
+_TUNNEL: Final = Framing.TUNNEL
+
+_LONG: Final = 64 * 1024
+"""Bytes of a piece that is not copied to go out in one with the others."""
 
 
 class Answering(asyncio.Protocol):
@@ -87,7 +94,7 @@ class Answering(asyncio.Protocol):
             fields = self._last_or_not(fields)
         if self.options.proper_case:
             fields = wire.proper_case(fields)
-        head = self._head_10(status, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], fields)
+        head = self._head_10(response, fields) if self._version_10 else wire.response_head(wire.STATUS_LINE[status], response.lines(fields))
         if self._router is not None:
             self._router.exchange.response_wire_bytes = len(head)
         self._out.append(head)
@@ -96,10 +103,10 @@ class Answering(asyncio.Protocol):
         """Whether a client waits for a body behind a head that does not tell its length (RFC 9112 6.3)."""
         return status not in wire.BODILESS and not (self._router is not None and self._router.exchange.head.method == b"HEAD")
 
-    def _head_10(self, status: int, fields: Fields) -> bytes:
+    def _head_10(self, response: ResponseHead, fields: Fields) -> bytes:
         """HTTP/1.0 connections end unless both sides say otherwise."""
         kept = fields if self._close_after else [*fields, (b"connection", b"keep-alive")]
-        return wire.response_head(wire.STATUS_LINE_10[status], kept)
+        return wire.response_head(wire.STATUS_LINE_10[response.status], response.lines(kept))
 
     def _last_or_not(self, fields: Fields) -> Fields:
         """Decide whether this answer is the connection's last, and say so if it is."""
@@ -128,7 +135,7 @@ class Answering(asyncio.Protocol):
     def send_interim(self, response: ResponseHead) -> None:
         """Clients of HTTP/1.0 know no interim answers (RFC 9110 15.2)."""
         if not self._version_10:
-            self._out.append(wire.response_head(wire.STATUS_LINE[response.status], response.fields))
+            self._out.append(wire.response_head(wire.STATUS_LINE[response.status], response.lines(response.fields)))
             self.flush()
 
     def send_trailers(self, fields: Fields) -> None:
@@ -140,6 +147,10 @@ class Answering(asyncio.Protocol):
         out = self._out
         if out:
             self._out = []
+            if len(out[-1]) >= _LONG and len(out) > 1:
+                self.options.stats.downstream_cx_tx_bytes_total += sum(map(len, out))
+                self.transport.writelines(out)
+                return
             data = out[0] if len(out) == 1 else b"".join(out)
             self.options.stats.downstream_cx_tx_bytes_total += len(data)
             self.transport.write(data)

@@ -5,7 +5,7 @@ exactly one whole answer to our request ends the connection instead of going bac
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
@@ -19,7 +19,7 @@ from .forwarding import read_response
 from .h1_message import Stage, UnusableAnswer, request_fields
 from .h1_slices import Sliced
 from .headers import Fields, ResponseHead
-from .stream import Framing
+from .stream import Framing, UpstreamRequest
 from .trailers import passed_on
 
 if TYPE_CHECKING:
@@ -29,17 +29,27 @@ if TYPE_CHECKING:
     from .options import HttpOptions
 
 # Enum members as globals: the hot path compares with them several times an answer.
-_IDLE, _HEAD, _BODY, _WHOLE, _CLOSED = Stage.IDLE, Stage.HEAD, Stage.BODY, Stage.WHOLE, Stage.CLOSED
-_NONE, _LENGTH, _CHUNKED, _UNTIL_CLOSE = Framing.NONE, Framing.LENGTH, Framing.CHUNKED, Framing.CLOSE
+_IDLE: Final = Stage.IDLE
+_HEAD: Final = Stage.HEAD
+_BODY: Final = Stage.BODY
+_WHOLE: Final = Stage.WHOLE
+_CLOSED: Final = Stage.CLOSED
+_NONE: Final = Framing.NONE
+_LENGTH: Final = Framing.LENGTH
+_CHUNKED: Final = Framing.CHUNKED
+_UNTIL_CLOSE: Final = Framing.CLOSE
+
+_WORTH_PASSING: Final = 64 * 1024
+"""Bytes of a body that it costs less to keep from the parser than the next parser does."""
 
 
-class ClientConnection(Sliced):
+class ClientConnection(Sliced, UpstreamRequest):
     """One connection of a pool. While `attempts` is set it belongs to that exchange."""
 
     __slots__ = (
-        "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_overhead", "_parser", "_repeated", "_repeated_for",
-        "_repeats", "_small", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool", "requests", "stage",
-        "wake",
+        "_fields", "_framing", "_head_bytes", "_keep", "_last_head", "_length", "_overhead", "_parser", "_passing", "_repeated",
+        "_repeated_for", "_repeats", "_rest", "_small", "_switch", "attempts", "deadline", "expires", "local_address", "peer", "pool",
+        "requests", "stage", "wake",
     )  # fmt: skip
 
     def __init__(self, pool: "ExclusivePool") -> None:
@@ -63,6 +73,10 @@ class ClientConnection(Sliced):
         self._framing = _NONE
         self._length = 0
         """The content length of the answer under way, if it has one."""
+        self._passing = False
+        """The rest of a body goes past the parser."""
+        self._rest = 0
+        """Bytes of a body of known length that are still to come."""
         self._last_head = b""
         """The bytes of the last answer's head, when all of that answer came in one read. Servers repeat themselves within a second
         (the Date) and beyond; parsing is a large part of an exchange, and one comparison finds out."""
@@ -115,6 +129,9 @@ class ClientConnection(Sliced):
         if attempts is None:
             self.transport.abort()  # an idle connection has nothing to say; whatever this is, it is no answer
             return
+        if self._passing:
+            self._pass_body(attempts, data)
+            return
         if self._last_head and self.stage is _HEAD and not self._head_bytes and data.startswith(self._last_head):
             if self._replays(attempts, len(data) - len(self._last_head)):
                 self._replay(attempts, data)
@@ -137,19 +154,41 @@ class ClientConnection(Sliced):
         elif self._framing is _CHUNKED and self._overhead > cluster.config.max_response_headers:
             attempts.on_broken("protocol_error")
         else:
+            self._passing = self._framing is _LENGTH and self.stage is _BODY and self._rest >= _WORTH_PASSING
             attempts.flush()
+
+    def _pass_body(self, attempts: "Attempts", data: bytes) -> None:
+        """Hand on what there is of a long body. The parser would copy it, and is none the wiser when it has ended: a new one follows."""
+        if len(data) > self._rest:
+            data = data[: self._rest]
+            self._keep = False  # what follows is not ours
+        self._rest -= len(data)
+        attempts.on_body(data)
+        if self.attempts is not attempts:
+            return
+        if self._rest:
+            attempts.flush()
+            return
+        self._passing = False
+        self._parser = httptools.HttpResponseParser(self)
+        self._forget()
+        self._next(attempts)
+
+    def _forget(self) -> None:
+        """The last head is not to be known again."""
+        self._last_head = b""
+        self._repeated = self._repeated_for = None
+        self._repeats = False
 
     def _remember(self, data: bytes) -> None:
         """Note the head of an answer that came whole in one read, to know it when it comes again."""
         if self._framing is _LENGTH and self._keep and self._head_bytes == len(data):
             head = data[: len(data) - self._length]
-            if head == self._last_head:
-                return
-            self._last_head = head
+            if head != self._last_head:
+                self._forget()
+                self._last_head = head
         else:
-            self._last_head = b""
-        self._repeated = self._repeated_for = None
-        self._repeats = False
+            self._forget()
 
     def _replays(self, attempts: "Attempts", body: int) -> bool:
         """Whether the bytes are known: the head was parsed for the same manager, and all of the body is here."""
@@ -160,7 +199,7 @@ class ClientConnection(Sliced):
         repeated = self._repeated
         assert repeated is not None
         self.stage = _BODY
-        attempts.on_head(ResponseHead(repeated.status, repeated.fields.copy(), repeated.index.copy()), _LENGTH)
+        attempts.on_head(repeated.copy(), _LENGTH)
         if self.attempts is not attempts:
             return  # the exchange wants another attempt
         body = data[len(self._last_head) :]
@@ -234,7 +273,7 @@ class ClientConnection(Sliced):
         if not target and head.method == b"CONNECT":
             target = head.authority
             self._parser = ConnectAnswer(self)
-        data = wire.request_head(head.method, target, fields)
+        data = wire.request_head(head.method, target, head.lines(fields))
         exchange.request_wire_bytes = len(data)
         if body:
             data += b"".join(map(wire.chunk, body) if attempts.chunked else body)
@@ -326,7 +365,8 @@ class ClientConnection(Sliced):
         self._fields = []  # from here on they are trailers
         self._keep = self._keep and self._parser.should_keep_alive()
         if self._repeats and framing is _LENGTH:
-            self._repeated = ResponseHead(status, response.fields.copy(), response.index.copy())
+            self._repeated = response.copy()
+            self._repeated.remember_lines()
             self._repeated_for = attempts.options
         if attempts.exchange.head.method == b"HEAD":
             attempts.on_head(response, _NONE)
@@ -364,7 +404,7 @@ class ClientConnection(Sliced):
             framing = _CHUNKED
         elif b"content-length" in response.index:
             framing = _LENGTH
-            self._length = int(response.index[b"content-length"])
+            self._length = self._rest = int(response.index[b"content-length"])
         else:
             framing = _UNTIL_CLOSE
         if status in wire.BODILESS:
@@ -378,6 +418,7 @@ class ClientConnection(Sliced):
 
     def on_body(self, data: bytes) -> None:
         self._overhead = 0
+        self._rest -= len(data)
         if self.stage is _BODY and self.attempts is not None:
             self.attempts.on_body(data)
 

@@ -1,14 +1,14 @@
 """One exchange over an upstream's HTTP/1.1 connection: how far it is, what frames its request, and what is wrong with an answer."""
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .headers import Fields, RequestHead
 
 if TYPE_CHECKING:
     from .attempts import Attempts
 
-_BODILESS_METHODS = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
+_BODILESS_METHODS: Final = frozenset((b"GET", b"HEAD", b"DELETE", b"CONNECT", b"TRACE"))
 """Methods that expect no body; any other without one goes up with `content-length: 0`, as by Envoy (RFC 9110 8.6)."""
 
 

@@ -1,6 +1,7 @@
 """A parsed HTTP/1 head, checked beyond what the parser checks: what comes out is what policy, router and upstream all see."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from .. import rescue
 from ..errors import Cause
@@ -11,19 +12,19 @@ from .options import EscapedSlashes, HttpOptions, Underscores
 from .paths import PathRedirect, PathRejected, normalize
 from .request_target import SOUND, TargetRejected, read
 
-_MAX_LENGTH_DIGITS = 19
+_MAX_LENGTH_DIGITS: Final = 19
 """No body has a length of more digits; parsers down the line differ on what leading zeros mean."""
 
-PLAIN_CONNECTION = frozenset((b"keep-alive", b"close"))
+PLAIN_CONNECTION: Final = frozenset((b"keep-alive", b"close"))
 """The values of Connection that nearly every client sends, and that name no other header."""
 
-_UNNOMINABLE = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
-_BODIED = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
+_UNNOMINABLE: Final = frozenset((b"host", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"))
+_BODIED: Final = frozenset((b"content-length", b"transfer-encoding", b"upgrade"))
 
-_ANSWERS = frozenset((307, 404))
+_ANSWERS: Final = frozenset((307, 404))
 """Statuses that are ordinary answers to sound requests."""
 
-_SOUND_FRAMING = frozenset(("missing_host_header", "path_normalization_failed", "http1.connection_header_rejected"))
+_SOUND_FRAMING: Final = frozenset(("missing_host_header", "path_normalization_failed", "http1.connection_header_rejected"))
 """Details of requests that are wrong, but whose end is known."""
 
 

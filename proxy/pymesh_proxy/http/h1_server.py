@@ -5,7 +5,7 @@ is not empty. Each request is driven by a Router, to which this is the Downstrea
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import httptools
 
@@ -16,6 +16,7 @@ from ..http2.server import ServerConnection as Http2Connection
 from ..wheel import NEVER
 from .exchange import Downstream
 from .h1_answers import Reading
+from .h1_repeats import head_of, is_whole
 from .h1_request import checked, checked_names, refusal_of, spares_connection
 from .h1_switch import Switching
 from .headers import Fields, RequestHead
@@ -23,6 +24,7 @@ from .options import Codec, HttpOptions
 from .pipeline import Pipelined
 from .request_target import TargetRejected
 from .router import Router
+from .stream import DownstreamStream
 from .trailers import passed_on
 
 if TYPE_CHECKING:
@@ -30,28 +32,26 @@ if TYPE_CHECKING:
     from ..runtime import Runtime
 
 
-_BODY_OR_SWITCH = frozenset((b"content-length", b"transfer-encoding", b"upgrade", b"expect"))
+_BODY_OR_SWITCH: Final = frozenset((b"content-length", b"transfer-encoding", b"upgrade", b"expect"))
 """Without one of these a request is complete with its head."""
 
 
-_REPEATED_LIMIT = 4096
-"""Bytes of a read that are compared with the next one. Clients on a kept-alive connection repeat themselves (probes, scrapes,
-polls), and parsing is a large part of an exchange; one comparison finds out."""
-
-_SLICE = 32 * 1024
+_SLICE: Final = 32 * 1024
 """Bytes that are parsed in one loop turn, but for a body whose length is known: those are passed on as they came."""
 
-_AT_ONCE = 16
+_AT_ONCE: Final = 16
 """Requests of one read that are begun as they are parsed; further ones wait for their turn."""
 
 # Enum members as globals: the hot path compares with them several times a request.
-_HEAD, _BODY, _STOPPED = Reading.HEAD, Reading.BODY, Reading.STOPPED
+_HEAD: Final = Reading.HEAD
+_BODY: Final = Reading.BODY
+_STOPPED: Final = Reading.STOPPED
 
 
-class ServerConnection(Switching):
+class ServerConnection(Switching, DownstreamStream):
     """One client's connection."""
 
-    __slots__ = ("_last_read", "_left", "_repeated", "_repeats", "_sniffing")
+    __slots__ = ("_last_head", "_left", "_length", "_passing", "_repeated", "_repeats", "_sniffing", "_surplus")
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
         super().__init__(runtime, options, scope, facts)
@@ -59,11 +59,18 @@ class ServerConnection(Switching):
         """The first bytes have not come; they may be HTTP/2's preface (RFC 9113 3.3)."""
         self._left = 0
         """Bytes of a body of known length that are still to come."""
-        self._last_read = b""
+        self._last_head = b""
+        """The bytes of a head with which the last read between two requests began."""
+        self._surplus = 0
+        """Bytes of the read being parsed behind them."""
         self._repeats = False
-        """Whether the bytes being parsed are those of the read before."""
+        """Whether the read being parsed begins with the same head as the one before."""
         self._repeated: RequestHead | None = None
-        """What `_last_read` was parsed to, untouched: a whole request without a body."""
+        """What `_last_head` was parsed to, untouched: a request without a body, or with one of a known length."""
+        self._length = 0
+        """That length."""
+        self._passing = False
+        """The body being read belongs to a head that was not parsed, and goes past the parser, too."""
 
     def __repr__(self) -> str:
         return f"<ServerConnection {self.facts.remote_address} reading={self._reading.name} served={self._served} {self._router!r}>"
@@ -115,18 +122,27 @@ class ServerConnection(Switching):
         self._begun = 0
         reading = self._reading
         if reading is _HEAD:
-            if data == self._last_read and self._between and self._router is None and not self._queue:
-                if self._repeated is not None:
-                    self._begin(self._repeated.copy(), True, False, b"")
+            idle = self._between and self._router is None and not self._queue
+            if idle and self._last_head and data.startswith(self._last_head):
+                self._surplus = len(data) - len(self._last_head)
+                if self._repeated is None:
+                    self._repeats = True
+                elif self._surplus <= self._length:
+                    self._replay(self._repeated.copy(), data)
                     return
-                self._repeats = True
             else:
-                self._last_read = data if len(data) <= _REPEATED_LIMIT else b""
+                self._last_head = head_of(data) if idle else b""
                 self._repeated = None
                 self._repeats = False
             self._head_bytes += len(data)
         elif reading is _BODY:
-            self._overhead += len(data)
+            if self._passing:
+                data = self._pass_body(data)
+                if not data or self._reading is not _HEAD:
+                    return
+                self._head_bytes += len(data)
+            else:
+                self._overhead += len(data)
         elif reading is Reading.UPGRADE:
             self._hold(data)
             return
@@ -136,14 +152,43 @@ class ServerConnection(Switching):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._stopped(error, data)
-        if not self._between:
-            self._repeated = None  # the read ended within a request
-            if self._reading is _HEAD and self._router is None:
-                self._await_head()
+        if not self._between and self._reading is _HEAD and self._router is None:
+            self._await_head()
         if self._head_bytes > self.options.max_request_headers or self._overhead > self.options.max_request_headers:
             self._malformed(refusal_of(_too_large()))
         if self._queue:
             self.pause_request()
+
+    def _replay(self, head: RequestHead, data: bytes) -> None:
+        """A request with the same head as the one before: known without parsing it."""
+        if not self._length:
+            self._begin(head, True, False, b"")
+            return
+        self._between = False
+        self._reading = _BODY
+        self._left = self._length
+        self._passing = True
+        self._begin(head, False, False, b"")
+        if self._surplus and self._reading is _BODY:
+            self._pass_body(data[len(self._last_head) :])
+
+    def _pass_body(self, data: bytes) -> bytes:
+        """Hand on what there is of a body whose length is known; returns what follows it."""
+        rest = data[self._left :]
+        if rest:
+            data = data[: self._left]
+        self._left -= len(data)
+        receiving = self._receiving
+        ended = self._left == 0
+        if ended:
+            self._passing = False
+            self._receiving = None
+            self._between = True
+            self._read_by = NEVER
+            self._reading = _HEAD
+        if isinstance(receiving, Router):
+            receiving.body(data, ended)
+        return rest
 
     def _sniff(self, data: bytes) -> bytes:
         """What HTTP/1 has to read; empty while that is open, and when HTTP/2 reads it."""
@@ -256,7 +301,7 @@ class ServerConnection(Switching):
         if self._has_turn():
             self._begun += 1
             if self._repeats:
-                self._keep_parsed(head, complete and not upgrade)
+                self._keep_parsed(head, not (chunked or upgrade or b"expect" in head.index))
             self._begin(head, complete, chunked, upgrade)
         else:
             self._keep_parsed(head, False)
@@ -284,10 +329,14 @@ class ServerConnection(Switching):
         else:
             self._queue.append(Pipelined(head, True, refusal=refusal))
 
-    def _keep_parsed(self, head: RequestHead, alone: bool) -> None:
-        """Keep what the repeated bytes are, if they are one request, whole with its head, on a connection that goes on."""
-        if alone and self._repeated is None and self._parser.should_keep_alive():
+    def _keep_parsed(self, head: RequestHead, plain: bool) -> None:
+        """Keep what the repeated head is, if its request is alone in its read, on a connection that goes on."""
+        length = int(head.index.get(b"content-length", b"0"))
+        alone = self._repeated is None and self._surplus <= length and is_whole(self._last_head, len(head.fields))
+        if plain and alone and self._parser.should_keep_alive():
             self._repeated = head.copy()
+            self._repeated.remember_lines()
+            self._length = length
         else:
             self._repeats = False
             self._repeated = None

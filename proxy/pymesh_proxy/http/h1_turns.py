@@ -5,7 +5,7 @@ A request begins when the one before it has ended; until then it waits in the qu
 
 from time import monotonic
 from time import time as wall_clock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..filters import LocalReply
 from ..wheel import NEVER
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..listener.scope import Scope
     from ..runtime import Runtime
 
-_HEAD = Reading.HEAD
+_HEAD: Final = Reading.HEAD
 
 
 class Turns(Timing):

@@ -4,20 +4,52 @@ HTTP/1 to HTTP/1 keeps order and case (users' tools depend on both: envoy issues
 of a name; `get_all` is for the few places where repeated lines matter.
 """
 
+from typing import cast
+
 Fields = list[tuple[bytes, bytes]]
 
 
 class Headers:
-    """A mutable header list; every method takes the name in lower case."""
+    """A mutable header list; every method takes the name in lower case.
 
-    __slots__ = ("fields", "index")
+    `fields` grows at its end; whatever else changes it puts another list in its place.
+    """
+
+    __slots__ = ("_written", "_written_of", "_written_size", "fields", "index")
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields
+        self._written = b""
+        """The lines of HTTP/1 of the first `_written_size` fields of the list `_written_of`; empty when nobody has written them yet."""
+        self._written_of: Fields | None = None
+        self._written_size = 0
         self.index = {name.lower(): value for name, value in fields}
 
     def __repr__(self) -> str:
         return f"<Headers {self.fields!r}>"
+
+    def lines(self, fields: Fields) -> bytes:
+        """The lines of HTTP/1 of `fields`, which are this head's own or others in their place; each ends in CR LF."""
+        parts = []
+        if fields is self._written_of:
+            parts.append(self._written)
+            fields = fields[self._written_size :]
+        for field in cast("list[tuple[bytes, ...]]", fields):
+            parts.append(field[0])
+            parts.append(b": ")
+            parts.append(field[1])
+            parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def remember_lines(self) -> None:
+        """Write the lines now, for the copies that will be made of this head."""
+        self._written = self.lines(self.fields)
+
+    def _pass_lines(self, copy: "Headers") -> None:
+        if self._written:
+            copy._written = self._written
+            copy._written_of = copy.fields
+            copy._written_size = len(copy.fields)
 
     def get(self, name: bytes) -> bytes | None:
         """The last value of `name`, or None."""
@@ -63,6 +95,9 @@ class RequestHead(Headers):
         index: dict[bytes, bytes] | None = None,
     ) -> None:
         self.fields = fields
+        self._written = b""
+        self._written_of = None
+        self._written_size = 0
         self.index = {name.lower(): value for name, value in fields} if index is None else index
         self.method = method
         self.path = path
@@ -75,7 +110,9 @@ class RequestHead(Headers):
 
     def copy(self) -> "RequestHead":
         """A head like this one, to be edited on its way."""
-        return RequestHead(self.method, self.path, self.authority, self.fields.copy(), self.scheme, self.version, self.index.copy())
+        copy = RequestHead(self.method, self.path, self.authority, self.fields.copy(), self.scheme, self.version, self.index.copy())
+        self._pass_lines(copy)
+        return copy
 
 
 class ResponseHead(Headers):
@@ -86,7 +123,16 @@ class ResponseHead(Headers):
     def __init__(self, status: int, fields: Fields, index: dict[bytes, bytes] | None = None) -> None:
         self.status = status
         self.fields = fields
+        self._written = b""
+        self._written_of = None
+        self._written_size = 0
         self.index = {name.lower(): value for name, value in fields} if index is None else index
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status}>"
+
+    def copy(self) -> "ResponseHead":
+        """A head like this one, to be edited on its way."""
+        copy = ResponseHead(self.status, self.fields.copy(), self.index.copy())
+        self._pass_lines(copy)
+        return copy

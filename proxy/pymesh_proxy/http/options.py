@@ -6,7 +6,7 @@ Field names and defaults are Envoy's (HttpConnectionManager v3); times are secon
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ..filters.chain import FilterChain
 from ..http2.settings import Http2Options
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .local_reply import LocalReplies
 
 
-HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+HOP_BY_HOP: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 """Headers that mean one connection only (RFC 9110 7.6.1)."""
 
 

@@ -5,17 +5,22 @@ The headers are taken out of the head: they are for this proxy and not for the u
 """
 
 from dataclasses import replace
+from typing import Final
 
 from ..route.retry_policy import CONDITIONS, GRPC_CONDITIONS, AnswerTest, RetryPolicy
 from .headers import RequestHead, ResponseHead
 
-_RETRY_ON, _GRPC_ON = b"x-envoy-retry-on", b"x-envoy-retry-grpc-on"
-_MAX_RETRIES, _CODES, _NAMES = b"x-envoy-max-retries", b"x-envoy-retriable-status-codes", b"x-envoy-retriable-header-names"
-_TIMEOUT, _PER_TRY = b"x-envoy-upstream-rq-timeout-ms", b"x-envoy-upstream-rq-per-try-timeout-ms"
-_OF_TIMES = (
+_RETRY_ON: Final = b"x-envoy-retry-on"
+_GRPC_ON: Final = b"x-envoy-retry-grpc-on"
+_MAX_RETRIES: Final = b"x-envoy-max-retries"
+_CODES: Final = b"x-envoy-retriable-status-codes"
+_NAMES: Final = b"x-envoy-retriable-header-names"
+_TIMEOUT: Final = b"x-envoy-upstream-rq-timeout-ms"
+_PER_TRY: Final = b"x-envoy-upstream-rq-per-try-timeout-ms"
+_OF_TIMES: Final = (
     _TIMEOUT, _PER_TRY, b"x-envoy-upstream-rq-timeout-alt-response", b"x-envoy-upstream-alt-stat-name", b"x-envoy-expected-rq-timeout-ms",
 )  # fmt: skip
-_CONSUMED = (
+_CONSUMED: Final = (
     _RETRY_ON, _GRPC_ON, _MAX_RETRIES, _CODES, _NAMES, b"x-envoy-hedge-on-per-try-timeout", b"x-envoy-upstream-rq-per-try-timeout-ms",
 )  # fmt: skip
 

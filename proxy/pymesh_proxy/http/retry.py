@@ -1,12 +1,13 @@
 """Whether an exchange that went wrong is tried again, and after how long: Envoy's rules, as decisions without I/O."""
 
 import random
+from typing import Final
 
 from ..errors import Cause
 from ..route.retry_policy import RESETS, RateLimitedBackOff, RetryPolicy
 from .headers import ResponseHead
 
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"))
 """RFC 9110 9.2.2: methods whose repetition changes nothing more."""
 
 
@@ -33,7 +34,7 @@ def back_off(policy: RetryPolicy, retry: int) -> float:
     return random.uniform(0, min(ceiling, policy.max_interval))
 
 
-_DOUBLINGS = 64
+_DOUBLINGS: Final = 64
 """After so many every ceiling is above any max_interval; a client may ask for any number of retries."""
 
 

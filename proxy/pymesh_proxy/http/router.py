@@ -4,6 +4,7 @@ Everything here is a callback from one of the two connections; no task exists un
 """
 
 from dataclasses import replace
+from typing import Final
 
 from .. import rescue
 from ..errors import Cause
@@ -16,10 +17,12 @@ from .headers import RequestHead
 from .redirecting import Redirecting
 from .stream import Phase
 
-_LATE = frozenset((Cause.ROUTE_TIMEOUT, Cause.PER_TRY_TIMEOUT, Cause.PER_TRY_IDLE))
+_LATE: Final = frozenset((Cause.ROUTE_TIMEOUT, Cause.PER_TRY_TIMEOUT, Cause.PER_TRY_IDLE))
 """What x-envoy-upstream-rq-timeout-alt-response is about."""
 
-_CONNECTING, _ANSWERING, _DONE = Phase.CONNECTING, Phase.ANSWERING, Phase.DONE
+_CONNECTING: Final = Phase.CONNECTING
+_ANSWERING: Final = Phase.ANSWERING
+_DONE: Final = Phase.DONE
 
 
 class Router(Redirecting):

@@ -37,7 +37,13 @@ class Framing(enum.Enum):
 
 
 class DownstreamStream(Protocol):
-    """What a router needs of the client's side, whatever protocol it speaks."""
+    """What a router needs of the client's side, whatever protocol it speaks.
+
+    Its classes name it as a base: compiled, a call is then one through a table rather than a look-up of a name
+    (`python -m tests.bench.instructions grpc` counts some 250 for each of eleven calls).
+    """
+
+    __slots__ = ()
 
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         """The answer's head; framing says how the upstream's body ends."""
@@ -88,6 +94,8 @@ class RequestCopy(Protocol):
 
 class UpstreamRequest(Protocol):
     """What an exchange needs of the upstream's side, whatever protocol it speaks: a connection, or a stream of one."""
+
+    __slots__ = ()
 
     local_address: str
     """`ip:port` of our end."""

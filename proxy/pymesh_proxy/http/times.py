@@ -4,7 +4,7 @@ They stand in the wheel as one deadline, the earliest; `on_deadline` finds out w
 """
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..errors import Cause
 from ..route.table import Forward
@@ -18,7 +18,8 @@ from .try_times import TryTimes
 if TYPE_CHECKING:
     from ..runtime import Runtime
 
-_ANSWERING, _DONE = Phase.ANSWERING, Phase.DONE
+_ANSWERING: Final = Phase.ANSWERING
+_DONE: Final = Phase.DONE
 
 
 class Times(UpstreamStream):

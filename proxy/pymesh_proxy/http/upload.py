@@ -1,7 +1,7 @@
 """A request's body on its way: what is sent on at once, what is kept for a connection that is not there yet or for another attempt."""
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..route.retry_policy import RetryPolicy
 from .exchange import Exchange
@@ -13,7 +13,7 @@ from .times import Times
 if TYPE_CHECKING:
     from ..runtime import Runtime
 
-_DONE = Phase.DONE
+_DONE: Final = Phase.DONE
 
 
 class Upload(Times):

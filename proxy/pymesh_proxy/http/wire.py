@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from typing import Final
 
 from .headers import Fields
 
@@ -13,19 +14,19 @@ def _reason(code: int) -> bytes:
         return b"Unknown"  # what Envoy writes for a code without a standard phrase
 
 
-STATUS_LINE = {code: b"HTTP/1.1 %d %b\r\n" % (code, _reason(code)) for code in range(100, 1000)}
-STATUS_LINE_10 = {code: b"HTTP/1.0 %d %b\r\n" % (code, _reason(code)) for code in range(100, 1000)}
+STATUS_LINE: Final = {code: b"HTTP/1.1 %d %b\r\n" % (code, _reason(code)) for code in range(100, 1000)}
+STATUS_LINE_10: Final = {code: b"HTTP/1.0 %d %b\r\n" % (code, _reason(code)) for code in range(100, 1000)}
 
-CONTINUE = STATUS_LINE[100] + b"\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE: Final = STATUS_LINE[100] + b"\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
-BODILESS = frozenset((204, 304))
+BODILESS: Final = frozenset((204, 304))
 """Statuses whose answers never have a body (RFC 9110 6.4.1), besides 1xx and answers to HEAD."""
 
 
-_WORD = re.compile(rb"(?<![a-z0-9])[a-z]")
-_PROPER_LIMIT = 1024
-_proper: dict[bytes, bytes] = {}
+_WORD: Final = re.compile(rb"(?<![a-z0-9])[a-z]")
+_PROPER_LIMIT: Final = 1024
+_proper: Final[dict[bytes, bytes]] = {}
 """Names that were seen, in proper case; the same few come again and again."""
 
 
@@ -41,17 +42,25 @@ def _proper_name(name: bytes) -> bytes:
     return proper
 
 
-_field = b": ".join
+_NUMBERS: Final = tuple(b"%d" % number for number in range(1000))
 
 
-def request_head(method: bytes, path: bytes, fields: Fields) -> bytes:
+def number(value: int) -> bytes:
+    """Decimal digits; small numbers, as milliseconds are, stand ready."""
+    return _NUMBERS[value] if 0 <= value < 1000 else b"%d" % value
+
+
+_field: Final = b": ".join
+
+
+def request_head(method: bytes, path: bytes, lines: bytes) -> bytes:
     """A request's head, ending in the empty line."""
-    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method, path, b"\r\n".join(map(_field, fields)))
+    return b"".join((method, b" ", path, b" HTTP/1.1\r\n", lines, b"\r\n"))
 
 
-def response_head(status_line: bytes, fields: Fields) -> bytes:
+def response_head(status_line: bytes, lines: bytes) -> bytes:
     """A response's head, ending in the empty line."""
-    return b"%b%b\r\n\r\n" % (status_line, b"\r\n".join(map(_field, fields)))
+    return b"".join((status_line, lines, b"\r\n"))
 
 
 def last_chunk(trailers: Fields) -> bytes:

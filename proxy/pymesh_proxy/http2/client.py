@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import Cause
 from ..http.headers import ResponseHead
-from ..http.stream import Framing
+from ..http.stream import Framing, UpstreamRequest
 from ..tls.layer import TlsLayer
 from ..wheel import NEVER
 from .connection import H2Connection
@@ -160,7 +160,7 @@ class ClientConnection(H2Connection):
         self.pool.wheel.arm(self, deadline)
 
 
-class ClientStream(H2Stream):
+class ClientStream(H2Stream, UpstreamRequest):
     """One exchange's request to an upstream, and its answer."""
 
     __slots__ = ("_attempts", "_link", "_paused", "_tunnel", "_unread", "local_address", "peer")

@@ -49,7 +49,7 @@ _SCHEMES: Final = frozenset((b"http", b"https"))
 _AUTHORITIES_LIMIT: Final = 1024
 """Sound authorities remembered."""
 
-_authorities: set[bytes] = set()
+_authorities: Final[set[bytes]] = set()
 
 _NO_TRAILERS: Final = frozenset((b"content-length", b"host"))
 

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
+from mypy_extensions import i64
+
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client's connection begins with (RFC 9113 3.4)."""
 
@@ -85,11 +87,23 @@ _header = struct.Struct(">LBL")
 _setting = struct.Struct(">HL")
 pack_header: Final = _header.pack
 """(length << 8 | type, flags, stream id) -> the 9 octets before a payload (RFC 9113 4.1)."""
-unpack_header: Final = _header.unpack_from
-"""(buffer, offset) -> (length << 8 | type, flags, reserved bit and stream id)."""
 unpack_uint32: Final = struct.Struct(">L").unpack_from
 unpack_uint32_pair: Final = struct.Struct(">LL").unpack_from
 iter_settings: Final = _setting.iter_unpack
+
+
+def read_uint24(data: bytes, at: i64) -> i64:
+    """A frame's length. Compiled, machine numbers: `struct` costs a call and a tuple of three, 700 instructions a frame."""
+    high: i64 = data[at]
+    middle: i64 = data[at + 1]
+    low: i64 = data[at + 2]
+    return high << 16 | middle << 8 | low
+
+
+def read_uint31(data: bytes, at: i64) -> i64:
+    """A stream's id, behind the reserved bit."""
+    high: i64 = data[at]
+    return (high & 0x7F) << 24 | read_uint24(data, at + 1)
 
 
 def error_name(code: int) -> str:

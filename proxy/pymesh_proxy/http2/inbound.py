@@ -12,6 +12,7 @@ from .flood import Flood
 from .frames import (
     ACK,
     CONTINUATION,
+    DATA,
     DEFAULT_MAX_FRAME_SIZE,
     END_HEADERS,
     END_STREAM,
@@ -19,6 +20,7 @@ from .frames import (
     FRAME_SIZE_ERROR,
     HAS_PRIORITY,
     HEADER_SIZE,
+    HEADERS,
     INTERNAL_ERROR,
     MAX_STREAM_ID,
     MAX_WINDOW,
@@ -30,7 +32,8 @@ from .frames import (
     SETTINGS_ACK,
     STREAM_CLOSED,
     ping,
-    unpack_header,
+    read_uint24,
+    read_uint31,
     unpack_uint32,
     unpack_uint32_pair,
 )
@@ -138,11 +141,11 @@ class Inbound:
         position = self._position
         self._left = FRAMES_PER_TURN
         while size - position >= HEADER_SIZE:
-            word, flags, stream_id = unpack_header(data, position)
+            length = read_uint24(data, position)
             start = position + HEADER_SIZE
-            end = start + (word >> 8)
-            if word > _LARGEST:
-                raise ConnectionBroken(FRAME_SIZE_ERROR, f"a frame of {word >> 8} octets")
+            end = start + length
+            if length > DEFAULT_MAX_FRAME_SIZE:
+                raise ConnectionBroken(FRAME_SIZE_ERROR, f"a frame of {length} octets")
             if end > size:
                 break
             if self._left <= 0:
@@ -150,8 +153,11 @@ class Inbound:
                 self._yield()
                 return
             self._left -= 1
+            kind = data[position + 3]
+            flags = data[position + 4]
+            stream_id = read_uint31(data, position + 5)
             position = end
-            self._take(word & 0xFF, flags, stream_id & MAX_STREAM_ID, data, start, end)
+            self._take(kind, flags, stream_id, data, start, end)
             if connection.phase == CLOSED:
                 self._buffer = b""
                 return
@@ -168,7 +174,12 @@ class Inbound:
         if kind > CONTINUATION:
             return  # RFC 9113 5.5: what is not known is ignored
         try:
-            _HANDLERS[kind](self, flags, stream_id, data, start, end)
+            if kind == DATA:  # the frames of most streams; called by name, their numbers are not made objects
+                self.on_data(flags, stream_id, data, start, end)
+            elif kind == HEADERS:
+                self.on_headers(flags, stream_id, data, start, end)
+            else:
+                _HANDLERS[kind](self, flags, stream_id, data, start, end)
         except StreamBroken as broken:
             self._connection.broken(stream_id, broken.code, broken.reason)
         except Malformed as malformed:
@@ -379,9 +390,6 @@ class Inbound:
         last_id, code = unpack_uint32_pair(data, start)
         self._connection.refuse_above(last_id & MAX_STREAM_ID, code)
 
-
-_LARGEST: Final = DEFAULT_MAX_FRAME_SIZE << 8 | 0xFF
-"""The first word of the longest frame we take."""
 
 _BODILESS: Final = frozenset((204, 304))
 

@@ -12,7 +12,7 @@ from ..http.headers import RequestHead, ResponseHead
 from ..http.options import HttpOptions, Underscores
 from ..http.request_target import TargetRejected
 from ..http.router import Router
-from ..http.stream import Framing, UpstreamRequest
+from ..http.stream import DownstreamStream, Framing, UpstreamRequest
 from ..tcp.relay import Relay
 from ..wheel import NEVER
 from .frames import INTERNAL_ERROR, NO_ERROR
@@ -32,7 +32,7 @@ CROWD: Final = 32
 and let none of them send, and then all of them hold what one read brought."""
 
 
-class ServerStream(H2Stream):
+class ServerStream(H2Stream, DownstreamStream):
     """One request of a client, and its answer.
 
     The answer's head and the last piece of its body wait for what comes next in the same turn, so that the end of the stream

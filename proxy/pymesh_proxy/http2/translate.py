@@ -4,17 +4,17 @@ Inside, a head always has its `host` among the fields, as HTTP/1 has; here it tu
 by HTTP/1 are folded to lower case on their way to HTTP/2 (RFC 9113 8.2.1).
 """
 
-from typing import Final
+from typing import Final, cast
 
 from ..http.headers import RequestHead, ResponseHead
-from .hpack import Field, Fields
+from .hpack import Entries, Field, Fields
 
 _STATUS: Final[dict[int, Field]] = {code: (b":status", b"%d" % code) for code in range(100, 1000)}
 
 _FOLDED_LIMIT: Final = 1024
 """Names whose form on HTTP/2 is remembered."""
 
-_folded: dict[bytes, bytes] = {}
+_folded: Final[dict[bytes, bytes]] = {}
 
 _CONNECTION_ONLY: Final = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 
@@ -77,16 +77,17 @@ def write_response(response: ResponseHead) -> Fields:
 
 def _add_folded(fields: Fields, added: Fields, without: bytes) -> None:
     """Append fields with names in lower case, but for one name and those of HTTP/1's connections."""
-    for field in added:
+    gathered = cast(Entries, fields)
+    for field in cast(Entries, added):
         name = field[0]
         lower = _folded.get(name)
         if lower is None:
             lower = _fold(name)
         if lower == name:
             if lower != without:
-                fields.append(field)
+                gathered.append(field)
         elif lower and lower != without:
-            fields.append((lower, field[1]))
+            gathered.append((lower, field[1]))
 
 
 def _fold(name: bytes) -> bytes:

@@ -4,16 +4,27 @@ A request may carry quotes, CR LF or terminal escapes; written as they came they
 peer sends can end a quoted field or a line.
 """
 
+import re
+from typing import Final
+
+_unsafe: Final = re.compile(rb"[^ !#-\[\]-~]").search
+"""Whatever needs an escape, and what is not ASCII."""
+
 
 def escape(raw: bytes | str) -> str:
     """`raw` with quotes, backslashes, control characters and bytes that are not UTF-8 written as backslash escapes."""
-    text = raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
+    if isinstance(raw, bytes):
+        if _unsafe(raw) is None:
+            return raw.decode("ascii")  # nearly always, and the cheapest way to know
+        text = raw.decode("utf-8", "surrogateescape")
+    else:
+        text = raw
     if text.isprintable() and '"' not in text and "\\" not in text:
         return text
     return "".join(map(_escape_character, text))
 
 
-KNOWN: dict[bytes | str, str] = {}
+KNOWN: Final[dict[bytes | str, str]] = {}
 """What `remember` has escaped: methods, hosts and user agents come again and again, and a look-up is cheaper than escaping."""
 
 _KNOWN_LIMIT = 4096

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..http.exchange import Exchange
 from .escape import KNOWN, escape, remember
-from .timestamps import DEFAULT, compile_time
+from .timestamps import OneFraction, default_time
 
 ENVOY_DEFAULT: Final = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% '
@@ -26,7 +26,8 @@ ISTIO_DEFAULT: Final = (
     " %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n"
 )
 
-_start_time: Final = compile_time(DEFAULT)
+_time: Final[OneFraction] = default_time()
+_NUMBERS: Final = tuple(map(str, range(1000)))
 
 
 def _wire(value: bytes | None) -> str:
@@ -43,39 +44,58 @@ def _words(value: str) -> str:
     return KNOWN.get(value) or remember(value)
 
 
-def _request(x: Exchange) -> str:
-    head = x.head
-    path = head.index.get(b"x-envoy-original-path")
-    if path is None:
-        path = head.path
-    when = _start_time(x.started_wall)
-    return f'[{when}] "{_wire(head.method)} {_wire(path)} {x.protocol or "-"}" {x.status} {x.flags or "-"}'
+def _number(value: int) -> str:
+    return _NUMBERS[value] if 0 <= value < 1000 else str(value)
 
 
-def _traffic(x: Exchange) -> str:
-    index = x.head.index
-    took = int((time.monotonic() - x.started) * 1000)
-    service = None if x.response is None else x.response.index.get(b"x-envoy-upstream-service-time")
-    request_id = index.get(b"x-request-id")
-    host = None if x.endpoint is None else x.endpoint.address
-    return (
-        f'{x.request_bytes} {x.response_bytes} {took} {_wire(service)} "{_wire(index.get(b"x-forwarded-for"))}" '
-        f'"{_wire(index.get(b"user-agent"))}" "{escape(request_id) if request_id else "-"}" "{_wire(x.head.authority)}" "{host or "-"}"'
-    )
+def _path(x: Exchange) -> str:
+    path = x.head.index.get(b"x-envoy-original-path")
+    return _wire(x.head.path if path is None else path)
+
+
+def _milliseconds(x: Exchange) -> str:
+    return _number(int((time.monotonic() - x.started) * 1000))
+
+
+def _service_time(x: Exchange) -> str:
+    return "-" if x.response is None else _wire(x.response.index.get(b"x-envoy-upstream-service-time"))
+
+
+def _request_id(x: Exchange) -> str:
+    """Not remembered: it does not come again."""
+    request_id = x.head.index.get(b"x-request-id")
+    return escape(request_id) if request_id else "-"
+
+
+def _host(x: Exchange) -> str:
+    return "-" if x.endpoint is None else x.endpoint.address or "-"
 
 
 def envoy_line(x: Exchange) -> str:
-    """ENVOY_DEFAULT."""
-    return f"{_request(x)} {_traffic(x)}\n"
+    """ENVOY_DEFAULT. In one piece, which takes half of what joining its halves does (`python -m tests.bench.instructions h1`)."""
+    head = x.head
+    index = head.index
+    return (
+        f'[{_time.text(x.started_wall)}] "{_wire(head.method)} {_path(x)} {x.protocol or "-"}" {_number(x.status)} {x.flags or "-"} '
+        f"{_number(x.request_bytes)} {_number(x.response_bytes)} {_milliseconds(x)} {_service_time(x)} "
+        f'"{_wire(index.get(b"x-forwarded-for"))}" "{_wire(index.get(b"user-agent"))}" "{_request_id(x)}" '
+        f'"{_wire(head.authority)}" "{_host(x)}"\n'
+    )
 
 
 def istio_line(x: Exchange) -> str:
     """ISTIO_DEFAULT. What only a network RBAC and the like set (CONNECTION_TERMINATION_DETAILS) is never there."""
+    head = x.head
+    index = head.index
     failure = _words(x.upstream_failure.replace(" ", "_"))
     downstream = x.downstream
     route = None if x.route is None else x.route.name
     return (
-        f'{_request(x)} {_words(x.details)} - "{failure}" {_traffic(x)} {x.cluster_name or "-"} {x.upstream_local_address or "-"} '
+        f'[{_time.text(x.started_wall)}] "{_wire(head.method)} {_path(x)} {x.protocol or "-"}" {_number(x.status)} {x.flags or "-"} '
+        f'{_words(x.details)} - "{failure}" '
+        f"{_number(x.request_bytes)} {_number(x.response_bytes)} {_milliseconds(x)} {_service_time(x)} "
+        f'"{_wire(index.get(b"x-forwarded-for"))}" "{_wire(index.get(b"user-agent"))}" "{_request_id(x)}" '
+        f'"{_wire(head.authority)}" "{_host(x)}" {x.cluster_name or "-"} {x.upstream_local_address or "-"} '
         f"{downstream.local_address or '-'} {x.remote_address or '-'} {_words(downstream.sni)} {route or '-'}\n"
     )
 

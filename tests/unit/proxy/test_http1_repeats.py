@@ -14,13 +14,15 @@ from pymesh_proxy.http.options import ServerHeader
 from pymesh_proxy.testing import MemoryTransport, Mesh, Peer
 
 GET = b"GET /same HTTP/1.1\r\nHost: a\r\n\r\n"
+POST = b"POST /same HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nServer: app\r\nContent-Length: 5\r\n\r\n"
 RANDOM = re.compile(rb"(x-request-id|date|x-envoy-upstream-service-time): [^\r]*\r\n")
 
 
 async def ask(mesh, client, upstream, request, answer):
     before = len(client.received)
-    client.send(request)
+    if request:
+        client.send(request)
     await mesh.settle()
     upstream = upstream or await mesh.accepted()
     await mesh.settle()
@@ -112,7 +114,116 @@ async def test_a_repeated_failure_is_retried_like_the_first():
             assert answer.startswith(b"HTTP/1.1 503")
 
 
-ASKED = st.sampled_from([GET, GET.replace(b"same", b"other"), GET.replace(b"GET", b"HEAD"), GET.replace(b"Host: a", b"host:  a ")])
+async def test_bodies_behind_repeated_heads_arrive_however_they_are_cut():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        for number, cut in enumerate([10, 10, 10, 0, 4, 9, 10, 1]):
+            body = b"body %05d" % number
+            client.send(POST + body[:cut])
+            await mesh.settle()
+            client.send(body[cut:])
+            upstream, answer = await ask(mesh, client, upstream, b"", OK + b"12345")
+            assert answer.endswith(b"12345")
+            assert upstream.received.endswith(b"\r\n\r\n" + body)
+        assert upstream.received.count(b"POST /same HTTP/1.1\r\n") == len(mesh.exchanges) == 8
+        assert [exchange.request_bytes for exchange in mesh.exchanges] == [10] * 8
+
+
+async def test_a_request_behind_the_body_of_a_repeated_head_has_its_turn():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        for _ in range(4):
+            upstream, _ = await ask(mesh, client, upstream, POST + b"0123456789", OK + b"12345")
+        client.send(POST + b"01234")
+        await mesh.settle()
+        _, answer = await ask(mesh, client, upstream, b"56789" + GET, OK + b"12345")
+        assert answer.endswith(b"12345")
+        assert upstream.received.count(b"GET /same") == 1
+        _, answer = await ask(mesh, client, upstream, b"", OK + b"54321")
+        assert answer.endswith(b"54321")
+        _, answer = await ask(mesh, client, upstream, POST + b"9876543210" + GET, OK + b"12345")
+        assert answer.endswith(b"12345")
+        assert b"\r\n\r\n9876543210GET /same" in upstream.received
+
+
+@pytest.mark.parametrize("before", [b"\r\n\r\n", b"\n\r\n\r\n", b"\r\n"])
+async def test_empty_lines_before_a_request_are_no_head_to_remember(before):
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        for body in (b"0123456789", b"9876543210", b"GET / HTTP", b"0123456789"):
+            client.send(before)
+            await mesh.settle()
+            upstream, answer = await ask(mesh, client, upstream, before + POST + body, OK + b"12345")
+            assert answer.endswith(b"12345")
+            assert upstream.received.endswith(b"\r\n\r\n" + body)
+
+
+async def test_a_client_that_leaves_within_the_body_of_a_repeated_head_is_noticed():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        for _ in range(3):
+            upstream, _ = await ask(mesh, client, upstream, POST + b"0123456789", OK + b"12345")
+        client.send(POST + b"0123")
+        await mesh.settle()
+        client.reset()
+        await mesh.settle()
+        assert mesh.exchanges[-1].flags == "DC"
+        assert upstream.hung_up
+
+
+async def test_a_long_answer_goes_past_the_parser_and_its_connection_is_used_again():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        body = bytes(range(256)) * 1024
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        for cut in (0, 1, 100_000, len(body) - 1):
+            upstream, _ = await ask(mesh, client, upstream, GET, head + body[:cut])
+            upstream.send(body[cut : cut + 50_000])
+            await mesh.settle()
+            upstream.send(body[cut + 50_000 :])
+            await mesh.settle()
+            assert client.received.endswith(body)
+            upstream, answer = await ask(mesh, client, upstream, GET, OK + b"12345")
+            assert answer.endswith(b"12345")
+        assert len(mesh.exchanges) == 8
+        assert {exchange.response_bytes for exchange in mesh.exchanges} == {len(body), 5}
+
+
+async def test_bytes_behind_a_long_answer_are_not_passed_on_and_end_the_connection():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        upstream, _ = await ask(mesh, client, upstream, GET, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"a" * 1000)
+        upstream.send(b"a" * 199_000 + OK + b"12345")
+        await mesh.settle()
+        assert client.received.endswith(b"\r\n\r\n" + b"a" * 200_000)
+        assert upstream.hung_up
+
+
+async def test_a_long_answer_that_breaks_off_is_no_whole_one():
+    async with Mesh() as mesh:
+        client, upstream = mesh.connect(), None
+        upstream, _ = await ask(mesh, client, upstream, GET, b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"a" * 1000)
+        upstream.send(b"a" * 100_000)
+        await mesh.settle()
+        upstream.close()
+        await mesh.settle()
+        assert client.hung_up
+        assert mesh.exchanges[-1].flags == "UPE"  # a FIN within a body of known length
+
+
+ASKED = st.sampled_from(
+    [
+        GET,
+        GET.replace(b"same", b"other"),
+        GET.replace(b"GET", b"HEAD"),
+        GET.replace(b"Host: a", b"host:  a "),
+        POST + b"0123456789",
+        POST + b"\r\n\r\nGET /a",
+        POST.replace(b"10", b"4") + b"\r\n\r\n",
+        POST.replace(b"10", b"0"),
+        POST.replace(b"Content-Length: 10", b"Transfer-Encoding: chunked") + b"2\r\nab\r\n0\r\n\r\n",
+    ]
+)
 ANSWERED = st.sampled_from(
     [
         OK + b"12345",
