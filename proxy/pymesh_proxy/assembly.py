@@ -22,6 +22,8 @@ from .discovery.roster import Held
 from .discovery.target import Compilers
 from .errors import ConfigError, Problem
 from .filters.peer_metadata import PeerMetadata
+from .filters.rls import RateLimitServices
+from .filters.services import Services
 from .observe.access_log import Sinks, judged, rehearse
 from .observe.istio import IstioRegistry
 from .observe.peers import peer_of
@@ -37,6 +39,7 @@ class Assembly:
     sinks: Sinks
     istio: IstioRegistry
     context: Context
+    rate_limit_services: RateLimitServices
 
     @property
     def compilers(self) -> Compilers:
@@ -82,16 +85,29 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool
         runtime.clusters.outlier_log = sinks.file(plan.outlier_log).write if serving else judged(plan.outlier_log)
     metadata = json_format.MessageToDict(plan.node.metadata)
     istio = IstioRegistry(peer_of(metadata), principal=principal, host_fallback=not plan.node.id.startswith("router~"))
+    asked = RateLimitServices(runtime.clusters.by_name, runtime.secrets.get)
     context = Context(
         route_slot=runtime.routes.slot,
         http_stats=runtime.http_stats,
         file_log=sinks.log if serving else rehearse,
         istio_stats=istio.of,
         peer_metadata=PeerMetadata(plan.node.id, metadata).filter,
+        services=_services(runtime, plan, asked),
         service_cluster=plan.node.cluster,
         service_node=plan.node.id,
     )
-    return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context)
+    return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context, rate_limit_services=asked)
+
+
+def _services(runtime: Runtime, plan: Plan, asked: RateLimitServices) -> Services:
+    return Services(
+        counts=runtime.filter_counts,
+        clock=runtime.loop.time,
+        sleep=runtime.sleep,
+        own_cluster=plan.node.cluster,
+        workers=runtime.concurrency,
+        ask_rate_limit=asked.should_rate_limit,
+    )
 
 
 def _without_http2(bootstrap: Any, services: frozenset[str]) -> Any:

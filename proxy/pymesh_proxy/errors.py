@@ -50,6 +50,10 @@ class StartupError(ProxyError):
     """The process cannot start as asked (a taken port, an unreadable file); the message is for the person at the terminal."""
 
 
+class RateLimitServiceError(ProxyError):
+    """A rate limit service did not answer; the message is for the log."""
+
+
 class Cause(enum.Enum):
     """Why an exchange or a connection could not be finished: whose fault, and whether another attempt is safe.
 

@@ -97,6 +97,7 @@ class Process:
         for note in self.launch.plan.notes:
             _log.warning("bootstrap: %s", note)
         stack.push_async_callback(self._assembly.sinks.close)
+        stack.push_async_callback(self._assembly.rate_limit_services.close)
         await self._open_admin(stack)
         for secret in self._static.secrets:
             self._runtime.secrets.put(secret)

@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .filters.counts import Tallies
 from .http.options import HttpStats
 from .http.route_slot import RouteSlot
 from .listener.manager import Listeners
@@ -51,6 +52,7 @@ class Runtime:
         self.pools = Pools(self)
         self.routes = Routes()
         self.listeners = Listeners(self)
+        self.filter_counts = Tallies()
         self._http_stats: dict[str, HttpStats] = {}
         self._date = (0, b"")
 
@@ -62,9 +64,23 @@ class Runtime:
     def all_http_stats(self) -> list[HttpStats]:
         return list(self._http_stats.values())
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait in loop time; nothing is left of it when the waiting task is cancelled."""
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        timer = self.loop.call_later(seconds, _wake, over)
+        try:
+            await over
+        finally:
+            timer.cancel()
+
     def date(self) -> bytes:
         """The Date header's value, formatted once a second."""
         now = int(time.time())
         if self._date[0] != now:
             self._date = (now, formatdate(now, usegmt=True).encode())
         return self._date[1]
+
+
+def _wake(sleeper: "asyncio.Future[None]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

@@ -35,6 +35,8 @@ from envoy.extensions.access_loggers.stream.v3 import stream_pb2 as stream_log
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
+from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as local_ratelimit
+from envoy.extensions.filters.http.ratelimit.v3 import rate_limit_pb2 as http_ratelimit
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.http.router.v3 import router_pb2 as router
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2 as http_inspector
@@ -69,6 +71,8 @@ from envoy.extensions.transport_sockets.tls.v3 import tls_pb2 as tls
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as http_options
 from envoy.service.discovery.v3 import ads_pb2_grpc as ads_grpc
 from envoy.service.discovery.v3 import discovery_pb2 as discovery
+from envoy.service.ratelimit.v3 import rls_pb2 as rls
+from envoy.service.ratelimit.v3 import rls_pb2_grpc as rls_grpc
 from envoy.service.secret.v3 import sds_pb2_grpc as sds_grpc
 from envoy.type.matcher.v3 import regex_pb2 as regex
 from envoy.type.matcher.v3 import string_pb2 as string_matcher
@@ -84,13 +88,13 @@ __all__ = [
     "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "circuit_breaker", "cluster",
     "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
     "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
-    "http_rbac", "lb_client_side_weighted_round_robin", "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev",
-    "lb_random", "lb_ring_hash", "lb_round_robin", "lb_wrr_locality", "listener", "listener_components", "network_rbac",
-    "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
-    "previous_priorities", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "route", "route_components",
-    "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "tcp_proxy", "tls",
-    "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "validate",
-    "wrappers_pb2",
+    "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin", "lb_cluster_provided", "lb_common", "lb_least_request",
+    "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin", "lb_wrr_locality", "listener", "listener_components",
+    "local_ratelimit", "network_rbac", "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent",
+    "preserve_case", "previous_hosts", "previous_priorities", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
+    "regex", "rls", "rls_grpc", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log",
+    "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
+    "upstream_proxy_protocol", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

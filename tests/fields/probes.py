@@ -72,7 +72,8 @@ class _Anything:
 def context() -> Context:
     """The process's side of compilation, which gives whatever it is asked for."""
     known: dict[str, Any] = {"route_slot": RouteSlot, "http_stats": lambda prefix: HttpStats(prefix=prefix)}
-    asked = [each.name for each in dataclasses.fields(Context) if each.default is dataclasses.MISSING]
+    missing = dataclasses.MISSING
+    asked = [each.name for each in dataclasses.fields(Context) if each.default is missing and each.default_factory is missing]
     return Context(**{name: known.get(name, lambda *_, **__: _Anything()) for name in asked})
 
 

@@ -127,6 +127,8 @@ class _Reader:
 
     def _any(self, node: Any, path: str) -> dict[str, Any]:
         keys = {str(key.value): (key, value) for key, value in node.value} if isinstance(node, yaml.MappingNode) else {}
+        if isinstance(node, yaml.MappingNode) and not keys:
+            return {}  # an Any of nothing, as in `FilterConfig.config`; who needs a type asks for it
         if "@type" not in keys:
             self._refuse(node, path, "expected an object with an '@type'")
             return {}

@@ -1,9 +1,10 @@
 """What compilation needs from the process: where routes are slotted, counters kept and logs written."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..filters.services import Services
 from ..http.options import HttpStats
 from ..http.route_slot import RouteSlot
 
@@ -44,6 +45,8 @@ class Context:
     """Istio's standard metrics, by traffic direction: `INBOUND`, `OUTBOUND` or empty."""
     peer_metadata: "Callable[[str], HttpFilter]"
     """The exchange of workload metadata in headers, by traffic direction."""
+    services: Services = field(default_factory=Services)
+    """What HTTP filters reach for."""
     service_cluster: str = ""
     """The node's cluster, by which the proxy calls itself where it is asked to."""
     service_node: str = ""

@@ -1,5 +1,6 @@
 """Shares of the requests: FractionalPercent, the same with a runtime key, and Percent."""
 
+from ..filters.fraction import Fraction
 from .fields import Reader
 
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
@@ -25,3 +26,15 @@ def percent(reader: Reader | None, default: float) -> float:
         return default
     reader.only("value")
     return float(reader.message.value)
+
+
+def child_fraction(parent: Reader, name: str, default: Fraction) -> Fraction:
+    """The FractionalPercent in a field, or a default where it is not set."""
+    found = parent.child(name)
+    return default if found is None else Fraction(*percentage(found))
+
+
+def runtime_fraction(parent: Reader, name: str, default: Fraction) -> Fraction:
+    """The RuntimeFractionalPercent in a field, or a default where it is not set."""
+    found = fraction(parent.child(name))
+    return default if found is None else Fraction(*found)

@@ -6,8 +6,13 @@ from typing import TYPE_CHECKING
 
 from ..filters.chain import FilterChain, Link
 from .context import Context, Observers
+from .cors import cors_filter
+from .fault import fault_filter
 from .fields import Reader
+from .grpc_stats import grpc_stats_filter
 from .istio import PEER_METADATA, STATS, check_peer_metadata, check_stats, typed_struct_url
+from .local_ratelimit import local_ratelimit_filter
+from .ratelimit import ratelimit_filter
 
 if TYPE_CHECKING:
     from ..filters import HttpFilter
@@ -32,7 +37,13 @@ class Manager:
     stat_prefix: str
 
 
-_KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter]]" = {}
+_KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter]]" = {
+    "envoy.extensions.filters.http.cors.v3.Cors": cors_filter,
+    "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_filter,
+    "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": grpc_stats_filter,
+    "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_ratelimit_filter,
+    "envoy.extensions.filters.http.ratelimit.v3.RateLimit": ratelimit_filter,
+}
 """How each filter is made from its `typed_config`, by the message's full name."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..filters.chain import Override, Overrides
+from ..filters.descriptors import Rule
 from ..route import edits
 from ..route.edits import Level
 from ..route.table import Edit
@@ -30,6 +31,8 @@ class Levels:
     """A level gives requests headers that say how they are tried."""
     body_limit: int | None = None
     body_cap: int | None = None
+    rate_limits: tuple[Rule, ...] = ()
+    """The virtual host's."""
 
     def within(self, reader: Reader) -> "Levels":
         """One level deeper, with what a message says."""

@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ..filters.chain import Override, Overrides
+from .cors import cors_policy
+from .fault import fault_policy
 from .fields import Reader
+from .local_ratelimit import local_limit
+from .ratelimit import route_limit
 
 FIELD = "typed_per_filter_config"
 
@@ -21,7 +25,12 @@ class Layered(Protocol):
         """This configuration in front of one of the same kind."""
 
 
-_KINDS: Mapping[str, PerRoute] = {}
+_KINDS: Mapping[str, PerRoute] = {
+    "envoy.extensions.filters.http.cors.v3.CorsPolicy": cors_policy,
+    "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,
+    "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_limit,
+    "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute": route_limit,
+}
 """How each kind of configuration is compiled, by the message's full name."""
 
 

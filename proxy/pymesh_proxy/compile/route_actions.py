@@ -16,6 +16,7 @@ from .hash_policies import route_hash, weights_draw
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels, adds_request_policy
 from .overrides import FIELD as FILTER_FIELD
+from .rate_limits import rate_limits
 from .retry import retry_policy
 from .sources import data
 from .substitution import substitution
@@ -49,7 +50,9 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "internal_redirect_policy",
         "hash_policy",
         "request_mirror_policies",
-        at_default={"auto_host_rewrite": False, "include_vh_rate_limits": False},
+        "rate_limits",
+        "include_vh_rate_limits",
+        at_default={"auto_host_rewrite": False},
     )
     message = reader.message
     targets = _targets(reader, levels)
@@ -77,6 +80,7 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         asks=levels.asks or _entries_ask(message.weighted_clusters),
         body_limit=levels.body_limit,
         body_cap=levels.body_cap,
+        rate_limits=rate_limits(reader, levels.rate_limits),
     )
     mirrors = levels.mirroring(reader).mirrors
     return replace(made, mirrors=tuple(policy.beside(made) for policy in mirrors)) if mirrors else made

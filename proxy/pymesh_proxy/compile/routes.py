@@ -13,6 +13,7 @@ from .fields import Reader, compiled
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels
 from .overrides import FIELD as FILTER_FIELD
+from .rate_limits import shared_rules
 from .retry import retry_policy
 from .route_match import route_match
 
@@ -71,6 +72,7 @@ def _virtual_host(host: Reader, outer: Levels, body_limit: int) -> Routes:
         "include_request_attempt_count",
         "include_attempt_count_in_response",
         "retry_policy",
+        "rate_limits",
         FILTER_FIELD,
         "request_mirror_policies",
         "per_request_buffer_limit_bytes",
@@ -82,6 +84,7 @@ def _virtual_host(host: Reader, outer: Levels, body_limit: int) -> Routes:
         outer.within(host).buffering(host).mirroring(host),
         attempt_count_in_request=host.message.include_request_attempt_count,
         attempt_count_in_response=host.message.include_attempt_count_in_response,
+        rate_limits=shared_rules(host),
     )
     retry = retry_policy(host.child("retry_policy"))
     return (*_tls_requirement(host), *(_route(item, levels, retry, body_limit) for item in host.items("routes")))

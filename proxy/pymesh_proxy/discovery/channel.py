@@ -1,4 +1,4 @@
-"""gRPC channels to xDS services: the address and TLS settings of a static cluster, or a gRPC target."""
+"""gRPC channels to xDS and rate limit services: the address and TLS settings of a static cluster, or a gRPC target."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -57,25 +57,39 @@ class Channels:
         cluster = self._clusters[source.cluster]
         assert cluster.assignment is not None
         endpoint = cluster.assignment.endpoints[attempt % len(cluster.assignment.endpoints)]
-        if cluster.tls is None:
-            return grpc.aio.insecure_channel(_target(endpoint), options=options)
-        if cluster.tls.sni:
-            options.append(("grpc.ssl_target_name_override", cluster.tls.sni))
-        return grpc.aio.secure_channel(_target(endpoint), self._credentials(cluster.tls), options=options)
+        return _open(cluster, endpoint, self._secret, options)
 
-    def _credentials(self, tls: "UpstreamTls") -> Any:
-        chain, key = self._pair(tls.certificates[0]) if tls.certificates else (None, None)
-        return grpc.ssl_channel_credentials(self._roots(tls.validation), key, chain)
 
-    def _pair(self, source: "CertificateSource") -> tuple[bytes | None, bytes | None]:
-        if not source.secret:
-            return source.chain, source.key
-        secret = self._secret(source.secret)
-        return (secret.chain, secret.key) if secret is not None else (None, None)
+def to_endpoint(cluster: "ClusterConfig", endpoint: "EndpointConfig", secret: SecretLookup, *, authority: str = "") -> grpc.aio.Channel:
+    """A channel to one endpoint of a cluster; raises ConfigError where gRPC cannot verify the server as the cluster asks."""
+    if cluster.tls is not None:
+        _check_names(cluster.tls, endpoint.host, cluster.name)
+    return _open(cluster, endpoint, secret, [("grpc.default_authority", authority)] if authority else [])
 
-    def _roots(self, source: "ValidationSource") -> bytes | None:
-        secret = self._secret(source.secret) if source.secret else None
-        return (secret.trusted_ca if secret is not None else b"") + source.trusted_ca or None
+
+def _open(cluster: "ClusterConfig", endpoint: "EndpointConfig", secret: SecretLookup, options: list[Option]) -> grpc.aio.Channel:
+    if cluster.tls is None:
+        return grpc.aio.insecure_channel(_target(endpoint), options=options)
+    if cluster.tls.sni:
+        options.append(("grpc.ssl_target_name_override", cluster.tls.sni))
+    return grpc.aio.secure_channel(_target(endpoint), _credentials(cluster.tls, secret), options=options)
+
+
+def _credentials(tls: "UpstreamTls", secret: SecretLookup) -> Any:
+    chain, key = _pair(tls.certificates[0], secret) if tls.certificates else (None, None)
+    return grpc.ssl_channel_credentials(_roots(tls.validation, secret), key, chain)
+
+
+def _pair(source: "CertificateSource", secret: SecretLookup) -> tuple[bytes | None, bytes | None]:
+    if not source.secret:
+        return source.chain, source.key
+    found = secret(source.secret)
+    return (found.chain, found.key) if found is not None else (None, None)
+
+
+def _roots(source: "ValidationSource", secret: SecretLookup) -> bytes | None:
+    found = secret(source.secret) if source.secret else None
+    return (found.trusted_ca if found is not None else b"") + source.trusted_ca or None
 
 
 def _google(source: GrpcSource, options: list[Option]) -> grpc.aio.Channel:
@@ -99,6 +113,6 @@ def _check_names(tls: "UpstreamTls", host: str, path: str) -> None:
         wanted = ", ".join(one.text for one in sans)
         raise ConfigError(Problem(path, f"the server is verified as {name!r}, which match_typed_subject_alt_names ({wanted}) refuses"))
     if tls.validation.spki or tls.validation.hashes:
-        raise ConfigError(Problem(path, "verify_certificate_spki and verify_certificate_hash are not supported for xDS services"))
+        raise ConfigError(Problem(path, "verify_certificate_spki and verify_certificate_hash are not supported for gRPC services"))
     if not tls.validation.verifies:
-        raise ConfigError(Problem(path, "an xDS service over TLS must be verified: set trusted_ca or a validation secret"))
+        raise ConfigError(Problem(path, "a gRPC service over TLS must be verified: set trusted_ca or a validation secret"))

@@ -20,7 +20,7 @@ class LocalReply:
     grpc_status: int = -1
     """What a gRPC client is told; -1 for what the HTTP status means in gRPC."""
     edited: bool = True
-    """Whether the route's header edits apply."""
+    """Whether the route's header edits and the manager's `local_reply_config` apply."""
 
 
 class HttpFilter(Protocol):
@@ -44,3 +44,6 @@ class HttpFilter(Protocol):
 
         Also of answers to requests that another filter answered before this one saw them.
         """
+
+    def on_end(self, exchange: "Exchange") -> None:
+        """The exchange has ended; told if anything was noted of it, by whichever filter."""

@@ -67,6 +67,9 @@ class InboundFilter:
         if exchange.source_peer is not None and exchange.response is not None:
             self._shared.put(exchange.response)
 
+    def on_end(self, exchange: Exchange) -> None:
+        """Nothing is held."""
+
 
 class OutboundFilter:
     """The client's side."""
@@ -92,6 +95,9 @@ class OutboundFilter:
         if exchange.response is not None:
             peer = self._shared.take(exchange.response)
             exchange.destination_peer = peer if in_mesh(exchange) else None
+
+    def on_end(self, exchange: Exchange) -> None:
+        """Nothing is held."""
 
 
 def in_mesh(exchange: Exchange) -> bool:

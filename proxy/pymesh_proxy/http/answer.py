@@ -107,7 +107,10 @@ class Answer(Attempts):
 
     def on_body(self, data: bytes) -> None:
         """A piece of the answer's body."""
-        self.exchange.response_bytes += len(data)
+        exchange = self.exchange
+        exchange.response_bytes += len(data)
+        if exchange.response_messages is not None:
+            exchange.response_messages.feed(data)
         self._active = self._runtime.loop.time()
         self._downstream.send_body(data)
 
@@ -197,7 +200,7 @@ class Answer(Attempts):
             response.add(b"grpc-status", b"%d" % answer.grpc_status)
         self._edits_answer &= answer.edited
         self._finish_head(response)
-        body = complete(self.options.local_replies, exchange, response, answer.body)
+        body = complete(self.options.local_replies if answer.edited else None, exchange, response, answer.body)
         forwarding.prepare_response(self.options, response, self._runtime.date)
         self._done_with(response, body)
 
@@ -223,6 +226,9 @@ class Answer(Attempts):
             self._waiting.cancel()
         if self._copies is not None:
             self._leave_copies(self._copies)
+        if exchange.notes is not None:
+            for http_filter in self._filters:
+                http_filter.on_end(exchange)
         exchange.request_wire_bytes += exchange.request_bytes
         exchange.response_wire_bytes += exchange.response_bytes
         for observe in self.options.observers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..tls.peer import PeerCertificate
     from ..upstream.cluster import Cluster
     from ..upstream.endpoint import Endpoint
+    from .grpc_frames import FrameCounter
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class Downstream:
     """The listener's per_connection_buffer_limit_bytes."""
     transport_failure: str = ""
     """Why the handshake failed."""
+    notes: dict[Any, Any] | None = None
+    """What filters remember of the connection."""
 
     def __post_init__(self) -> None:
         self.direct_remote_address = self.direct_remote_address or self.remote_address
@@ -57,8 +60,8 @@ class Exchange:
 
     __slots__ = (
         "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "notes", "protocol",
-        "remote_address", "request_bytes", "request_wire_bytes", "response", "response_bytes", "response_started",
-        "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
+        "remote_address", "request_bytes", "request_messages", "request_wire_bytes", "response", "response_bytes", "response_messages",
+        "response_started", "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
     )  # fmt: skip
 
@@ -102,8 +105,11 @@ class Exchange:
         """The workload that sent the request, as its metadata exchange header tells (inbound)."""
         self.destination_peer: Peer | None = None
         """The workload that answered, as its metadata exchange header tells (outbound)."""
+        self.request_messages: FrameCounter | None = None
+        """Counts the messages of a gRPC call, if a filter wants that."""
+        self.response_messages: FrameCounter | None = None
         self.notes: dict[Any, Any] | None = None
-        """What filters remember of this exchange, by whatever key each chooses; made when first needed."""
+        """What filters remember of this exchange, each by itself; made when first needed."""
 
     def flag(self, flags: str) -> None:
         """Set response flags, behind those that are set: Envoy tells them in the order in which they came."""

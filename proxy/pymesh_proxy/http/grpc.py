@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from .headers import RequestHead
+from .headers import Headers, RequestHead
 
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
-def is_grpc(head: RequestHead) -> bool:
+def is_grpc(head: Headers) -> bool:
     """`application/grpc`, alone or with a message format behind a plus."""
     kind = head.index.get(b"content-type")
     return kind is not None and kind.startswith(b"application/grpc") and kind[16:17] in (b"", b"+", b";")

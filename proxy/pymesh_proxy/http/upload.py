@@ -56,6 +56,8 @@ class Upload(Times):
         """A piece of the request's body; `end`: it is the last, and no trailers follow."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
+        if exchange.request_messages is not None:
+            exchange.request_messages.feed(data)
         self._active = now = self._runtime.loop.time()
         self.complete = end
         if self.phase is _DONE:

@@ -35,6 +35,8 @@ class Group:
 CLUSTER = Group("cluster", "envoy_cluster_name")
 HTTP = Group("http", "envoy_http_conn_manager_prefix")
 LISTENER = Group("listener", "envoy_listener_address")
+PREFIXED = Group("")
+"""Statistics whose label stands in front."""
 CLUSTER_MANAGER = Group("cluster_manager")
 LISTENER_MANAGER = Group("listener_manager")
 CONTROL_PLANE = Group("control_plane")
@@ -73,6 +75,7 @@ _CLUSTER_NAMES = (
     "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow", "upstream_rq_retry_success", "upstream_rq_rx_reset",
     "upstream_rq_timeout", "upstream_rq_total", "upstream_rq_tx_reset",
 )  # fmt: skip
+_FAMILIES = {"cluster": CLUSTER, "http": HTTP}
 _HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
 _UPDATE_NAMES = (
     "init_fetch_timeout",
@@ -85,7 +88,7 @@ _UPDATE_NAMES = (
 )
 
 _GAUGES = re.compile(
-    r"(?:.*_active|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
+    r"(?:.*_active|.*\.active_.*|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
     r"|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
 )
 _CODE_CLASS = re.compile(r"(.*)_([1-5])xx$")
@@ -102,7 +105,7 @@ def metric_of(group: Group, stat: str) -> tuple[str, str]:
     """Prometheus' metric name and the tag text taken out of the stat's name (`upstream_rq_2xx` is `..._xx` of class 2)."""
     found = _CODE_CLASS.match(stat)
     name, tag = (f"{found[1]}_xx", f'envoy_response_code_class="{found[2]}"') if found else (stat, "")
-    return f"envoy_{group.prefix}_{name}".replace(".", "_").replace("-", "_"), tag
+    return "_".join(filter(None, ("envoy", group.prefix, name))).replace(".", "_").replace("-", "_"), tag
 
 
 def subjects(runtime: "Runtime") -> Iterator[Subject]:
@@ -112,6 +115,8 @@ def subjects(runtime: "Runtime") -> Iterator[Subject]:
         yield _cluster(cluster)
     for stats in runtime.all_http_stats:
         yield Subject(HTTP, stats.prefix, _ints(stats, _HTTP_NAMES))
+    for counts in runtime.filter_counts:
+        yield Subject(_FAMILIES.get(counts.FAMILY, PREFIXED), counts.label.replace(":", "_"), counts.values())
     for listener in listeners:
         yield _listener(listener)
     yield Subject(CLUSTER_MANAGER, "", (("active_clusters", len(clusters)),))
@@ -137,6 +142,8 @@ def reset(runtime: "Runtime") -> None:
         for name, _ in _ints(thing, names):
             if not is_gauge(name):
                 setattr(thing, name, 0)
+    for counts in runtime.filter_counts:
+        counts.reset()
     for listener in runtime.listeners:
         listener.counts.reset()
     for cluster in runtime.clusters:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..filters.chain import Overrides
+from ..filters.descriptors import RateLimits
 from ..http.grpc import TimeoutRule
 from ..http.headers import RequestHead
 from .internal_redirect import InternalRedirects
@@ -79,6 +80,8 @@ class Forward:
     """per_request_buffer_limit_bytes: the same, where the listener's limit is not smaller."""
     attempt_count_in_response: bool = False
     """Tell the client how many attempts were made, in the same header."""
+    rate_limits: RateLimits | None = None
+    """How requests are described to rate limits; None for not at all."""
     only: Target | None = field(init=False)
     """The target when there is nothing to choose."""
     expected_timeout: bytes = field(init=False)

@@ -8,7 +8,7 @@ from pymesh_proxy.http2.settings import Keepalive
 
 URL = "type.googleapis.com/envoy.extensions."
 ROUTER = {"name": "router", "typed_config": {"@type": f"{URL}filters.http.router.v3.Router"}}
-UNKNOWN = {"name": "mine", "typed_config": {"@type": f"{URL}filters.http.cors.v3.Cors"}}
+UNKNOWN = {"name": "mine", "typed_config": {"@type": "type.googleapis.com/envoy.config.core.v3.Address"}}  # no filter, now or ever
 MINIMAL = {"stat_prefix": "h", "route_config": {"name": "r"}, "http_filters": [ROUTER]}
 
 

@@ -32,6 +32,9 @@ class Told:
     def on_route(self, exchange):
         self.heard.append(f"{self.name} route")
 
+    def on_end(self, exchange):
+        self.heard.append(f"{self.name} end")
+
     def on_response(self, exchange):
         self.heard.append(f"{self.name} response")
         exchange.response.add(b"x-" + self.name.encode(), b"%d" % exchange.response.status)
