@@ -301,6 +301,10 @@ class Attempts(Upload):
         elif self._connection is not None:
             self._body = None
 
+    def _under_way(self) -> bool:
+        """Whether an attempt is being made, rather than waited for."""
+        return self._connection is not None or (self.phase is _CONNECTING and self._back_off is None)
+
     def release(self) -> UpstreamRequest | None:
         """Forget the attempt's connection; the caller decides its fate."""
         connection = self._connection

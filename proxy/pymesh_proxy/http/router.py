@@ -191,10 +191,9 @@ class Router(Redirecting):
     # --- endings ------------------------------------------------------------------------------------------------------
 
     def on_timeout(self, cause: Cause) -> None:
-        waiting = self._connection is not None
-        if waiting and cause is Cause.ROUTE_TIMEOUT:
+        if cause is Cause.ROUTE_TIMEOUT and self._under_way():
             self._count_timeout()
-            if not self.answering:
+            if self._connection is not None and not self.answering:
                 self.tell_failed(cause)
         self._out_of_time(cause, status=0 if self.complete else 408)
 
@@ -216,8 +215,6 @@ class Router(Redirecting):
             connection.discard()
         answer = self._failure(cause, status=status)
         if not answering:
-            if connection is not None and self.exchange.cluster is not None:
-                self.exchange.cluster.count_status(answer.status)
             self.reply(answer)
             return
         self.exchange.flag(answer.flags)
@@ -232,8 +229,12 @@ class Router(Redirecting):
         return answer
 
     def _count_timeout(self) -> None:
-        if self.exchange.cluster is not None:
-            self.exchange.cluster.upstream_rq_timeout += 1
+        """The route's timeout has caught an attempt, perhaps one without a connection: its answer is the cluster's."""
+        cluster = self.exchange.cluster
+        if cluster is not None:
+            cluster.upstream_rq_timeout += 1
+            if not self.answering:
+                cluster.count_status(self._late_status or 504)
         if self._endpoint is not None:
             self._endpoint.rq_timeout += 1
 

@@ -239,3 +239,37 @@ async def test_an_endpoint_may_have_fewer_connections_than_its_cluster():
         upstream.send(OK)
         await mesh.settle()
         assert second.received.endswith(b"hello"), "it waited for the one connection"
+
+
+async def test_a_timeout_is_the_clusters_only_while_an_attempt_is_made():
+    policy = RetryPolicy(conditions=frozenset({"5xx"}), base_interval=10.0, max_interval=10.0)
+    async with Mesh(route=forward_to("up", timeout=1.0, retry=policy)) as mesh:
+        mesh.loop.hanging.add(("10.0.0.1", 80))
+        connecting = mesh.connect()
+        connecting.send(GET)
+        await mesh.settle()
+        await mesh.advance(1.1)
+        assert connecting.received.startswith(b"HTTP/1.1 504")
+        assert (cluster_of(mesh).upstream_rq_timeout, cluster_of(mesh).upstream_rq_5xx) == (1, 1)
+
+
+async def test_a_timeout_during_the_back_off_is_nobodys():
+    policy = RetryPolicy(conditions=frozenset({"5xx"}), base_interval=100.0, max_interval=100.0)
+    async with Mesh(route=forward_to("up", timeout=1.0, retry=policy)) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        await answered(mesh, BUSY)
+        await mesh.advance(1.1)
+        assert client.received.startswith(b"HTTP/1.1 504")
+        assert (cluster_of(mesh).upstream_rq_timeout, cluster_of(mesh).upstream_rq_5xx) == (0, 0)
+        assert in_flight(mesh) == (0, 0, 0, 0, 0)
+
+
+async def test_a_silent_stream_is_not_the_clusters_fault():
+    async with Mesh(stream_idle_timeout=1.0) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        await mesh.accepted()
+        await mesh.advance(1.1)
+        assert client.received.startswith(b"HTTP/1.1 504")
+        assert (mesh.exchanges[0].flags, cluster_of(mesh).upstream_rq_timeout, cluster_of(mesh).upstream_rq_5xx) == ("SI", 0, 0)
