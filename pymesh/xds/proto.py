@@ -58,6 +58,8 @@ from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_
 from envoy.extensions.load_balancing_policies.ring_hash.v3 import ring_hash_pb2 as lb_ring_hash
 from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as lb_round_robin
 from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_locality_pb2 as lb_wrr_locality
+from envoy.extensions.path.match.uri_template.v3 import uri_template_match_pb2 as uri_template_match
+from envoy.extensions.path.rewrite.uri_template.v3 import uri_template_rewrite_pb2 as uri_template_rewrite
 from envoy.extensions.retry.host.omit_canary_hosts.v3 import omit_canary_hosts_pb2 as omit_canary_hosts
 from envoy.extensions.retry.host.omit_host_metadata.v3 import omit_host_metadata_config_pb2 as omit_host_metadata
 from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2 as previous_hosts
@@ -94,7 +96,7 @@ __all__ = [
     "preserve_case", "previous_hosts", "previous_priorities", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
     "regex", "rls", "rls_grpc", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log",
     "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
-    "upstream_proxy_protocol", "validate", "wrappers_pb2",
+    "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

@@ -18,7 +18,7 @@ def local_replies(manager: Reader) -> LocalReplies | None:
     if reader is None:
         return None
     reader.only("mappers", "body_format")
-    return LocalReplies(tuple(_mapper(item) for item in reader.items("mappers")), _format(reader, "body_format"))
+    return LocalReplies(tuple(_mapper(item) for item in reader.items("mappers")), body_format(reader, "body_format"))
 
 
 def _mapper(reader: Reader) -> Mapper:
@@ -29,12 +29,13 @@ def _mapper(reader: Reader) -> Mapper:
         matches=log_filter(condition),
         status=reader.wrapped("status_code", 0),
         body=data(reader.child("body")) if reader.has("body") else None,
-        format=_format(reader, "body_format_override"),
+        format=body_format(reader, "body_format_override"),
         edit=response_edit([Level(add=tuple(item for item in additions if item is not None))]),
     )
 
 
-def _format(parent: Reader, name: str) -> BodyFormat | None:
+def body_format(parent: Reader, name: str) -> BodyFormat | None:
+    """A SubstitutionFormatString that writes bodies; None when the field is not set."""
     reader = parent.child(name)
     if reader is None:
         return None

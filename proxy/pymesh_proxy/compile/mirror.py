@@ -24,9 +24,8 @@ class Policy:
     def beside(self, forward: Forward) -> Mirroring:
         """For the requests of a route, whose timeout the copies have, too."""
         action = Forward(
-            targets=((1, Target(cluster=self.cluster)),),
+            targets=((1, Target(cluster=self.cluster, cluster_header=self.cluster_header)),),
             total_weight=1,
-            cluster_header=self.cluster_header,
             timeout=forward.timeout,
             grpc_timeout=forward.grpc_timeout,
             max_stream_duration=0.0,

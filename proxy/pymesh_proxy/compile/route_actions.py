@@ -9,36 +9,32 @@ from ..route import edits, rewrite
 from ..route.hashing import HashKey
 from ..route.internal_redirect import InternalRedirects
 from ..route.retry_policy import RetryPolicy
-from ..route.rewrite import HostRewrite, PathRewrite
+from ..route.rewrite import PathRewrite
 from ..route.table import DirectReply, Edit, Forward, Redirect, Target
 from .fields import Reader
 from .hash_policies import route_hash, weights_draw
 from .headers import FIELDS as HEADER_FIELDS
 from .levels import Levels, adds_request_policy
+from .local_reply import body_format
 from .overrides import FIELD as FILTER_FIELD
 from .rate_limits import rate_limits
 from .retry import retry_policy
+from .rewrites import FIELDS as REWRITES
+from .rewrites import rewrites, substitute
 from .sources import data
-from .substitution import substitution
 
 _MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
 _FOLLOWED = frozenset((301, 302, 303, 307, 308))
 _REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
 
 
-def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: RetryPolicy | None) -> Forward:
-    """A RouteAction. `matched` is the length of the path that the match consumed, None for all of it."""
+def forward(reader: Reader, criteria: Any, levels: Levels, host_retry: RetryPolicy | None) -> Forward:
+    """A RouteAction; `criteria` is the RouteMatch before it."""
     reader.only(
         "cluster",
         "cluster_header",
         "weighted_clusters",
         "cluster_not_found_response_code",
-        "prefix_rewrite",
-        "regex_rewrite",
-        "host_rewrite_literal",
-        "host_rewrite_header",
-        "host_rewrite_path_regex",
-        "append_x_forwarded_host",
         "timeout",
         "idle_timeout",
         "retry_policy",
@@ -52,14 +48,14 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         "request_mirror_policies",
         "rate_limits",
         "include_vh_rate_limits",
-        at_default={"auto_host_rewrite": False},
+        *REWRITES,
+        harmless={"early_data_policy": "no early data is taken"},
     )
     message = reader.message
     targets = _targets(reader, levels)
     made = Forward(
         targets=targets,
         total_weight=targets[-1][0],
-        cluster_header=message.cluster_header.lower().encode(),
         cluster_missing_status=_MISSING.get(reader.choice("cluster_not_found_response_code"), 503),
         timeout=0.0 if reader.has("max_stream_duration") else reader.seconds("timeout", 15.0),  # the newer field replaces the older
         idle_timeout=reader.seconds("idle_timeout", 0.0) if reader.has("idle_timeout") else None,
@@ -67,7 +63,9 @@ def forward(reader: Reader, matched: int | None, levels: Levels, host_retry: Ret
         grpc_timeout=_grpc_timeout(reader, "max_grpc_timeout", "grpc_timeout_offset"),
         grpc_duration=_grpc_timeout(reader.child("max_stream_duration"), "grpc_timeout_header_max", "grpc_timeout_header_offset"),
         retry=retry_policy(reader.child("retry_policy")) if reader.has("retry_policy") else host_retry,
-        rewrite=rewrite.forward_rewrite(_path_rewrite(reader, matched), _host_rewrite(reader), message.append_x_forwarded_host),
+        rewrite=rewrites(reader, criteria),
+        auto_host=reader.wrapped("auto_host_rewrite", False),
+        forwarded_host=message.append_x_forwarded_host,
         draws=_draws(reader),
         hashing=route_hash(reader),
         upgrades=_upgrades(reader),
@@ -105,7 +103,7 @@ def _entries_ask(weighted: Any) -> bool:
 
 def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     if reader.which("cluster_specifier") != "weighted_clusters":
-        return ((1, Target(cluster=reader.message.cluster)),)
+        return ((1, Target(cluster=reader.message.cluster, cluster_header=reader.message.cluster_header.lower().encode())),)
     weighted = Reader(reader.message.weighted_clusters, reader.at("weighted_clusters"), reader.problems)
     weighted.only(
         "clusters",
@@ -122,7 +120,7 @@ def _targets(reader: Reader, levels: Levels) -> tuple[tuple[int, Target], ...]:
     if not 0 < total < 2**32:
         weighted.refuse("clusters", f"the sum of the weights must be 1 to 2^32-1, not {total}")
     composed = brings_edits(weighted.message)
-    targets = [_target(entry, reader, levels.within(entry), composed) for entry in entries]
+    targets = [_target(entry, levels.within(entry), composed) for entry in entries]
     return tuple(zip(uppers, targets, strict=True)) or ((1, Target(cluster="")),)
 
 
@@ -136,29 +134,26 @@ def brings_edits(weighted: Any) -> bool:
     return any(entry.host_rewrite_literal or any(len(getattr(entry, name)) for name in HEADER_FIELDS) for entry in weighted.clusters)
 
 
-def _target(entry: Reader, route: Reader, levels: Levels, composed: bool) -> Target:
-    entry.only("name", "weight", "host_rewrite_literal", FILTER_FIELD, *HEADER_FIELDS)
-    if not entry.message.name:
-        entry.refuse("name", "this field is required")
-    overrides = levels.overrides() if levels.filters[0] else None
-    if not composed:
-        return Target(cluster=entry.message.name, overrides=overrides)
-    rewrite_host = _entry_host(entry, route)
-    return Target(
-        cluster=entry.message.name,
-        edit_request=edits.chain(levels.request_edit(), rewrite_host),
-        edit_response=levels.response_edit(),
-        overrides=overrides,
+def _target(entry: Reader, levels: Levels, composed: bool) -> Target:
+    entry.only("name", "cluster_header", "weight", "host_rewrite_literal", FILTER_FIELD, *HEADER_FIELDS)
+    message = entry.message
+    if bool(message.name) == bool(message.cluster_header):
+        entry.refuse("name", "exactly one of name and cluster_header is needed")
+    target = Target(
+        cluster=message.name,
+        cluster_header=message.cluster_header.lower().encode(),
+        overrides=levels.overrides() if levels.filters[0] else None,
     )
+    if not composed:
+        return target
+    edit = edits.chain(levels.request_edit(), _entry_host(entry))
+    return replace(target, edit_request=edit, edit_response=levels.response_edit())
 
 
-def _entry_host(entry: Reader, route: Reader) -> Edit | None:
+def _entry_host(entry: Reader) -> Edit | None:
+    """The host of a weighted entry; the old one is not kept, and what the route makes of the host comes after it, as in Envoy."""
     host = entry.message.host_rewrite_literal.encode()
-    if not host:
-        return None
-    if route.which("host_rewrite_specifier"):
-        entry.refuse("host_rewrite_literal", "the route rewrites the host already; give it in one of the two places")
-    return rewrite.forward_rewrite(None, lambda head: host, route.message.append_x_forwarded_host)
+    return (lambda exchange: rewrite.set_host(exchange.head, host)) if host else None
 
 
 def _stream_duration(reader: Reader) -> float | None:
@@ -202,35 +197,6 @@ def _terminates_connect(reader: Reader) -> bool:
     return found
 
 
-def _path_rewrite(reader: Reader, matched: int | None) -> PathRewrite | None:
-    if reader.message.prefix_rewrite and reader.has("regex_rewrite"):
-        reader.refuse("regex_rewrite", "give prefix_rewrite or regex_rewrite, not both")
-    if reader.message.prefix_rewrite:
-        return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
-    config = reader.child("regex_rewrite")
-    return _substitute(config) if config else None
-
-
-def _host_rewrite(reader: Reader) -> HostRewrite | None:
-    message = reader.message
-    match reader.which("host_rewrite_specifier"):
-        case "host_rewrite_literal":
-            host = message.host_rewrite_literal.encode()
-            return lambda head: host
-        case "host_rewrite_header":
-            name = message.host_rewrite_header.lower().encode()
-            return lambda head: head.get(name)
-        case "host_rewrite_path_regex" as name:
-            replace = _substitute(Reader(message.host_rewrite_path_regex, reader.at(name), reader.problems))
-            return lambda head: replace(head.path.partition(b"?")[0])
-    return None
-
-
-def _substitute(reader: Reader) -> PathRewrite:
-    """A RegexMatchAndSubstitute over paths."""
-    return rewrite.substitute(*substitution(reader))
-
-
 def redirect(reader: Reader, matched: int | None) -> Redirect:
     """A RedirectAction."""
     reader.only(
@@ -250,7 +216,7 @@ def redirect(reader: Reader, matched: int | None) -> Redirect:
         host=message.host_redirect.encode(),
         port=message.port_redirect,
         path=_redirect_path(reader, matched),
-        strip_query=message.strip_query,
+        strip_query=message.strip_query and "?" not in message.path_redirect,
     )
     return Redirect(status=_REDIRECTS.get(reader.choice("response_code"), 301), location=location)
 
@@ -262,14 +228,14 @@ def _redirect_path(reader: Reader, matched: int | None) -> PathRewrite | None:
         case "prefix_rewrite":
             return rewrite.replace_prefix(matched, reader.message.prefix_rewrite)
         case "regex_rewrite" as name:
-            return _substitute(Reader(reader.message.regex_rewrite, reader.at(name), reader.problems))
+            return substitute(Reader(reader.message.regex_rewrite, reader.at(name), reader.problems))
     return None
 
 
 def direct_reply(reader: Reader, limit: int) -> DirectReply:
     """A DirectResponseAction whose body is at most `limit` bytes."""
-    reader.only("status", "body")
+    reader.only("status", "body", "body_format")
     body = data(reader.child("body"))
     if len(body) > limit:
         reader.refuse("body", f"{len(body)} bytes are more than max_direct_response_body_size_bytes, {limit}")
-    return DirectReply(status=reader.message.status, body=body)
+    return DirectReply(status=reader.message.status, body=body, format=body_format(reader, "body_format"))

@@ -1,10 +1,17 @@
 """RouteMatch: what a route asks of a request."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from ..route import conditions
 from ..route.table import Match
 from .fields import Reader
 from .fractions import fraction
-from .strings import full_match, plain_test, regex, string_test
+from .rewrites import template_of
+from .strings import full_match, pattern, plain_test, regex, string_test
+
+if TYPE_CHECKING:
+    from ..http.exchange import Exchange
 
 _OLDER = {"exact_match": "exact", "prefix_match": "prefix", "suffix_match": "suffix", "contains_match": "contains"}
 
@@ -16,12 +23,14 @@ def route_match(reader: Reader) -> Match:
         "path",
         "safe_regex",
         "path_separated_prefix",
+        "path_match_policy",
         "connect_matcher",
         "case_sensitive",
         "runtime_fraction",
         "headers",
         "query_parameters",
         "grpc",
+        "tls_context",
     )
     tests = [_path(reader), *_share(reader), *_grpc(reader)]
     tests += [header(item) for item in reader.items("headers")]
@@ -42,10 +51,25 @@ def _path(reader: Reader) -> Match:
             if not text.startswith("/") or text.endswith("/") or "?" in text or "#" in text:
                 reader.refuse("path_separated_prefix", f"{text!r} must begin with a slash, not end in one, and have no ? or #")
             return conditions.segments(text, case_sensitive)
+        case "path_match_policy":
+            template = template_of(reader)
+            return conditions.pattern(pattern(reader, "path_match_policy", template.pattern if template is not None else ""))
         case "connect_matcher":
             Reader(message.connect_matcher, reader.at("connect_matcher"), reader.problems).only()
             return conditions.is_connect
     return conditions.prefix(message.prefix, case_sensitive)
+
+
+def route_requires(reader: Reader) -> "Callable[[Exchange], bool] | None":
+    """What a RouteMatch asks of the connection: `tls_context`."""
+    context = reader.child("tls_context")
+    if context is None:
+        return None
+    context.only("presented", "validated")
+    wanted = {context.wrapped(name, False) for name in ("presented", "validated") if context.has(name)}
+    if len(wanted) > 1:
+        return lambda exchange: False  # a certificate that is not validated is never taken
+    return conditions.certificate(wanted.pop()) if wanted else None
 
 
 def header(reader: Reader) -> Match:

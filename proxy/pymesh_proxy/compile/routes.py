@@ -15,7 +15,8 @@ from .levels import Levels
 from .overrides import FIELD as FILTER_FIELD
 from .rate_limits import shared_rules
 from .retry import retry_policy
-from .route_match import route_match
+from .rewrites import matched_length
+from .route_match import route_match, route_requires
 
 Routes = tuple[tuple[Match, Route], ...]
 
@@ -36,6 +37,8 @@ def route_table(reader: Reader) -> RouteTable:
         "max_direct_response_body_size_bytes",
         "ignore_port_in_host_matching",
         "request_mirror_policies",
+        "vhost_header",
+        "internal_only_headers",
         FILTER_FIELD,
         *HEADER_FIELDS,
         harmless=_NO_READER,
@@ -50,7 +53,13 @@ def route_table(reader: Reader) -> RouteTable:
         for domain in _fresh_domains(host, domains):
             domains[domain] = routes
     hosts = HostMap(domains, ignore_port=message.ignore_port_in_host_matching)
-    return RouteTable(message.name, hosts.finder(), source=message)
+    return RouteTable(
+        message.name,
+        hosts.finder(),
+        source=message,
+        host_header=message.vhost_header.lower().encode(),
+        internal_only=tuple(name.lower().encode() for name in message.internal_only_headers),
+    )
 
 
 def _fresh_domains(host: Reader, taken: dict[str, Routes]) -> Iterable[str]:
@@ -115,11 +124,15 @@ def _route(item: Reader, outer: Levels, retry: RetryPolicy | None, body_limit: i
         "per_request_buffer_limit_bytes",
         "request_body_buffer_limit",
         *HEADER_FIELDS,
-        harmless={"decorator": "it names spans, and there is no tracing", "stat_prefix": "it only adds statistics"},
+        harmless={
+            "decorator": "it names spans, and there is no tracing",
+            "tracing": "there is no tracing",
+            "stat_prefix": "it only adds statistics",
+        },
     )
     levels = outer.within(item).buffering(item)
     criteria = Reader(item.message.match, item.at("match"), item.problems)
-    action = _action(item, _matched_length(criteria.message), levels, retry, body_limit)
+    action = _action(item, levels, retry, body_limit)
     composed = route_actions.brings_edits(item.message.route.weighted_clusters)
     route = Route(
         name=item.message.name,
@@ -128,24 +141,18 @@ def _route(item: Reader, outer: Levels, retry: RetryPolicy | None, body_limit: i
         edit_response=None if composed else levels.response_edit(),
         metadata=item.message.metadata if item.message.HasField("metadata") else None,
         overrides=levels.overrides(),
+        requires=route_requires(criteria),
     )
     return route_match(criteria), route
 
 
-def _action(item: Reader, matched: int | None, levels: Levels, retry: RetryPolicy | None, limit: int) -> Forward | Redirect | DirectReply:
+def _action(item: Reader, levels: Levels, retry: RetryPolicy | None, limit: int) -> Forward | Redirect | DirectReply:
     match item.which("action"):
         case "route":
-            return route_actions.forward(Reader(item.message.route, item.at("route"), item.problems), matched, levels, retry)
+            return route_actions.forward(Reader(item.message.route, item.at("route"), item.problems), item.message.match, levels, retry)
         case "redirect":
-            return route_actions.redirect(Reader(item.message.redirect, item.at("redirect"), item.problems), matched)
+            config = Reader(item.message.redirect, item.at("redirect"), item.problems)
+            return route_actions.redirect(config, matched_length(item.message.match))
         case "direct_response":
             return route_actions.direct_reply(Reader(item.message.direct_response, item.at("direct_response"), item.problems), limit)
     return DirectReply(status=500)
-
-
-def _matched_length(criteria: Any) -> int | None:
-    """How much of the path a prefix rewrite replaces: the prefix, or everything that an exact or pattern match took."""
-    match criteria.WhichOneof("path_specifier"):
-        case "prefix" | "path_separated_prefix" as kind:
-            return len(getattr(criteria, kind).encode())
-    return None

@@ -9,7 +9,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import Cause
-from ..route.table import Target
+from ..route.rewrite import replace_host, set_host
+from ..route.table import Forward, Target
 from ..upstream.avoided import Avoided
 from ..upstream.config import Discovery, UpstreamProtocol
 from ..upstream.previous_priorities import PreviousPriorities
@@ -96,6 +97,8 @@ class Attempts(Upload):
             self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
             return
         self._endpoint = exchange.endpoint = endpoint
+        if forward.auto_host and endpoint.config.hostname:
+            self._name_host(forward, endpoint.config.hostname.encode())
         if forward.terminates_connect and ends_here(forward, exchange.head):
             assert self._breaker is not None
             open_tunnel(self, self._runtime, cluster, endpoint, self._breaker)
@@ -111,6 +114,13 @@ class Attempts(Upload):
             pool = pool or pools.multiplexed(cluster, endpoint, exchange.downstream, high)
         self._pool = pool
         pool.acquire(self)
+
+    def _name_host(self, forward: Forward, host: bytes) -> None:
+        """auto_host_rewrite; what the client asked for is kept once, however many attempts follow."""
+        if self._tried is None:
+            replace_host(self.exchange.head, host, forward.forwarded_host)
+        else:
+            set_host(self.exchange.head, host)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is _ORIGINAL_DST:

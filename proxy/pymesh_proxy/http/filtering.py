@@ -38,7 +38,9 @@ class Filtering(Answer):
         if table is None:
             return
         draw = random.getrandbits(32)
-        exchange.route = route = table.match(exchange.head, draw)
+        if table.internal_only:
+            self._strip(table.internal_only)
+        exchange.route = route = table.match(exchange.head, draw, exchange)
         if route is None:
             return
         overrides = route.overrides
@@ -61,11 +63,17 @@ class Filtering(Answer):
             draw = drawn
         self._target = target = action.only or action.choose(draw)
         name = target.cluster
-        if action.cluster_header:
-            name = (exchange.head.index.get(action.cluster_header) or b"").decode("latin-1")
+        if target.cluster_header:
+            name = (exchange.head.index.get(target.cluster_header) or b"").decode("latin-1")
         exchange.cluster_name = name
         exchange.cluster = self._runtime.clusters.by_name.get(name)
         return target
+
+    def _strip(self, names: tuple[bytes, ...]) -> None:
+        head = self.exchange.head
+        if b"x-envoy-internal" not in head.index:
+            for name in names:
+                head.remove(name)
 
     def filter_from(self, position: int) -> None:
         """Ask the filters, from one on, until one answers or has to wait."""

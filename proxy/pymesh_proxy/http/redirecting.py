@@ -52,7 +52,7 @@ class Redirecting(Filtering):
         head.scheme, head.path = where.scheme, where.path
         set_host(head, where.authority)
         table = self.options.route.table
-        if table is None or table.match(head, 0) is None:
+        if table is None or table.match(head, 0, self.exchange) is None:
             return None
         if response.status == 303 and former.method not in (b"GET", b"HEAD"):  # RFC 9110 15.4.4
             head.method = b"GET"

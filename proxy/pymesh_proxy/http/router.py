@@ -62,7 +62,14 @@ class Router(Redirecting):
             headers = ((b"location", action.location(self.exchange)),)
             self.reply(LocalReply(status=action.status, headers=headers, details="direct_response"))
         elif isinstance(action, DirectReply):
-            self.reply(LocalReply(status=action.status, body=action.body, details="direct_response"))
+            self.reply(self._from_configuration(action))
+
+    def _from_configuration(self, action: DirectReply) -> LocalReply:
+        written = action.format
+        if written is None:
+            return LocalReply(status=action.status, body=action.body, details="direct_response")
+        headers = ((b"content-type", written.content_type),)
+        return LocalReply(status=action.status, body=written.write(self.exchange, action.body), headers=headers, details="direct_response")
 
     def _proxy(self, route: Route, forward: Forward) -> None:
         exchange = self.exchange

@@ -217,6 +217,8 @@ _GRPC_NAMES = (
 
 
 def _flags_long(subject: Any) -> str:
+    if not subject.flags:
+        return "-"
     return ",".join(FLAGS_LONG.get(flag, flag) for flag in subject.flags.split(","))
 
 
@@ -281,7 +283,7 @@ _SHARED: dict[str, Make] = {
     "EMIT_TIME_LOCAL": _emitted(local=True),
     "HOSTNAME": _hostname,
     "ENVIRONMENT": _environment,
-    "RESPONSE_FLAGS": fact(Kind.TEXT, "flags"),
+    "RESPONSE_FLAGS": expression(Kind.TEXT, "(x.flags or '-')"),
     "RESPONSE_FLAGS_LONG": bare(Kind.TEXT, _flags_long),
     "UPSTREAM_TRANSPORT_FAILURE_REASON": expression(Kind.WIRE, "x.upstream_failure.replace(' ', '_')"),
     "UPSTREAM_HOST": expression(Kind.TEXT, "(None if x.endpoint is None else x.endpoint.address)"),

@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..http.headers import RequestHead
 from .table import Match
+
+if TYPE_CHECKING:
+    from ..http.exchange import Exchange
 
 BytesTest = Callable[[bytes], bool]
 _DECIMAL = re.compile(rb"[+-]?[0-9]{1,19}")
@@ -116,6 +119,11 @@ def query_value(path: bytes, key: bytes) -> bytes | None:
         if name == key and part:
             return value
     return None
+
+
+def certificate(wanted: bool) -> "Callable[[Exchange], bool]":
+    """The client has shown a certificate, or has not. One that is shown has been verified, or there would be no request."""
+    return lambda exchange: (exchange.downstream.peer is not None) is wanted
 
 
 def is_grpc(head: RequestHead, random: int) -> bool:

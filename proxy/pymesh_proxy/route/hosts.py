@@ -40,7 +40,7 @@ class HostMap(Generic[T]):
     def _find(self, authority: bytes) -> T | None:
         host = authority.lower()
         if self._ignore_port:
-            host = without_port(host)
+            host = without_port(host).removesuffix(b":")
         found = self._exact.get(host)
         if found is not None:
             return found

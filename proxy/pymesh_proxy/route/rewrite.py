@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PathRewrite = Callable[[bytes], bytes]
 """From a request target with its query to the new one."""
 
-HostRewrite = Callable[[RequestHead], "bytes | None"]
+HostRewrite = Callable[["Exchange"], "bytes | None"]
 """The new host; None leaves it."""
 
 
@@ -44,28 +44,58 @@ def replace_all(pattern: Any, replacement: "Sequence[bytes | int]") -> Callable[
     """Replace every match of a pattern; integers in the replacement are groups."""
 
     def expand(match: Any) -> bytes:
-        return b"".join((match.group(part) or b"") if isinstance(part, int) else part for part in replacement)
+        return b"".join([(match.group(part) or b"") if isinstance(part, int) else part for part in replacement])
 
-    return lambda text: bytes(pattern.sub(expand, text))
+    def replace(text: bytes) -> bytes:
+        """As RE2's GlobalReplace: where a match ends, an empty one does not begin, which Python's `sub` would take."""
+        pieces: list[bytes] = []
+        end = 0
+        for match in pattern.finditer(text):
+            start, stop = match.span()
+            if start == stop and pieces and start == end:
+                continue
+            pieces += (text[end:start], expand(match))
+            end = stop
+        return b"".join((*pieces, text[end:]))
+
+    return replace
 
 
-def forward_rewrite(path: PathRewrite | None, host: HostRewrite | None, append_forwarded_host: bool) -> "Callable[[Exchange], None] | None":
+def with_query(path: "Callable[[Exchange], bytes]") -> "Callable[[Exchange], bytes]":
+    """Another path, which the request's query stays behind; an empty one leaves what there is."""
+
+    def rewrite(exchange: "Exchange") -> bytes:
+        target = exchange.head.path
+        new = path(exchange)
+        return new + target[len(path_of(target)) :] if new else target
+
+    return rewrite
+
+
+def forward_rewrite(
+    path: "Callable[[Exchange], bytes] | None", host: HostRewrite | None, append_forwarded_host: bool
+) -> "Callable[[Exchange], None] | None":
     """Both rewrites of a route; the originals are kept in x-envoy-original-path and x-envoy-original-host."""
     if path is None and host is None:
         return None
 
     def rewrite(exchange: "Exchange") -> None:
         head = exchange.head
-        if host is not None and (new_host := host(head)):
-            if append_forwarded_host:
-                _append(head, b"x-forwarded-host", head.authority)
-            head.set(b"x-envoy-original-host", head.authority)
-            set_host(head, new_host)
-        if path is not None and (new_path := path(head.path)) != head.path:
+        if host is not None and (new_host := host(exchange)):
+            replace_host(head, new_host, append_forwarded_host)
+        if path is not None and (new_path := path(exchange)) != head.path:
             head.set(b"x-envoy-original-path", head.path)
             head.path = new_path
 
     return rewrite
+
+
+def replace_host(head: RequestHead, host: bytes, append_forwarded_host: bool) -> None:
+    """Another host; the one that the client asked for is kept."""
+    if append_forwarded_host:
+        head.set(b"x-forwarded-host", b",".join([*head.get_all(b"x-forwarded-host"), head.authority]))
+    head.set(b"x-envoy-original-host", head.authority)
+    set_host(head, host)
 
 
 def shadow(changes: Sequence[Edit], host: bytes, *, suffix: bool) -> Edit:
@@ -95,11 +125,6 @@ def set_host(head: RequestHead, host: bytes) -> None:
     else:
         head.fields = [(name, host) if name.lower() == b"host" else (name, value) for name, value in head.fields]
         head.index[b"host"] = host
-
-
-def _append(head: RequestHead, name: bytes, value: bytes) -> None:
-    old = head.get(name)
-    head.set(name, value if old is None else old + b", " + value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

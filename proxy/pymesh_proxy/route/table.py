@@ -13,6 +13,7 @@ from .retry_policy import RetryPolicy
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
+    from ..http.local_reply import BodyFormat
     from ..http.mirror import Mirroring
 
 Edit = Callable[["Exchange"], None]
@@ -28,6 +29,8 @@ class Target:
     """
 
     cluster: str
+    cluster_header: bytes = b""
+    """Take the cluster's name from this header instead (lower case)."""
     edit_request: Edit | None = None
     edit_response: Edit | None = None
     overrides: Overrides | None = None
@@ -40,8 +43,6 @@ class Forward:
 
     targets: tuple[tuple[int, Target], ...]
     total_weight: int
-    cluster_header: bytes = b""
-    """Take the cluster's name from this header instead (lower case)."""
     cluster_missing_status: int = 503
     timeout: float = 15.0
     idle_timeout: float | None = None
@@ -56,6 +57,10 @@ class Forward:
     """Path and host rewriting, with x-envoy-original-path."""
     draws: "Callable[[Exchange], int | None] | None" = None
     """What takes the place of the random number where there are weights; None of a request leaves that."""
+    auto_host: bool = False
+    """Each attempt asks for the host by the name of its endpoint, if that has one."""
+    forwarded_host: bool = False
+    """The host that this replaces is added to x-forwarded-host."""
     hashing: "Callable[[Exchange], int | None] | None" = None
     """What tells requests apart where the cluster balances by a hash."""
     upgrades: Mapping[bytes, bool] = field(default_factory=dict)
@@ -116,6 +121,8 @@ class DirectReply:
 
     status: int
     body: bytes = b""
+    format: "BodyFormat | None" = None
+    """How the body is written, if not as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,8 @@ class Route:
     metadata: Any = None
     overrides: Overrides | None = None
     """What the route and the levels around it say of filters; None when that is nothing."""
+    requires: "Callable[[Exchange], bool] | None" = None
+    """What the route asks of the connection, besides what its test asks of the head."""
 
 
 Match = Callable[[RequestHead, int], bool]
@@ -137,16 +146,32 @@ Match = Callable[[RequestHead, int], bool]
 class RouteTable:
     """Finds a request's route. Immutable; RDS swaps whole tables."""
 
-    __slots__ = ("_find_host", "name", "source", "version")
+    __slots__ = ("_find_host", "host_header", "internal_only", "name", "source", "version")
 
-    def __init__(self, name: str, find_host: Callable[[bytes], "tuple[tuple[Match, Route], ...] | None"], source: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        find_host: Callable[[bytes], "tuple[tuple[Match, Route], ...] | None"],
+        source: Any = None,
+        *,
+        host_header: bytes = b"",
+        internal_only: tuple[bytes, ...] = (),
+    ) -> None:
         self.name = name
         self._find_host = find_host
         self.source = source
+        self.host_header = host_header
+        """The header that names the virtual host, in the place of the authority."""
+        self.internal_only = internal_only
+        """Headers that are taken from nobody outside."""
 
-    def match(self, head: RequestHead, random: int) -> Route | None:
-        """The first route of the request's virtual host that matches; None is Envoy's 404 NR. `random` serves runtime fractions."""
-        for matches, route in self._find_host(head.authority) or ():
-            if matches(head, random):
+    def match(self, head: RequestHead, random: int, exchange: "Exchange | None" = None) -> Route | None:
+        """The first route of the request's virtual host that matches; None is Envoy's 404 NR. `random` serves runtime fractions.
+
+        Without an exchange no route matches that asks for more than a head.
+        """
+        host = head.index.get(self.host_header, b"") if self.host_header else head.authority
+        for matches, route in self._find_host(host) or ():
+            if matches(head, random) and (route.requires is None or (exchange is not None and route.requires(exchange))):
                 return route
         return None

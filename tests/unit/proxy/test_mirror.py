@@ -17,9 +17,8 @@ def mirroring(
     cluster="copies", *, timeout=0.0, body_limit=None, numerator=100, denominator=100, host=b"", suffix=True, changes=(), cluster_header=b""
 ):
     way = Forward(
-        targets=((1, Target(cluster=cluster)),),
+        targets=((1, Target(cluster=cluster, cluster_header=cluster_header)),),
         total_weight=1,
-        cluster_header=cluster_header,
         timeout=timeout,
         body_limit=body_limit,
         rewrite=rewrite.shadow(changes, host, suffix=suffix),

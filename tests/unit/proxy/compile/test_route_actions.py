@@ -97,7 +97,7 @@ def test_connect_is_passed_on_unless_it_ends_here(route, config, terminates):
 
 
 def test_the_cluster_can_come_from_a_header(route):
-    assert route("{match: {prefix: /}, route: {cluster_header: X-Cluster}}").action.cluster_header == b"x-cluster"
+    assert route("{match: {prefix: /}, route: {cluster_header: X-Cluster}}").action.only.cluster_header == b"x-cluster"
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_old_host_can_be_passed_on(route):
     request = request_head(headers=[(b"x-forwarded-host", b"first.com")])
     text = "{match: {prefix: /}, route: {cluster: up, host_rewrite_literal: new.com, append_x_forwarded_host: true}}"
     route(text, request).action.rewrite(exchange_of(request))
-    assert request.get(b"x-forwarded-host") == b"first.com, a.com"
+    assert request.get(b"x-forwarded-host") == b"first.com,a.com"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,10 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
         ("{match: {prefix: /}, route: {cluster: up, internal_redirect_action: 1}}", "route.internal_redirect_action"),
         ("{match: {prefix: /}, route: {cluster: up, hash_policy: [{filter_state: {key: a}}]}}", "route.hash_policy[0].filter_state"),
         ("{match: {prefix: /}, route: {cluster: up, hedge_policy: {hedge_on_per_try_timeout: true}}}", "route.hedge_policy"),
-        ("{match: {prefix: /}, route: {cluster: up, auto_host_rewrite: true}}", "route.auto_host_rewrite"),
+        ("{match: {prefix: /}, route: {cluster: up, path_rewrite: /a, prefix_rewrite: /b}}", "route.path_rewrite"),
+        ('{match: {prefix: /}, route: {cluster: up, host_rewrite: "%NO%"}}', "route.host_rewrite"),
+        ("{match: {prefix: /}, route: {weighted_clusters: {clusters: [{name: a, cluster_header: b, weight: 1}]}}}",
+         "route.weighted_clusters.clusters[0].name"),
         (
             "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: a}, {upgrade_type: A}]}}",
             "route.upgrade_configs[1].upgrade_type",
@@ -243,7 +246,8 @@ def test_a_reply_gets_the_header_mutations_of_its_levels(route):
             "{match: {prefix: /}, route: {cluster: up, upgrade_configs: [{upgrade_type: websocket, connect_config: {}}]}}",
             "route.upgrade_configs[0].connect_config",
         ),
-        ("{match: {prefix: /, tls_context: {presented: true}}, route: {cluster: up}}", "match.tls_context"),
+        ("{match: {prefix: /, dynamic_metadata: [{filter: a, path: [{key: b}], value: {present_match: true}}]}, route: {cluster: up}}",
+         "match.dynamic_metadata"),
         ("{match: {path_separated_prefix: /a/}, route: {cluster: up}}", "match.path_separated_prefix"),
         ("{match: {safe_regex: {regex: '('}}, route: {cluster: up}}", "match.safe_regex.regex"),
         ("{match: {prefix: /}, route: {}}", "route.cluster_specifier"),
