@@ -32,6 +32,7 @@ from envoy.config.route.v3 import route_components_pb2 as route_components
 from envoy.config.route.v3 import route_pb2 as route
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as file_log
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2 as stream_log
+from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as dns_cluster
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
@@ -58,6 +59,8 @@ from envoy.extensions.load_balancing_policies.random.v3 import random_pb2 as lb_
 from envoy.extensions.load_balancing_policies.ring_hash.v3 import ring_hash_pb2 as lb_ring_hash
 from envoy.extensions.load_balancing_policies.round_robin.v3 import round_robin_pb2 as lb_round_robin
 from envoy.extensions.load_balancing_policies.wrr_locality.v3 import wrr_locality_pb2 as lb_wrr_locality
+from envoy.extensions.network.dns_resolver.cares.v3 import cares_dns_resolver_pb2 as cares_resolver
+from envoy.extensions.network.dns_resolver.getaddrinfo.v3 import getaddrinfo_dns_resolver_pb2 as system_resolver
 from envoy.extensions.path.match.uri_template.v3 import uri_template_match_pb2 as uri_template_match
 from envoy.extensions.path.rewrite.uri_template.v3 import uri_template_rewrite_pb2 as uri_template_rewrite
 from envoy.extensions.retry.host.omit_canary_hosts.v3 import omit_canary_hosts_pb2 as omit_canary_hosts
@@ -87,16 +90,17 @@ from validate import validate_pb2 as validate
 from xds.type.v3 import typed_struct_pb2 as typed_struct
 
 __all__ = [
-    "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "circuit_breaker", "cluster",
-    "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "duration", "endpoint", "endpoint_components",
-    "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm", "http_fault", "http_inspector", "http_options",
-    "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin", "lb_cluster_provided", "lb_common", "lb_least_request",
-    "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin", "lb_wrr_locality", "listener", "listener_components",
-    "local_ratelimit", "network_rbac", "omit_canary_hosts", "omit_host_metadata", "original_dst", "outlier", "pack", "percent",
-    "preserve_case", "previous_hosts", "previous_priorities", "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac",
-    "regex", "rls", "rls_grpc", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log",
-    "string_matcher", "struct_pb2", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
-    "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
+    "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "cares_resolver",
+    "circuit_breaker", "cluster", "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cluster",
+    "duration", "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
+    "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
+    "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",
+    "lb_wrr_locality", "listener", "listener_components", "local_ratelimit", "network_rbac", "omit_canary_hosts",
+    "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts", "previous_priorities",
+    "protocol", "proxy_protocol", "range_type", "raw_buffer", "rbac", "regex", "rls", "rls_grpc", "route", "route_components",
+    "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2", "system_resolver",
+    "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack", "upstream_proxy_protocol",
+    "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

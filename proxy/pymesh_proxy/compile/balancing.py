@@ -99,6 +99,11 @@ def _maglev(config: Reader) -> BalancingConfig:
     return _consistent(config, BalancingConfig(policy=Balancing.MAGLEV, table_size=size))
 
 
+def _original_dst(config: Reader) -> BalancingConfig:
+    """`connecting` reads it: it says where a request goes, not how endpoints share."""
+    return BalancingConfig(policy=Balancing.CLUSTER_PROVIDED)
+
+
 def _cluster_provided(config: Reader) -> BalancingConfig:
     config.only()
     return BalancingConfig(policy=Balancing.CLUSTER_PROVIDED)
@@ -157,7 +162,7 @@ _SETTINGS: dict[str, tuple[Balancing, _Build]] = {
     "least_request_lb_config": (Balancing.LEAST_REQUEST, _least_request),
     "ring_hash_lb_config": (Balancing.RING_HASH, _ring_hash),
     "maglev_lb_config": (Balancing.MAGLEV, _maglev),
-    "original_dst_lb_config": (Balancing.CLUSTER_PROVIDED, _cluster_provided),
+    "original_dst_lb_config": (Balancing.CLUSTER_PROVIDED, _original_dst),
 }
 
 _POLICIES: dict[str, _Build] = dict(

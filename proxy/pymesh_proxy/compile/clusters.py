@@ -7,8 +7,7 @@ from google.protobuf import json_format
 from pymesh.address import is_ip
 
 from ..upstream.config import Assignment, ClusterConfig, Discovery, ProxyHeader, TransportMatch, UpstreamProtocol
-from . import policy_list, tls, upstream_http
-from .addresses import host_and_port
+from . import connecting, dns, policy_list, tls, upstream_http
 from .balancing import balancing
 from .breakers import limits
 from .common_lb import common_lb
@@ -19,8 +18,6 @@ from .sources import check_delivery
 
 _HARMLESS = {
     "cleanup_interval": "an original destination is forgotten with its last connection",
-    "dns_jitter": "it only spreads the refreshes out",
-    "dns_failure_refresh_rate": "a failed look-up keeps the old addresses and is repeated at the refresh rate",
     "ignore_health_on_host_removal": "endpoints are not actively checked",
     "track_cluster_stats": "it only adds statistics",
     "track_timeout_budgets": "it only adds statistics",
@@ -30,6 +27,7 @@ _HONOURED = (
     "name",
     "alt_stat_name",
     "type",
+    "cluster_type",
     "eds_cluster_config",
     "load_assignment",
     "lb_policy",
@@ -49,9 +47,6 @@ _HONOURED = (
     "http_protocol_options",
     "http2_protocol_options",
     "upstream_http_protocol_options",
-    "dns_refresh_rate",
-    "respect_dns_ttl",
-    "dns_lookup_family",
     "upstream_bind_config",
     "upstream_connection_options",
     "transport_socket",
@@ -67,11 +62,12 @@ def compile_cluster(message: Any) -> ClusterConfig:
 
 
 def _cluster(reader: Reader) -> ClusterConfig:
-    reader.only(*_HONOURED, harmless=_HARMLESS, at_default={"wait_for_warm_on_init": True})
+    reader.only(*_HONOURED, *dns.CLUSTER_FIELDS, harmless=_HARMLESS)
     message = reader.message
-    discovery = _discovery(reader)
+    discovery, own_dns = _discovery(reader)
     http = upstream_http.options(reader)
     policy = policy_list.chosen(reader)
+    options = connecting.options(reader)
     default_limits, high_limits = limits(reader.child("circuit_breakers"))
     return ClusterConfig(
         name=message.name,
@@ -98,19 +94,42 @@ def _cluster(reader: Reader) -> ClusterConfig:
         proxy_header=_proxy_header(reader),
         common_lb=common_lb(reader, policy),
         outlier=outlier_detection(reader, discovery),
-        dns_refresh=reader.seconds("dns_refresh_rate", 5.0),
-        respect_dns_ttl=message.respect_dns_ttl,
-        dns_family=reader.choice("dns_lookup_family"),
-        bind_address=_bind_address(reader),
-        keepalive=_keepalive(reader),
+        dns=dns.dns(reader, discovery, own_dns),
+        bind_addresses=connecting.bind_addresses(reader.child("upstream_bind_config")),
+        keepalive=connecting.keepalive(options),
+        eyeballs=connecting.eyeballs(options),
+        original_dst=connecting.original_dst(reader.child("original_dst_lb_config")),
         alt_stat_name=message.alt_stat_name,
         metadata={key: json_format.MessageToDict(value) for key, value in message.metadata.filter_metadata.items()},
         source=message,
     )
 
 
-def _discovery(reader: Reader) -> Discovery:
-    return Discovery.__members__.get(reader.choice("type"), Discovery.STATIC)
+_TYPES = {
+    "envoy.cluster.static": Discovery.STATIC,
+    "envoy.cluster.strict_dns": Discovery.STRICT_DNS,
+    "envoy.cluster.logical_dns": Discovery.LOGICAL_DNS,
+    "envoy.cluster.eds": Discovery.EDS,
+    "envoy.cluster.original_dst": Discovery.ORIGINAL_DST,
+}
+"""Names by which `cluster_type` says what `type` can say, too."""
+
+_DNS_CLUSTER = "envoy.extensions.clusters.dns.v3.DnsCluster"
+
+
+def _discovery(reader: Reader) -> tuple[Discovery, Reader | None]:
+    """The kind of a cluster; and its DnsCluster, where it is given as one."""
+    custom = reader.child("cluster_type")
+    if custom is None:
+        return Discovery.__members__.get(reader.choice("type"), Discovery.STATIC), None
+    custom.only("name", "typed_config")
+    if custom.message.typed_config.type_url.endswith(f"/{_DNS_CLUSTER}"):
+        own = custom.extension()
+        logical = own is not None and own.message.all_addresses_in_single_endpoint
+        return (Discovery.LOGICAL_DNS if logical else Discovery.STRICT_DNS), own
+    if custom.message.name not in _TYPES or custom.has("typed_config"):
+        custom.no_implementation("name", custom.message.typed_config.type_url)
+    return _TYPES.get(custom.message.name, Discovery.STATIC), None
 
 
 def _assignment(reader: Reader, discovery: Discovery) -> Assignment | None:
@@ -147,38 +166,6 @@ def _eds_name(reader: Reader, discovery: Discovery) -> str:
         config.refuse("eds_config", "this field is required")
     check_delivery(config.child("eds_config"))
     return str(config.message.service_name or reader.message.name)
-
-
-
-
-def _bind_address(reader: Reader) -> str:
-    config = reader.child("upstream_bind_config")
-    if config is None:
-        return ""
-    config.only("source_address")
-    address = config.child("source_address")
-    if address is None:
-        config.refuse("source_address", "this field is required")
-        return ""
-    host, port = host_and_port(address)
-    if port:
-        address.refuse("port_value", "connections cannot share one source port; use 0")
-    if not is_ip(host):
-        address.refuse("address", f"{host!r} is no IP address")
-    return host
-
-
-def _keepalive(reader: Reader) -> tuple[int, int, int] | None:
-    """Probes, time and interval; Linux's defaults where only some are given."""
-    options = reader.child("upstream_connection_options")
-    if options is None:
-        return None
-    options.only("tcp_keepalive")
-    config = options.child("tcp_keepalive")
-    if config is None:
-        return None
-    config.only("keepalive_probes", "keepalive_time", "keepalive_interval")
-    return config.wrapped("keepalive_probes", 9), config.wrapped("keepalive_time", 7200), config.wrapped("keepalive_interval", 75)
 
 
 def _proxy_header(reader: Reader) -> ProxyHeader | None:

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+from pymesh.address import is_ip
+
 from ..upstream.config import Assignment, EndpointConfig, Health
-from .addresses import endpoint_address
+from .addresses import endpoint_address, socket_address
 from .fields import Reader, compiled
 from .fractions import percentage
 
@@ -83,7 +85,7 @@ def _locality(group: Reader, weights: dict[tuple[int, str], int]) -> list[Endpoi
 def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
     item.only("endpoint", "health_status", "metadata", "load_balancing_weight")
     reader = Reader(item.message.endpoint, item.at("endpoint"), item.problems)
-    reader.only("address", "hostname", harmless={"health_check_config": "endpoints are not actively checked"})
+    reader.only("address", "hostname", "additional_addresses", harmless={"health_check_config": "endpoints are not actively checked"})
     host, port = endpoint_address(Reader(reader.message.address, reader.at("address"), reader.problems))
     return EndpointConfig(
         host=host,
@@ -96,6 +98,7 @@ def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
         priority=group.priority,
         locality_weight=locality_weight,
         hostname=reader.message.hostname,
+        additional_addresses=tuple(map(_additional, reader.items("additional_addresses"))),
         hash_key=_hash_key(item.message.metadata),
         transport_match=plain_labels(item.message.metadata, _TRANSPORT_MATCH),
         labels=plain_labels(item.message.metadata),
@@ -106,6 +109,14 @@ def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
 def _hash_key(metadata: Any) -> str:
     key = _metadata(metadata, _BALANCING).get("hash_key")
     return key if isinstance(key, str) else ""  # Envoy goes on without one of another type, too
+
+
+def _additional(item: Reader) -> tuple[str, int]:
+    item.only("address")
+    host, port = socket_address(Reader(item.message.address, item.at("address"), item.problems))
+    if not is_ip(host):
+        item.refuse("address", f"{host!r} is no IP address")
+    return host, port
 
 
 def _health(item: Reader) -> Health:

@@ -33,6 +33,9 @@ BIND_AGAIN = 5.0
 _PORT = "port"
 """The need of a listener whose port is taken; no xDS type."""
 
+_NAMES = "names"
+"""The need of a cluster whose names are being looked up; no xDS type either."""
+
 
 class Stage(enum.Enum):
     """Envoy's order of initialization: LDS is asked for when the first clusters are warm."""
@@ -71,6 +74,7 @@ class Configuration:
         self._timers: dict[Need, Handle] = {}
         self._binding = asyncio.Lock()
         self._to_close: set[str] = set()
+        self._lookups: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         return f"<Configuration {self.stage.name} clusters={self._clusters} listeners={self._listeners}>"
@@ -114,6 +118,8 @@ class Configuration:
         if types.CLUSTER in self._dynamic:
             self._wait(Need(types.CLUSTER, ""), self._dynamic[types.CLUSTER].timeout)
         self._promote_clusters()
+        if self._lookups:
+            await asyncio.wait(self._lookups.values())
         for held in listeners:
             self._stage(types.LISTENER, held)
         for held in self._listeners.take_ready():
@@ -204,9 +210,24 @@ class Configuration:
 
     def _stage(self, type_url: str, held: Held) -> None:
         missing = [one for one in held.references if not self._has(one)]
-        self._rosters[type_url].stage(held, (one.need for one in missing))
+        needs = {one.need for one in missing}
+        if type_url == types.CLUSTER and (known := self._runtime.clusters.look_up(held.config)) is not None:
+            needs.add(Need(_NAMES, held.name))
+            self._lookups[held.name] = spawn(self._names_known(held, known), name=f"discovery: names of {held.name}")
+        self._rosters[type_url].stage(held, needs)
         for one in missing:
             self._wait(one.need, one.fetch.timeout)
+
+    async def _names_known(self, held: Held, known: asyncio.Event) -> None:
+        """A cluster's first look-up; a newer version of the cluster has one of its own."""
+        await known.wait()
+        if self._clusters.warming.get(held.name) is not held:
+            return
+        del self._lookups[held.name]
+        self._arrived(Need(_NAMES, held.name))
+        self._promote_clusters()
+        self._advance()
+        await self.settle()
 
     def _has(self, reference: Reference) -> bool:
         need = reference.need

@@ -1,5 +1,6 @@
 """What discovery needs of the rest of the process: a runtime to put compiled resources into, compilers, and time."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ class Clusters(Protocol):
     def remove(self, name: str) -> Any: ...
 
     def assign(self, assignment: Any) -> Any: ...
+
+    def look_up(self, config: Any) -> asyncio.Event | None:
+        """Begin to look up the names of a cluster that is to be put; set when it is warm, None for one that has none to wait for."""
 
 
 class Listeners(Protocol):

@@ -124,7 +124,7 @@ class Attempts(Upload):
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is _ORIGINAL_DST:
-            return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.original_destination)
+            return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.restored_destination, self.exchange.head)
         policy = self._policy
         if self._tried is None or policy is None:
             return cluster.pick(None, 1, self._key)

@@ -38,6 +38,8 @@ class Downstream:
     local_uri_san: str = ""
     """Our own SPIFFE id, as the certificate we showed says it."""
     original_destination: tuple[str, int] | None = None
+    restored_destination: tuple[str, int] | None = None
+    """The same, where it is not just the address that was connected to: what a redirect or a PROXY header replaced."""
     direct_remote_address: str = ""
     """`ip:port` of the TCP peer."""
     proxied_tlvs: tuple[tuple[int, bytes], ...] = ()

@@ -117,6 +117,7 @@ class Accepted(asyncio.Protocol):
             listener=config.name,
             direction=config.direction,
             original_destination=destination,
+            restored_destination=original,
         )
 
     def _wheel_arm(self, seconds: float) -> None:

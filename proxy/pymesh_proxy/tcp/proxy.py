@@ -163,7 +163,7 @@ class TcpConnection(asyncio.Protocol):
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
         if cluster.config.discovery is Discovery.ORIGINAL_DST:
-            return self._runtime.clusters.original_destination(cluster, self.session.downstream.original_destination)
+            return self._runtime.clusters.original_destination(cluster, self.session.downstream.restored_destination)
         key = ip_hash(self.session.downstream.remote_address) if self._options.hashes_source else None
         return cluster.pick(key=key)
 

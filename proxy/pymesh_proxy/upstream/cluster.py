@@ -28,13 +28,14 @@ class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
-        "_partial", "_source", "assignment", "breaker", "config", "drop_percent", "endpoints", "high_breaker", "host_sets",
-        "lb_healthy_panic", "membership_change", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default",
-        "tls_matches", "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail",
-        "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
-        "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total",
-        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow",
-        "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
+        "_partial", "_source", "assignment", "assignment_stale", "assignment_timeout_received", "breaker", "config", "drop_percent",
+        "endpoints", "high_breaker", "host_sets", "lb_healthy_panic", "membership_change", "original_dst_host_invalid",
+        "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success",
+        "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy",
+        "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
+        "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
+        "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled",
+        "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
         "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
         "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total", "watchman",
@@ -61,6 +62,7 @@ class Cluster:
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
         self.update_success = self.lb_healthy_panic = self.membership_change = 0
+        self.original_dst_host_invalid = self.assignment_stale = self.assignment_timeout_received = 0
         self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0
         self.upstream_cx_connect_fail = self.upstream_cx_connect_timeout = self.upstream_cx_connect_attempts_exceeded = 0
         self.upstream_cx_rx_bytes_total = self.upstream_cx_tx_bytes_total = 0
@@ -97,6 +99,7 @@ class Cluster:
     def assign(self, assignment: Assignment) -> list[Endpoint]:
         """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones."""
         self.update_success += 1
+        self.assignment_timeout_received += bool(assignment.stale_after)
         self.assignment = assignment
         self.drop_percent = assignment.drop_percent
         self.overprovisioning_factor = assignment.overprovisioning_factor

@@ -9,6 +9,7 @@ from pymesh.address import Address
 from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 from .balancing.config import BalancingConfig
+from .dns_config import DnsConfig
 from .outlier_config import OutlierConfig
 
 UNLIMITED = 2**32 - 1
@@ -62,6 +63,8 @@ class EndpointConfig:
     locality_weight: int = 0
     """What its locality's weight is within its priority; 0 gets nothing where localities are weighted."""
     hostname: str = ""
+    additional_addresses: tuple[tuple[str, int], ...] = ()
+    """Further IPs and ports of the same endpoint, tried when the first one does not answer soon."""
     hash_key: str = ""
     """Metadata `envoy.lb`.`hash_key`: what consistent hashing places it by, instead of its address."""
     transport_match: tuple[tuple[str, str], ...] = ()
@@ -133,6 +136,24 @@ class ProxyHeader:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Eyeballs:
+    """happy_eyeballs_config: which family begins (4 or 6; 0 for the first address's), and how many of it before one of the other."""
+
+    family: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalDst:
+    """original_dst_lb_config: what an ORIGINAL_DST cluster looks at besides the address that the client meant."""
+
+    header: bytes = b""
+    """A request header with IP and port that comes before it; empty for none."""
+    port: int = 0
+    """Instead of the port of either; 0 leaves it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Circuit-breaker thresholds of one priority, Envoy's defaults."""
 
@@ -184,11 +205,12 @@ class ClusterConfig:
     """For all transport sockets of the cluster alike."""
     common_lb: CommonLb = field(default_factory=CommonLb)
     outlier: OutlierConfig | None = None
-    dns_refresh: float = 5.0
-    respect_dns_ttl: bool = False
-    dns_family: str = "AUTO"
-    bind_address: str = ""
-    """upstream_bind_config: the source IP (`127.0.0.6` for inbound passthrough)."""
+    dns: DnsConfig = field(default_factory=DnsConfig)
+    bind_addresses: tuple[str, ...] = ()
+    """upstream_bind_config: the source IPs (`127.0.0.6` for inbound passthrough), of which the endpoint's family chooses."""
+    eyeballs: Eyeballs = field(default_factory=Eyeballs)
+    """How endpoints with several addresses are connected to."""
+    original_dst: OriginalDst = field(default_factory=OriginalDst)
     keepalive: tuple[int, int, int] | None = None
     """TCP keepalive: probes, time and interval in seconds; None leaves the system's."""
     alt_stat_name: str = ""

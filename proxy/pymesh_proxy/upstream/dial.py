@@ -5,12 +5,14 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..errors import Cause, ProxyError
+from .eyeballs import Where, in_order, race
 from .introduction import Introduced, introduction
 
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster
+    from .config import ClusterConfig, EndpointConfig
     from .endpoint import Endpoint
 
 
@@ -53,12 +55,45 @@ async def _connect(
     if config.host.startswith("/"):
         await runtime.loop.create_unix_connection(lambda: outer, config.host)
     else:
-        local = (cluster.config.bind_address, 0) if cluster.config.bind_address else None
-        transport, _ = await runtime.loop.create_connection(lambda: outer, config.host, config.port, local_addr=local)
-        if cluster.config.keepalive is not None:
-            _keepalive(transport.get_extra_info("socket"), cluster.config.keepalive)
+        await _connect_tcp(runtime.loop, cluster.config, config, outer)
     if layer is not None:
         await layer.established()
+
+
+async def _connect_tcp(
+    loop: asyncio.AbstractEventLoop, cluster: "ClusterConfig", endpoint: "EndpointConfig", protocol: asyncio.Protocol
+) -> None:
+    if endpoint.additional_addresses:
+        addresses = in_order(((endpoint.host, endpoint.port), *endpoint.additional_addresses), cluster.eyeballs)
+        sock = await race(addresses, lambda where: _socket(loop, cluster, where))
+        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+    else:
+        local = _local(cluster, endpoint.host)
+        transport, _ = await loop.create_connection(lambda: protocol, endpoint.host, endpoint.port, local_addr=local)
+    if cluster.keepalive is not None:
+        _keepalive(transport.get_extra_info("socket"), cluster.keepalive)
+
+
+async def _socket(loop: asyncio.AbstractEventLoop, cluster: "ClusterConfig", where: Where) -> socket.socket:
+    """A connected socket, for a race of which only the winner becomes a transport."""
+    sock = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        if (local := _local(cluster, where[0])) is not None:
+            sock.bind(local)
+        await loop.sock_connect(sock, where)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _local(cluster: "ClusterConfig", host: str) -> tuple[str, int] | None:
+    """upstream_bind_config: the source address of the endpoint's family, else the first one, as in Envoy."""
+    if not cluster.bind_addresses:
+        return None
+    alike = (address for address in cluster.bind_addresses if (":" in address) == (":" in host))
+    return next(alike, cluster.bind_addresses[0]), 0
 
 
 def _keepalive(sock: socket.socket, settings: tuple[int, int, int]) -> None:

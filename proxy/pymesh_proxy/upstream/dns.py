@@ -1,87 +1,97 @@
-"""Clusters whose endpoints are names: resolved again and again, with the last good answer kept through failures."""
+"""Clusters whose endpoints are names: each name is looked up again and again, with its last good answer kept through failures."""
 
 import asyncio
 import logging
-import socket
-from collections.abc import Awaitable, Callable
+import random
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from pymesh.address import is_ip
 
+from ..discovery.backoff import Backoff
 from .cluster import Cluster
-from .config import Assignment, Discovery, EndpointConfig
-
-if TYPE_CHECKING:
-    import dns.asyncresolver
+from .config import EndpointConfig
+from .dns_config import DnsConfig
+from .lookup import Lookup, LookupFailed, lookup
 
 _log = logging.getLogger("pymesh.proxy.dns")
 
-_FAMILY = {"V4_ONLY": socket.AF_INET, "V6_ONLY": socket.AF_INET6}
 
+class Target:
+    """One configured endpoint and the addresses that its name stands for now."""
 
-async def time_to_live(name: str, kind: str, resolver: "dns.asyncresolver.Resolver | None" = None) -> float:
-    """Seconds for which DNS lets the `A` or `AAAA` records of a name be used; 0 when it does not say, as for names of a hosts file.
+    def __init__(self, endpoint: EndpointConfig, config: DnsConfig, find: Lookup) -> None:
+        self._endpoint = endpoint
+        self._config = config
+        self._find = find
+        self._failures = Backoff(config.failure_base, config.failure_max) if config.failure_base else None
+        self.is_name = not (endpoint.host.startswith("/") or is_ip(endpoint.host))
+        self.answered = not self.is_name
+        self.endpoints: tuple[EndpointConfig, ...] = () if self.is_name else (endpoint,)
 
-    The addresses themselves come from the system (getaddrinfo), which knows more than DNS but tells no time.
-    """
-    import dns.asyncresolver  # here: a proxy without such clusters is spared its memory
-    import dns.exception
+    async def refresh(self) -> float:
+        """Look the name up; the seconds until it is to be done again."""
+        config = self._config
+        try:
+            answer = await self._find(self._endpoint.host)
+        except LookupFailed as failed:
+            _log.warning("cannot resolve %s: %s", self._endpoint.host, failed)
+            return self._failures.next() if self._failures is not None else config.refresh
+        if self._failures is not None:
+            self._failures.reset()
+        self.answered = True
+        self.endpoints = self._at(answer.addresses)
+        seconds = answer.ttl if config.respect_ttl and answer.ttl else config.refresh
+        return seconds + random.random() * config.jitter
 
-    try:
-        answer = await (resolver or dns.asyncresolver.Resolver()).resolve(name, kind, search=True)
-    except (dns.exception.DNSException, OSError):
-        return 0.0
-    return float(answer.chaining_result.minimum_ttl)
+    def _at(self, addresses: tuple[str, ...]) -> tuple[EndpointConfig, ...]:
+        endpoint = replace(self._endpoint, hostname=self._endpoint.hostname or self._endpoint.host)
+        if not self._config.one_endpoint:
+            return tuple(replace(endpoint, host=address) for address in addresses)
+        if not addresses:
+            return self.endpoints  # one that is there stays there: it has nowhere else to go, as in Envoy
+        others = tuple((address, endpoint.port) for address in addresses[1:])
+        return (replace(endpoint, host=addresses[0], additional_addresses=others),)
 
 
 class Resolver:
-    """Keeps one STRICT_DNS or LOGICAL_DNS cluster's endpoints fresh."""
+    """Keeps the endpoints of one STRICT_DNS or LOGICAL_DNS cluster fresh."""
 
-    def __init__(self, cluster: Cluster, ttl: Callable[[str, str], Awaitable[float]] = time_to_live) -> None:
-        self._cluster = cluster
-        self._ttl = ttl
-        self._last: dict[tuple[str, int], list[str]] = {}
+    def __init__(self, cluster: Cluster, find: Lookup | None = None) -> None:
+        config = cluster.config
+        assert config.assignment is not None
+        self.cluster = cluster
+        self._assignment = config.assignment
+        self._targets = [Target(endpoint, config.dns, find or lookup(config.dns)) for endpoint in config.assignment.endpoints]
+        self.first = asyncio.Event()
+        """Set when one name has been looked up for the first time, with whatever result: the cluster is warm."""
 
     async def run(self) -> None:
-        """Resolve, assign, wait, for as long as the cluster lives."""
+        """Look up all names, each in its own time, for as long as the cluster lives."""
+        named = [target for target in self._targets if target.is_name]
+        if len(named) < len(self._targets):
+            self._take()
+        if not named:
+            self.first.set()
+        async with asyncio.TaskGroup() as group:
+            for target in named:
+                group.create_task(self._follow(target))
+
+    async def _follow(self, target: Target) -> None:
         while True:
-            await self._refresh()
-            await asyncio.sleep(await self.pause())
+            pause = await target.refresh()
+            if target.answered:  # else the endpoints of a cluster's former version, if there was one, go on serving
+                self._take()
+            self.first.set()
+            await asyncio.sleep(pause)
 
-    async def pause(self) -> float:
-        """Seconds until the next look-up: the refresh rate, or with respect_dns_ttl the shortest time to live where DNS tells one."""
-        config = self._cluster.config
-        if not config.respect_dns_ttl or config.assignment is None:
-            return config.dns_refresh
-        kind = "AAAA" if config.dns_family == "V6_ONLY" else "A"
-        names = {endpoint.host for endpoint in config.assignment.endpoints if not is_ip(endpoint.host)}
-        times = await asyncio.gather(*(self._ttl(name, kind) for name in names))
-        return min(filter(None, times), default=config.dns_refresh)
-
-    async def _refresh(self) -> None:
-        config = self._cluster.config
-        assert config.assignment is not None
-        found: list[EndpointConfig] = []
-        for endpoint in config.assignment.endpoints:
-            addresses = await self._resolve(endpoint)
-            if config.discovery is Discovery.LOGICAL_DNS:
-                addresses = addresses[:1]
-            hostname = endpoint.hostname or endpoint.host
-            found += [replace(endpoint, host=address, hostname=hostname) for address in addresses]
-        former = self._cluster.assignment
-        if former is None or former.endpoints != tuple(found):
-            for gone in self._cluster.assign(Assignment(cluster=config.name, endpoints=tuple(found))):
-                if gone.pool is not None:
-                    gone.pool.close()
-
-    async def _resolve(self, endpoint: EndpointConfig) -> list[str]:
-        key = (endpoint.host, endpoint.port)
-        family = _FAMILY.get(self._cluster.config.dns_family, socket.AF_UNSPEC)
-        try:
-            answers = await asyncio.get_running_loop().getaddrinfo(*key, family=family, type=socket.SOCK_STREAM)
-        except OSError as error:
-            _log.warning("cluster %s: cannot resolve %s: %s", self._cluster.config.name, endpoint.host, error)
-            return self._last.get(key, [])
-        self._last[key] = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        return self._last[key]
+    def _take(self) -> None:
+        """Give the cluster what its names stand for now, if that has changed."""
+        found: dict[str, EndpointConfig] = {}
+        for target in self._targets:
+            for endpoint in target.endpoints:
+                found.setdefault(endpoint.address, endpoint)
+        endpoints = tuple(found.values())
+        former = self.cluster.assignment
+        if former is None or set(former.endpoints) != set(endpoints):
+            for gone in self.cluster.assign(replace(self._assignment, endpoints=endpoints)):
+                gone.leave_connections()

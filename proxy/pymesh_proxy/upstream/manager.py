@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from pymesh.address import parse
 from pymesh.tasks import spawn
 
 from ..tls.config import UpstreamTls
@@ -20,13 +21,17 @@ from .watchman import Watchman
 
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
+    from ..http.headers import RequestHead
     from ..runtime import Runtime
+
+
+_DNS = (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS)
 
 
 class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
-    __slots__ = ("_by_eds_name", "_original", "_resolving", "_runtime", "by_name", "outlier_log")
+    __slots__ = ("_by_eds_name", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "outlier_log")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -36,6 +41,10 @@ class Clusters:
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self.outlier_log: Callable[[str], None] | None = None
         """Takes the lines of outlier detection's event log."""
+        self._prepared: dict[str, tuple[Resolver, asyncio.Task[None]]] = {}
+        """DNS clusters that are not in use yet, looking up their names."""
+        self._stale: dict[str, asyncio.TimerHandle] = {}
+        """By EDS name: when its endpoints are not to be used any more."""
         self._original: dict[tuple[str, str, int], Endpoint] = {}
 
     def __iter__(self) -> Iterator[Cluster]:
@@ -53,6 +62,21 @@ class Clusters:
         if former is not None and former.config == config:
             former.config = config
             return former
+        resolver = self._take_prepared(config)
+        cluster = self._make(config) if resolver is None else resolver.cluster
+        if config.assignment is not None and config.discovery is Discovery.STATIC:
+            cluster.assign(config.assignment)
+        elif former is not None and former.assignment is not None and cluster.assignment is None:
+            cluster.assign(former.assignment)
+        self._drop(config.name)
+        self.by_name[config.name] = cluster
+        if config.discovery is Discovery.EDS:
+            self._by_eds_name.setdefault(config.eds_name or config.name, set()).add(config.name)
+        if config.discovery in _DNS:
+            self._resolving[config.name] = self._prepared.pop(config.name)[1] if resolver else self._resolve(Resolver(cluster))
+        return cluster
+
+    def _make(self, config: ClusterConfig) -> Cluster:
         handshakes = Handshakes()
         cluster = Cluster(
             config,
@@ -61,23 +85,45 @@ class Clusters:
         )
         if config.outlier is not None:
             cluster.watchman = Watchman(cluster, self._runtime.wheel, self._runtime.loop.time, self.outlier_log)
-        if config.assignment is not None and config.discovery is Discovery.STATIC:
-            cluster.assign(config.assignment)
-        elif former is not None and former.assignment is not None:
-            cluster.assign(former.assignment)
-        self._drop(config.name)
-        self.by_name[config.name] = cluster
-        if config.discovery is Discovery.EDS:
-            self._by_eds_name.setdefault(config.eds_name or config.name, set()).add(config.name)
-        if config.discovery in (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS):
-            self._resolving[config.name] = spawn(Resolver(cluster).run(), name=f"dns {config.name}")
         return cluster
+
+    def look_up(self, config: ClusterConfig) -> asyncio.Event | None:
+        """Begin to look up the names of a cluster that `put` is to follow for; set when the first answer, whatever it is, is there.
+
+        None for a cluster that is warm without.
+        """
+        self._forget_prepared(config.name)
+        if config.discovery not in _DNS or not config.dns.wait:
+            return None
+        resolver = Resolver(self._make(config))
+        self._prepared[config.name] = resolver, self._resolve(resolver)
+        return resolver.first
+
+    def _resolve(self, resolver: Resolver) -> asyncio.Task[None]:
+        return spawn(resolver.run(), name=f"dns {resolver.cluster.config.name}")
+
+    def _take_prepared(self, config: ClusterConfig) -> Resolver | None:
+        """What has begun to look up the names of this very version of a cluster."""
+        resolver = self._prepared[config.name][0] if config.name in self._prepared else None
+        if resolver is None or resolver.cluster.config is config:
+            return resolver
+        self._forget_prepared(config.name)
+        return None
+
+    def _forget_prepared(self, name: str) -> None:
+        resolver, task = self._prepared.pop(name, (None, None))
+        if resolver is not None and task is not None:
+            task.cancel()
+            resolver.first.set()  # whoever waits for it sees that there is a newer version
+            if resolver.cluster.watchman is not None:
+                resolver.cluster.watchman.close()
 
     def _tls(self, config: UpstreamTls | None, handshakes: Handshakes) -> ClientTls | None:
         return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel, handshakes)
 
     def remove(self, name: str) -> None:
         """Forget a cluster; exchanges under way finish."""
+        self._forget_prepared(name)
         self._drop(name)
 
     def _drop(self, name: str) -> None:
@@ -95,21 +141,39 @@ class Clusters:
             endpoint.leave_connections()
 
     def assign(self, assignment: Assignment) -> None:
-        """Give the clusters of an EDS name their endpoints."""
+        """Give the clusters of an EDS name their endpoints, until they are stale (endpoint_stale_after)."""
+        if (timer := self._stale.pop(assignment.cluster, None)) is not None:
+            timer.cancel()
+        if assignment.stale_after:
+            self._stale[assignment.cluster] = self._runtime.loop.call_later(assignment.stale_after, self._expire, assignment.cluster)
         for name in self._by_eds_name.get(assignment.cluster, ()):
             for endpoint in self.by_name[name].assign(assignment):
                 endpoint.leave_connections()
 
-    def original_destination(self, cluster: Cluster, destination: tuple[str, int] | None) -> Endpoint | None:
-        """The endpoint of an ORIGINAL_DST cluster: wherever the client meant to go."""
+    def _expire(self, eds_name: str) -> None:
+        for name in self._by_eds_name.get(eds_name, ()):
+            self.by_name[name].assignment_stale += 1
+        self.assign(Assignment(cluster=eds_name, endpoints=()))
+
+    def original_destination(
+        self, cluster: Cluster, destination: tuple[str, int] | None, head: "RequestHead | None" = None
+    ) -> Endpoint | None:
+        """The endpoint of an ORIGINAL_DST cluster: where its header says, or wherever the client meant to go when it was intercepted."""
+        config = cluster.config.original_dst
+        if config.header and head is not None and (value := head.get(config.header)) is not None:
+            named = _destination(value)
+            if named is None:
+                cluster.original_dst_host_invalid += 1
+            destination = named or destination
         if destination is None:
             return None
-        key = (cluster.config.name, *destination)
+        host, port = destination
+        key = (cluster.config.name, host, config.port or port)
         endpoint = self._original.get(key)
         if endpoint is None:
             self._forget_unused()
-            config = EndpointConfig(host=destination[0], port=destination[1])
-            endpoint = self._original[key] = Endpoint(config, cluster.tls_for(config))
+            made = EndpointConfig(host=host, port=config.port or port)
+            endpoint = self._original[key] = Endpoint(made, cluster.tls_for(made))
         return endpoint
 
     def _forget_unused(self) -> None:
@@ -121,6 +185,15 @@ class Clusters:
 
 _ORIGINAL_LIMIT = 1024
 """Original destinations remembered before those without a connection are forgotten."""
+
+
+def _destination(value: bytes) -> tuple[str, int] | None:
+    """IP and port of a header's value; None when it is neither."""
+    try:
+        address = parse(value.decode("latin-1"))
+    except ValueError:
+        return None
+    return (address.host, address.port) if address.is_ip else None
 
 
 class Pools:

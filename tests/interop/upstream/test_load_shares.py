@@ -8,7 +8,7 @@ import pytest
 
 from tests.interop.connections.twins import Twin, twins
 
-from .named import answers, named_hosts
+from .named import answers, bootstrap, named_hosts
 
 HEALTH = {"H": "HEALTHY", "D": "DEGRADED", "U": "UNHEALTHY", "R": "DRAINING", "T": "TIMEOUT", "?": "UNKNOWN"}
 
@@ -94,28 +94,8 @@ def cluster(name: str, port: int) -> str:
     load_assignment: {{cluster_name: {name}, {policy}endpoints: [{endpoints}]}}"""
 
 
-def bootstrap(port: int) -> str:
-    routes = "".join(f"\n              - {{match: {{path: /{name}}}, route: {{cluster: {name}}}}}" for name in CASES)
-    return f"""
-static_resources:
-  listeners:
-  - name: http
-    address: {{socket_address: {{address: 127.0.0.1, port_value: $HTTP}}}}
-    filter_chains:
-    - filters:
-      - name: h
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: h
-          http_filters:
-          - {{name: r, typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}}}
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes:{routes}
-  clusters:{"".join(cluster(name, port) for name in CASES)}
-"""
+def text(port: int) -> str:
+    return bootstrap([cluster(name, port) for name in CASES], CASES)
 
 
 @dataclass(frozen=True)
@@ -135,7 +115,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     """What each of the two did with all cases; both run once for the whole file."""
 
     async def both() -> dict[str, Seen]:
-        async with named_hosts() as port, twins(tmp_path_factory.mktemp("shares"), bootstrap(port), "HTTP") as pair:
+        async with named_hosts() as port, twins(tmp_path_factory.mktemp("shares"), text(port), "HTTP") as pair:
             envoy, ours = await asyncio.gather(look(pair.envoy), look(pair.ours))
             return {"envoy": envoy, "ours": ours}
 

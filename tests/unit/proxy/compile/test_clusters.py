@@ -3,6 +3,7 @@ import pytest
 from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
 from pymesh_proxy.upstream.config import CommonLb, Discovery, Limits, UpstreamProtocol
+from pymesh_proxy.upstream.dns_config import DnsConfig, Family, NameServers
 
 STATIC = """
 name: up
@@ -117,15 +118,89 @@ def test_istios_black_hole_has_no_endpoints(parse):
 def test_istios_passthrough_clusters_go_to_the_original_destination(parse):
     bind = "upstream_bind_config: {source_address: {address: 127.0.0.6, port_value: 0}}"
     cluster = compile_cluster(parse("cluster", f"{{name: p, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, {bind}}}"))
-    assert (cluster.discovery, cluster.bind_address) == (Discovery.ORIGINAL_DST, "127.0.0.6")
+    assert (cluster.discovery, cluster.bind_addresses) == (Discovery.ORIGINAL_DST, ("127.0.0.6",))
     assert cluster.balancing.policy is Balancing.CLUSTER_PROVIDED
 
 
-def test_dns_settings_are_read(parse):
-    text = STATIC.replace("STATIC", "STRICT_DNS").replace("127.0.0.1", "a.test")
-    text += "dns_refresh_rate: 60s\nrespect_dns_ttl: true\ndns_lookup_family: V4_ONLY\ndns_jitter: 0.1s\n"
+NAMED = STATIC.replace("STATIC", "STRICT_DNS").replace("127.0.0.1", "a.test")
+CARES = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+SYSTEM = "type.googleapis.com/envoy.extensions.network.dns_resolver.getaddrinfo.v3.GetAddrInfoDnsResolverConfig"
+DNS_CLUSTER = "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster"
+SERVER = "{socket_address: {address: 192.0.2.1, port_value: 5353}}"
+
+
+@pytest.mark.parametrize(
+    ("extra", "expected"),
+    [
+        ("", DnsConfig()),
+        (
+            "dns_refresh_rate: 60s\nrespect_dns_ttl: true\ndns_lookup_family: V4_ONLY\ndns_jitter: 0.1s\nwait_for_warm_on_init: false",
+            DnsConfig(refresh=60.0, respect_ttl=True, family=Family.V4_ONLY, jitter=0.1, wait=False),
+        ),
+        ("dns_failure_refresh_rate: {base_interval: 2s}", DnsConfig(failure_base=2.0, failure_max=20.0)),
+        ("dns_failure_refresh_rate: {base_interval: 2s, max_interval: 5s}", DnsConfig(failure_base=2.0, failure_max=5.0)),
+        (
+            f"dns_resolvers: [{SERVER}]\nuse_tcp_for_dns_lookups: true",
+            DnsConfig(servers=NameServers(addresses=(("192.0.2.1", 5353),), tcp=True)),
+        ),
+        (
+            f"dns_resolution_config: {{resolvers: [{SERVER}], dns_resolver_options: {{no_default_search_domain: true}}}}",
+            DnsConfig(servers=NameServers(addresses=(("192.0.2.1", 5353),), search=False)),
+        ),
+        (
+            f"typed_dns_resolver_config: {{name: x, typed_config: {{'@type': {CARES}, resolvers: [{SERVER}], query_tries: 2, "
+            "query_timeout_seconds: 3, rotate_nameservers: true, edns0_max_payload_size: 1232}}",
+            DnsConfig(servers=NameServers(addresses=(("192.0.2.1", 5353),), tries=2, timeout=3.0, rotate=True, payload=1232)),
+        ),
+        (f"typed_dns_resolver_config: {{name: x, typed_config: {{'@type': {CARES}, udp_max_queries: 100}}}}", DnsConfig()),
+        (f"typed_dns_resolver_config: {{name: x, typed_config: {{'@type': {SYSTEM}}}}}", DnsConfig()),
+    ],
+)
+def test_dns_settings_are_read(parse, extra, expected):
+    assert compile_cluster(parse("cluster", f"{NAMED}{extra}\n")).dns == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "discovery", "expected"),
+    [
+        (f"{{name: x, typed_config: {{'@type': {DNS_CLUSTER}, dns_refresh_rate: 9s}}}}", Discovery.STRICT_DNS, DnsConfig(refresh=9.0)),
+        (
+            f"{{name: x, typed_config: {{'@type': {DNS_CLUSTER}, dns_lookup_family: ALL, all_addresses_in_single_endpoint: true}}}}",
+            Discovery.LOGICAL_DNS,
+            DnsConfig(family=Family.ALL, one_endpoint=True),
+        ),
+        ("{name: envoy.cluster.strict_dns}", Discovery.STRICT_DNS, DnsConfig(refresh=60.0)),
+        ("{name: envoy.cluster.logical_dns}", Discovery.LOGICAL_DNS, DnsConfig(refresh=60.0, one_endpoint=True)),
+    ],
+)
+def test_a_cluster_may_say_its_type_as_an_extension(parse, kind, discovery, expected):
+    text = NAMED.replace("type: STRICT_DNS", f"cluster_type: {kind}") + "dns_refresh_rate: 60s\n"
     cluster = compile_cluster(parse("cluster", text))
-    assert (cluster.dns_refresh, cluster.respect_dns_ttl, cluster.dns_family) == (60.0, True, "V4_ONLY")
+    assert (cluster.discovery, cluster.dns) == (discovery, expected)
+
+
+@pytest.mark.parametrize(
+    ("extra", "field"),
+    [
+        ("use_tcp_for_dns_lookups: true", "use_tcp_for_dns_lookups"),
+        ("dns_failure_refresh_rate: {base_interval: 2s, max_interval: 1s}", "dns_failure_refresh_rate.max_interval"),
+        ("dns_resolvers: [{socket_address: {address: ns.test, port_value: 53}}]", "dns_resolvers[0]"),
+        (
+            f"typed_dns_resolver_config: {{name: x, typed_config: {{'@type': {CARES}, query_tries: 2}}}}",
+            "typed_dns_resolver_config.typed_config.query_tries",
+        ),
+        (
+            f"typed_dns_resolver_config: {{name: x, typed_config: {{'@type': {CARES}, filter_unroutable_families: true}}}}",
+            "typed_dns_resolver_config.typed_config.filter_unroutable_families",
+        ),
+        (
+            "typed_dns_resolver_config: {name: x, typed_config: {'@type': type.googleapis.com/google.protobuf.Duration, value: 1s}}",
+            "typed_dns_resolver_config.typed_config",
+        ),
+    ],
+)
+def test_resolvers_that_cannot_be_honoured_are_refused(parse, problems, extra, field):
+    assert field in problems(compile_cluster, parse("cluster", f"{NAMED}{extra}\n"))
 
 
 @pytest.mark.parametrize(
@@ -214,11 +289,7 @@ def test_what_cannot_be_honoured_is_refused_by_its_field(parse, problems, extra,
         ("{name: a, type: EDS}", "eds_cluster_config"),
         ("{name: a, type: EDS, eds_cluster_config: {eds_config: {path_config_source: {path: /x}}}}", "eds_cluster_config.eds_config"),
         ("{name: a, type: ORIGINAL_DST}", "lb_policy"),
-        (
-            "{name: a, type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED, original_dst_lb_config: {use_http_header: true}}",
-            "original_dst_lb_config.use_http_header",
-        ),
-        ("{name: a, cluster_type: {name: envoy.clusters.aggregate}}", "cluster_type"),
+        ("{name: a, cluster_type: {name: envoy.clusters.aggregate}}", "cluster_type.name"),
     ],
 )
 def test_a_cluster_must_fit_its_type(parse, problems, text, field):

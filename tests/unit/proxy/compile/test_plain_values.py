@@ -10,6 +10,7 @@ from pymesh_proxy.compile.listeners import compile_listener
 from pymesh_proxy.compile.routes import compile_routes
 from pymesh_proxy.http.headers import RequestHead
 from pymesh_proxy.upstream.balancing.config import Balancing
+from pymesh_proxy.upstream.dns_config import Family
 
 URL = "type.googleapis.com/envoy"
 ROUTER = {"name": "r", "typed_config": {"@type": f"{URL}.extensions.filters.http.router.v3.Router"}}
@@ -52,7 +53,11 @@ def head(*headers, authority=b"a.com"):
     ("fields", "where", "expected"),
     [
         ({"per_connection_buffer_limit_bytes": 7}, "buffer_limit", 7),
-        ({"dns_lookup_family": "V6_ONLY"}, "dns_family", "V6_ONLY"),
+        ({"dns_lookup_family": "V6_ONLY"}, "dns.family", Family.V6_ONLY),
+        ({"dns_refresh_rate": "60s"}, "dns.refresh", 60.0),
+        ({"dns_jitter": "0.1s"}, "dns.jitter", 0.1),
+        ({"respect_dns_ttl": True}, "dns.respect_ttl", True),
+        ({"wait_for_warm_on_init": False}, "dns.wait", False),
         ({"lb_policy": "ROUND_ROBIN", "round_robin_lb_config": {}}, "balancing.policy", Balancing.ROUND_ROBIN),
         ({"common_http_protocol_options": {"max_response_headers_kb": 3}}, "max_response_headers", 3 * 1024),
         (

@@ -1,14 +1,18 @@
 """Warming: what is used when, what waits for what, and what survives."""
 
+import asyncio
+
 import pytest
 
 from pymesh.xds import types
 from pymesh_proxy.discovery.configuration import BIND_AGAIN, Stage
 from pymesh_proxy.discovery.origins import Origins
+from pymesh_proxy.discovery.roster import Held
 from pymesh_proxy.errors import ConfigError
+from tests.waiting import eventually
 
 from .resources import assignment, cluster, listener, route, secret, with_secret
-from .world import World
+from .world import Compiled, World
 
 CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
 OWN_IDENTITY = Origins(own_secrets=frozenset({"default"}), own_services=frozenset({"sds-grpc"}))
@@ -239,3 +243,41 @@ async def test_hooks_hear_of_every_settled_change() -> None:
     await world.give(CDS, cluster("c", eds=False))
     await world.give(LDS)
     assert heard == [Stage.LISTENERS, Stage.DONE]
+
+
+async def test_cluster_of_names_waits_for_its_first_look_up() -> None:
+    world = await World().start()
+    assert await world.give(CDS, cluster("dns", eds=False)) == ["looking up dns"]
+    assert (world.status.warming_clusters, world.wanted(LDS)) == (1, None)
+    world.runtime.looked_up["dns"].set()
+
+    async def wanted() -> set[str] | None:
+        return world.wanted(LDS)
+
+    await eventually(wanted, lambda found: found is not None)
+    assert world.runtime.take() == ["cluster dns"]
+
+
+async def test_only_the_look_up_of_the_newest_version_counts() -> None:
+    world = await World().start()
+    await world.give(CDS, cluster("dns", eds=False))
+    older = world.runtime.looked_up["dns"]
+    assert await world.give(CDS, cluster("dns", eds=False, timeout=2.0)) == ["looking up dns"]
+    older.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert world.runtime.take() == []
+    assert await world.give(CDS, removed=("dns",)) == []
+
+
+async def test_static_listeners_are_opened_when_static_names_are_known() -> None:
+    world = World()
+    messages = cluster("dns", eds=False), listener("l")
+    own = [Held(name=one.name, message=one, config=Compiled(one.name, one), static=True) for one in messages]
+    starting = asyncio.get_running_loop().create_task(world.configuration.start(own[:1], own[1:]))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert world.runtime.take() == ["looking up dns"]
+    world.runtime.looked_up["dns"].set()
+    await starting
+    assert world.runtime.take() == ["cluster dns", "listener l:1"]

@@ -1,5 +1,6 @@
 """A runtime that only writes down what it is told, a clock that tests turn, and compilers with one rule each."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.journal: list[str] = []
+        self.looked_up: dict[str, asyncio.Event] = {}
         self.taken_ports: set[int] = set()
         self.held_secrets: dict[str, Any] = {}
         self.clusters, self.listeners = _Clusters(self), _Listeners(self)
@@ -68,6 +70,14 @@ class _Clusters(_Part):
 
     def assign(self, assignment: Any) -> None:
         self.note(f"endpoints {assignment.name}")
+
+    def look_up(self, config: Any) -> asyncio.Event | None:
+        """Names of clusters that begin with `dns` have to be looked up; a test sets the event."""
+        if not config.name.startswith("dns"):
+            return None
+        self.recorder.looked_up[config.name] = asyncio.Event()
+        self.note(f"looking up {config.name}")
+        return self.recorder.looked_up[config.name]
 
 
 class _Listeners(_Part):
