@@ -14,10 +14,13 @@ def _any(name: str, kind: str, **fields: Any) -> dict[str, Any]:
     return {"name": name, "typed_config": {"@type": _TYPE + kind, **fields}}
 
 
-def http_filter(log: Path, to: str = "up") -> dict[str, Any]:
-    """An HttpConnectionManager with Envoy's default access log and Istio's kind of retry policy."""
-    retry = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
-    route = {"match": {"prefix": "/"}, "route": {"cluster": to, "timeout": "15s", "retry_policy": retry}}
+_RETRY = {"retry_on": "connect-failure,refused-stream,unavailable,cancelled", "num_retries": 2}
+"""Istio's kind of retry policy."""
+
+
+def http_filter(log: Path, to: str = "up", retry: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An HttpConnectionManager with Envoy's default access log."""
+    route = {"match": {"prefix": "/"}, "route": {"cluster": to, "timeout": "15s", "retry_policy": retry or _RETRY}}
     return _any(
         "envoy.filters.network.http_connection_manager",
         "filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -69,10 +72,10 @@ def upstream_protocol(*, h2: bool = False, requests: int | None = None) -> dict[
     return {"typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}}
 
 
-def cluster(name: str, upstream: int, endpoints: int = 1, **extra: Any) -> dict[str, Any]:
-    """A cluster of endpoints on loopback, by default of one; more have addresses of their own and the same port."""
+def cluster(name: str, *upstreams: int, endpoints: int = 1, **extra: Any) -> dict[str, Any]:
+    """A cluster of endpoints on loopback: one for each port, or so many, which have addresses of their own and the same port."""
     hosts = [f"127.{number >> 8}.{number & 255}.1" for number in range(endpoints)]
-    members = [{"endpoint": {"address": _address(upstream, host)}} for host in hosts]
+    members = [{"endpoint": {"address": _address(upstream, host)}} for upstream in upstreams for host in hosts]
     assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": members}]}
     return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment, **extra}
 
