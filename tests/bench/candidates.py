@@ -90,7 +90,7 @@ def endpoints(counts: tuple[int, int]) -> Start:
 
 def _balanced(stable: Stable, proxy: str, name: str, upstream: int, count: int) -> Candidate:
     port, admin = free_ports(2)
-    cluster = configs.cluster("up", upstream, count, lb_policy="LEAST_REQUEST")
+    cluster = configs.cluster("up", upstream, endpoints=count, lb_policy="LEAST_REQUEST")
     listeners = [configs.listener("bench", port, terminal(stable, name, "http"))]
     pid = run(stable, proxy, configs.bootstrap(stable.folder / f"{name}.yaml", admin, listeners, [cluster]))
     wait_for(port)

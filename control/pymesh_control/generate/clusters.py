@@ -9,7 +9,7 @@ from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import endpoints, inbound, policy
+from . import balancing, endpoints, inbound, locality, outlier, policy
 from .built import Built, pack
 from .common import ADS, socket, struct
 from .scope import Scope
@@ -48,18 +48,19 @@ def _outbound(scope: Scope) -> dict[str, Built]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule))
-    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule))
-
-
-def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
     settled = rule.policy_for(port.number, subset) if rule else Policy()
+    placed = () if service.resolution == "STATIC" else locality.key(scope, settled)
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed)
+    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled))
+
+
+def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> Built | None:
     name = names.outbound_cluster(service.host, port.number, subset)
     message = _CLUSTER(
         name=name,
         alt_stat_name=name + ";",
         circuit_breakers=policy.breakers(settled),
-        common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold=proto.percent.Percent()),
+        common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold={"value": outlier.healthy_share(settled.outlier_detection)}),
         metadata=_metadata(service, port, subset, rule),
     )
     if not _discover(message, scope, service, port, subset, rule, settled):
@@ -67,13 +68,18 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
     policy.connect(message, settled, scope.snapshot.mesh)
     policy.speak(message, port.protocol, settled)
     policy.encrypt(message, scope, service, port, subset, settled)
+    policy.announce(message, settled.proxy_protocol)
+    if settled.outlier_detection:
+        message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
+    if locality.counts(scope, settled):
+        message.common_lb_config.locality_weighted_lb_config.SetInParent()
     return pack(message)
 
 
 def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> bool:
     """Set how the cluster finds instances; False for a wildcard host that DNS cannot resolve and that lists none."""
-    message.lb_policy = policy.balancing(settled)
-    if service.resolution == "NONE" or policy.wants_passthrough(settled):
+    balancing.apply(message, settled)
+    if service.resolution == "NONE" or balancing.wants_passthrough(settled):
         message.type, message.lb_policy = _CLUSTER.ORIGINAL_DST, _CLUSTER.CLUSTER_PROVIDED
     elif service.resolution == "STATIC":
         message.type = _CLUSTER.EDS

@@ -6,9 +6,11 @@ from typing import Any
 from pymesh.xds import names, proto
 
 from ..model.authentication import Mode
-from ..model.destination import Rule
+from ..model.destination import Policy, Rule
+from ..model.locality import Group
 from ..model.service import Endpoint, Port, Service
 from ..model.workload import Workload, selects
+from . import locality
 from .built import Built, pack
 from .common import endpoint_address
 from .scope import Scope
@@ -25,17 +27,17 @@ def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]
 def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
     """The ClusterLoadAssignment of one cluster; localities in sorted order, so that equal content is equal bytes."""
     labels = rule.subsets[subset].labels if rule and subset else {}
-    places: dict[str, list[Endpoint]] = {}
-    for endpoint in service.endpoints.get(port.number, ()):
-        if selects(labels, endpoint.workload.labels):
-            places.setdefault(endpoint.workload.locality, []).append(endpoint)
-    name = names.outbound_cluster(service.host, port.number, subset)
+    chosen = [one for one in service.endpoints.get(port.number, ()) if selects(labels, one.workload.labels)]
     stated = _rule_says_mutual(rule, port, subset)
-    assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=name)
-    for place in sorted(places):
-        instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(places[place])]
-        assigned.endpoints.append(_group(place, instances))
+    assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=names.outbound_cluster(service.host, port.number, subset))
+    for group in locality.groups(scope, chosen, _policy(rule, port, subset)):
+        instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
+        assigned.endpoints.append(_group(group, instances))
     return assigned
+
+
+def _policy(rule: Rule | None, port: Port, subset: str) -> Policy:
+    return rule.policy_for(port.number, subset) if rule else Policy()
 
 
 def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
@@ -48,13 +50,14 @@ def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
-    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule))
+    placed = locality.key(scope, _policy(rule, port, subset))
+    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed)
     return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule)))
 
 
 def _rule_says_mutual(rule: Rule | None, port: Port, subset: str) -> bool | None:
     """What a rule's TLS mode says of mutual TLS; None when there is none and each instance decides."""
-    tls = rule.policy_for(port.number, subset).tls if rule else None
+    tls = _policy(rule, port, subset).tls
     return None if tls is None else bool(tls.mode and tls.mode.value == "ISTIO_MUTUAL")
 
 
@@ -66,14 +69,16 @@ def _mutual(scope: Scope, endpoint: Endpoint, stated: bool | None) -> bool:
     return endpoint.speaks_mutual_tls and mode is not Mode.DISABLE
 
 
-def _sorted(endpoints: list[Endpoint]) -> list[Endpoint]:
+def _sorted(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     return sorted(endpoints, key=lambda one: (one.workload.ip, one.port))
 
 
-def _group(place: str, endpoints: list[Any]) -> Any:
-    weight = sum(one.load_balancing_weight.value for one in endpoints)
+def _group(group: Group, instances: list[Any]) -> Any:
     return _POINT.LocalityLbEndpoints(
-        locality=_locality(place), lb_endpoints=endpoints, load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=weight)
+        locality=_locality(group.locality),
+        priority=group.priority,
+        lb_endpoints=instances,
+        load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=group.weight),
     )
 
 

@@ -6,6 +6,7 @@ from pymesh.xds import proto
 
 from ..model.mesh import Mesh
 from ..model.view import PYMESH
+from . import cors, faults
 from .accesslog import access_logs
 from .common import ADS, extension
 
@@ -55,12 +56,22 @@ def _base(mesh: Mesh, flavor: str, prefix: str) -> Any:
 
 
 def _http_filters(flavor: str) -> list[Any]:
-    """Istio's own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
-    filters = []
+    """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
+    exchange, stats = [], []
     if flavor == PYMESH:
-        filters.append(istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter))
-        filters.append(istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter))
-    return [*filters, proto.hcm.HttpFilter(**extension("envoy.filters.http.router", proto.router.Router()))]
+        exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
+        stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)]
+    by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
+    return [*exchange, *by_route, *stats, router()]
+
+
+def _http_filter(name: str, config: Any) -> Any:
+    return proto.hcm.HttpFilter(**extension(name, config))
+
+
+def router() -> Any:
+    """The filter that ends every chain of HTTP filters."""
+    return _http_filter("envoy.filters.http.router", proto.router.Router())
 
 
 def istio_extension(name: str, type_name: str, wrapper: Any) -> Any:

@@ -84,6 +84,11 @@ def _condition(value: Any) -> tuple[str, str]:
     return "", ""
 
 
+def string_matcher(value: Any) -> Any:
+    """A StringMatch with something set, as Envoy's StringMatcher."""
+    return _string(*_condition(value))
+
+
 def _string(kind: str, text: str) -> Any:
     if kind == "regex":
         return proto.string_matcher.StringMatcher(safe_regex={"regex": text})

@@ -1,4 +1,4 @@
-"""What a DestinationRule's traffic policy makes of a cluster: balancing, connection limits, keepalive, TLS."""
+"""What a DestinationRule's traffic policy makes of a cluster's connections: limits, keepalive, HTTP version, TLS."""
 
 from typing import Any
 
@@ -16,27 +16,6 @@ from .scope import Scope
 _CLUSTER = proto.cluster.Cluster
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
-_BALANCING = {
-    "RANDOM": _CLUSTER.RANDOM,
-    "ROUND_ROBIN": _CLUSTER.ROUND_ROBIN,
-    "PASSTHROUGH": _CLUSTER.CLUSTER_PROVIDED,
-}
-"""LEAST_REQUEST, also under its names LEAST_CONN and UNSPECIFIED, is what all others are."""
-
-
-def wants_passthrough(policy: Policy) -> bool:
-    """Whether connections go where the client meant them to (`simple: PASSTHROUGH`)."""
-    return _balancer(policy) == "PASSTHROUGH"
-
-
-def balancing(policy: Policy) -> Any:
-    return _BALANCING.get(_balancer(policy), _CLUSTER.LEAST_REQUEST)
-
-
-def _balancer(policy: Policy) -> str:
-    settings = policy.load_balancer
-    return settings.simple.value if settings and settings.simple else ""
-
 
 def breakers(policy: Policy | None = None) -> Any:
     """Circuit breakers: Istio lifts Envoy's limits of 1024 and 3 unless a rule sets some."""
@@ -47,7 +26,18 @@ def breakers(policy: Policy | None = None) -> Any:
         max_requests=_u32((http and http.http2_max_requests) or UNLIMITED),
         max_retries=_u32((http and http.max_retries) or UNLIMITED),
     )
+    if policy and policy.retry_budget:
+        _budget(thresholds.retry_budget, policy.retry_budget)
     return proto.circuit_breaker.CircuitBreakers(thresholds=[thresholds])
+
+
+def _budget(message: Any, wanted: Any) -> None:
+    """Retries may be so many percent of what is under way; Envoy's defaults are Istio's, too."""
+    message.SetInParent()
+    if wanted.percent is not None:
+        message.budget_percent.value = wanted.percent
+    if wanted.min_retry_concurrency is not None:
+        message.min_retry_concurrency.value = wanted.min_retry_concurrency
 
 
 def connect(message: Any, policy: Policy | None, mesh: Mesh) -> None:
@@ -67,15 +57,29 @@ def speak(message: Any, protocol: Protocol, policy: Policy | None = None, idle_t
     if not protocol.may_be_http:
         return
     options = proto.http_options.HttpProtocolOptions()
-    if protocol is Protocol.AUTO:
+    _, http = _pools(policy)
+    if protocol is Protocol.AUTO or (http and http.use_client_protocol):
         options.use_downstream_protocol_config.http_protocol_options.SetInParent()
-        options.use_downstream_protocol_config.http2_protocol_options.SetInParent()
-    elif protocol.is_http2:
-        options.explicit_http_config.http2_protocol_options.SetInParent()
+        _http2(options.use_downstream_protocol_config.http2_protocol_options, http)
+    elif protocol.is_http2 or _upgrades(http):
+        _http2(options.explicit_http_config.http2_protocol_options, http)
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
     _limit(options, policy, idle_timeout)
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
+
+
+def _upgrades(http: Any) -> bool:
+    return bool(http and http.h2_upgrade_policy and http.h2_upgrade_policy.value == "UPGRADE")
+
+
+def _http2(message: Any, http: Any) -> None:
+    message.SetInParent()
+    if http and http.max_concurrent_streams:
+        message.max_concurrent_streams.value = http.max_concurrent_streams
+    if http and http.http2_keep_alive:
+        message.connection_keepalive.interval.CopyFrom(proto.duration(http.http2_keep_alive.interval))
+        message.connection_keepalive.timeout.CopyFrom(proto.duration(http.http2_keep_alive.timeout))
 
 
 def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
@@ -105,6 +109,16 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
             _detect(message, mutual)
         elif _all_mutual(service, port):
             message.transport_socket.CopyFrom(mutual)
+
+
+def announce(message: Any, wanted: Any) -> None:
+    """Have connections begin with a PROXY header (`proxyProtocol`), whatever else they speak."""
+    if wanted is None:
+        return
+    if not message.HasField("transport_socket"):
+        message.transport_socket.CopyFrom(secure.plain_socket())
+    for socket in (message.transport_socket, *(match.transport_socket for match in message.transport_socket_matches)):
+        secure.announce(socket, version=2 if wanted.version and wanted.version.value == "V2" else 1)
 
 
 def _may_detect(scope: Scope, service: Service) -> bool:

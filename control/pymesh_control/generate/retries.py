@@ -1,6 +1,7 @@
 """Retry policies: a route's own, else the mesh's, else Istio's default."""
 
 import functools
+from dataclasses import replace
 from typing import Any
 
 from pymesh.xds import proto
@@ -9,12 +10,16 @@ from ..model.mesh import RetrySettings
 
 _RETRY = proto.route_components.RetryPolicy
 _HOST_ATTEMPTS = 5
+_PRIORITY_TRIES = 2
 
 
-def outbound(retries: Any, defaults: RetrySettings) -> Any | None:
-    """The policy of a forwarding route, or None when it is not to retry. `retries` is an HTTPRetry or None."""
+def outbound(retries: Any, defaults: RetrySettings, *, hashed: bool = False) -> Any | None:
+    """The policy of a forwarding route, or None when it is not to retry. `retries` is an HTTPRetry or None.
+
+    Where requests are balanced by a hash, a retry may go to the endpoint that failed: the next one is not theirs.
+    """
     if retries is None:
-        return _policy(defaults) if defaults.attempts else None
+        return _policy(_staying(defaults, hashed)) if defaults.attempts else None
     if not retries.attempts:
         return None
     own = RetrySettings(
@@ -23,8 +28,13 @@ def outbound(retries: Any, defaults: RetrySettings) -> Any | None:
         per_try_timeout=retries.per_try_timeout,
         backoff=retries.backoff,
         avoid_previous_hosts=retries.retry_ignore_previous_hosts is not False,
+        leaves_locality=bool(retries.retry_remote_localities),
     )
-    return _policy(own)
+    return _policy(_staying(own, hashed))
+
+
+def _staying(settings: RetrySettings, hashed: bool) -> RetrySettings:
+    return replace(settings, avoid_previous_hosts=False) if hashed else settings
 
 
 @functools.cache
@@ -47,6 +57,8 @@ def _policy(wanted: RetrySettings) -> Any:
         policy.per_try_timeout.CopyFrom(proto.duration(wanted.per_try_timeout))
     if wanted.backoff:
         policy.retry_back_off.base_interval.CopyFrom(proto.duration(wanted.backoff))
+    if wanted.leaves_locality:
+        policy.retry_priority.CopyFrom(_previous_priorities())
     return policy
 
 
@@ -64,3 +76,10 @@ def _conditions(retry_on: str) -> tuple[list[str], list[int]]:
 def _previous_hosts() -> Any:
     config = proto.pack(proto.previous_hosts.PreviousHostsPredicate())
     return _RETRY.RetryHostPredicate(name="envoy.retry_host_predicates.previous_hosts", typed_config=config)
+
+
+@functools.cache
+def _previous_priorities() -> Any:
+    """Every second try leaves the priorities that were tried out of account."""
+    config = proto.pack(proto.previous_priorities.PreviousPrioritiesConfig(update_frequency=_PRIORITY_TRIES))
+    return _RETRY.RetryPriority(name="envoy.retry_priorities.previous_priorities", typed_config=config)

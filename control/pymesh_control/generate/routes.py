@@ -8,7 +8,7 @@ from pymesh.xds import names, proto
 
 from ..model.virtual import MESH, VirtualService
 from ..model.workload import selects
-from . import edits, retries
+from . import cors, edits, faults, hashing, mirrors, retries
 from .match import EVERYTHING, is_catch_all, route_match
 from .scope import Scope
 
@@ -70,10 +70,11 @@ def virtual_routes(place: Place) -> list[Any]:
     return found
 
 
-def default_route(place_scope: Scope, cluster: str) -> Any:
+def default_route(scope: Scope, cluster: str) -> Any:
     """The route of a service that no VirtualService speaks of."""
     route = _ROUTE.Route(name="default", match=EVERYTHING, route=_ACTION(cluster=cluster, timeout=proto.duration(0)))
-    policy = retries.outbound(None, place_scope.snapshot.mesh.retry)
+    route.route.hash_policy.extend(hashing.policies(scope, (cluster,)))
+    policy = retries.outbound(None, scope.snapshot.mesh.retry, hashed=bool(route.route.hash_policy))
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
     return route
@@ -91,12 +92,16 @@ def _candidates(place: Place) -> Iterator[Any]:
 def _route(place: Place, http: Any, match: Any) -> Any:
     name = ".".join(part for part in (http.name, match.name if match else None) if part)
     route = _ROUTE.Route(name=name, match=EVERYTHING if match is None else route_match(match))
+    if match is not None and match.stat_prefix:
+        route.stat_prefix = match.stat_prefix
     if http.redirect:
         route.redirect.CopyFrom(_redirect(http.redirect, place))
     elif http.direct_response:
         route.direct_response.CopyFrom(_direct(http.direct_response))
     else:
         _forward(route, place, http)
+    faults.apply(route, http.fault)
+    cors.apply(route, http.cors_policy)
     edits.apply(route, http.headers)
     return route
 
@@ -104,12 +109,14 @@ def _route(place: Place, http: Any, match: Any) -> Any:
 def _forward(route: Any, place: Place, http: Any) -> None:
     action = route.route
     action.timeout.CopyFrom(proto.duration(http.timeout or 0))
-    policy = retries.outbound(http.retries, place.scope.snapshot.mesh.retry)
+    targets = place.targets(http.route)
+    action.hash_policy.extend(hashing.policies(place.scope, (target[0] for target in targets)))
+    policy = retries.outbound(http.retries, place.scope.snapshot.mesh.retry, hashed=bool(action.hash_policy))
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
+    action.request_mirror_policies.extend(mirrors.policies(place, http))
     _rewrite(action, http.rewrite)
     host = (http.rewrite and http.rewrite.authority) or edits.host_of(http.headers)
-    targets = place.targets(http.route)
     if len(targets) == 1:
         action.cluster = targets[0][0]
         edits.apply(route, targets[0][2].headers)

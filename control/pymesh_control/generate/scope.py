@@ -24,10 +24,12 @@ class Scope:
     labels: tuple[tuple[str, str], ...]
     type: str
     flavor: str
+    locality: str = ""
+    """Where the client runs, if any rule makes that count."""
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
-        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, *key), make)
+        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -59,8 +61,9 @@ class Scope:
 
 
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
-    labels = tuple(sorted((key, value) for key, value in view.labels.items() if key in snapshot.label_keys))
-    return Scope(snapshot, view.namespace, labels, view.type, view.flavor)
+    known = {**view.topology, **view.labels}
+    labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
+    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, view.locality if snapshot.localities_count else "")
 
 
 def port_number(text: str) -> int:

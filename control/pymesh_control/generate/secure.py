@@ -126,6 +126,13 @@ def plain_socket() -> Any:
     return proto.base.TransportSocket(**extension("envoy.transport_sockets.raw_buffer", proto.raw_buffer.RawBuffer()))
 
 
+def announce(socket: Any, *, version: int) -> None:
+    """Wrap a transport socket, so that a PROXY header comes first."""
+    config = proto.proxy_protocol_config.ProxyProtocolConfig(version="V2" if version == 2 else "V1")
+    wrapped = proto.upstream_proxy_protocol.ProxyProtocolUpstreamTransport(config=config, transport_socket=socket)
+    socket.CopyFrom(proto.base.TransportSocket(**extension("envoy.transport_sockets.upstream_proxy_protocol", wrapped)))
+
+
 def _client_alpn(protocol: Protocol) -> tuple[str, ...]:
     """What the client calls the protocol inside.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pymesh.api import Problem, Resource, hosts
 
+from . import delegation
 from .destination import from_resource
 from .gateway import Server
 from .gateway import from_resource as from_gateway
@@ -17,7 +18,13 @@ from .workload import Workload, selects
 if TYPE_CHECKING:
     from .snapshot import Snapshot
 
-_ROUTES = ("http[].route[].destination", "tls[].route[].destination", "tcp[].route[].destination")
+_ROUTES = (
+    "http[].route[].destination",
+    "http[].mirror",
+    "http[].mirrors[].destination",
+    "tls[].route[].destination",
+    "tcp[].route[].destination",
+)
 
 
 def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Problem]:
@@ -35,7 +42,7 @@ def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Proble
         elif resource.kind == "ServiceEntry":
             found += _of_ports(resource)
             found += _of_instances(resource, named)
-    return [*found, *_of_servers(accepted), *_of_settings(accepted)]
+    return [*found, *_of_delegates(accepted), *_of_servers(accepted), *_of_settings(accepted)]
 
 
 def _warning(resource: Resource, path: Path, message: str) -> Problem:
@@ -54,6 +61,13 @@ def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Probl
                 if rule is None or destination.subset not in rule.subsets:
                     text = f"no DestinationRule gives {host} a subset {destination.subset}: requests sent there are answered with 503 (NC)"
                     yield _warning(resource, path, text)
+
+
+def _of_delegates(resources: Iterable[Resource]) -> Iterator[Problem]:
+    _, missing = delegation.resolved([one for one in resources if one.kind == "VirtualService"])
+    for one in missing:
+        text = f"there is no delegate {one.name} for namespace {one.root.namespace}: this route is left out"
+        yield _warning(one.root, ("http", one.index, "delegate"), text)
 
 
 def _of_gateways(resource: Resource, gateways: set[str]) -> Iterator[Problem]:

@@ -16,11 +16,15 @@ _WHOLE = (*_PORT_LEVEL, "tunnel", "proxy_protocol", "retry_budget")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The parts of a TrafficPolicy that we act on, after ports and subsets have had their say."""
+    """The parts of a TrafficPolicy, after ports and subsets have had their say."""
 
     load_balancer: Any = None
     connection_pool: Any = None
+    outlier_detection: Any = None
     tls: Any = None
+    tunnel: Any = None
+    proxy_protocol: Any = None
+    retry_budget: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Rule:
             overlay = self.subsets[subset].policy
             at_port = _at_port(overlay, port)
             settled |= at_port or {key: value for key, value in _parts(overlay, _WHOLE).items() if value is not None}
-        return Policy(**{key: settled.get(key) for key in ("load_balancer", "connection_pool", "tls")})
+        return Policy(**{key: settled.get(key) for key in _WHOLE})
 
 
 class Rules:

@@ -13,6 +13,8 @@ class RetrySettings:
     per_try_timeout: float | None = None
     backoff: float | None = None
     avoid_previous_hosts: bool = True
+    leaves_locality: bool = False
+    """Whether retries may go to other localities than the first try's (`retryRemoteLocalities`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Mesh:
     access_log_format: str = ""
     access_log_json: bool = False
     retry: RetrySettings = field(default_factory=RetrySettings)
+    locality: Any = field(default=None, hash=False)
+    """The localityLbSetting of rules that have none."""
 
     @property
     def trust_domains(self) -> tuple[str, ...]:
@@ -53,6 +57,7 @@ def from_config(spec: Any) -> Mesh:
         access_log_format=spec.access_log_format or "",
         access_log_json=bool(spec.access_log_encoding and spec.access_log_encoding.value == "JSON"),
         retry=_retry(spec.default_http_retry_policy),
+        locality=spec.locality_lb_setting,
     )
 
 
@@ -65,4 +70,5 @@ def _retry(policy: Any) -> RetrySettings:
         per_try_timeout=policy.per_try_timeout,
         backoff=policy.backoff,
         avoid_previous_hosts=policy.retry_ignore_previous_hosts is not False,
+        leaves_locality=bool(policy.retry_remote_localities),
     )

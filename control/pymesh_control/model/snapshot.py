@@ -1,12 +1,12 @@
 """The mesh at one moment: everything the generators read, immutable, replaced whole by the next."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
 
-from . import advice, authentication, destination, gateway, membership, mesh, service, support, virtual
+from . import advice, authentication, delegation, destination, gateway, membership, mesh, service, support, virtual
 from .workload import Workload
 
 T = TypeVar("T")
@@ -27,6 +27,8 @@ class Snapshot:
     workloads: tuple[Workload, ...]
     label_keys: frozenset[str]
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
+    localities_count: bool
+    """Whether any rule makes it a difference where a client runs."""
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
@@ -74,7 +76,8 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
     entries = by_kind.get("WorkloadEntry", ())
     workloads = (*(service.from_workload_entry(one.spec, one.name, one.namespace) for one in entries), *registered)
     rules = [destination.from_resource(resource) for resource in by_kind.get("DestinationRule", ())]
-    routes = tuple(virtual.from_resource(resource) for resource in by_kind.get("VirtualService", ()))
+    roots, _ = delegation.resolved(by_kind.get("VirtualService", ()))
+    routes = tuple(virtual.from_resource(resource) for resource in roots)
     peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
     services = _services(by_kind.get("ServiceEntry", ()), workloads)
     return Snapshot(
@@ -87,7 +90,8 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
         gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
         authentication=authentication.Authentication(peers, chosen.root_namespace),
         workloads=workloads,
-        label_keys=_label_keys(rules, routes),
+        label_keys=_label_keys(rules, routes) | _failover_keys(rules, chosen),
+        localities_count=any(_places(policy, chosen) for policy in _policies(rules)),
     )
 
 
@@ -120,3 +124,27 @@ def _label_keys(rules: Iterable[destination.Rule], routes: Iterable[virtual.Virt
         for kind in ("http", "tls", "tcp"):
             keys |= {key for _, match in support.walk(route.spec, f"{kind}[].match[]") for key in match.source_labels}
     return frozenset(keys)
+
+
+def _policies(rules: Iterable[destination.Rule]) -> Iterator[Any]:
+    """Every policy of every rule, at whatever level."""
+    for rule in rules:
+        for whole in (rule.policy, *(subset.policy for subset in rule.subsets.values())):
+            if whole is not None:
+                yield whole
+                yield from whole.port_level_settings
+
+
+def _places(policy: Any, settings: mesh.Mesh) -> bool:
+    balancer = policy.load_balancer
+    own = balancer.locality_lb_setting if balancer else None
+    distributes = bool((own or settings.locality) and (own or settings.locality).distribute)
+    return policy.outlier_detection is not None or distributes
+
+
+def _failover_keys(rules: Iterable[destination.Rule], settings: mesh.Mesh) -> frozenset[str]:
+    """The labels by which endpoints are preferred, but for those that stand in every locality."""
+    wanted = [policy.load_balancer.locality_lb_setting for policy in _policies(rules) if policy.load_balancer]
+    return frozenset(
+        label.partition("=")[0] for setting in (*wanted, settings.locality) if setting is not None for label in setting.failover_priority
+    )

@@ -10,6 +10,8 @@ from google.protobuf import json_format
 from pymesh.identity import SpiffeId
 from pymesh.xds import node as nodes
 
+from .locality import CLUSTER_LABEL, NETWORK_LABEL
+
 PYMESH = "pymesh"
 ENVOY = "envoy"
 GRPC = "grpc"
@@ -35,6 +37,8 @@ class ProxyView:
     flavor: str
     labels: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    locality: str = ""
+    """`region/zone/subzone`, any suffix left out."""
     captures: bool = True
     """Whether connections are redirected to it (REDIRECT); otherwise applications call its listeners (NONE)."""
     http_proxy_port: int = 0
@@ -42,6 +46,12 @@ class ProxyView:
     """By service port name; None when the sidecar does not say and serves what services select it for."""
     outbound_ports: Mapping[tuple[str, int], int] | None = None
     """(service host, service port) to local port; None for Istio's usual listeners."""
+
+    @property
+    def topology(self) -> dict[str, str]:
+        """The labels that stand for where a workload runs, whether or not it carries them."""
+        network, cluster = self.metadata.get("NETWORK"), self.metadata.get("CLUSTER_ID")
+        return {NETWORK_LABEL: str(network or ""), CLUSTER_LABEL: str(cluster or "Kubernetes")}
 
     @property
     def is_router(self) -> bool:
@@ -66,11 +76,19 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         flavor=flavor,
         labels={key: str(value) for key, value in _object(metadata, "LABELS").items()},
         metadata=metadata,
+        locality=_locality(node, _object(metadata, "LABELS")),
         captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
     )
+
+
+def _locality(node: Any, labels: Mapping[str, Any]) -> str:
+    """The node's own word, else the workload's label `istio-locality`, which may write dots for the slashes that labels cannot hold."""
+    place = node.locality
+    told = "/".join((place.region, place.zone, place.sub_zone)).rstrip("/")
+    return told or str(labels.get("istio-locality", "")).replace(".", "/")
 
 
 def _flavor(node: Any, metadata: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Worklo
         labels=dict(view.labels),
         service_account=str(account),
         ports={name: port.bind for name, port in (view.inbound_ports or {}).items()},
-        locality=_locality(node),
+        locality=view.locality,
         network=str(view.metadata.get("NETWORK", "")),
         node_id=view.node_id,
         cluster_id=str(view.metadata.get("CLUSTER_ID") or "Kubernetes"),
@@ -37,8 +37,3 @@ def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Worklo
 def _tls_mode(identity: SpiffeId | None) -> str:
     """A proxy that came with a certificate can terminate mutual TLS with it; one that came in plaintext has none."""
     return MUTUAL if identity else "disabled"
-
-
-def _locality(node: Any) -> str:
-    place = node.locality
-    return "/".join((place.region, place.zone, place.sub_zone)).rstrip("/")

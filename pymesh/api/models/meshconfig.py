@@ -4,6 +4,7 @@ import enum
 from typing import Any
 
 from ..types import Bool, Duration, DurationOrZero, Model
+from .destinationrule import LocalityLbSetting
 from .virtualservice import HTTPRetry
 
 
@@ -36,8 +37,8 @@ class MeshConfig(Model):
             "defaultProviders", "defaultServiceExportTo", "defaultTrafficPolicy", "defaultVirtualServiceExportTo",
             "disableEnvoyListenerLog", "discoverySelectors", "dnsRefreshRate", "enableEnvoyAccessLogService", "enablePrometheusMerge",
             "enableTracing", "extensionProviders", "h2UpgradePolicy", "hboneIdleTimeout", "inboundClusterStatName",
-            "inboundTrafficPolicy", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService", "localityLbSetting",
-            "meshMTLS", "outboundClusterStatName", "pathNormalization", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort",
+            "inboundTrafficPolicy", "ingressClass", "ingressControllerMode", "ingressSelector", "ingressService", "meshMTLS",
+            "outboundClusterStatName", "pathNormalization", "proxyHttpPort", "proxyInboundListenPort", "proxyListenPort",
             "serviceEntryVisibility", "serviceScopeConfigs", "serviceSettings", "tcpKeepalive", "tlsDefaults",
             "verifyCertificateAtClient", "zoneAwareLbSetting",
         }
@@ -54,3 +55,4 @@ class MeshConfig(Model):
     default_config: Any = None  # known, so that its refusal can say where it belongs
     default_http_retry_policy: HTTPRetry | None = None
     protocol_detection_timeout: DurationOrZero | None = None
+    locality_lb_setting: LocalityLbSetting | None = None

@@ -45,12 +45,12 @@ def test_an_error_is_printed_without_colours_or_wrapping_and_exits_with_1(folder
 
 
 def test_what_istio_takes_and_the_mesh_does_not_honour_is_an_error(folder):
-    fault = "{hosts: [a.test], http: [{fault: {abort: {httpStatus: 500}}, route: [{destination: {host: a.test}}]}]}"
-    text = f"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: v}}\nspec: {fault}\n"
+    server = "{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.test], defaultEndpoint: 127.0.0.1:80}"
+    text = f"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: g}}\nspec: {{servers: [{server}]}}\n"
     result = run("validate", "-f", "-", stdin=f"{text}---\n{GOOD}")
     assert result.exit_code == 1
     assert result.output == (
-        "<stdin>:4:33: error: VirtualService default/v: http[0].fault is not supported\n1 valid resource in 1 file: 1 error\n"
+        "<stdin>:4:84: error: Gateway default/g: servers[0].defaultEndpoint is not supported\n1 valid resource in 1 file: 1 error\n"
     )
 
 

@@ -23,7 +23,7 @@ class Mesh:
 
     def __init__(self, text: str, workloads: Sequence[Workload] = ()) -> None:
         parsed = parse_text(text, "mesh.yaml")
-        assert not parsed.problems, [str(problem) for problem in parsed.problems]
+        assert not [str(problem) for problem in parsed.problems if problem.severity == "error"]
         self.snapshot, self.problems = build(parsed.resources, workloads, 1)
 
     def sees(self, view: ProxyView, type_url: str, *names: str) -> dict[str, Any]:

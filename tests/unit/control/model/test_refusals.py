@@ -22,22 +22,35 @@ def errors(problems):
     return [problem for problem in problems if problem.severity == "error"]
 
 
+GATEWAY = """
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: bad}
+spec:
+  servers:
+  - port: {number: 80, name: http, protocol: HTTP}
+    hosts: [a.example.com]
+    defaultEndpoint: 127.0.0.1:80
+"""
+
+
 def test_a_refused_resource_is_left_out_and_the_others_stand(built):
-    bad = ROUTE % ("bad", "bad") + "    fault: {abort: {httpStatus: 500, percentage: {value: 10}}}\n"
-    snapshot, problems = built(ROUTE % ("good", "good") + bad)
-    assert [one.name for one in snapshot.virtual_services] == ["good"]
+    snapshot, problems = built(ROUTE % ("good", "good") + GATEWAY)
+    assert ([one.name for one in snapshot.virtual_services], snapshot.gateways) == (["good"], ())
     assert [str(problem) for problem in errors(problems)] == [
-        "mesh.yaml:19:5: error: VirtualService default/bad: http[0].fault is not supported"
+        "mesh.yaml:19:5: error: Gateway default/bad: servers[0].defaultEndpoint is not supported"
     ]
 
 
 @pytest.mark.parametrize(
     ("kind", "spec", "field"),
     [
-        ("VirtualService", "{hosts: [a.com], http: [{mirror: {host: b.com}, route: [{destination: {host: a.com}}]}]}", "http[0].mirror"),
-        ("VirtualService", "{hosts: [a.com], http: [{delegate: {name: x}}]}", "http[0].delegate"),
-        ("VirtualService", "{http: [{route: [{destination: {host: a.com}}]}]}", "without hosts"),
-        ("DestinationRule", "{host: a.com, trafficPolicy: {outlierDetection: {interval: 1s}}}", "trafficPolicy.outlierDetection"),
+        (
+            "VirtualService",
+            "{hosts: [a.com], tcp: [{match: [{sourceSubnet: 10.0.0.0/8}], route: [{destination: {host: a.com}}]}]}",
+            "tcp[0].match[0].sourceSubnet",
+        ),
         (
             "DestinationRule",
             "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {targetHost: b.com, targetPort: 1}}}]}",
@@ -45,18 +58,18 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
         ),
         (
             "DestinationRule",
-            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, outlierDetection: {interval: 1s}}]}}",
-            "trafficPolicy.portLevelSettings[0].outlierDetection",
+            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, tls: {mode: SIMPLE, credentialName: c}}]}}",
+            "trafficPolicy.portLevelSettings[0].tls.credentialName",
         ),
         (
             "DestinationRule",
-            "{host: a.com, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true}}}}",
-            "trafficPolicy.loadBalancer.consistentHash",
+            "{host: a.com, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}",
+            "trafficPolicy.loadBalancer.zoneAwareLbSetting",
         ),
         (
             "DestinationRule",
-            "{host: a.com, trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}}",
-            "h2UpgradePolicy: UPGRADE is not supported",
+            "{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}",
+            "outlierDetection.outlierDetectionHttpErrorCodes",
         ),
         (
             "Gateway",

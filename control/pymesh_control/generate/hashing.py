@@ -1,0 +1,53 @@
+"""What requests and connections are told apart by where a DestinationRule asks for consistent hashing."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pymesh.xds import names, proto
+
+if TYPE_CHECKING:
+    from .scope import Scope
+
+_POLICY = proto.route_components.RouteAction.HashPolicy
+
+
+def settings(scope: "Scope", cluster: str) -> Any | None:
+    """The consistentHash of the rule that governs an outbound cluster."""
+    parts = names.parse_cluster(cluster)
+    service = scope.services.get(parts.host) if parts else None
+    rule = scope.rule(service) if service else None
+    if parts is None or rule is None:
+        return None
+    balancer = rule.policy_for(parts.port, parts.subset if parts.subset in rule.subsets else "").load_balancer
+    return balancer.consistent_hash if balancer else None
+
+
+def policies(scope: "Scope", clusters: Iterable[str]) -> list[Any]:
+    """The hash policies of a route to clusters: one for each that is balanced by a hash."""
+    wanted = (settings(scope, cluster) for cluster in clusters)
+    return [_policy(one) for one in wanted if one is not None]
+
+
+def _policy(wanted: Any) -> Any:
+    if wanted.http_header_name:
+        return _POLICY(header={"header_name": wanted.http_header_name})
+    if wanted.http_cookie:
+        return _cookie(wanted.http_cookie)
+    if wanted.http_query_parameter_name:
+        return _POLICY(query_parameter={"name": wanted.http_query_parameter_name})
+    return _POLICY(connection_properties={"source_ip": bool(wanted.use_source_ip)})
+
+
+def _cookie(cookie: Any) -> Any:
+    policy = _POLICY(cookie={"name": cookie.name, "path": cookie.path or ""})
+    if cookie.ttl is not None:
+        policy.cookie.ttl.CopyFrom(proto.duration(cookie.ttl))
+    for attribute in cookie.attributes:
+        policy.cookie.attributes.add(name=attribute.name, value=attribute.value or "")
+    return policy
+
+
+def by_source(scope: "Scope", cluster: str) -> bool:
+    """Whether connections to a cluster are told apart by where they come from, which is all that TCP has to offer."""
+    wanted = settings(scope, cluster)
+    return wanted is not None and bool(wanted.use_source_ip)
