@@ -75,7 +75,7 @@ class Envelope:
         data = fit(entry.node, Metadata, self.report, ("metadata",))
         metadata = build(Metadata, data, self.document, self.report, ("metadata",))
         if metadata is not None:
-            self._note(("metadata",), validate.check_metadata(metadata))
+            self._note(("metadata",), validate.check_metadata(metadata, self._text("kind") or ""))
         return metadata
 
     def _check_keys(self, path: Path, known: tuple[str, ...]) -> None:

@@ -2,12 +2,20 @@
 
 from dataclasses import dataclass
 
+from .models.authorizationpolicy import AuthorizationPolicy
 from .models.destinationrule import DestinationRule
+from .models.envoyfilter import EnvoyFilter
+from .models.extension import TrafficExtension, WasmPlugin
 from .models.gateway import Gateway
 from .models.peerauthentication import PeerAuthentication
+from .models.proxyconfig import ProxyConfig
+from .models.requestauthentication import RequestAuthentication
 from .models.serviceentry import ServiceEntry
+from .models.sidecar import Sidecar
+from .models.telemetry import Telemetry
 from .models.virtualservice import VirtualService
 from .models.workloadentry import WorkloadEntry
+from .models.workloadgroup import WorkloadGroup
 from .shape import did_you_mean
 from .types import Model
 
@@ -37,24 +45,18 @@ KINDS = {
         Kind("Gateway", "networking.istio.io", _NETWORKING, Gateway),
         Kind("ServiceEntry", "networking.istio.io", _NETWORKING, ServiceEntry),
         Kind("WorkloadEntry", "networking.istio.io", _NETWORKING, WorkloadEntry),
+        Kind("WorkloadGroup", "networking.istio.io", _NETWORKING, WorkloadGroup),
+        Kind("Sidecar", "networking.istio.io", _NETWORKING, Sidecar),
+        Kind("EnvoyFilter", "networking.istio.io", ("v1alpha3",), EnvoyFilter),
+        Kind("ProxyConfig", "networking.istio.io", ("v1beta1",), ProxyConfig),
         Kind("PeerAuthentication", "security.istio.io", ("v1", "v1beta1"), PeerAuthentication),
+        Kind("RequestAuthentication", "security.istio.io", ("v1", "v1beta1"), RequestAuthentication),
+        Kind("AuthorizationPolicy", "security.istio.io", ("v1", "v1beta1"), AuthorizationPolicy),
+        Kind("Telemetry", "telemetry.istio.io", ("v1", "v1alpha1"), Telemetry),
+        Kind("WasmPlugin", "extensions.istio.io", ("v1alpha1",), WasmPlugin),
+        Kind("TrafficExtension", "extensions.istio.io", ("v1alpha1",), TrafficExtension),
     )
 }
-
-# Istio's other kinds, which are refused by name rather than as unknown.
-UNSUPPORTED = frozenset(
-    {
-        "AuthorizationPolicy",
-        "EnvoyFilter",
-        "ProxyConfig",
-        "RequestAuthentication",
-        "Sidecar",
-        "Telemetry",
-        "TrafficExtension",
-        "WasmPlugin",
-        "WorkloadGroup",
-    }
-)
 
 
 def explain_unknown(name: str, api_version: str) -> str:
@@ -63,8 +65,6 @@ def explain_unknown(name: str, api_version: str) -> str:
     kind = KINDS.get(name)
     if kind and group.endswith("istio.io"):
         return f"{name} belongs to {kind.group}, not to {group}"
-    if name in UNSUPPORTED and group.endswith("istio.io"):
-        return f"the Istio kind {name} is not supported"
     if group.endswith("istio.io"):
         return f"{name} is not a kind of {group}{did_you_mean(name, KINDS)}"
     return f"{name} of {api_version} is not mesh configuration; the kinds read are {', '.join(KINDS)} and the ConfigMap istio"

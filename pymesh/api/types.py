@@ -63,3 +63,12 @@ class PolicySelector(Model):
     """Workloads of a policy, by label (`type.v1beta1.WorkloadSelector`)."""
 
     match_labels: dict[str, str] = {}
+
+
+class PolicyTargetReference(Model):
+    """A resource that a policy attaches to (`type.v1beta1.PolicyTargetReference`); it must stand in the policy's own namespace."""
+
+    group: str | None = None
+    kind: str
+    name: str
+    namespace: str | None = None

@@ -11,7 +11,7 @@ from .gateway import Server
 from .gateway import from_resource as from_gateway
 from .protocol import Protocol, of_port
 from .service import full_name, is_address
-from .support import Path, problem_at, walk
+from .support import INERT, Path, problem_at, walk
 from .virtual import MESH
 from .workload import Workload, selects
 
@@ -34,6 +34,8 @@ def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Proble
     gateways = {f"{one.namespace}/{one.name}" for one in accepted if one.kind == "Gateway"}
     found: list[Problem] = []
     for resource in accepted:
+        if resource.kind in INERT:
+            found.append(_warning(resource, (), f"has no effect here: {INERT[resource.kind]}"))
         if resource.kind == "VirtualService":
             found += _of_destinations(resource, snapshot)
             found += _of_gateways(resource, gateways)

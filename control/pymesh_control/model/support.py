@@ -43,6 +43,19 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """By kind, the fields that may not be set."""
 
+INERT = {
+    "AuthorizationPolicy": "no proxy of this mesh enforces it: what it forbids is NOT forbidden",
+    "EnvoyFilter": "nothing generated is patched",
+    "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
+    "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
+    "Sidecar": "proxies know of every service that is exported to them",
+    "Telemetry": "metrics and access logs are those of the mesh configuration",
+    "TrafficExtension": "proxies run no foreign programs",
+    "WasmPlugin": "proxies run no foreign programs",
+    "WorkloadGroup": "workloads register with what their proxies say of themselves",
+}
+"""Kinds that are read and checked, and do nothing: what that means."""
+
 _NAME = r"\*|(\*\.)?[^*]+"
 """A host whose wildcard, if any, is a whole label: proxies take no other as a server name."""
 

@@ -4,20 +4,45 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..types import Model
-from . import destinationrule, gateway, meshconfig, peerauthentication, serviceentry, virtualservice, workloadentry
+from . import (
+    authorizationpolicy,
+    destinationrule,
+    envoyfilter,
+    extension,
+    gateway,
+    meshconfig,
+    peerauthentication,
+    proxyconfig,
+    requestauthentication,
+    serviceentry,
+    sidecar,
+    telemetry,
+    virtualservice,
+    workloadentry,
+    workloadgroup,
+)
 from .finding import Finding, Findings
 from .metadata import check as check_metadata
 
 __all__ = ["Finding", "check", "check_metadata"]
 
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
+    "AuthorizationPolicy": authorizationpolicy.check,
     "ConfigMap": meshconfig.check,
     "DestinationRule": destinationrule.check,
+    "EnvoyFilter": envoyfilter.check,
     "Gateway": gateway.check,
     "PeerAuthentication": peerauthentication.check,
+    "ProxyConfig": proxyconfig.check,
+    "RequestAuthentication": requestauthentication.check,
     "ServiceEntry": serviceentry.check,
+    "Sidecar": sidecar.check,
+    "Telemetry": telemetry.check,
+    "TrafficExtension": extension.check_extension,
     "VirtualService": virtualservice.check,
+    "WasmPlugin": extension.check_plugin,
     "WorkloadEntry": workloadentry.check,
+    "WorkloadGroup": workloadgroup.check,
 }
 
 

@@ -9,14 +9,20 @@ _RESERVED = frozenset({"internal.istio.io/webhook-always-reject", "internal.isti
 _DRY_RUN = "istio.io/dry-run"
 
 
-def check(metadata: Metadata) -> Findings:
-    """Everything wrong with an object's metadata; paths begin below `metadata`."""
+def check(metadata: Metadata, kind: str) -> Findings:
+    """Everything wrong with the metadata of an object of a kind; paths begin below `metadata`."""
     yield from verdict("name", words.object_name(metadata.name))
     if metadata.namespace is not None:
         yield from verdict("namespace", words.dns_label(metadata.namespace))
     yield from below("labels", common.labels(metadata.labels))
-    for key in metadata.annotations:
+    for key, value in metadata.annotations.items():
         if key in _RESERVED:
             yield Finding(("annotations", key), "this annotation is reserved for the control plane")
         if key == _DRY_RUN:
-            yield Finding(("annotations", key), "a dry run is only for AuthorizationPolicy")
+            yield from verdict(("annotations", key), _dry_run(kind, value))
+
+
+def _dry_run(kind: str, value: str) -> str | None:
+    if kind != "AuthorizationPolicy":
+        return "a dry run is only for AuthorizationPolicy"
+    return None if value.lower() in ("true", "false", "1", "0", "t", "f") else f'"{value}" is neither true nor false'

@@ -9,8 +9,6 @@ from typing import Any
 
 import yaml
 
-KINDS = ("DestinationRule", "Gateway", "PeerAuthentication", "ServiceEntry", "VirtualService", "WorkloadEntry")
-
 
 def paths_below(schema: dict[str, Any], prefix: str) -> set[str]:
     """The paths of all fields below a schema; lists and maps add nothing to a path."""
@@ -27,9 +25,8 @@ def lines_of(text: str) -> list[str]:
     lines = set()
     for definition in (document["spec"] for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document):
         kind = definition["names"]["kind"]
-        if kind in KINDS:
-            lines |= {f"{definition['group']}/{version['name']} {kind}" for version in definition["versions"] if version["served"]}
-            lines |= paths_below(definition["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], kind)
+        lines |= {f"{definition['group']}/{version['name']} {kind}" for version in definition["versions"] if version["served"]}
+        lines |= paths_below(definition["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], kind)
     return sorted(lines)
 
 

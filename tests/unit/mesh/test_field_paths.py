@@ -18,9 +18,9 @@ HERE = Path(__file__).parent
 SCHEMAS = Path(__file__).parents[4] / "shared" / "data" / "istio-crds.yaml"
 PUBLISHED = frozenset((HERE / "istio_fields.txt").read_text().splitlines())
 
-# Fields newer than the schemas, and one that the schemas list in both spellings.
-NEWER = {"Gateway.servers.tls.ecdhCurves"}
-TWICE = {"VirtualService.http.mirror_percent"}
+# Fields newer than the schemas, and those that the schemas list in both spellings.
+NEWER = {"Gateway.servers.tls.ecdhCurves", "Sidecar.ingress.tls.ecdhCurves"}
+TWICE = {"VirtualService.http.mirror_percent", "RequestAuthentication.jwtRules.jwks_uri"}
 
 
 def model_paths(model: type[Model], prefix: str) -> set[str]:

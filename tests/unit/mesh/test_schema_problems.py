@@ -79,7 +79,6 @@ def test_a_missing_field_of_a_block_is_reported_at_its_key():
         ("kind: VirtualService\nmetadata: {name: a}", 'f.yaml:1:1: error: VirtualService a: the required field "apiVersion" is missing'),
         ("apiVersion: v1\nmetadata: {name: a}", 'f.yaml:1:1: error: a: the required field "kind" is missing'),
         ("apiVersion: networking.istio.io/v2\nkind: Gateway\nmetadata: {name: g}", "f.yaml:1:13: error: Gateway g: apiVersion: networking.istio.io/v2 is not served; use one of networking.istio.io/v1, networking.istio.io/v1beta1, networking.istio.io/v1alpha3"),
-        ("apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: s}", "f.yaml:2:7: error: Sidecar s: kind: the Istio kind Sidecar is not supported"),
         ("apiVersion: networking.istio.io/v1\nkind: VirtualServce\nmetadata: {name: s}", 'f.yaml:2:7: error: VirtualServce s: kind: VirtualServce is not a kind of networking.istio.io (did you mean "VirtualService"?)'),
         ("apiVersion: networking.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: s}", "f.yaml:2:7: error: PeerAuthentication s: kind: PeerAuthentication belongs to security.istio.io, not to networking.istio.io"),
         ("apiVersion: networking.istio.io/v1\nkind: Gateway\nspec: {}", 'f.yaml:1:1: error: Gateway: the required field "metadata" is missing'),

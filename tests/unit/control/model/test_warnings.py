@@ -1,5 +1,10 @@
 """Rules that point at nothing are kept, and a person is told."""
 
+import pytest
+
+from pymesh.api.kinds import KINDS
+from pymesh_control.model.support import INERT
+
 ENTRY = """
 ---
 apiVersion: networking.istio.io/v1
@@ -74,3 +79,12 @@ spec:
     problems = built(text)[1]
     assert (problems[0].line, problems[0].severity) == (8, "warning")
     assert "port 80 already speaks HTTP for Gateway default/edge" in problems[0].message
+
+
+@pytest.mark.parametrize("kind", sorted(INERT))
+def test_a_kind_that_does_nothing_says_so(built, kind):
+    specs = {"Sidecar": "{egress: [{hosts: ['*/*']}]}", "WorkloadGroup": "{template: {}}", "TrafficExtension": "{lua: {inlineCode: x}}"}
+    spec = specs.get(kind, "{url: 'oci://a'}" if kind == "WasmPlugin" else "{}")
+    text = f"apiVersion: {KINDS[kind].api_versions[0]}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n"
+    _, problems = built(text)
+    assert [problem.severity for problem in problems if "has no effect here" in problem.message] == ["warning"]

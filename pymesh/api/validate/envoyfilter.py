@@ -1,0 +1,80 @@
+"""EnvoyFilter: patches that say what, where and how."""
+
+from ..models.envoyfilter import (
+    ApplyTo,
+    EnvoyConfigObjectMatch,
+    EnvoyConfigObjectPatch,
+    EnvoyFilter,
+    Patch,
+    PatchContext,
+    PatchOperation,
+)
+from . import attachment, words
+from .finding import Finding, Findings, below, verdict
+
+_OF_LISTENERS = (ApplyTo.LISTENER, ApplyTo.FILTER_CHAIN, ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER)
+_OF_ROUTES = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE)
+_INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
+_ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
+"""What stands in lists whose order means something."""
+
+
+def check(spec: EnvoyFilter, namespace: str) -> Findings:
+    """Everything wrong with one EnvoyFilter."""
+    yield Finding((), "depends on the form of what is generated, which may change with any version", "warning")
+    yield from attachment.check(spec.workload_selector, spec.target_refs, namespace)
+    for index, patch in enumerate(spec.config_patches):
+        yield from below(("config_patches", index), _patch(patch))
+
+
+def _patch(change: EnvoyConfigObjectPatch) -> Findings:
+    if change.apply_to in (None, ApplyTo.INVALID):
+        yield Finding((), "needs applyTo: what is changed")
+        return
+    if change.apply_to is ApplyTo.BOOTSTRAP:
+        yield Finding(("apply_to",), "BOOTSTRAP is deprecated", "warning")
+    if change.patch is None or change.patch.operation in (None, PatchOperation.INVALID):
+        yield Finding((), "needs patch.operation: how it is changed")
+    else:
+        yield from below("patch", _operation(change.apply_to, change.patch))
+    if change.match is not None:
+        yield from below("match", _match(change.apply_to, change.match))
+
+
+def _operation(what: ApplyTo, patch: Patch) -> Findings:
+    if patch.operation is PatchOperation.REMOVE:
+        if patch.value is not None:
+            yield Finding(("value",), "is not used: the operation is REMOVE", "warning")
+    elif patch.value is None:
+        yield Finding((), "needs a value: the operation is not REMOVE")
+    elif not isinstance(patch.value, dict):
+        yield Finding(("value",), "must be an object")
+    if patch.operation in _INSERTING and what not in _ORDERED:
+        yield Finding(("operation",), f"{what.value} stands in no order, so nothing can be inserted; use ADD")
+    if patch.operation is PatchOperation.REPLACE and what not in (*_ORDERED, ApplyTo.EXTENSION_CONFIG):
+        yield Finding(("operation",), f"REPLACE is for filters and routes, not for {what.value}")
+
+
+def _match(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
+    if match.listener is not None and what not in _OF_LISTENERS:
+        yield Finding(("listener",), f"{what.value} is in no listener")
+    if match.route_configuration is not None and what not in _OF_ROUTES:
+        yield Finding(("route_configuration",), f"{what.value} is in no route configuration")
+    if match.cluster is not None and what is not ApplyTo.CLUSTER:
+        yield Finding(("cluster",), f"{what.value} is in no cluster")
+    if (match.waypoint is not None) != (match.context is PatchContext.WAYPOINT):
+        yield Finding((), "waypoint belongs to the context WAYPOINT, and to no other")
+    if match.proxy is not None and match.proxy.proxy_version:
+        yield from verdict(("proxy", "proxy_version"), words.regex(match.proxy.proxy_version))
+    yield from _sub_filter(what, match)
+
+
+def _sub_filter(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
+    chain = match.listener.filter_chain if match.listener else None
+    found = chain.filter if chain else None
+    if found is None:
+        return
+    if not found.name:
+        yield Finding(("listener", "filter_chain", "filter"), "a filter is matched by its name")
+    if found.sub_filter is not None and what is not ApplyTo.HTTP_FILTER:
+        yield Finding(("listener", "filter_chain", "filter", "sub_filter"), "is for HTTP_FILTER only")

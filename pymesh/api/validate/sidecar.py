@@ -1,0 +1,127 @@
+"""Sidecar: listeners that can exist, and services that can be named."""
+
+import re
+from collections.abc import Sequence
+
+from ..models.gateway import ServerTLSSettings
+from ..models.gateway import TLSMode as ServerMode
+from ..models.sidecar import IstioEgressListener, IstioIngressListener, Sidecar, SidecarOutboundMode, SidecarOutboundPolicy, SidecarPort
+from . import attachment, common, words
+from .connectionpool import check as check_pool
+from .finding import Finding, Findings, below, repeated, verdict
+from .serviceentry import PROTOCOLS
+
+_ENDPOINT = re.compile(r"(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):(\d+)|unix://(/|@).+")
+_HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
+_FOREIGN_TLS = ("subject_alt_names", "https_redirect", "credential_name", "credential_names", "tls_certificates")
+"""Settings of a gateway's TLS that a sidecar's port cannot have."""
+
+
+def check(spec: Sidecar, namespace: str) -> Findings:
+    """Everything wrong with one Sidecar."""
+    if spec.workload_selector is not None:
+        yield from below("workload_selector", attachment.workload_selector(spec.workload_selector))
+    if not any((spec.ingress, spec.egress, spec.outbound_traffic_policy, spec.inbound_connection_pool)):
+        yield Finding((), "needs one of ingress, egress, outboundTrafficPolicy and inboundConnectionPool")
+    yield from _listeners("ingress", [listener.port for listener in spec.ingress])
+    for index, inward in enumerate(spec.ingress):
+        yield from below(("ingress", index), _ingress(inward))
+    yield from _listeners("egress", [listener.port for listener in spec.egress])
+    yield from _portless(spec.egress)
+    for index, outward in enumerate(spec.egress):
+        yield from below(("egress", index), _egress(outward))
+    yield from below("inbound_connection_pool", check_pool(spec.inbound_connection_pool)) if spec.inbound_connection_pool else ()
+    yield from below("outbound_traffic_policy", _policy(spec.outbound_traffic_policy)) if spec.outbound_traffic_policy else ()
+
+
+def _listeners(name: str, ports: Sequence[SidecarPort | None]) -> Findings:
+    numbers = [port.number for port in ports if port and port.number]
+    for index, port in enumerate(ports):
+        if port and port.number and numbers.index(port.number) != len([one for one in ports[:index] if one and one.number]):
+            yield Finding((name, index, "port", "number"), f"the port {port.number} is used twice")
+
+
+def _ingress(listener: IstioIngressListener) -> Findings:
+    yield from below("port", _port(listener.port))
+    if not listener.port.number:
+        yield Finding(("port",), "needs a number")
+    if listener.default_endpoint is not None:
+        yield from _endpoint(listener.default_endpoint)
+    if listener.tls is not None:
+        yield from below("tls", _tls(listener.tls))
+        if (listener.port.protocol or "").upper() not in ("HTTPS", "TLS"):
+            yield Finding(("tls",), "needs a port of protocol HTTPS or TLS")
+    if listener.connection_pool is not None:
+        yield from below("connection_pool", check_pool(listener.connection_pool))
+        if listener.connection_pool.http and (listener.port.protocol or "HTTP").upper() not in _HTTP:
+            yield Finding(("connection_pool", "http"), "has no effect on a port that does not speak HTTP", "warning")
+
+
+def _endpoint(text: str) -> Findings:
+    found = _ENDPOINT.fullmatch(text)
+    if found is None:
+        forms = "127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix://PATH"
+        yield Finding(("default_endpoint",), f'"{text}" must be {forms}')
+    elif found[2]:
+        yield from verdict("default_endpoint", words.port(int(found[2])))
+
+
+def _tls(tls: ServerTLSSettings) -> Findings:
+    for name in _FOREIGN_TLS:
+        if getattr(tls, name):
+            yield Finding((name,), "is for gateways, not for sidecars")
+    if tls.mode in (ServerMode.ISTIO_MUTUAL, ServerMode.AUTO_PASSTHROUGH):
+        yield Finding(("mode",), f"mode {tls.mode.value} is for gateways, not for sidecars")
+
+
+def _port(port: SidecarPort) -> Findings:
+    if port.number:
+        yield from verdict("number", words.port(port.number))
+    if port.name:
+        yield from verdict("name", words.dns_label(port.name))
+    if port.protocol and port.protocol.upper() not in PROTOCOLS:
+        yield Finding(("protocol",), f'"{port.protocol}" is not one of {", ".join(PROTOCOLS)}')
+    if port.target_port:
+        yield Finding(("target_port",), "is for gateways, not for sidecars")
+
+
+def _portless(listeners: Sequence[IstioEgressListener]) -> Findings:
+    """One listener takes the ports that no other has; it comes last."""
+    without = [index for index, listener in enumerate(listeners) if listener.port is None]
+    for index in without[1:]:
+        yield Finding(("egress", index), "only one listener may have no port")
+    if without and without[0] != len(listeners) - 1:
+        yield Finding(("egress", without[0]), "the listener without a port must be the last one")
+
+
+def _egress(listener: IstioEgressListener) -> Findings:
+    if listener.port is not None:
+        yield from below("port", _port(listener.port))
+        if not listener.port.number and not (listener.bind or "").startswith("unix://"):
+            yield Finding(("port",), "port 0 is for Unix sockets (bind: unix://...)")
+    if not listener.hosts:
+        yield Finding(("hosts",), "needs at least one host")
+    for index, host in enumerate(listener.hosts):
+        yield from verdict(("hosts", index), _host(host))
+    for finding in repeated("hosts", listener.hosts):
+        yield finding._replace(severity="warning")
+    if "*/*" in listener.hosts and len(listener.hosts) > 1:
+        yield Finding(("hosts",), '"*/*" is everything: the other hosts add nothing', "warning")
+
+
+def _host(text: str) -> str | None:
+    """`namespace/host`; `~` before a namespace takes the host out again, alone it is no namespace at all."""
+    namespace, slash, name = text.partition("/")
+    if not slash:
+        return f'"{text}" must be "namespace/host"'
+    excluded = namespace.removeprefix("~")
+    if namespace not in ("*", ".", "~") and excluded not in ("*", ".") and (problem := words.dns_label(excluded)):
+        return problem
+    return None if name == "*" else words.wildcard_domain(name)
+
+
+def _policy(policy: SidecarOutboundPolicy) -> Findings:
+    if policy.egress_proxy is not None:
+        yield from below("egress_proxy", common.destination(policy.egress_proxy))
+        if policy.mode is not SidecarOutboundMode.ALLOW_ANY:
+            yield Finding(("egress_proxy",), "needs mode ALLOW_ANY")

@@ -1,0 +1,112 @@
+"""Rules of Sidecar, EnvoyFilter, WorkloadGroup and ProxyConfig beyond their schemas."""
+
+# ruff: noqa: E501  (tables of one case a line)
+
+import pytest
+
+PORT = "{number: 80, name: http, protocol: HTTP}"
+CLASS_WARNING = "warning spec: depends on the form of what is generated, which may change with any version"
+
+
+def patch(apply_to, operation="{operation: MERGE, value: {}}", match="{}"):
+    return f"configPatches: [{{applyTo: {apply_to}, match: {match}, patch: {operation}}}]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec"),
+    [
+        ("Sidecar", "egress: [{hosts: ['./*', 'istio-system/*', '~other/a.b.c', '~/*']}]"),
+        ("Sidecar", "egress: [{port: {number: 0, protocol: HTTP}, bind: 'unix:///x', hosts: ['*/*']}, {hosts: ['./a.b']}]"),
+        ("Sidecar", f"ingress: [{{port: {PORT}, defaultEndpoint: '127.0.0.1:8080', captureMode: NONE}}]"),
+        ("Sidecar", f"ingress: [{{port: {PORT}, defaultEndpoint: 'unix:///run/x'}}]\ninboundConnectionPool: {{http: {{http2MaxRequests: 1}}}}"),
+        ("Sidecar", "ingress: [{port: {number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}}]"),
+        ("Sidecar", "workloadSelector: {labels: {app: a}}\noutboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: a.b}}"),
+        ("WorkloadGroup", "template: {ports: {http: 8080}, labels: {app: a}}\nprobe: {httpGet: {port: 80, scheme: HTTPS}, periodSeconds: 1}"),
+        ("WorkloadGroup", "template: {}\nprobe: {exec: {command: [ls]}}\nmetadata: {labels: {a: b}, annotations: {c: d}}"),
+        ("ProxyConfig", "concurrency: 0\nenvironmentVariables: {A: b}\nimage: {imageType: distroless}\nselector: {matchLabels: {app: a}}"),
+    ],
+)
+def test_a_good_resource_has_no_problems(told, kind, spec):
+    assert told(kind, spec) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("{}", "error spec: needs one of ingress, egress, outboundTrafficPolicy and inboundConnectionPool"),
+        ("workloadSelector: {}\negress: [{hosts: ['*/*']}]", "warning workloadSelector: a selector without labels selects every workload of the namespace"),
+        ("workloadSelector: {labels: {a: 'b*'}}\negress: [{hosts: ['*/*']}]", "error workloadSelector.labels.a: wildcards are not supported in a selector"),
+        ("ingress: [{port: {protocol: HTTP}}]", "error ingress[0].port: needs a number"),
+        (f"ingress: [{{port: {PORT}}}, {{port: {PORT}}}]", "error ingress[1].port.number: the port 80 is used twice"),
+        (f"ingress: [{{port: {PORT}, defaultEndpoint: 'localhost:80'}}]", 'error ingress[0].defaultEndpoint: "localhost:80" must be 127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix://PATH'),
+        (f"ingress: [{{port: {PORT}, defaultEndpoint: '127.0.0.1:70000'}}]", "error ingress[0].defaultEndpoint: the port 70000 is not between 1 and 65535"),
+        (f"ingress: [{{port: {PORT}, tls: {{mode: SIMPLE}}}}]", "error ingress[0].tls: needs a port of protocol HTTPS or TLS"),
+        ("ingress: [{port: {number: 1, protocol: TLS}, tls: {mode: ISTIO_MUTUAL}}]", "error ingress[0].tls.mode: mode ISTIO_MUTUAL is for gateways, not for sidecars"),
+        ("ingress: [{port: {number: 1, protocol: TLS}, tls: {credentialName: c}}]", "error ingress[0].tls.credentialName: is for gateways, not for sidecars"),
+        ("ingress: [{port: {number: 1, protocol: TCP}, connectionPool: {http: {}}}]", "warning ingress[0].connectionPool.http: has no effect on a port that does not speak HTTP"),
+        ("egress: [{hosts: ['*/*']}, {port: {number: 1}, hosts: ['*/*']}]", "error egress[0]: the listener without a port must be the last one"),
+        ("egress: [{hosts: ['*/*']}, {hosts: ['*/*']}]", "error egress[1]: only one listener may have no port"),
+        ("egress: [{port: {number: 0}, hosts: ['*/*']}]", "error egress[0].port: port 0 is for Unix sockets (bind: unix://...)"),
+        ("egress: [{hosts: []}]", "error egress[0].hosts: needs at least one host"),
+        ("egress: [{hosts: [a.b]}]", 'error egress[0].hosts[0]: "a.b" must be "namespace/host"'),
+        ("egress: [{hosts: ['A_B/*']}]", 'error egress[0].hosts[0]: "A_B" is not a DNS label (letters, digits and inner hyphens, at most 63)'),
+        ("egress: [{hosts: ['./a.b', './a.b']}]", 'warning egress[0].hosts[1]: "./a.b" is listed twice'),
+        ("egress: [{hosts: ['*/*', './a.b']}]", 'warning egress[0].hosts: "*/*" is everything: the other hosts add nothing'),
+        ("outboundTrafficPolicy: {mode: REGISTRY_ONLY, egressProxy: {host: a.b}}", "error outboundTrafficPolicy.egressProxy: needs mode ALLOW_ANY"),
+        ("inboundConnectionPool: {}", "error inboundConnectionPool: needs tcp or http"),
+    ],
+)
+def test_a_sidecar(told, spec, expected):
+    assert expected in told("Sidecar", spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("configPatches: [{patch: {operation: REMOVE}}]", "error configPatches[0]: needs applyTo: what is changed"),
+        ("configPatches: [{applyTo: CLUSTER}]", "error configPatches[0]: needs patch.operation: how it is changed"),
+        (patch("BOOTSTRAP"), "warning configPatches[0].applyTo: BOOTSTRAP is deprecated"),
+        (patch("CLUSTER", "{operation: MERGE}"), "error configPatches[0].patch: needs a value: the operation is not REMOVE"),
+        (patch("CLUSTER", "{operation: MERGE, value: 1}"), "error configPatches[0].patch.value: must be an object"),
+        (patch("CLUSTER", "{operation: REMOVE, value: {}}"), "warning configPatches[0].patch.value: is not used: the operation is REMOVE"),
+        (patch("CLUSTER", "{operation: INSERT_FIRST, value: {}}"), "error configPatches[0].patch.operation: CLUSTER stands in no order, so nothing can be inserted; use ADD"),
+        (patch("VIRTUAL_HOST", "{operation: REPLACE, value: {}}"), "error configPatches[0].patch.operation: REPLACE is for filters and routes, not for VIRTUAL_HOST"),
+        (patch("CLUSTER", match="{listener: {name: x}}"), "error configPatches[0].match.listener: CLUSTER is in no listener"),
+        (patch("LISTENER", match="{cluster: {name: x}}"), "error configPatches[0].match.cluster: LISTENER is in no cluster"),
+        (patch("CLUSTER", match="{routeConfiguration: {name: x}}"), "error configPatches[0].match.routeConfiguration: CLUSTER is in no route configuration"),
+        (patch("CLUSTER", match="{context: WAYPOINT}"), "error configPatches[0].match: waypoint belongs to the context WAYPOINT, and to no other"),
+        (patch("CLUSTER", match="{proxy: {proxyVersion: '('}}"), "configPatches[0].match.proxy.proxyVersion"),
+        (patch("NETWORK_FILTER", match="{listener: {filterChain: {filter: {subFilter: {name: x}}}}}"), "error configPatches[0].match.listener.filterChain.filter: a filter is matched by its name"),
+        (patch("NETWORK_FILTER", match="{listener: {filterChain: {filter: {name: h, subFilter: {name: x}}}}}"), "error configPatches[0].match.listener.filterChain.filter.subFilter: is for HTTP_FILTER only"),
+        ("workloadSelector: {labels: {a: b}}\ntargetRefs: [{kind: Service, name: a}]", "error targetRefs: only one of a selector and target references can be set"),
+    ],
+)
+def test_an_envoy_filter(told, spec, expected):
+    found = told("EnvoyFilter", spec)
+    assert CLASS_WARNING in found
+    assert any(expected in line for line in found), found
+
+
+def test_a_good_envoy_filter_is_only_warned_about(told):
+    good = patch("HTTP_FILTER", "{operation: INSERT_BEFORE, value: {name: x}}", "{context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: h, subFilter: {name: r}}}}}")
+    assert told("EnvoyFilter", good + "\npriority: -1") == [CLASS_WARNING]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "expected"),
+    [
+        ("WorkloadGroup", "template: {address: 10.0.0.1}", "error template.address: every workload brings its own address"),
+        ("WorkloadGroup", "template: {ports: {http: 0}}", "error template.ports.http: the port 0 is not between 1 and 65535"),
+        ("WorkloadGroup", "template: {}\nprobe: {}", "error probe: needs one of httpGet, tcpSocket, exec and grpc"),
+        ("WorkloadGroup", "template: {}\nprobe: {tcpSocket: {port: 1}, timeoutSeconds: -1}", "error probe.timeoutSeconds: -1 is negative"),
+        ("WorkloadGroup", "template: {}\nprobe: {httpGet: {port: 1, scheme: FTP}}", 'error probe.httpGet.scheme: "FTP" must be HTTP or HTTPS'),
+        ("WorkloadGroup", "template: {}\nprobe: {httpGet: {port: 1, httpHeaders: [{name: a b}]}}", 'error probe.httpGet.httpHeaders[0].name: "a b" is not a header name'),
+        ("WorkloadGroup", "template: {}\nprobe: {grpc: {port: 0}}", "error probe.grpc.port: the port 0 is not between 1 and 65535"),
+        ("WorkloadGroup", "template: {}\nprobe: {exec: {command: []}}", "error probe.exec.command: needs a command"),
+        ("ProxyConfig", "concurrency: -1", "error concurrency: -1 is negative"),
+        ("ProxyConfig", "image: {imageType: big}", 'error image.imageType: "big" is not one of default, debug, distroless'),
+        ("ProxyConfig", "selector: {matchLabels: {a: '*'}}", "error selector.matchLabels.a: wildcards are not supported in a selector"),
+    ],
+)
+def test_what_is_wrong_is_named(told, kind, spec, expected):
+    assert expected in told(kind, spec)
