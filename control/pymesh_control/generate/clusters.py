@@ -11,12 +11,14 @@ from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import balancing, endpoints, inbound, locality, outlier, policy
 from .built import Built, pack
-from .common import ADS, socket, struct
+from .common import ADS, endpoint_address, socket, struct
 from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
 _PASSTHROUGH_SOURCE = proto.address.SocketAddress(address="127.0.0.6", port_value=0)
 """The source address of connections to the application, which capture rules let pass instead of sending them back to the sidecar."""
+
+_ANY = frozenset({"0.0.0.0", "[::]"})
 
 _PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
 
@@ -141,13 +143,13 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     """The cluster of one port of the application: where the connection was meant to go, or loopback without capture."""
     name = names.inbound_cluster(server.app)
     settled = inbound.server_policy(snapshot, view, server)
-    if view.captures:
+    if view.captures and not server.endpoint:
         message = _original(name, snapshot)
         message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
     else:
         message = _CLUSTER(name=name, type=_CLUSTER.STATIC)
         message.load_assignment.cluster_name = name
-        message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(socket("127.0.0.1", server.app))
+        message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(_address(view, server))
     message.alt_stat_name = name + ";"
     message.circuit_breakers.CopyFrom(policy.breakers(settled))
     policy.connect(message, settled, snapshot.mesh)
@@ -155,6 +157,16 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     if server.service:
         message.metadata.CopyFrom(_inbound_metadata(server.service))
     return message
+
+
+def _address(view: ProxyView, server: inbound.InboundServer) -> Any:
+    """Where the application listens: 0.0.0.0 and [::] in a Sidecar's endpoint mean the instance's own address."""
+    if server.endpoint.startswith("unix://"):
+        return endpoint_address(server.endpoint, 0)
+    host, _, port = server.endpoint.rpartition(":")
+    if not host:
+        return socket("127.0.0.1", server.app)
+    return socket(view.ip if host in _ANY else host.strip("[]"), int(port))
 
 
 def _inbound_metadata(service: Service) -> Any:

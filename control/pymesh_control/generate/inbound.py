@@ -1,12 +1,14 @@
 """Which ports a sidecar serves for its application, and under which rules."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ..model.authentication import Mode
 from ..model.destination import Policy
 from ..model.protocol import Protocol, of_port
 from ..model.service import Service
+from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 
@@ -20,14 +22,45 @@ class InboundServer:
     protocol: Protocol
     service: Service | None
     service_port: int
+    endpoint: str = ""
+    """Where a Sidecar's ingress listener sends it: `127.0.0.1:PORT` and the like, or `unix://PATH`."""
+    pool: Any = None
+    """The connectionPool of a Sidecar, which stands over a DestinationRule's."""
 
 
 def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
     """The served ports, sorted; of two services that share a target port the older one says what is spoken there."""
     found: dict[int, InboundServer] = {}
-    for server in _declared(snapshot, view) if view.inbound_ports is not None else _selected(snapshot, view):
+    limits = snapshot.sidecars.of(view.namespace, view.labels)
+    for server in _all(snapshot, view, limits):
         found.setdefault(server.bind, server)
     return [found[port] for port in sorted(found)]
+
+
+def _all(snapshot: Snapshot, view: ProxyView, limits: Sidecar | None) -> Iterator[InboundServer]:
+    """A Sidecar's ingress listeners stand in the place of everything else."""
+    if limits is not None and limits.ingress:
+        yield from _stated(snapshot, view, limits)
+        return
+    pool = limits.pool if limits else None
+    for server in _declared(snapshot, view) if view.inbound_ports is not None else _selected(snapshot, view):
+        yield replace(server, pool=pool)
+
+
+def _stated(snapshot: Snapshot, view: ProxyView, limits: Sidecar) -> Iterator[InboundServer]:
+    """The ingress listeners, each with the service that it serves, if any does."""
+    services = _own(snapshot, view)
+    for listener in limits.ingress:
+        known = next(((one, port) for one in services for port in one.ports if listener.port in (port.target, port.number)), None)
+        yield InboundServer(
+            bind=listener.port,
+            app=listener.port,
+            protocol=listener.protocol,
+            service=known[0] if known else None,
+            service_port=known[1].number if known else listener.port,
+            endpoint=listener.endpoint,
+            pool=listener.pool or limits.pool,
+        )
 
 
 def mode(snapshot: Snapshot, view: ProxyView, port: int) -> Mode:
@@ -36,7 +69,9 @@ def mode(snapshot: Snapshot, view: ProxyView, port: int) -> Mode:
 
 
 def server_policy(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Policy | None:
-    """The connection pool that the service's DestinationRule sets, which holds on this side too."""
+    """The connection pool of a Sidecar, else that which the service's DestinationRule sets, which holds on this side too."""
+    if server.pool is not None:
+        return Policy(connection_pool=server.pool)
     if server.service is None:
         return None
     rule = snapshot.rules.find(server.service.host, server.service.namespace, view.namespace, view.labels)

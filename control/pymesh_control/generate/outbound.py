@@ -46,7 +46,9 @@ def outbound(scope: Scope, view: ProxyView) -> dict[str, Built]:
 def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
     bounds: dict[tuple[str, int], _Bound] = {}
     for service, port in scope.ports():
-        for address, block, route in _addresses(service, port, captures=captures):
+        if not scope.listens_for(service, port):
+            continue
+        for address, block, route in _addresses(scope, service, port, captures=captures):
             bound = bounds.setdefault((address, port.number), _Bound())
             if port.protocol.may_be_http:
                 bound.http = bound.http or route
@@ -58,10 +60,19 @@ def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
     return {message.name: pack(message) for message in made}
 
 
-def _addresses(service: Service, port: Port, *, captures: bool) -> Iterator[tuple[str, str, str]]:
+def _captured(scope: Scope, port: int, *, captures: bool) -> bool:
+    """Whether connections to a port are redirected to its listener: as an egress listener says, else the node."""
+    own = scope.sidecar.listener(port) if scope.sidecar else None
+    return captures if own is None or own.captured is None else own.captured
+
+
+def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) -> Iterator[tuple[str, str, str]]:
     """(address to listen on, CIDR block to match, RDS name) of a service's port."""
     number = str(port.number)
-    if not captures:
+    own = scope.sidecar.listener(port.number) if scope.sidecar else None
+    if own is not None and own.bind:
+        yield own.bind, "", number
+    elif not _captured(scope, port.number, captures=captures):
         yield _LOOPBACK, "", number
     elif port.protocol.is_http or not service.addresses:
         yield _ANY, "", number
@@ -86,7 +97,7 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     message.filter_chains.extend(matched or [rest])
     if matched and rest is not None:
         message.default_filter_chain.CopyFrom(rest)
-    if not captures:
+    if not _captured(scope, number, captures=captures):
         message.ClearField("bind_to_port")
     return message
 
@@ -112,11 +123,7 @@ def _connection_chain(scope: Scope, route: Connections) -> Any:
 
 
 def _unknown(scope: Scope) -> Any:
-    return chain(_to(scope, _unknown_cluster(scope)), name="PassthroughFilterChain")
-
-
-def _unknown_cluster(scope: Scope) -> str:
-    return names.BLACKHOLE_CLUSTER if scope.snapshot.mesh.registry_only else names.PASSTHROUGH_CLUSTER
+    return chain(_to(scope, scope.unknown), name="PassthroughFilterChain")
 
 
 def _to(scope: Scope, cluster: str) -> list[Any]:
@@ -131,7 +138,7 @@ def _virtual(scope: Scope) -> Any:
     message.filter_chains.extend(
         [
             chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=15001),
-            chain(_to(scope, _unknown_cluster(scope)), name="virtualOutbound-catchall-tcp"),
+            chain(_to(scope, scope.unknown), name="virtualOutbound-catchall-tcp"),
         ]
     )
     return message

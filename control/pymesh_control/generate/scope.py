@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pymesh.api import hosts
+from pymesh.xds import names
 
 from ..model.destination import Rule
-from ..model.service import Port, Service
+from ..model.service import Port, Service, full_name
+from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from ..model.virtual import MeshRules
@@ -26,19 +28,22 @@ class Scope:
     flavor: str
     locality: str = ""
     """Where the client runs, if any rule makes that count."""
+    sidecar: Sidecar | None = None
+    """What limits the client's view."""
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
-        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, *key), make)
+        limits = self.sidecar and self.sidecar.key
+        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, limits, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The services in sight, by host."""
-        return self.snapshot.visible(self.namespace)
+        return self.snapshot.visible(self.namespace, self.sidecar)
 
     @property
     def routes(self) -> MeshRules:
-        return self.snapshot.mesh_rules(self.namespace)
+        return self.snapshot.mesh_rules(self.namespace, self.sidecar)
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
@@ -48,9 +53,30 @@ class Scope:
         return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))
 
     def ports(self) -> Iterable[tuple[Service, Port]]:
+        """Every port of every service in sight."""
         for service in self.services.values():
             for port in service.ports:
                 yield service, port
+
+    def listens_for(self, service: Service, port: Port) -> bool:
+        """Whether the application's calls to a port have a listener here; a destination of rules alone needs none."""
+        return self.sidecar is None or self.sidecar.admits(service.namespace, service.host, port.number, port.protocol)
+
+    @property
+    def registry_only(self) -> bool:
+        """Whether calls to hosts that nothing declares are blocked."""
+        own = self.sidecar.registry_only if self.sidecar else None
+        return self.snapshot.mesh.registry_only if own is None else own
+
+    @property
+    def unknown(self) -> str:
+        """The cluster for connections to hosts that nothing declares."""
+        if self.sidecar is not None and self.sidecar.proxy is not None:
+            proxy = self.sidecar.proxy
+            host = full_name(proxy.host, self.sidecar.namespace)
+            port = self.destination_port(host, proxy.port.number if proxy.port else None, 0)
+            return names.outbound_cluster(host, port, proxy.subset or "")
+        return names.BLACKHOLE_CLUSTER if self.registry_only else names.PASSTHROUGH_CLUSTER
 
     def destination_port(self, host: str, stated: int | None, called: int) -> int:
         """The port of a route's destination: the one stated, else the only one of the service, else the one that the client called."""
@@ -63,7 +89,13 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
-    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, view.locality if snapshot.localities_count else "")
+    place = view.locality if snapshot.localities_count else ""
+    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, place, sidecar_of(snapshot, view))
+
+
+def sidecar_of(snapshot: Snapshot, view: ProxyView) -> Sidecar | None:
+    """The Sidecar that a proxy obeys; gateways obey none."""
+    return None if view.is_router else snapshot.sidecars.of(view.namespace, view.labels)
 
 
 def port_number(text: str) -> int:

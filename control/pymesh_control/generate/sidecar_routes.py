@@ -53,7 +53,7 @@ def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool
 def _port_hosts(scope: Scope, number: int) -> Iterable[Any]:
     for service in scope.services.values():
         port = service.port(number)
-        if port and port.protocol.may_be_http:
+        if port and port.protocol.may_be_http and scope.listens_for(service, port):
             yield _virtual_host(scope, service, port, domains(service, scope.namespace))
     if number == _LEGACY_PORT:
         yield from _undeclared(scope)
@@ -63,7 +63,7 @@ def _proxy_hosts(scope: Scope) -> Iterable[Any]:
     """Hosts as a forward proxy is asked for them: with their port, which only 80 may leave out."""
     made = []
     for service, port in scope.ports():
-        if port.protocol.may_be_http:
+        if port.protocol.may_be_http and scope.listens_for(service, port):
             plain = domains(service, scope.namespace)
             named = [f"{domain}:{port.number}" for domain in plain]
             made.append(_virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named))
@@ -115,10 +115,10 @@ def _is_full_name(domain: str, name: str) -> bool:
 
 def _otherwise(scope: Scope) -> Any:
     """What becomes of hosts that nothing declares: sent on as they are, or refused, as the mesh's outbound policy says."""
-    if scope.snapshot.mesh.registry_only:
+    if scope.unknown == names.BLACKHOLE_CLUSTER:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
         route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
         return _ROUTE.VirtualHost(name="block_all", domains=["*"], routes=[route], include_request_attempt_count=True)
-    action = _ROUTE.RouteAction(cluster=names.PASSTHROUGH_CLUSTER, timeout=proto.duration(0))
+    action = _ROUTE.RouteAction(cluster=scope.unknown, timeout=proto.duration(0))
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
     return _ROUTE.VirtualHost(name="allow_any", domains=["*"], routes=[route], include_request_attempt_count=True)

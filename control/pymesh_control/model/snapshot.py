@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
 
-from . import advice, authentication, delegation, destination, gateway, membership, mesh, service, support, virtual
+from . import advice, authentication, delegation, destination, gateway, membership, mesh, service, sidecar, support, virtual
 from .workload import Workload
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Snapshot:
     virtual_services: tuple[virtual.VirtualService, ...]
     gateways: tuple[gateway.Gateway, ...]
     authentication: authentication.Authentication
+    sidecars: sidecar.Sidecars
     workloads: tuple[Workload, ...]
     label_keys: frozenset[str]
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
@@ -43,16 +44,27 @@ class Snapshot:
                 self._cache[key] = found
         return found
 
-    def visible(self, namespace: str) -> Mapping[str, service.Service]:
-        """The services that a namespace sees, by host: its own before those of others, older before newer."""
-        return self.cached(("visible", namespace), lambda: _visible(self.services, namespace))
+    def visible(self, namespace: str, limits: sidecar.Sidecar | None = None) -> Mapping[str, service.Service]:
+        """The services that a namespace sees, by host: its own before those of others, older before newer.
+
+        `limits` leaves only what it imports, and the destinations of the rules that it imports.
+        """
+        key = ("visible", namespace, limits and limits.key)
+        return self.cached(key, lambda: _visible(self._imported(namespace, limits), namespace))
+
+    def _imported(self, namespace: str, limits: sidecar.Sidecar | None) -> Iterable[service.Service]:
+        if limits is None or limits.egress is None:
+            return self.services
+        wanted = {host for rule in self.mesh_rules(namespace, limits).ordered for host in rule.destinations}
+        return [one for one in self.services if limits.admits(one.namespace, one.host) or one.host in wanted]
 
     def service(self, host: str, namespace: str) -> service.Service | None:
         return self.visible(namespace).get(host)
 
-    def mesh_rules(self, namespace: str) -> virtual.MeshRules:
-        """The VirtualServices that sidecars of a namespace obey."""
-        return self.cached(("mesh rules", namespace), lambda: virtual.MeshRules(namespace, self.virtual_services))
+    def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
+        """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""
+        key = ("mesh rules", namespace, limits and limits.key)
+        return self.cached(key, lambda: virtual.MeshRules(namespace, _admitted(self.virtual_services, limits)))
 
 
 def build(resources: Sequence[Resource], workloads: Sequence[Workload], version: int) -> tuple[Snapshot, list[Problem]]:
@@ -89,6 +101,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
         virtual_services=routes,
         gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
         authentication=authentication.Authentication(peers, chosen.root_namespace),
+        sidecars=sidecar.Sidecars(map(sidecar.from_resource, by_kind.get("Sidecar", ())), chosen.root_namespace),
         workloads=workloads,
         label_keys=_label_keys(rules, routes) | _failover_keys(rules, chosen),
         localities_count=any(_places(policy, chosen) for policy in _policies(rules)),
@@ -105,6 +118,12 @@ def _services(entries: Iterable[Resource], workloads: Sequence[Workload]) -> tup
     return tuple(
         service.with_endpoints(one, () if one.selector is None else known.selected(one.namespace, one.selector)) for one in found.values()
     )
+
+
+def _admitted(rules: Sequence[virtual.VirtualService], limits: sidecar.Sidecar | None) -> Sequence[virtual.VirtualService]:
+    if limits is None:
+        return rules
+    return [rule for rule in rules if any(limits.admits(rule.namespace, host) for host in rule.hosts)]
 
 
 def _visible(services: Iterable[service.Service], namespace: str) -> Mapping[str, service.Service]:

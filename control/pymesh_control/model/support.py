@@ -30,6 +30,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
+    "Sidecar": ("ingress[].tls", "ingress[].bind"),
     "Gateway": (
         "servers[].defaultEndpoint",
         "servers[].tls.credentialName",
@@ -48,7 +49,6 @@ INERT = {
     "EnvoyFilter": "nothing generated is patched",
     "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
-    "Sidecar": "proxies know of every service that is exported to them",
     "Telemetry": "metrics and access logs are those of the mesh configuration",
     "TrafficExtension": "proxies run no foreign programs",
     "WasmPlugin": "proxies run no foreign programs",
@@ -72,6 +72,7 @@ VALUES: dict[str, dict[str, str]] = {
         "servers[].tls.mode": "PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
         "servers[].bind": "(?!unix:).*",
     },
+    "Sidecar": {"ingress[].captureMode": "DEFAULT|IPTABLES", "egress[].bind": "(?!unix:).*"},
     "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
 }
 """By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""

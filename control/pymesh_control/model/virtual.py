@@ -29,6 +29,12 @@ class VirtualService:
         """The full name of a destination that one of its routes names."""
         return full_name(host, self.namespace)
 
+    @property
+    def destinations(self) -> frozenset[str]:
+        """The full names of all of them."""
+        shares = [share for kind in (self.spec.http, self.spec.tls, self.spec.tcp) for route in kind for share in route.route]
+        return frozenset(self.destination(share.destination.host) for share in shares)
+
     def gateway(self, name: str) -> str:
         """The full name of a gateway that one of its matches names."""
         return hosts.expand_gateway(name, self.namespace)

@@ -1,0 +1,161 @@
+"""Sidecars: which services a proxy knows of, where it takes its application's calls, and what it takes for the application."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.api import hosts
+
+from .protocol import Protocol, of_port
+from .service import full_name
+from .workload import selects
+
+_EVERY, _NOWHERE = "*", "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One `namespace/host` of an egress listener; an `excluding` one takes out again what others let in."""
+
+    namespace: str
+    host: str
+    excluding: bool = False
+
+    def covers(self, namespace: str, host: str) -> bool:
+        """Whether something of a namespace with a host is meant."""
+        if self.namespace not in (_EVERY, namespace):
+            return False
+        return self.host == _EVERY or self.host == host or (hosts.is_wildcard(self.host) and hosts.subset_of(host, self.host))
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """One egress listener; without a port it stands for all ports that no other has."""
+
+    imports: tuple[Import, ...]
+    port: int = 0
+    protocol: Protocol | None = None
+    bind: str = ""
+    captured: bool | None = None
+    """Whether connections are redirected to it; None: as the node says."""
+
+    def admits(self, namespace: str, host: str) -> bool:
+        """Whether something of a namespace with a host is imported."""
+        if any(one.excluding and one.covers(namespace, host) for one in self.imports):
+            return False
+        return any(not one.excluding and one.covers(namespace, host) for one in self.imports)
+
+    def carries(self, port: int, protocol: Protocol) -> bool:
+        """Whether a service's port is reached through it."""
+        if self.port and self.port != port:
+            return False
+        if self.protocol is None or self.protocol is Protocol.AUTO:
+            return True
+        return protocol.may_be_http if self.protocol.is_http else not protocol.is_http
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """One ingress listener: what comes to `port` goes to `endpoint`, or to where it was going when that is empty."""
+
+    port: int
+    name: str
+    protocol: Protocol
+    endpoint: str = ""
+    """`127.0.0.1:PORT` and the like, or `unix://PATH`."""
+    pool: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sidecar:
+    """One Sidecar resource; `egress` is None where it says nothing, and then everything is in sight."""
+
+    name: str
+    namespace: str
+    selector: Mapping[str, str] | None
+    egress: tuple[Egress, ...] | None
+    ingress: tuple[Ingress, ...]
+    pool: Any = None
+    """The inboundConnectionPool."""
+    registry_only: bool | None = None
+    """What becomes of calls to unknown hosts; None: as the mesh says."""
+    proxy: Any = None
+    """The Destination to which they go instead."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.namespace, self.name)
+
+    def listener(self, port: int) -> Egress | None:
+        """The listener that stands for a port alone."""
+        return next((one for one in self.egress or () if one.port == port), None)
+
+    def admits(self, namespace: str, host: str, port: int = 0, protocol: Protocol = Protocol.AUTO) -> bool:
+        """Whether something is imported, on a port if one is given; a port's own listener speaks for it alone."""
+        if self.egress is None:
+            return True
+        own = self.listener(port) if port else None
+        listeners = self.egress if own is None and not port else (own,) if own else [one for one in self.egress if not one.port]
+        return any(one.admits(namespace, host) and (not port or one.carries(port, protocol)) for one in listeners)
+
+
+class Sidecars:
+    """All Sidecars, and which of them a proxy obeys."""
+
+    def __init__(self, sidecars: Iterable[Sidecar], root_namespace: str) -> None:
+        self._root = root_namespace
+        self._by_namespace: dict[str, list[Sidecar]] = {}
+        for one in sidecars:
+            self._by_namespace.setdefault(one.namespace, []).append(one)
+
+    def of(self, namespace: str, labels: Mapping[str, str]) -> Sidecar | None:
+        """The first that selects the workload, else the namespace's own, else the mesh's; oldest first."""
+        here = self._by_namespace.get(namespace, [])
+        selecting = (one for one in here if one.selector is not None and selects(one.selector, labels))
+        general = (one for one in (*here, *self._by_namespace.get(self._root, ())) if one.selector is None)
+        return next(selecting, None) or next(general, None)
+
+
+def from_resource(resource: Any) -> Sidecar:
+    spec = resource.spec
+    policy = spec.outbound_traffic_policy
+    return Sidecar(
+        name=resource.name,
+        namespace=resource.namespace,
+        selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
+        egress=tuple(_egress(one, resource.namespace) for one in spec.egress) or None,
+        ingress=tuple(_ingress(one) for one in spec.ingress),
+        pool=spec.inbound_connection_pool,
+        registry_only=None if policy is None else not (policy.mode and policy.mode.value == "ALLOW_ANY"),
+        proxy=policy.egress_proxy if policy else None,
+    )
+
+
+def _egress(listener: Any, namespace: str) -> Egress:
+    port = listener.port
+    capture = listener.capture_mode.value if listener.capture_mode else "DEFAULT"
+    return Egress(
+        imports=tuple(_import(text, namespace) for text in listener.hosts),
+        port=port.number or 0 if port else 0,
+        protocol=of_port(port.number or 0, port.name or "", port.protocol or "") if port and port.protocol else None,
+        bind=listener.bind or "",
+        captured={"IPTABLES": True, "NONE": False}.get(capture),
+    )
+
+
+def _import(text: str, own: str) -> Import:
+    place, _, host = text.partition("/")
+    excluding = place.startswith(_NOWHERE) and place != _NOWHERE
+    namespace = place.removeprefix(_NOWHERE) if excluding else place
+    return Import(own if namespace == "." else namespace, host if host == _EVERY else full_name(host, own), excluding)
+
+
+def _ingress(listener: Any) -> Ingress:
+    port = listener.port
+    return Ingress(
+        port=port.number,
+        name=port.name or "",
+        protocol=of_port(port.number, port.name or "", port.protocol or ""),
+        endpoint=listener.default_endpoint or "",
+        pool=listener.connection_pool,
+    )

@@ -1,0 +1,124 @@
+"""What a Sidecar does to what is generated: fewer services, listeners of its own, another way for unknown hosts, other inbound ports."""
+
+import pytest
+
+from pymesh.xds import proto, types
+
+SERVICES = "".join(
+    f"""
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: {namespace}}}
+spec:
+  hosts: [{name}.{namespace}.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http}}, {{number: 90, name: tcp}}]
+  endpoints: [{{address: 10.0.0.1}}]
+"""
+    for name, namespace in (("a", "default"), ("b", "default"), ("c", "other"), ("d", "other"))
+)
+RULE = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: rule}
+spec:
+  hosts: [a]
+  http: [{route: [{destination: {host: c.other.svc.cluster.local}}]}]
+"""
+A, B, C, D = (f"{name}.svc.cluster.local" for name in ("a.default", "b.default", "c.other", "d.other"))
+
+
+def sidecar(spec):
+    return f"---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: limits}}\nspec: {spec}\n"
+
+
+def outbound(clusters):
+    return {name for name in clusters if name.startswith("outbound|80|")}
+
+
+def test_only_what_is_imported_is_known(mesh, view):
+    built = mesh(SERVICES + sidecar("{egress: [{hosts: ['./*']}]}"))
+    assert outbound(built.clusters(view())) == {f"outbound|80||{A}", f"outbound|80||{B}"}
+    assert list(built.hosts(view(), "80")) == [f"{A}:80", f"{B}:80", "allow_any"]
+    assert list(built.sees(view(), types.ENDPOINT)) == [f"outbound|{port}||{host}" for host in (A, B) for port in (80, 90)]
+
+
+def test_where_rules_lead_is_known_and_cannot_be_called_by_name(mesh, view):
+    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./a]}]}"))
+    assert outbound(built.clusters(view())) == {f"outbound|80||{A}", f"outbound|80||{C}"}
+    hosts = built.hosts(view(), "80")
+    assert list(hosts) == [f"{A}:80", "allow_any"]
+    assert hosts[f"{A}:80"].routes[0].route.cluster == f"outbound|80||{C}"
+
+
+def test_rules_that_are_not_imported_do_not_count(mesh, view):
+    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./b]}]}"))
+    assert outbound(built.clusters(view())) == {f"outbound|80||{B}"}
+
+
+def test_gateways_and_other_namespaces_are_not_limited(mesh, view):
+    built = mesh(SERVICES + sidecar("{egress: [{hosts: [./a]}]}"))
+    assert len(outbound(built.clusters(view("router")))) == 4
+    assert len(outbound(built.clusters(view(NAMESPACE="other")))) == 4
+
+
+def test_a_listener_of_ones_own_has_its_services_alone_and_its_own_address(mesh, view):
+    egress = "{egress: [{port: {number: 80, protocol: HTTP}, bind: 127.0.0.7, captureMode: NONE, hosts: [./a]}, {hosts: [other/*]}]}"
+    built = mesh(SERVICES + sidecar(egress))
+    listeners = built.listeners(view())
+    assert {"127.0.0.7_80", "0.0.0.0_90"} <= set(listeners)
+    assert not {"0.0.0.0_80", "127.0.0.7_90"} & set(listeners)
+    assert not listeners["127.0.0.7_80"].HasField("bind_to_port")
+    assert listeners["0.0.0.0_90"].bind_to_port.value is False
+    assert list(built.hosts(view(), "80")) == [f"{A}:80", "allow_any"]
+
+
+def test_unknown_hosts_are_blocked_for_one_workload(mesh, view):
+    built = mesh(SERVICES + sidecar("{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}"))
+    assert "block_all" in built.hosts(view(), "80")
+    assert "allow_any" in built.hosts(view(NAMESPACE="other"), "80")
+
+
+def test_unknown_hosts_may_go_through_an_egress_proxy(mesh, view):
+    proxy = "{outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {host: b, port: {number: 90}}}}"
+    built = mesh(SERVICES + sidecar(proxy))
+    assert built.hosts(view(), "80")["allow_any"].routes[0].route.cluster == f"outbound|90||{B}"
+    virtual = built.listeners(view())["virtualOutbound"].filter_chains[-1]
+    assert proto.unpack(virtual.filters[-1].typed_config).cluster == f"outbound|90||{B}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)),
+        ("'[::1]:8080'", ("::1", 8080)),
+        ("0.0.0.0:8081", ("10.0.0.9", 8081)),
+        ("unix:///run/app", "/run/app"),
+    ],
+)
+def test_an_ingress_listener_stands_in_the_place_of_the_services_ports(mesh, view, endpoint, address):
+    ingress = f"{{ingress: [{{port: {{number: 9080, protocol: HTTP, name: web}}, defaultEndpoint: {endpoint}}}]}}"
+    built = mesh(SERVICES + sidecar(ingress))
+    inbound = {name: one for name, one in built.clusters(view()).items() if name.startswith("inbound|")}
+    (only,) = inbound.values()
+    assert set(inbound) == {"inbound|9080||"}
+    found = only.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
+    assert address == (found.pipe.path or (found.socket_address.address, found.socket_address.port_value))
+    chains = built.listeners(view())["virtualInbound"].filter_chains
+    assert {chain.filter_chain_match.destination_port.value for chain in chains if chain.name == "0.0.0.0_9080"} == {9080}
+
+
+def test_without_an_endpoint_connections_go_where_they_were_going(mesh, view):
+    built = mesh(SERVICES + sidecar("{ingress: [{port: {number: 9080, protocol: TCP}}]}"))
+    assert built.clusters(view())["inbound|9080||"].type == proto.cluster.Cluster.ORIGINAL_DST
+
+
+def test_a_pool_of_the_sidecars_stands_over_the_rules_and_a_listeners_over_both(mesh, view):
+    pools = "inboundConnectionPool: {http: {http2MaxRequests: 7}}"
+    first = "{port: {number: 1, protocol: HTTP}, connectionPool: {http: {http2MaxRequests: 8}}}"
+    ingress = f"ingress: [{first}, {{port: {{number: 2, protocol: HTTP}}}}]"
+    clusters = mesh(SERVICES + sidecar(f"{{{ingress}, {pools}}}")).clusters(view())
+    assert [clusters[f"inbound|{port}||"].circuit_breakers.thresholds[0].max_requests.value for port in (1, 2)] == [8, 7]
