@@ -60,6 +60,7 @@ def ready_line(bound: Bound) -> str:
 def _options(arguments: argparse.Namespace) -> options.Options:
     return options.Options(
         config=arguments.config,
+        secrets=arguments.secrets,
         ca_dir=arguments.ca_dir or arguments.state_dir / "ca",
         state_dir=arguments.state_dir,
         xds=arguments.xds,
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pymesh-control", description="Serve the Istio resources of a folder over Envoy's xDS.")
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="DIR", help="folder of YAML files; it is watched")
+    add("--secrets", type=Path, metavar="DIR", help="folder NAMESPACE/NAME/{tls.crt,tls.key,ca.crt}, for credentialName; it is watched")
     add("--xds", type=_address, default=options.XDS, metavar="ADDR", help="plaintext xDS (default %(default)s)")
     add("--secure-xds", type=_address, default=options.SECURE_XDS, metavar="ADDR", help="xDS and CA over TLS (default %(default)s)")
     add("--monitoring", type=_address, default=options.MONITORING, metavar="ADDR", help="metrics, debug pages (default %(default)s)")

@@ -30,6 +30,8 @@ class Options:
     """The authority's files; made when there are none."""
     state_dir: Path
     """Where registrations outlive a restart."""
+    secrets: Path | None = None
+    """The folder of credentials; None: Gateways can name none."""
     xds: Address = XDS
     secure_xds: Address = SECURE_XDS
     monitoring: Address = MONITORING

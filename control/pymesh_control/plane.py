@@ -25,6 +25,7 @@ from .ads import admission, front, servicer
 from .ads.clients import Clients
 from .errors import ControlError, StartupError
 from .metrics import Metrics
+from .model.credential import NO_CREDENTIALS
 from .monitoring import Monitoring
 from .options import Options
 from .push.clock import SystemClock
@@ -33,6 +34,7 @@ from .push.pusher import Pusher, default_concurrency
 from .registration.ledger import Ledger
 from .registration.registry import Registry
 from .store.catalogue import Contents
+from .store.credentials import CredentialFolder
 from .store.folder import Folder
 from .world import World, trust_domain_in
 
@@ -64,6 +66,7 @@ class ControlPlane:
         self._cleanup = contextlib.AsyncExitStack()
         self._eternal: list[asyncio.Task[None]] = []
         self._kept: tuple[Any, ...] | None = None
+        self._credentials: CredentialFolder | None = None
 
     async def __aenter__(self) -> "ControlPlane":
         try:
@@ -95,6 +98,10 @@ class ControlPlane:
         self.folder = Folder(self.options.config, lambda: self._changed("config"))
         self._cleanup.push_async_callback(self.folder.stop)
         self._eternal.append(await self.folder.start())
+        if self.options.secrets is not None:
+            self._credentials = CredentialFolder(self.options.secrets, lambda: self._changed("secret"))
+            self._cleanup.push_async_callback(self._credentials.stop)
+            self._eternal.append(await self._credentials.start())
         self._ledger = Ledger(_directory(self.options.state_dir))
         self.registry = Registry(
             self.options.registration_grace, asyncio.get_running_loop().call_later, lambda: self._changed("workload")
@@ -186,10 +193,17 @@ class ControlPlane:
 
     def _rebuild(self) -> None:
         try:
-            self.world.rebuild(self.folder.contents(), self.registry.workloads())
+            credentials = self._credentials.contents() if self._credentials else NO_CREDENTIALS
+            self.world.rebuild(self._contents(), self.registry.workloads(), credentials)
         except Exception:  # noqa: BLE001  a defect of ours met by one change: what was served before goes on
             self.metrics.internal_errors.inc()
             _log.exception("the configuration could not be taken in; the last snapshot stays")
+
+    def _contents(self) -> Contents:
+        """The configuration, and what is wrong with either folder."""
+        found = self.folder.contents()
+        problems = self._credentials.problems if self._credentials else ()
+        return Contents(found.resources, (*found.problems, *problems))
 
     async def _keep_registrations(self) -> None:
         workloads = self.registry.workloads()

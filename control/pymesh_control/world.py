@@ -12,6 +12,7 @@ from pymesh.identity import SpiffeId
 from .ads.subscription import Resources
 from .generate import generate
 from .metrics import Metrics
+from .model.credential import NO_CREDENTIALS, Credentials
 from .model.snapshot import Snapshot, build
 from .model.view import ProxyView, view_of
 from .model.workload import Workload
@@ -33,14 +34,14 @@ class World:
         self._quarantine = Quarantine()
         self.snapshot = self._in_trust_domain(build([], [], 0)[0])
 
-    def rebuild(self, contents: Contents, workloads: Sequence[Workload]) -> None:
+    def rebuild(self, contents: Contents, workloads: Sequence[Workload], credentials: Credentials = NO_CREDENTIALS) -> None:
         """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
         version = self.snapshot.version + 1
-        snapshot, found = build(contents.resources, workloads, version)
+        snapshot, found = build(contents.resources, workloads, version, credentials)
         blamed = blame(found, contents.resources)
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
         if blamed:
-            snapshot, _ = build(used, workloads, version)
+            snapshot, _ = build(used, workloads, version, credentials)
         self.snapshot, self.resources_used = self._in_trust_domain(snapshot), used
         self._tell((*contents.problems, *found, *self._other_trust_domains(used)))
 

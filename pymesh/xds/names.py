@@ -44,3 +44,19 @@ def parse_cluster(name: str) -> ClusterName | None:
 def sni(host: str, port: int, subset: str = "") -> str:
     """The server name that Istio's mutual TLS sends: `outbound_.<port>_.<subset>_.<host>`."""
     return f"outbound_.{port}_.{subset}_.{host}"
+
+
+_CREDENTIAL = "kubernetes://"
+
+
+def credential(name: str) -> str:
+    """The SDS resource of a secret, `[namespace/]name`, that the control plane hands out."""
+    return _CREDENTIAL + name
+
+
+def parse_credential(name: str) -> tuple[str, str] | None:
+    """Namespace (empty for the proxy's own) and name of a secret, or None for another kind of SDS resource."""
+    if not name.startswith(_CREDENTIAL):
+        return None
+    namespace, _, title = name.removeprefix(_CREDENTIAL).rpartition("/")
+    return namespace, title

@@ -4,7 +4,7 @@ from pymesh.xds import types
 
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
-from . import clusters, endpoints, gateways, proxyless, sidecar_routes
+from . import clusters, endpoints, gateways, proxyless, secrets, sidecar_routes
 from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
@@ -17,7 +17,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     """The resources of one type for one proxy, by name.
 
     `names` limits them to the ones subscribed to; None means all there are. A name that stands for nothing is absent.
-    Secrets are not made here: certificates come from the proxy's own agent, or are files.
+    Of secrets only those that Gateways and DestinationRules name are here: a workload's own come from its agent.
     """
     scope = scope_of(snapshot, view)
     if view.flavor == GRPC:
@@ -30,6 +30,8 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
         return _only(clusters.clusters(scope, view), names)
     if type_url == types.LISTENER:
         return _only(_listeners(scope, view), names)
+    if type_url == types.SECRET:
+        return secrets.secrets(snapshot, view, names or ())
     return {}
 
 

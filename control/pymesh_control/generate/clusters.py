@@ -52,7 +52,8 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     """The cluster as every client gets it whom the same rule governs."""
     settled = rule.policy_for(port.number, subset) if rule else Policy()
     placed = () if service.resolution == "STATIC" else locality.key(scope, settled)
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed)
+    named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named)
     return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled))
 
 
@@ -69,7 +70,7 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
         return None
     policy.connect(message, settled, scope.snapshot.mesh)
     policy.speak(message, port.protocol, settled)
-    policy.encrypt(message, scope, service, port, subset, settled)
+    policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
     policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pymesh.xds import node as nodes
 from pymesh.xds import proto
 
 from ..model.authentication import Mode
@@ -94,15 +95,19 @@ def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
         common.max_connection_duration.CopyFrom(proto.duration(tcp.max_connection_duration))
 
 
-def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy) -> None:
-    """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can."""
+def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy, *, selects: bool) -> None:
+    """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can.
+
+    A rule's credential is for gateways; for sidecars only where the rule `selects` workloads, as it is one of their namespace.
+    """
     mesh = scope.snapshot.mesh
     mode = policy.tls.mode.value if policy.tls and policy.tls.mode else ("DISABLE" if policy.tls else "")
     if mode == "ISTIO_MUTUAL":
         sans = policy.tls.subject_alt_names or secure.mesh_identities(mesh, service)
         message.transport_socket.CopyFrom(secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or ""))
     elif mode in ("SIMPLE", "MUTUAL"):
-        message.transport_socket.CopyFrom(secure.originate(policy.tls, service))
+        named = policy.tls.credential_name if selects or scope.type == nodes.ROUTER else ""
+        message.transport_socket.CopyFrom(secure.originate(policy.tls, service, named or ""))
     elif not mode and _may_detect(scope, service):
         mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
         if message.type != _CLUSTER.ORIGINAL_DST:

@@ -7,10 +7,11 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
+from ..model.credential import AUTHORITY_SUFFIX as _AUTHORITIES
 from ..model.mesh import Mesh
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
-from .common import V3, extension
+from .common import ADS, V3, extension
 
 _TLS = proto.tls_common
 _SOCKET = "envoy.transport_sockets.tls"
@@ -88,19 +89,28 @@ def mesh_identities(mesh: Mesh, service: Service) -> list[str]:
     return sorted(ids | set(service.subject_alt_names))
 
 
-def originate(settings: Any, service: Service) -> Any:
-    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL): certificates are the proxy's files.
+def originate(settings: Any, service: Service, credential: str) -> Any:
+    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL).
+
+    Certificates are those of a `credential` by name, or the proxy's files.
 
     Without `sni` the service's host is sent, and without `subjectAltNames` it is what the certificate must name.
     """
     host = "" if service.host.startswith("*") else service.host
     sni = settings.sni or host
     common = proto.tls.CommonTlsContext(tls_params=_modern())
-    if settings.mode.value == "MUTUAL":
-        common.tls_certificates.append(_pair(settings.client_certificate, settings.private_key))
-    if not settings.insecure_skip_verify:
-        sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
-        common.validation_context.CopyFrom(_verify(settings.ca_certificates or _SYSTEM_ROOTS, settings.ca_crl, sans))
+    mutual = settings.mode.value == "MUTUAL"
+    sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
+    if credential:
+        if mutual:
+            common.tls_certificate_sds_secret_configs.append(_credential(credential))
+        if not settings.insecure_skip_verify:
+            common.combined_validation_context.CopyFrom(_verify_by(f"{credential}{_AUTHORITIES}", _names(sans)))
+    else:
+        if mutual and settings.client_certificate:
+            common.tls_certificates.append(_pair(settings.client_certificate, settings.private_key))
+        if not settings.insecure_skip_verify:
+            common.validation_context.CopyFrom(_verify(settings.ca_certificates or _SYSTEM_ROOTS, settings.ca_crl, sans))
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
 
 
@@ -112,14 +122,34 @@ def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
     common = proto.tls.CommonTlsContext(tls_params=_parameters(settings))
     if http:
         common.alpn_protocols.extend(OFFERED_ALPN)
-    common.tls_certificates.append(_pair(settings.server_certificate, settings.private_key))
+    _present(common, settings)
     if mode in ("MUTUAL", "OPTIONAL_MUTUAL"):
-        validation = _verify(settings.ca_certificates, settings.ca_crl, settings.subject_alt_names)
-        validation.verify_certificate_spki.extend(settings.verify_certificate_spki)
-        validation.verify_certificate_hash.extend(settings.verify_certificate_hash)
-        common.validation_context.CopyFrom(validation)
+        _ask_for_clients(common, settings)
     required = proto.wrappers_pb2.BoolValue(value=mode == "MUTUAL")
     return _socket(proto.tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=required))
+
+
+def _present(common: Any, settings: Any) -> None:
+    """The server's own certificates: by name from this control plane, or files of the gateway."""
+    credentials = settings.credential_names or filter(None, [settings.credential_name])
+    common.tls_certificate_sds_secret_configs.extend(map(_credential, credentials))
+    for one in settings.tls_certificates or ([settings] if settings.server_certificate else []):
+        common.tls_certificates.append(_pair(one.server_certificate, one.private_key))
+
+
+def _ask_for_clients(common: Any, settings: Any) -> None:
+    """What client certificates have to fulfil; the authorities come from where the server's own certificate does."""
+    own = settings.credential_names[0] if settings.credential_names else settings.credential_name
+    named = settings.ca_cert_credential_name or (f"{own}{_AUTHORITIES}" if own else "")
+    if named:
+        common.combined_validation_context.CopyFrom(_verify_by(named, _names(settings.subject_alt_names)))
+        validation = common.combined_validation_context.default_validation_context
+    else:
+        roots = settings.ca_certificates or next(one.ca_certificates for one in settings.tls_certificates if one.ca_certificates)
+        common.validation_context.CopyFrom(_verify(roots, settings.ca_crl, settings.subject_alt_names))
+        validation = common.validation_context
+    validation.verify_certificate_spki.extend(settings.verify_certificate_spki)
+    validation.verify_certificate_hash.extend(settings.verify_certificate_hash)
 
 
 def plain_socket() -> Any:
@@ -180,6 +210,7 @@ def _parameters(settings: Any) -> Any:
         tls_minimum_protocol_version=_VERSIONS.get(lowest, _TLS.TlsParameters.TLSv1_2),
         tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
         cipher_suites=settings.cipher_suites,
+        ecdh_curves=settings.ecdh_curves,
     )
 
 
@@ -188,10 +219,26 @@ def _pair(chain: str, key: str) -> Any:
 
 
 def _verify(roots: str, revoked: str | None, sans: Iterable[str]) -> Any:
-    context = _TLS.CertificateValidationContext(trusted_ca=_file(roots), match_typed_subject_alt_names=[_exact(name) for name in sans])
+    context = _TLS.CertificateValidationContext(trusted_ca=_file(roots), match_typed_subject_alt_names=_names(sans))
     if revoked:
         context.crl.CopyFrom(_file(revoked))
     return context
+
+
+def _verify_by(secret: str, sans: Iterable[Any]) -> Any:
+    """Authorities by name from this control plane, and names that a certificate must have one of."""
+    return proto.tls.CommonTlsContext.CombinedCertificateValidationContext(
+        default_validation_context=_TLS.CertificateValidationContext(match_typed_subject_alt_names=sans),
+        validation_context_sds_secret_config=_credential(secret),
+    )
+
+
+def _credential(name: str) -> Any:
+    return proto.secret.SdsSecretConfig(name=names.credential(name), sds_config=ADS)
+
+
+def _names(sans: Iterable[str]) -> list[Any]:
+    return [_exact(name) for name in sans]
 
 
 def _file(path: str) -> Any:

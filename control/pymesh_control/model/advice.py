@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pymesh.api import Problem, Resource, hosts
 
 from . import delegation
+from .credential import AUTHORITY_SUFFIX
 from .destination import from_resource
 from .gateway import Server
 from .gateway import from_resource as from_gateway
@@ -44,6 +45,8 @@ def warnings(resources: Iterable[Resource], snapshot: "Snapshot") -> list[Proble
         elif resource.kind == "ServiceEntry":
             found += _of_ports(resource)
             found += _of_instances(resource, named)
+        elif resource.kind == "Gateway":
+            found += _of_credentials(resource, snapshot)
     return [*found, *_of_delegates(accepted), *_of_servers(accepted), *_of_settings(accepted)]
 
 
@@ -63,6 +66,14 @@ def _of_destinations(resource: Resource, snapshot: "Snapshot") -> Iterator[Probl
                 if rule is None or destination.subset not in rule.subsets:
                     text = f"no DestinationRule gives {host} a subset {destination.subset}: requests sent there are answered with 503 (NC)"
                     yield _warning(resource, path, text)
+
+
+def _of_credentials(resource: Resource, snapshot: "Snapshot") -> Iterator[Problem]:
+    for field in ("credentialName", "caCertCredentialName", "credentialNames[]"):
+        for path, name in walk(resource.spec, f"servers[].tls.{field}"):
+            names = {name, name.removesuffix(AUTHORITY_SUFFIX)}
+            if not any((resource.namespace, one) in snapshot.credentials for one in names):
+                yield _warning(resource, path, f"there is no credential {name} in namespace {resource.namespace}: the server waits for it")
 
 
 def _of_delegates(resources: Iterable[Resource]) -> Iterator[Problem]:

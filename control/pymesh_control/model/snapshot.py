@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pymesh.api import Problem, Resource
 
 from . import advice, authentication, delegation, destination, gateway, membership, mesh, service, sidecar, support, virtual
+from .credential import NO_CREDENTIALS, Credentials
 from .workload import Workload
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Snapshot:
     authentication: authentication.Authentication
     sidecars: sidecar.Sidecars
     workloads: tuple[Workload, ...]
+    credentials: Credentials
     label_keys: frozenset[str]
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
     localities_count: bool
@@ -67,7 +69,9 @@ class Snapshot:
         return self.cached(key, lambda: virtual.MeshRules(namespace, _admitted(self.virtual_services, limits)))
 
 
-def build(resources: Sequence[Resource], workloads: Sequence[Workload], version: int) -> tuple[Snapshot, list[Problem]]:
+def build(
+    resources: Sequence[Resource], workloads: Sequence[Workload], version: int, credentials: Credentials = NO_CREDENTIALS
+) -> tuple[Snapshot, list[Problem]]:
     """The Snapshot of all resources that can be honoured, and what was found wrong with the others.
 
     Order is age: of two resources that contend, the one that comes first in `resources` wins.
@@ -77,12 +81,14 @@ def build(resources: Sequence[Resource], workloads: Sequence[Workload], version:
     by_kind: dict[str, list[Resource]] = {}
     for resource in accepted:
         by_kind.setdefault(resource.kind, []).append(resource)
-    snapshot = _assemble(by_kind, workloads, version)
+    snapshot = _assemble(by_kind, workloads, version, credentials)
     refused = [problem for _, refusals in judged for problem in refusals]
     return snapshot, refused + advice.warnings(accepted, snapshot)
 
 
-def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int) -> Snapshot:
+def _assemble(
+    by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int, credentials: Credentials
+) -> Snapshot:
     settings = [mesh.from_config(resource.spec) for resource in by_kind.get("ConfigMap", ())]
     chosen = settings[0] if settings else mesh.Mesh()
     entries = by_kind.get("WorkloadEntry", ())
@@ -103,6 +109,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
         authentication=authentication.Authentication(peers, chosen.root_namespace),
         sidecars=sidecar.Sidecars(map(sidecar.from_resource, by_kind.get("Sidecar", ())), chosen.root_namespace),
         workloads=workloads,
+        credentials=credentials,
         label_keys=_label_keys(rules, routes) | _failover_keys(rules, chosen),
         localities_count=any(_places(policy, chosen) for policy in _policies(rules)),
     )

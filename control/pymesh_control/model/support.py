@@ -16,7 +16,6 @@ _POLICIES = (*_WHOLE, *(f"{policy}.portLevelSettings[]" for policy in _WHOLE))
 _POLICY_FIELDS = (
     "outlierDetection.outlierDetectionHttpErrorCodes",
     "loadBalancer.zoneAwareLbSetting",
-    "tls.credentialName",
 )
 _WHOLE_FIELDS = ("tunnel", "retryBudget.budgetInterval")
 
@@ -33,12 +32,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Sidecar": ("ingress[].tls", "ingress[].bind"),
     "Gateway": (
         "servers[].defaultEndpoint",
-        "servers[].tls.credentialName",
-        "servers[].tls.credentialNames",
-        "servers[].tls.caCertCredentialName",
-        "servers[].tls.tlsCertificates",
         "servers[].tls.insecureSkipVerify",
-        "servers[].tls.ecdhCurves",
         "servers[].port.targetPort",
     ),
 }

@@ -39,6 +39,8 @@ class ProxyView:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     locality: str = ""
     """`region/zone/subzone`, any suffix left out."""
+    is_authenticated: bool = False
+    """Whether a certificate says that it is who it says it is."""
     captures: bool = True
     """Whether connections are redirected to it (REDIRECT); otherwise applications call its listeners (NONE)."""
     http_proxy_port: int = 0
@@ -77,6 +79,7 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         labels={key: str(value) for key, value in _object(metadata, "LABELS").items()},
         metadata=metadata,
         locality=_locality(node, _object(metadata, "LABELS")),
+        is_authenticated=identity is not None,
         captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),

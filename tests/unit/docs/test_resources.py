@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pymesh.api import parse_text
-from pymesh.api.kinds import KINDS, UNSUPPORTED
+from pymesh.api.kinds import KINDS
 from pymesh.cli import main as pymesh
 from pymesh.local.meshfile import MeshFile
 from pymesh_control.model import snapshot, support
@@ -18,10 +18,11 @@ from pymesh_proxy.process import validate
 from .pages import CONFIGURATION, README, blocks, code, rows, same, section
 
 
-def test_the_kinds_read_and_refused_are_those_documented() -> None:
-    read, _, refused = section(CONFIGURATION, "Istio resources").partition("### MeshConfig")[0].partition("Refused by kind:")
-    same([word for word in code(read) if word[0].isupper()], {*KINDS, "ConfigMap"}, "kinds")
-    same(code(refused), set(UNSUPPORTED), "refused kinds")
+def test_the_kinds_read_and_those_without_effect_are_those_documented() -> None:
+    kinds = section(CONFIGURATION, "Istio resources").partition("### MeshConfig")[0].partition("Credentials")[0]
+    acting, _, inert = kinds.partition("without effect")
+    same([word for word in code(acting) if word[0].isupper()], {*KINDS, "ConfigMap"} - support.INERT.keys(), "kinds")
+    same(code(inert), set(support.INERT), "kinds without effect")
 
 
 def test_the_refused_fields_are_those_documented() -> None:

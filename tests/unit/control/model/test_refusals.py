@@ -58,8 +58,8 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
         ),
         (
             "DestinationRule",
-            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, tls: {mode: SIMPLE, credentialName: c}}]}}",
-            "trafficPolicy.portLevelSettings[0].tls.credentialName",
+            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, loadBalancer: {zoneAwareLbSetting: {}}}]}}",
+            "trafficPolicy.portLevelSettings[0].loadBalancer.zoneAwareLbSetting",
         ),
         (
             "DestinationRule",
@@ -71,23 +71,12 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             "{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}",
             "outlierDetection.outlierDetectionHttpErrorCodes",
         ),
-        (
-            "Gateway",
-            "{servers: [{port: {number: 443, name: s, protocol: HTTPS}, hosts: [a.com], tls: {mode: SIMPLE, credentialName: c}}]}",
-            "servers[0].tls.credentialName",
-        ),
         ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: MONGO}, hosts: [a.com]}]}", "servers[0].port.protocol: MONGO"),
         (
             "Gateway",
             "{servers: [{port: {number: 1, name: s, protocol: HTTPS}, hosts: [a.com],"
             " tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, insecureSkipVerify: true}}]}",
             "servers[0].tls.insecureSkipVerify",
-        ),
-        (
-            "Gateway",
-            "{servers: [{port: {number: 1, name: s, protocol: HTTPS}, hosts: [a.com],"
-            " tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k, ecdhCurves: [P-256]}}]}",
-            "servers[0].tls.ecdhCurves",
         ),
         ("VirtualService", "{hosts: ['*a.com'], http: [{route: [{destination: {host: a.com}}]}]}", "hosts[0]: *a.com"),
         (
