@@ -5,6 +5,12 @@ import sys
 from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is; what is timed is timed in the benchmarks.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
+
 # A process in which gRPC is active must not run gRPC's fork handlers: the child of a `preexec_fn` aborts in them before it can
 # exec (grpc issue 43055, grpcio 1.80 and later). Some tests are gRPC clients and start processes.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
