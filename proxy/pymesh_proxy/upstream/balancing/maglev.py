@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from random import getrandbits
 from typing import TYPE_CHECKING
 
+from mypy_extensions import i64
+
 from .base import Balancer
 from .config import BalancingConfig
 from .hashes import xx_hash
@@ -13,8 +15,6 @@ from .tables import Table, remembered
 
 if TYPE_CHECKING:
     from ..endpoint import Endpoint
-
-_EMPTY = -1
 
 
 class Maglev(Balancer):
@@ -42,47 +42,47 @@ def table(config: BalancingConfig, endpoints: Placed) -> Table:
     return remembered(("maglev", size, endpoints), lambda: Table(array("I", _filled(size, endpoints)), array("Q")))
 
 
-class _Filler:
-    """An endpoint that fills the table: where it looks next, by which step, and when it is its turn again."""
-
-    __slots__ = ("owner", "share", "slot", "step", "turn")
-
-    def __init__(self, owner: int, key: bytes, share: float, size: int) -> None:
-        self.owner = owner
-        self.share = share
-        self.slot = xx_hash(key) % size
-        self.step = xx_hash(key, 1) % (size - 1) + 1
-        self.turn = 0.0
-
-
 def _filled(size: int, endpoints: Placed) -> list[int]:
-    """Round after round, each endpoint takes its next free slot as often as its share of the greatest share says."""
-    keyed = sorted((key.encode(), owner) for owner, (key, _) in enumerate(endpoints))
-    fillers = [_Filler(owner, key, endpoints[owner][1], size) for key, owner in keyed]
-    greatest = max(share for _, share in endpoints)
-    slots = [_EMPTY] * size
-    free = size
-    rounds = 0
+    """The owner of each slot. Turns are taken in the order of the endpoints' keys, as in Envoy."""
+    order = sorted(range(len(endpoints)), key=lambda owner: endpoints[owner][0].encode())
+    keys = [endpoints[owner][0].encode() for owner in order]
+    slots = [xx_hash(key) % size for key in keys]
+    steps = [xx_hash(key, 1) % (size - 1) + 1 for key in keys]
+    taken = _taken(size, slots, steps, [endpoints[owner][1] for owner in order])
+    return [order[taker] for taker in taken]
+
+
+def _taken(size: int, slots: list[int], steps: list[int], shares: list[float]) -> list[int]:
+    """Round after round, each endpoint takes its next free slot as often as its share of the greatest share says.
+
+    `slots` say where each looks next, and move on by its step.
+    """
+    table = [-1] * size
+    greatest = max(shares)
+    turns = [0.0] * len(shares)
+    free: i64 = size
+    rounds = 0.0
     while free:
-        rounds += 1
-        for filler in fillers:
-            if rounds * filler.share < filler.turn:
-                continue
-            filler.turn += greatest
-            _take(filler, slots, size)
+        rounds += 1.0
+        for taker, share in enumerate(shares):
+            if share < greatest:  # others have a turn in every round
+                if rounds * share < turns[taker]:
+                    continue
+                turns[taker] += greatest
+            _take(table, slots, steps[taker], taker)
             free -= 1
             if not free:
                 break
-    return slots
+    return table
 
 
-def _take(filler: _Filler, slots: list[int], size: int) -> None:
-    slot = filler.slot
-    step = filler.step
-    while slots[slot] != _EMPTY:
+def _take(table: list[int], slots: list[int], step: i64, taker: int) -> None:
+    size: i64 = len(table)
+    slot: i64 = slots[taker]
+    while table[slot] >= 0:  # somebody has it
         slot += step
         if slot >= size:
             slot -= size
-    slots[slot] = filler.owner
+    table[slot] = taker
     slot += step
-    filler.slot = slot if slot < size else slot - size
+    slots[taker] = slot if slot < size else slot - size
