@@ -94,7 +94,7 @@ CASES = (
         candidates.endpoints((1000, 3)),
         loads.wrk(),
         ("rate", "p99", "cpu", "spread"),
-        (Bar("cpu", 0.65),),
+        (Bar("cpu"),),
         relate=_spread,
     ),
     Case(
