@@ -93,16 +93,15 @@ from xds.type.v3 import typed_struct_pb2 as typed_struct
 __all__ = [
     "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "cares_resolver",
     "circuit_breaker", "cluster", "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cluster",
-    "duration", "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats",
-    "hcm", "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
+    "duration", "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
+    "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
     "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",
     "lb_wrr_locality", "listener", "listener_components", "local_ratelimit", "network_rbac", "omit_canary_hosts",
-    "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
-    "previous_priorities", "protocol", "proxy_protocol", "proxy_protocol_config", "range_type", "raw_buffer", "rbac", "regex",
-    "rls", "rls_grpc", "route", "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log",
-    "string_matcher", "struct_pb2", "system_resolver", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct",
-    "udpa_typed_struct", "unpack", "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate",
-    "wrappers_pb2",
+    "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts", "previous_priorities",
+    "protocol", "proxy_protocol", "proxy_protocol_config", "range_type", "raw_buffer", "rbac", "regex", "rls", "rls_grpc", "route",
+    "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2",
+    "system_resolver", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
+    "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
 ]  # fmt: skip
 
 

@@ -168,3 +168,41 @@ async def test_connections_are_left_when_the_set_changes_if_that_is_asked_for(as
         await mesh.settle()
         assert client.received.startswith(b"HTTP/1.1 200")
         assert upstream.hung_up is asked
+
+
+def eds(*hosts, **policy):
+    endpoints = tuple(EndpointConfig(host=host, port=80, priority=priority) for priority, host in enumerate(hosts))
+    return Assignment(cluster="c", endpoints=endpoints, **policy)
+
+
+async def test_an_assignment_moves_the_load_of_a_cluster_that_serves():
+    async with Mesh(cluster=ClusterConfig(name="up", discovery=Discovery.EDS, eds_name="c")) as mesh:
+        clusters = mesh.runtime.clusters
+        clusters.assign(eds("10.0.0.1", "10.0.0.2"))
+        client = mesh.connect()
+        for host in ("10.0.0.1", "10.0.0.3"):
+            client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            upstream = await mesh.accepted()
+            await mesh.settle()
+            assert upstream.address == (host, 80)
+            upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await mesh.settle()
+            clusters.assign(eds("10.0.0.3", "10.0.0.2"))
+            await mesh.settle()
+            assert upstream.hung_up == (host == "10.0.0.1")
+
+
+async def test_endpoints_that_are_stale_are_not_used_any_more():
+    async with Mesh(cluster=ClusterConfig(name="up", discovery=Discovery.EDS, eds_name="c")) as mesh:
+        clusters, cluster = mesh.runtime.clusters, mesh.runtime.clusters.get("up")
+        clusters.assign(eds("10.0.0.1", stale_after=5.0))
+        await mesh.advance(4)
+        clusters.assign(eds("10.0.0.1", stale_after=5.0))
+        await mesh.advance(4)
+        assert cluster.pick() is not None, "news came in time"
+        await mesh.advance(2)
+        assert cluster.pick() is None
+        assert (cluster.assignment_stale, cluster.assignment_timeout_received) == (1, 2)
+        clusters.assign(eds("10.0.0.1"))
+        await mesh.advance(60)
+        assert cluster.pick() is not None
