@@ -8,6 +8,9 @@ from unittest import mock
 
 from pymesh_proxy.compile.fields import Reader
 
+WHOLE = frozenset({"envoy.config.core.v3.Metadata"})
+"""Passed on as they are, whatever is in them."""
+
 
 @dataclass(frozen=True)
 class Declaration:

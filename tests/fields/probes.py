@@ -24,7 +24,7 @@ from pymesh_proxy.errors import ConfigError
 from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.http.route_slot import RouteSlot
 
-from .declared import Declared, message_in, recording
+from .declared import WHOLE, Declared, message_in, recording
 
 _ANY = "google.protobuf.Any"
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
@@ -86,12 +86,17 @@ def _grow(kind: Any, compile_it: Callable[[Any], Any], found: Declared) -> None:
         said = _try(compile_it, _build(kind, path))
         found.add(said)
         end = _type_at(kind.DESCRIPTOR, path)
-        unread = 0 if end.full_name in said.by_kind else unread + 1
+        unread = 0 if end.full_name in said.by_kind and end.full_name not in _above(kind.DESCRIPTOR, path) else unread + 1
         place = _place(kind.DESCRIPTOR, path, read=not unread)
         if unread > _BLIND or (path and path[-1].extension and unread) or place in grown:
             continue
         grown.add(place)
         waiting.extend(((*path, step), unread) for step in _steps(end, found))
+
+
+def _above(root: Any, path: Path) -> set[str]:
+    """The types of the messages that an extension at a probe's end stands in: what is said of those is not said of it."""
+    return {_type_at(root, path[:length]).full_name for length in range(len(path))} if path and path[-1].extension else set()
 
 
 _BLIND = 2
@@ -117,7 +122,7 @@ def _place(root: Any, path: Path, *, read: bool) -> tuple[str, ...]:
 def _steps(descriptor: Any, found: Declared) -> Iterator[Step]:
     """Into every message of a message, but for fields that are known to be refused whatever they hold."""
     for field in descriptor.fields:
-        if found.refuses(descriptor.full_name, field.name):
+        if found.refuses(descriptor.full_name, field.name) or descriptor.full_name in WHOLE:
             continue
         inner = message_in(field)
         if inner is None or (inner.full_name.startswith("google.protobuf.") and inner.full_name != _ANY):

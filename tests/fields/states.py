@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Any
 
-from .declared import Declared
+from .declared import WHOLE, Declared
 
 
 class State(enum.Enum):
@@ -58,7 +58,3 @@ def unread(found: Declared) -> list[str]:
             if row.state is State.HONOURED and not looked_into:
                 missing.append(f"{kind}.{row.name}: {inner}")
     return missing
-
-
-WHOLE = frozenset({"envoy.config.core.v3.Metadata"})
-"""Passed on as they are, whatever is in them."""

@@ -1,4 +1,5 @@
-"""x-forwarded-client-cert in all its modes, with and without a client certificate: the upstream reads what it would read behind Envoy."""
+"""x-forwarded-client-cert in all its modes, and routes by `tls_context`, with and without a client certificate: the upstream reads what
+it would read behind Envoy, and the same route is taken."""
 
 import asyncio
 import json
@@ -33,6 +34,17 @@ DETAILS: dict[str, dict[str, bool]] = {
     "Istio's details": {"subject": True, "dns": True, "uri": True},
 }
 SENT = {"none": (), "one": ("By=spiffe://a;Hash=00",), "two lines": ("By=spiffe://a;Hash=00", "By=spiffe://b;Hash=11")}
+CONTEXTS: dict[str, dict[str, bool]] = {
+    "presented": {"presented": True},
+    "absent": {"presented": False},
+    "validated": {"validated": True},
+    "unvalidated": {"validated": False},
+    "both": {"presented": True, "validated": True},
+    "odd": {"presented": True, "validated": False},
+    "empty": {},
+}
+"""`tls_context` of a route, by the path below /tls."""
+_TAKEN = 299
 _PATIENCE = 5.0  # seconds
 
 
@@ -73,10 +85,15 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: Any) -> x509.Certificat
 
 
 def _with_managers(document: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The bootstrap with TLS on each listener, and the mode and details that its name says."""
+    """The bootstrap with TLS on each listener, the mode and details that its name says, and routes by certificate."""
     for listener in document["static_resources"]["listeners"]:
         mode, _, details = listener["name"].partition("/")
         chain = listener["filter_chains"][0]
+        routes = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"][0]["routes"]
+        routes[:0] = [
+            {"match": {"path": f"/tls/{name}", "tls_context": context}, "direct_response": {"status": _TAKEN}}
+            for name, context in CONTEXTS.items()
+        ]
         chain["filters"][0]["typed_config"] |= {
             "forward_client_cert_details": mode,
             "set_current_client_cert_details": DETAILS[details],
@@ -162,3 +179,23 @@ async def test_the_upstream_is_told_the_same_of_the_client(pair: Pair, mode: str
     theirs = await _read_by_upstream(pair.envoy[listener], pair.contexts[known], SENT[sent])
     ours = await _read_by_upstream(pair.ours[listener], pair.contexts[known], SENT[sent])
     assert ours == theirs
+
+
+async def _is_taken(port: int, context: ssl.SSLContext, name: str) -> bool:
+    """Whether a request comes to the route of a `tls_context`."""
+    reader, writer = await asyncio.open_connection(HOST, port, ssl=context)
+    try:
+        writer.write(f"GET /tls/{name} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        async with asyncio.timeout(_PATIENCE):
+            return int((await reader.readline()).split()[1]) == _TAKEN
+    finally:
+        writer.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("known", [True, False], ids=["known client", "unknown client"])
+async def test_the_same_routes_are_taken_by_certificate(pair: Pair, known: bool) -> None:
+    listener = f"{MODES[0]}/no details"
+    theirs = {name: await _is_taken(pair.envoy[listener], pair.contexts[known], name) for name in CONTEXTS}
+    assert {name: await _is_taken(pair.ours[listener], pair.contexts[known], name) for name in CONTEXTS} == theirs
+    assert theirs["presented"] is known

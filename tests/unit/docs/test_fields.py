@@ -6,6 +6,8 @@ from tests.fields import coverage, page, states
 from tests.fields.probes import declared
 from tests.fields.states import State
 
+pytestmark = pytest.mark.timeout(240)  # growing the probes takes a few seconds of a free processor, and many of a busy one
+
 
 @pytest.fixture(scope="module")
 def found():
