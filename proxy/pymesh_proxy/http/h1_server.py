@@ -113,7 +113,11 @@ class ServerConnection(Switching, DownstreamStream):
         if self._paused or not self._unread:
             return
         size = max(_SLICE, self._left if self._reading is _BODY else 0)
-        data, self._unread = self._unread[:size], self._unread[size:]
+        data = self._unread
+        if size < len(data):
+            data, self._unread = data[:size], data[size:]
+        else:
+            self._unread = b""  # a compiled slice is a copy, even of the whole
         self._feed(data)
         if not self._paused:
             self.resume_request()

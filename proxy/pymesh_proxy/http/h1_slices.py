@@ -40,10 +40,13 @@ class Sliced(asyncio.Protocol):
         """Whether there is an exchange that wants more."""
 
     def data_received(self, data: bytes) -> None:
-        if (len(data) > _SLICE or self._unread) and self._listening():
+        if self._unread:
             self._unread += data
             if not self._feeding:
                 self._feed_on()
+        elif len(data) > _SLICE and self._counts_chunks() and self._listening():
+            self._unread = data
+            self._feed_on()
         else:
             self._feed(data)
 
@@ -51,9 +54,7 @@ class Sliced(asyncio.Protocol):
         """The next slice, and all of the rest if it turns out to need none; unless the client has to catch up first."""
         self._feeding = False
         while self._unread and not self._paused and self._listening():
-            size = _SLICE if self._counts_chunks() else len(self._unread)
-            data, self._unread = self._unread[:size], self._unread[size:]
-            self._feed(data)
+            self._feed(self._piece(_SLICE if self._counts_chunks() else len(self._unread)))
             if self._unread and self._counts_chunks():
                 break
         if self._unread and self._listening():
@@ -62,6 +63,15 @@ class Sliced(asyncio.Protocol):
         self._unread = b""
         if not self._paused and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def _piece(self, size: int) -> bytes:
+        """So much of what is unread; all of it as it is, for a compiled slice is a copy even of the whole."""
+        data = self._unread
+        if size >= len(data):
+            self._unread = b""
+            return data
+        self._unread = data[size:]
+        return data[:size]
 
     def _wait(self) -> None:
         """Read nothing more until the rest has had its turns."""

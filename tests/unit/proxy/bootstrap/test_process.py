@@ -156,7 +156,7 @@ async def test_reference_to_ads_without_ads_is_told() -> None:
 
 
 async def test_every_bad_resource_is_told_with_its_path() -> None:
-    text = "static_resources: {clusters: [{name: a, lb_policy: MAGLEV}, {name: b, lb_policy: RING_HASH}]}"
+    text = "static_resources: {clusters: [{name: a, lb_policy: CLUSTER_PROVIDED}, {name: b, lb_policy: CLUSTER_PROVIDED}]}"
     with pytest.raises(ConfigError) as caught:
         await validate(launch(text))
     assert [problem.path for problem in caught.value.problems] == [
