@@ -35,8 +35,9 @@ ROOMS = {
         "shares", "weights",
     ),
     "upstream": (
-        "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "host_set", "locality", "negotiated", "outlier",
-        "outlier_config", "pool", "previous_priorities", "priorities", "shared", "spread", "success_rate", "watch",
+        "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "health_config", "host_set", "locality",
+        "negotiated", "outlier", "outlier_config", "pool", "previous_priorities", "priorities", "shared", "spread", "success_rate",
+        "watch",
     ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

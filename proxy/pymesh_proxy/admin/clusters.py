@@ -112,10 +112,26 @@ def _rates(endpoint: "Endpoint") -> tuple[float, float]:
     return (outlier.external.rate, outlier.local.rate) if outlier is not None else (UNKNOWN, UNKNOWN)
 
 
+def _checked(endpoint: "Endpoint") -> dict[str, bool]:
+    """What active health checks say of it besides whether it is well."""
+    checkup = endpoint.watch.checkup if endpoint.watch is not None else None
+    return {
+        "pending_active_hc": checkup is not None and endpoint.unjudged and not checkup.told,
+        "excluded_via_immediate_hc_fail": checkup is not None and checkup.told,
+        "active_hc_timeout": checkup is not None and checkup.timed_out,
+    }
+
+
 def _flags(endpoint: "Endpoint") -> str:
     """Envoy's words for why it is not healthy, in Envoy's order."""
-    assigned = _ASSIGNED_FLAGS.get(endpoint.config.health, "")
-    return ("/failed_outlier_check" if endpoint.ejected else "") + assigned or "healthy"
+    flags = (
+        ("/failed_active_hc", endpoint.failed_check),
+        ("/failed_outlier_check", endpoint.ejected),
+        ("/degraded_active_hc", endpoint.degraded_check),
+        (_ASSIGNED_FLAGS.get(endpoint.config.health, ""), True),
+        *((f"/{name}", raised) for name, raised in _checked(endpoint).items()),
+    )
+    return "".join(flag for flag, raised in flags if raised) or "healthy"
 
 
 def _host(endpoint: "Endpoint") -> Any:
@@ -130,6 +146,10 @@ def _host(endpoint: "Endpoint") -> Any:
     known = Health.HEALTHY if config.health is Health.UNKNOWN else config.health  # what nobody calls sick, Envoy calls healthy
     host.health_status.eds_health_status = known.value
     host.health_status.failed_outlier_check = endpoint.ejected
+    host.health_status.failed_active_health_check = endpoint.failed_check
+    host.health_status.failed_active_degraded_check = endpoint.degraded_check
+    for name, raised in _checked(endpoint).items():
+        setattr(host.health_status, name, raised)
     for name, rate in zip(("success_rate", "local_origin_success_rate"), _rates(endpoint), strict=True):
         if rate >= 0:
             getattr(host, name).value = rate

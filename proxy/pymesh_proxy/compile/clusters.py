@@ -13,12 +13,13 @@ from .breakers import limits
 from .common_lb import common_lb
 from .endpoints import assignment
 from .fields import Reader, compiled
+from .health_checks import health_check
 from .outlier import outlier_detection
 from .sources import check_delivery
 
 _HARMLESS = {
     "cleanup_interval": "an original destination is forgotten with its last connection",
-    "ignore_health_on_host_removal": "endpoints are not actively checked",
+    "ignore_health_on_host_removal": "endpoints that are removed go at once, whatever checks say of them",
     "track_cluster_stats": "it only adds statistics",
     "track_timeout_budgets": "it only adds statistics",
 }
@@ -53,6 +54,7 @@ _HONOURED = (
     "transport_socket_matches",
     "metadata",
     "outlier_detection",
+    "health_checks",
 )
 
 
@@ -93,6 +95,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
         common_lb=common_lb(reader, policy),
+        health_check=health_check(reader, discovery),
         outlier=outlier_detection(reader, discovery),
         dns=dns.dns(reader, discovery, own_dns),
         bind_addresses=connecting.bind_addresses(reader.child("upstream_bind_config")),

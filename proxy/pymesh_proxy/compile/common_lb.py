@@ -9,7 +9,6 @@ from .policy_list import Chosen
 
 _HARMLESS = {
     "update_merge_window": "updates are applied at once",
-    "ignore_new_hosts_until_first_hc": "endpoints are not actively checked",
     "override_host_status": "no filter chooses a request's endpoint",
 }
 _SAID_BY_POLICIES = ("zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config")
@@ -34,12 +33,14 @@ def _common(config: Reader) -> CommonLb:
         "locality_weighted_lb_config",
         "consistent_hashing_lb_config",
         "close_connections_on_host_set_change",
+        "ignore_new_hosts_until_first_hc",
         harmless=_HARMLESS,
     )
     return CommonLb(
         panic_threshold=_percent(config.message.healthy_panic_threshold) if config.has("healthy_panic_threshold") else 50,
         fail_on_panic=_fail_on_panic(config.child("zone_aware_lb_config")),
         locality_weighted=_weighted(config),
+        ignore_new=config.message.ignore_new_hosts_until_first_hc,
         close_on_change=config.message.close_connections_on_host_set_change,
     )
 

@@ -9,6 +9,7 @@ from ..upstream.config import Assignment, EndpointConfig, Health
 from .addresses import endpoint_address, socket_address
 from .fields import Reader, compiled
 from .fractions import percentage
+from .health_checks import endpoint_check
 
 _TRANSPORT_MATCH = "envoy.transport_socket_match"
 _BALANCING = "envoy.lb"
@@ -85,7 +86,7 @@ def _locality(group: Reader, weights: dict[tuple[int, str], int]) -> list[Endpoi
 def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
     item.only("endpoint", "health_status", "metadata", "load_balancing_weight")
     reader = Reader(item.message.endpoint, item.at("endpoint"), item.problems)
-    reader.only("address", "hostname", "additional_addresses", harmless={"health_check_config": "endpoints are not actively checked"})
+    reader.only("address", "hostname", "additional_addresses", "health_check_config")
     host, port = endpoint_address(Reader(reader.message.address, reader.at("address"), reader.problems))
     return EndpointConfig(
         host=host,
@@ -99,6 +100,7 @@ def _endpoint(item: Reader, group: Any, locality_weight: int) -> EndpointConfig:
         locality_weight=locality_weight,
         hostname=reader.message.hostname,
         additional_addresses=tuple(map(_additional, reader.items("additional_addresses"))),
+        check=endpoint_check(reader),
         hash_key=_hash_key(item.message.metadata),
         transport_match=plain_labels(item.message.metadata, _TRANSPORT_MATCH),
         labels=plain_labels(item.message.metadata),

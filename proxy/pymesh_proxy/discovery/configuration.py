@@ -30,6 +30,9 @@ _log = logging.getLogger("pymesh.proxy.discovery")
 BIND_AGAIN = 5.0
 """Seconds until a listener that could not bind is tried again: its port may belong to a proxy that is draining."""
 
+_CHECKS = "checks"
+"""The need of a cluster whose endpoints are checked before it serves; no xDS type."""
+
 _PORT = "port"
 """The need of a listener whose port is taken; no xDS type."""
 
@@ -70,6 +73,8 @@ class Configuration:
         self._rosters = {types.CLUSTER: Roster(), types.LISTENER: Roster()}
         self._assignments: dict[str, Any] = {}
         self._present: set[Need] = set()
+        self._checking: set[Need] = set()
+        """First rounds of health checks that are under way; static listeners open behind them, as in Envoy."""
         self._unfetched = set(dynamic)
         self._timers: dict[Need, Handle] = {}
         self._binding = asyncio.Lock()
@@ -121,7 +126,7 @@ class Configuration:
         if self._lookups:
             await asyncio.wait(self._lookups.values())
         for held in listeners:
-            self._stage(types.LISTENER, held)
+            self._stage(types.LISTENER, held, tuple(self._checking))
         for held in self._listeners.take_ready():
             await self._runtime.listeners.put(held.config)
         await self.settle()
@@ -208,9 +213,9 @@ class Configuration:
             raise ConfigError(*problems)
         return Held(name=name, message=message, config=dataclasses.replace(compiled, added_via_api=True), references=references)
 
-    def _stage(self, type_url: str, held: Held) -> None:
+    def _stage(self, type_url: str, held: Held, besides: tuple[Need, ...] = ()) -> None:
         missing = [one for one in held.references if not self._has(one)]
-        needs = {one.need for one in missing}
+        needs = {*(one.need for one in missing), *besides}
         if type_url == types.CLUSTER and (known := self._runtime.clusters.look_up(held.config)) is not None:
             needs.add(Need(_NAMES, held.name))
             self._lookups[held.name] = spawn(self._names_known(held, known), name=f"discovery: names of {held.name}")
@@ -263,12 +268,31 @@ class Configuration:
 
     def _promote_clusters(self) -> None:
         for held in self._clusters.take_ready():
+            if self._is_checked_first(held):
+                continue
             self._runtime.clusters.put(held.config)
             for one in held.references:
                 if one.need.type_url == types.ENDPOINT and one.need.name in self._assignments:
                     self._runtime.clusters.assign(self._assignments[one.need.name])
         self._forget_unreferenced()
         self._count()
+
+    def _is_checked_first(self, held: Held) -> bool:
+        """Whether a cluster that is ready but for its health checks has to wait for the first round of them."""
+        need = Need(_CHECKS, held.name)
+        endpoints = (self._assignments.get(one.need.name) for one in held.references if one.need.type_url == types.ENDPOINT)
+        if not self._runtime.clusters.prepare(held.config, next(endpoints, None), lambda: self._checked(need)):
+            return False
+        self._checking.add(need)
+        self._clusters.stage(held, (need,))
+        return True
+
+    def _checked(self, need: Need) -> None:
+        self._checking.discard(need)
+        self._met(need)
+        self._promote_clusters()
+        self._advance()
+        spawn(self.settle(), name="discovery: settle")
 
     def _remove(self, type_url: str, name: str) -> None:
         newest = self._rosters[type_url].newest(name)

@@ -9,9 +9,11 @@ Compilers = Mapping[str, Callable[[Any], Any]]
 
 
 class Clusters(Protocol):
-    """The runtime's clusters."""
+    """The runtime's clusters; `prepare` says that one is to be `put` only when `done` has been called."""
 
     def put(self, config: Any) -> Any: ...
+
+    def prepare(self, config: Any, assignment: Any, done: Callable[[], None]) -> bool: ...
 
     def remove(self, name: str) -> Any: ...
 

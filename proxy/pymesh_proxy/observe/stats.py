@@ -88,7 +88,8 @@ _UPDATE_NAMES = (
 )
 
 _GAUGES = re.compile(
-    r"(?:.*_active|.*\.active_.*|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
+    r"(?:.*_active|.*\.active_.*|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*"
+    r"|health_check\.(?:healthy|degraded)|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
     r"|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
 )
 _CODE_CLASS = re.compile(r"(.*)_([1-5])xx$")
@@ -169,9 +170,8 @@ def _cluster(cluster: "Cluster") -> Subject:
     values = membership + _breakers(cluster) + _ints(cluster, _CLUSTER_NAMES)
     handshakes = getattr(cluster, "handshakes", None)
     values += tuple(handshakes.items() if handshakes else ())
-    detector = cluster.watchman.detector if cluster.watchman is not None else None
-    if detector is not None:
-        values += tuple((f"outlier_detection.{name}", value) for name, value in detector.counts.items())
+    if cluster.watchman is not None:
+        values += tuple(cluster.watchman.statistics())
     return Subject(CLUSTER, stat_label(cluster.config), values)
 
 

@@ -10,6 +10,7 @@ from ..http2.settings import Http2Options
 from ..tls.config import UpstreamTls
 from .balancing.config import BalancingConfig
 from .dns_config import DnsConfig
+from .health_config import EndpointCheck, HealthCheckConfig
 from .outlier_config import OutlierConfig
 
 UNLIMITED = 2**32 - 1
@@ -71,6 +72,8 @@ class EndpointConfig:
     """Metadata `envoy.transport_socket_match`, what chooses the TLS settings (`tlsMode: istio`)."""
     labels: tuple[tuple[str, str], ...] = ()
     """Metadata `envoy.lb`."""
+    check: EndpointCheck | None = None
+    """What it says of its own health checks."""
     workload: str = ""
     """Metadata `istio`.`workload`: `<workload>;<namespace>;<canonical name>;<canonical revision>;<cluster>`."""
 
@@ -113,6 +116,8 @@ class CommonLb:
     fail_on_panic: bool = False
     """In a panic requests fail instead."""
     locality_weighted: bool = False
+    ignore_new: bool = False
+    """Endpoints that no check has looked at yet do not count when it is asked what part of them is usable."""
     close_on_change: bool = False
     """Connections to all endpoints are left when any endpoint comes, goes or changes its standing."""
 
@@ -205,6 +210,7 @@ class ClusterConfig:
     """For all transport sockets of the cluster alike."""
     common_lb: CommonLb = field(default_factory=CommonLb)
     outlier: OutlierConfig | None = None
+    health_check: HealthCheckConfig | None = None
     dns: DnsConfig = field(default_factory=DnsConfig)
     bind_addresses: tuple[str, ...] = ()
     """upstream_bind_config: the source IPs (`127.0.0.6` for inbound passthrough), of which the endpoint's family chooses."""

@@ -26,14 +26,21 @@ class DialFailed(ProxyError):
 
 
 async def dial(
-    runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol, downstream: "Downstream | None" = None
+    runtime: "Runtime",
+    cluster: "Cluster",
+    endpoint: "Endpoint",
+    protocol: asyncio.Protocol,
+    downstream: "Downstream | None" = None,
+    *,
+    within: float = 0.0,
 ) -> None:
     """Connect `protocol` to the endpoint; its connection_made has run when this returns. Raises DialFailed.
 
     `downstream` is the connection for which it is made; a cluster with a PROXY header tells the endpoint of it.
+    `within`: seconds in the place of the cluster's connect timeout.
     """
     try:
-        async with asyncio.timeout(cluster.config.connect_timeout):
+        async with asyncio.timeout(within or cluster.config.connect_timeout):
             await _connect(runtime, cluster, endpoint, protocol, downstream)
     except TimeoutError:
         raise DialFailed(Cause.CONNECT_TIMEOUT, "connection timeout") from None

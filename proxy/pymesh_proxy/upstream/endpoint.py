@@ -36,7 +36,7 @@ class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
-        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "ejected", "failed_check", "healthy_since",
+        "address", "config", "cx_active", "cx_connect_fail", "cx_total", "degraded_check", "ejected", "failed_check", "healthy_since",
         "high_pool", "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
         "streams", "tls", "unjudged", "watch",
     )  # fmt: skip
@@ -58,6 +58,8 @@ class Endpoint:
         """Outlier detection has taken it out for a while."""
         self.failed_check = False
         """Active health checks have found it sick."""
+        self.degraded_check = False
+        """They have heard from it that it is degraded."""
         self.healthy_since = 0.0
         """`time.monotonic()` of when it became healthy, from which slow start counts; 0 until somebody asks."""
         self.unjudged = False
@@ -73,7 +75,8 @@ class Endpoint:
         """What configuration, active checks and outlier detection together say of it (Envoy's coarse health)."""
         if self.ejected or self.failed_check:
             return Standing.UNHEALTHY
-        return _STANDINGS[self.config.health]
+        standing = _STANDINGS[self.config.health]
+        return Standing.DEGRADED if self.degraded_check and standing is Standing.HEALTHY else standing
 
     @property
     def excluded(self) -> bool:

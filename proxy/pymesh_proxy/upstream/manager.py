@@ -31,13 +31,15 @@ _DNS = (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS)
 class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
-    __slots__ = ("_by_eds_name", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "outlier_log")
+    __slots__ = ("_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "outlier_log")
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
         self.by_name: dict[str, Cluster] = {}
         """Read by the hot path; changed only here."""
         self._by_eds_name: dict[str, set[str]] = {}
+        self._candidates: dict[str, Cluster] = {}
+        """Clusters whose endpoints are checked before they serve."""
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self.outlier_log: Callable[[str], None] | None = None
         """Takes the lines of outlier detection's event log."""
@@ -63,10 +65,9 @@ class Clusters:
             former.config = config
             return former
         resolver = self._take_prepared(config)
-        cluster = self._make(config) if resolver is None else resolver.cluster
-        if config.assignment is not None and config.discovery is Discovery.STATIC:
-            cluster.assign(config.assignment)
-        elif former is not None and former.assignment is not None and cluster.assignment is None:
+        cluster = self._candidate(config) if resolver is None else resolver.cluster
+        self._candidates.pop(config.name, None)
+        if former is not None and former.assignment is not None and cluster.assignment is None:
             cluster.assign(former.assignment)
         self._drop(config.name)
         self.by_name[config.name] = cluster
@@ -83,8 +84,8 @@ class Clusters:
             self._tls(config.tls, handshakes),
             tuple((frozenset(match.labels), self._tls(match.tls, handshakes)) for match in config.transport_matches),
         )
-        if config.outlier is not None:
-            cluster.watchman = Watchman(cluster, self._runtime.wheel, self._runtime.loop.time, self.outlier_log)
+        if config.outlier is not None or config.health_check is not None:
+            cluster.watchman = Watchman(self._runtime, cluster, self.outlier_log)
         return cluster
 
     def look_up(self, config: ClusterConfig) -> asyncio.Event | None:
@@ -118,12 +119,43 @@ class Clusters:
             if resolver.cluster.watchman is not None:
                 resolver.cluster.watchman.close()
 
+    def prepare(self, config: ClusterConfig, assignment: Assignment | None, done: Callable[[], None]) -> bool:
+        """Whether the endpoints of a cluster have yet to be checked before it is `put`; if so, `done` is called when they have been.
+
+        `assignment` are the endpoints of an EDS cluster; those of a DNS cluster have been looked up, if that was to be waited for.
+        """
+        former = self.by_name.get(config.name)
+        if config.health_check is None or (former is not None and former.config == config):
+            return False
+        resolver = self._take_prepared(config)
+        cluster = self._candidate(config) if resolver is None else resolver.cluster
+        if cluster.assignment is None and assignment is not None:
+            cluster.assign(assignment)
+        return cluster.watchman is not None and cluster.watchman.when_checked(done)
+
+    def _candidate(self, config: ClusterConfig) -> Cluster:
+        """The cluster of a configuration, made if need be, that does not serve yet."""
+        known = self._candidates.get(config.name)
+        if known is not None and known.config == config:
+            return known
+        self._forget_candidate(config.name)
+        cluster = self._candidates[config.name] = self._make(config)
+        if config.assignment is not None and config.discovery is Discovery.STATIC:
+            cluster.assign(config.assignment)
+        return cluster
+
+    def _forget_candidate(self, name: str) -> None:
+        candidate = self._candidates.pop(name, None)
+        if candidate is not None and candidate.watchman is not None:
+            candidate.watchman.close()
+
     def _tls(self, config: UpstreamTls | None, handshakes: Handshakes) -> ClientTls | None:
         return None if config is None else ClientTls(config, self._runtime.secrets, self._runtime.wheel, handshakes)
 
     def remove(self, name: str) -> None:
         """Forget a cluster; exchanges under way finish."""
         self._forget_prepared(name)
+        self._forget_candidate(name)
         self._drop(name)
 
     def _drop(self, name: str) -> None:

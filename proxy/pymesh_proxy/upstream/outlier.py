@@ -164,6 +164,10 @@ class Detector:
         self.monitors = [known.get(endpoint) or HostMonitor(self, endpoint) for endpoint in endpoints]
         self.counts["ejections_active"] = sum(monitor.endpoint.ejected for monitor in self.monitors)
 
+    def of(self, endpoint: "Endpoint") -> HostMonitor | None:
+        """What is known of one endpoint."""
+        return next((monitor for monitor in self.monitors if monitor.endpoint is endpoint), None)
+
     def suspect(self, monitor: HostMonitor, reason: Ejection) -> None:
         """A row of errors is complete."""
         if monitor.endpoint.ejected:
@@ -211,10 +215,9 @@ class Detector:
 
     def proven_well(self, endpoint: "Endpoint") -> None:
         """An active health check has found it healthy."""
-        if self.config.check_returns and endpoint.ejected:
-            for monitor in self.monitors:
-                if monitor.endpoint is endpoint:
-                    self._take_back(monitor, self._clock())
+        monitor = self.of(endpoint) if self.config.check_returns and endpoint.ejected else None
+        if monitor is not None:
+            self._take_back(monitor, self._clock())
 
     def _take_back(self, monitor: HostMonitor, now: float) -> None:
         self.counts["ejections_active"] -= 1

@@ -4,9 +4,13 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import Cause
 from ..http.headers import RequestHead, ResponseHead
+from .health_config import IMMEDIATE
 from .outlier import TIMED_OUT, UNREACHABLE, HostMonitor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .checkup import Checkup
     from .endpoint import Endpoint
 
 _HTTP_OF_GRPC: Final = {
@@ -23,17 +27,28 @@ _BLAMELESS = frozenset((Cause.OVERFLOW, Cause.UPSTREAM_DURATION))
 class Watch:
     """One endpoint under observation."""
 
-    __slots__ = ("endpoint", "outlier")
+    __slots__ = ("_tell_sick", "checkup", "endpoint", "outlier")
 
-    def __init__(self, endpoint: "Endpoint", outlier: HostMonitor | None) -> None:
+    def __init__(
+        self,
+        endpoint: "Endpoint",
+        outlier: HostMonitor | None,
+        checkup: "Checkup | None" = None,
+        tell_sick: "Callable[[Endpoint], None] | None" = None,
+    ) -> None:
+        """`checkup` is what active health checks know of the endpoint, and `tell_sick` tells them what they did not hear themselves."""
         self.endpoint = endpoint
         self.outlier = outlier
+        self.checkup = checkup
+        self._tell_sick = tell_sick
 
     def __repr__(self) -> str:
         return f"<Watch {self.endpoint!r} {self.outlier!r}>"
 
     def answered(self, request: RequestHead, response: ResponseHead) -> None:
         """The head of an answer. A call of gRPC that failed says so beside the status 200; in trailers it goes unnoticed."""
+        if self.checkup is not None and self._tell_sick is not None and IMMEDIATE in response.index:
+            self._tell_sick(self.endpoint)
         if self.outlier is None:
             return
         status = response.status

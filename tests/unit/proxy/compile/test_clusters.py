@@ -249,10 +249,6 @@ def test_the_older_protocol_fields_still_count(parse):
         ("connect_timeout: 0s", "connect_timeout"),
         ("lb_policy: LOAD_BALANCING_POLICY_CONFIG", "lb_policy"),
         ("lb_policy: CLUSTER_PROVIDED", "lb_policy"),
-        (
-            "health_checks: [{timeout: 1s, interval: 1s, unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {}}]",
-            "health_checks",
-        ),
         ("lb_subset_config: {fallback_policy: ANY_ENDPOINT}", "lb_subset_config"),
         ("http2_protocol_options: {allow_metadata: true}", "http2_protocol_options.allow_metadata"),
         (

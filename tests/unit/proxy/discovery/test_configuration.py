@@ -54,6 +54,50 @@ async def test_cluster_goes_on_without_when_no_assignment_comes() -> None:
     assert world.status.of(EDS).init_fetch_timeout == 1
 
 
+async def test_a_cluster_serves_when_its_endpoints_have_been_checked() -> None:
+    world = await World().start()
+    world.runtime.checking["c"] = lambda: None
+    await world.give(CDS, cluster("c"))
+    assert await world.give(EDS, assignment("c", 80)) == ["checks c c"]
+    assert (world.status.warming_clusters, world.wanted(LDS)) == (1, None)
+    done = world.runtime.checking.pop("c")
+    done()
+    assert world.runtime.take() == ["cluster c", "endpoints c"]
+    assert (world.configuration.warming(CDS), world.wanted(LDS)) == ([], set())
+
+
+async def test_static_listeners_open_when_static_clusters_have_been_checked() -> None:
+    world = World()
+    world.runtime.checking["c"] = lambda: None
+    resources = {"c": cluster("c"), "l": listener("l")}
+    held = [Held(name=name, message=one, config=Compiled(name, one), static=True) for name, one in resources.items()]
+    await world.configuration.start(held[:1], held[1:])
+    assert world.runtime.take() == ["checks c"]
+    world.runtime.checking.pop("c")()
+    await world.configuration.settle()
+    assert world.runtime.take() == ["cluster c", "listener l:1"]
+
+
+async def test_a_cluster_that_is_checked_can_be_removed() -> None:
+    world = await World().start()
+    world.runtime.checking["c"] = lambda: None
+    assert await world.give(CDS, cluster("c", eds=False)) == ["checks c"]
+    assert await world.give(CDS, removed=("c",)) == ["no cluster c"]
+    assert world.configuration.warming(CDS) == []
+
+
+async def test_a_cluster_serves_in_its_former_version_while_the_new_one_is_checked() -> None:
+    world = await World().start()
+    assert await world.give(CDS, cluster("c", eds=False)) == ["cluster c"]
+    world.runtime.checking["c"] = lambda: None
+    changed = cluster("c", eds=False)
+    changed.connect_timeout.FromSeconds(3)
+    assert await world.give(CDS, changed) == ["checks c"]
+    done = world.runtime.checking.pop("c")
+    done()
+    assert world.runtime.take() == ["cluster c"]
+
+
 async def test_listener_waits_for_all_its_routes() -> None:
     world = await serving()
     assert await world.give(LDS, listener("l", "a", "b")) == []

@@ -44,6 +44,8 @@ class Recorder:
         self.looked_up: dict[str, asyncio.Event] = {}
         self.taken_ports: set[int] = set()
         self.held_secrets: dict[str, Any] = {}
+        self.checking: dict[str, Callable[[], None]] = {}
+        """Names of clusters whose endpoints are checked before they serve, and what to call when that is done."""
         self.clusters, self.listeners = _Clusters(self), _Listeners(self)
         self.routes, self.secrets = _Routes(self), _Secrets(self)
 
@@ -62,6 +64,13 @@ class _Part:
 
 
 class _Clusters(_Part):
+    def prepare(self, config: Any, assignment: Any, done: Callable[[], None]) -> bool:
+        if config.name not in self.recorder.checking:
+            return False
+        self.recorder.checking[config.name] = done
+        self.note(f"checks {config.name} {assignment.name if assignment else ''}".rstrip())
+        return True
+
     def put(self, config: Any) -> None:
         self.note(f"cluster {config.name}")
 
