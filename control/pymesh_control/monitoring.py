@@ -1,21 +1,23 @@
 """The monitoring address: metrics, readiness, version, and pages that answer why a proxy has the configuration it has."""
 
+import asyncio
 import dataclasses
 import json
 import socket
-import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from pymesh import __version__
-from pymesh.xds import types
 
 from .ads.clients import Clients
-from .ads.stream import Stream
-from .ads.subscription import Subscription
+from .debug.clients import UnknownProxy
+from .debug.pages import PAGES, Page, Question, listed
 from .metrics import Metrics
 from .world import World
 
@@ -44,9 +46,8 @@ class Monitoring:
                 web.get("/metrics", self._metrics_page),
                 web.get("/ready", self._ready),
                 web.get("/version", self._version),
-                web.get("/debug/syncz", self._syncz),
-                web.get("/debug/configz", self._configz),
-                web.get("/debug/registryz", self._registryz),
+                web.get("/debug/list", self._page(listed)),
+                *(web.get(f"/debug/{name}", self._page(page)) for name, (_, page) in PAGES.items()),
             ]
         )
         return application
@@ -60,74 +61,37 @@ class Monitoring:
     async def _version(self, _request: web.Request) -> web.Response:
         return _json({"name": "pymesh-control", "version": __version__})
 
-    async def _syncz(self, _request: web.Request) -> web.Response:
-        return _json([client(stream) for stream in self._clients])
+    def _page(self, page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """The handler of a debug page. What it tells is gathered here, on the loop; to write it takes longer, and is done in a thread."""
 
-    async def _configz(self, _request: web.Request) -> web.Response:
-        return _json(configuration(self._world))
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                content = page(Question(self._world, list(self._clients), request.query))
+            except UnknownProxy as error:
+                return web.json_response({"error": str(error)}, status=404)
+            return web.json_response(text=await asyncio.to_thread(_text, content))
 
-    async def _registryz(self, _request: web.Request) -> web.Response:
-        snapshot = self._world.snapshot
-        return _json({"services": snapshot.services, "workloads": snapshot.workloads})
-
-
-def client(stream: Stream) -> dict[str, Any]:
-    """One connected proxy: how far it is with each type, and what it refused."""
-    metadata = stream.node.metadata.fields
-    return {
-        "proxy": stream.node.id,
-        "istio_version": metadata["ISTIO_VERSION"].string_value if "ISTIO_VERSION" in metadata else None,
-        "user_agent": stream.node.user_agent_name,
-        "identity": stream.identity and str(stream.identity),
-        "connected_at": _moment(stream.connected_at),
-        "types": {types.SHORT[one.type_url]: subscription(one) for one in stream.session.subscribed()},
-    }
-
-
-def subscription(one: Subscription) -> dict[str, Any]:
-    return {
-        "status": one.status.value,
-        "version_sent": one.version,
-        "version_acked": one.accepted_version,
-        "nonce_sent": one.nonce,
-        "last_ack": _moment(one.accepted_at),
-        "error": one.error,
-        "resources": len(one.sent),
-        "subscribed": sorted(one.interest),
-    }
-
-
-def configuration(world: World) -> dict[str, Any]:
-    """The resources in use, with where they stand, and everything wrong with the files."""
-    return {
-        "version": world.snapshot.version,
-        "resources": [
-            {
-                "kind": resource.kind,
-                "apiVersion": resource.api_version,
-                "metadata": {"name": resource.name, "namespace": resource.namespace, "labels": resource.labels},
-                "spec": resource.spec.model_dump(mode="json", exclude_none=True),
-                "file": str(resource.where),
-            }
-            for resource in world.resources_used
-        ],
-        "problems": [{**dataclasses.asdict(problem), "text": str(problem)} for problem in world.problems],
-    }
-
-
-def _moment(seconds: float | None) -> str | None:
-    """RFC 3339, in UTC."""
-    return None if seconds is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+        return answer
 
 
 def _json(content: Any) -> web.Response:
-    return web.json_response(content, dumps=lambda value: json.dumps(value, default=_plain, indent=1) + "\n")
+    return web.json_response(text=_text(content))
+
+
+def _text(content: Any) -> str:
+    return json.dumps(content, default=_plain, indent=1) + "\n"
 
 
 def _plain(value: Any) -> Any:
-    """What json does not know: our frozen dataclasses, mappings, sets and enums."""
+    """What json does not know: protobuf messages (as Envoy spells them), our frozen dataclasses, mappings, sets and enums."""
+    if isinstance(value, Message):
+        return json_format.MessageToDict(value, preserving_proto_field_name=True)
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, Iterable):
         return sorted(value)
     return getattr(value, "value", str(value))

@@ -70,6 +70,14 @@ class Subscription:
             return Status.STALE
         return Status.SYNCED if self.accepted_at is not None else Status.NOT_SENT
 
+    def standing(self, name: str) -> Status:
+        """How the client stands with one resource."""
+        if name in self._rejected:
+            return Status.NACKED
+        if name not in self.sent:
+            return Status.NOT_SENT
+        return Status.STALE if any(name in names for _, names in self._outstanding.values()) else Status.SYNCED
+
     @property
     def interest(self) -> frozenset[str]:
         """The names asked for, `*` among them when that is everything."""

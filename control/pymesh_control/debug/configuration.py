@@ -1,0 +1,48 @@
+"""The resources in use, what is wrong with the files, and how far the present snapshot has come."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from pymesh.api import Resource
+
+from ..ads.stream import Stream
+from ..world import World
+from .clients import standings
+
+
+def configz(world: World) -> dict[str, Any]:
+    """The resources in use, with where they stand, and everything wrong with the files."""
+    return {
+        "version": world.snapshot.version,
+        "resources": [described(resource) for resource in world.resources_used],
+        "problems": [{**dataclasses.asdict(problem), "text": str(problem)} for problem in world.problems],
+    }
+
+
+def described(resource: Resource) -> dict[str, Any]:
+    """One resource as its file has it, defaults left out, with the place."""
+    return {
+        "kind": resource.kind,
+        "apiVersion": resource.api_version,
+        "metadata": {"name": resource.name, "namespace": resource.namespace, "labels": resource.labels},
+        "spec": resource.spec.model_dump(mode="json", exclude_none=True),
+        "file": str(resource.where),
+    }
+
+
+def push_status(world: World, streams: Iterable[Stream]) -> dict[str, Any]:
+    """The present snapshot, what is wrong with it, and how many clients have taken it in."""
+    snapshot = world.snapshot
+    known = list(streams)
+    return {
+        "version": snapshot.version,
+        "clients": len(known),
+        "types": standings(known),
+        "services": len(snapshot.services),
+        "endpoints": sum(len(found) for service in snapshot.services for found in service.endpoints.values()),
+        "virtual_services": len(snapshot.virtual_services),
+        "gateways": len(snapshot.gateways),
+        "workloads": len(snapshot.workloads),
+        "problems": {severity: [str(one) for one in world.problems if one.severity == severity] for severity in ("error", "warning")},
+    }

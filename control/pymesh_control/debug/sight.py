@@ -1,0 +1,36 @@
+"""What one proxy sees of the mesh, and which rules govern it: its Sidecar, its services, the rules for each."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..generate.scope import Scope, scope_of
+from ..model.gateway import merged
+from ..model.snapshot import Snapshot
+from ..model.view import ProxyView
+
+
+def sidecarz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
+    """The scope of a proxy: why it knows a service, and why not."""
+    scope = scope_of(snapshot, view)
+    return {
+        "proxy": view.node_id,
+        "sidecar": f"{scope.sidecar.namespace}/{scope.sidecar.name}" if scope.sidecar else None,
+        "outbound_traffic_policy": "REGISTRY_ONLY" if scope.registry_only else "ALLOW_ANY",
+        "unknown_hosts_go_to": scope.unknown,
+        "services": sorted(scope.services),
+        "destination_rules": _destination_rules(scope),
+        "virtual_services": {} if view.is_router else {host: f"{one.namespace}/{one.name}" for host, one in scope.routes.claims()},
+        "gateways": sorted(_gateways(snapshot, view)),
+    }
+
+
+def _destination_rules(scope: Scope) -> dict[str, list[str]]:
+    ruled = ((service.host, scope.rule(service)) for service in scope.services.values())
+    return {host: [f"{rule.namespace}/{name}" for name in rule.names] for host, rule in ruled if rule}
+
+
+def _gateways(snapshot: Snapshot, view: ProxyView) -> Iterable[str]:
+    if not view.is_router:
+        return ()
+    groups = merged(snapshot.gateways, view.labels).values()
+    return {server.gateway for group in groups for server in group}
