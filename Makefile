@@ -36,6 +36,7 @@ peers: $(STAMP)  ## programs nobody here wrote, to test against
 
 bench: $(COMPILED) peers  ## CPU per request beside Envoy and HAProxy, in one run
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.trouble
 
 bench-one: $(COMPILED) peers  ## one case in under a minute: make bench-one NAME=h1
 	$(BIN)/python -m tests.bench --case $(NAME) --rounds 4 --seconds 2
