@@ -36,6 +36,7 @@ from .registration.registry import Registry
 from .store.catalogue import Contents
 from .store.credentials import CredentialFolder
 from .store.folder import Folder
+from .store.source import Source, joined
 from .world import World, trust_domain_in
 
 SERVER_NAMES = ("istiod.istio-system.svc", "localhost")
@@ -95,9 +96,10 @@ class ControlPlane:
         await self._serve(*listening)
 
     async def _read(self) -> None:
-        self.folder = Folder(self.options.config, lambda: self._changed("config"))
-        self._cleanup.push_async_callback(self.folder.stop)
-        self._eternal.append(await self.folder.start())
+        self._sources: tuple[Source, ...] = (Folder(self.options.config, lambda: self._changed("config")),)
+        for source in self._sources:
+            self._cleanup.push_async_callback(source.stop)
+            self._eternal.append(await source.start())
         if self.options.secrets is not None:
             self._credentials = CredentialFolder(self.options.secrets, lambda: self._changed("secret"))
             self._cleanup.push_async_callback(self._credentials.stop)
@@ -107,7 +109,7 @@ class ControlPlane:
             self.options.registration_grace, asyncio.get_running_loop().call_later, lambda: self._changed("workload")
         )  # fmt: skip
         self.registry.restore(await asyncio.to_thread(self._ledger.read))
-        domain = trust_domain(self.options, self.folder.contents())
+        domain = trust_domain(self.options, joined(self._sources))
         try:
             self.authority = await asyncio.to_thread(Authority.load_or_create, _directory(self.options.ca_dir), domain)
         except CertsError as error:
@@ -200,8 +202,8 @@ class ControlPlane:
             _log.exception("the configuration could not be taken in; the last snapshot stays")
 
     def _contents(self) -> Contents:
-        """The configuration, and what is wrong with either folder."""
-        found = self.folder.contents()
+        """The resources of all sources, and what is wrong with those and with the credentials."""
+        found = joined(self._sources)
         problems = self._credentials.problems if self._credentials else ()
         return Contents(found.resources, (*found.problems, *problems))
 

@@ -1,11 +1,12 @@
 """One Kubernetes object of a file: `apiVersion`, `kind`, `metadata`, and the spec of its kind."""
 
+import dataclasses
 from collections.abc import Iterable
 
 from . import configmap, validate
-from .kinds import KINDS, Kind, explain_unknown
+from .kinds import KINDS, KUBERNETES_KINDS, Kind, explain_unknown
 from .models.meshconfig import MeshConfig
-from .models.metadata import Metadata
+from .models.metadata import ForeignMetadata, Metadata
 from .problem import Position, Problem, Severity, has_errors
 from .resource import DEFAULT_NAMESPACE, Resource
 from .shape import did_you_mean, fit
@@ -42,6 +43,9 @@ class Envelope:
             return None
         if name == "ConfigMap" and api_version == "v1":
             return self._mesh_config()
+        foreign = KUBERNETES_KINDS.get(name)
+        if foreign is not None and api_version in foreign.api_versions:
+            return self._foreign(foreign, api_version)
         kind = self._kind(name, api_version)
         return self._resource(kind, api_version) if kind else None
 
@@ -67,14 +71,14 @@ class Envelope:
             return None
         return kind
 
-    def _metadata(self) -> Metadata | None:
+    def _metadata(self, model: type[Metadata] = Metadata) -> Metadata | None:
         entry = self.document.entries.get("metadata")
         if entry is None:
             self.report((), self.document.mark, 'the required field "metadata" is missing')
             return None
-        data = fit(entry.node, Metadata, self.report, ("metadata",))
-        metadata = build(Metadata, data, self.document, self.report, ("metadata",))
-        if metadata is not None:
+        data = fit(entry.node, model, self.report, ("metadata",))
+        metadata = build(model, data, self.document, self.report, ("metadata",))
+        if metadata is not None and not model.OPEN:
             self._note(("metadata",), validate.check_metadata(metadata, self._text("kind") or ""))
         return metadata
 
@@ -93,6 +97,16 @@ class Envelope:
             namespace = metadata.namespace if metadata else None
             self._note(("spec",), validate.check(kind.name, spec, namespace or DEFAULT_NAMESPACE))
         return self._finish(kind.name, api_version, metadata, spec)
+
+    def _foreign(self, kind: Kind, api_version: str) -> Resource | None:
+        """One of Kubernetes' own objects: nothing in it is judged but the types of what is read, and the names that hosts are made of."""
+        metadata = self._metadata(ForeignMetadata)
+        if metadata is not None:
+            self._note(("metadata",), validate.check_names(metadata))
+        spec = build(kind.model, fit(self.document, kind.model, self.report), self.document, self.report, ())
+        found = self._finish(kind.name, api_version, metadata, spec)
+        namespace = found.namespace if found and kind.is_namespaced else ""
+        return found and dataclasses.replace(found, namespace=namespace, root=())
 
     def _spec(self, model: type[Model], path: Path) -> Model | None:
         spot = find(self.document, path)
@@ -140,4 +154,5 @@ class Envelope:
             where=Position(self.filename, *self.document.mark),
             document=self.document,
             created=metadata.creation_timestamp,
+            is_deleting=metadata.deletion_timestamp is not None,
         )

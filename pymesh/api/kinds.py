@@ -7,6 +7,7 @@ from .models.destinationrule import DestinationRule
 from .models.envoyfilter import EnvoyFilter
 from .models.extension import TrafficExtension, WasmPlugin
 from .models.gateway import Gateway
+from .models.kubernetes import Endpoints, EndpointSlice, Namespace, Node, Pod, Service
 from .models.peerauthentication import PeerAuthentication
 from .models.proxyconfig import ProxyConfig
 from .models.requestauthentication import RequestAuthentication
@@ -30,11 +31,12 @@ class Kind:
     group: str
     versions: tuple[str, ...]
     model: type[Model]
+    is_namespaced: bool = True
 
     @property
     def api_versions(self) -> tuple[str, ...]:
         """What may stand in `apiVersion`."""
-        return tuple(f"{self.group}/{version}" for version in self.versions)
+        return tuple(f"{self.group}/{version}".removeprefix("/") for version in self.versions)
 
 
 KINDS = {
@@ -58,6 +60,19 @@ KINDS = {
     )
 }
 
+KUBERNETES_KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("Service", "", ("v1",), Service),
+        Kind("Endpoints", "", ("v1",), Endpoints),
+        Kind("EndpointSlice", "discovery.k8s.io", ("v1",), EndpointSlice),
+        Kind("Pod", "", ("v1",), Pod),
+        Kind("Namespace", "", ("v1",), Namespace, is_namespaced=False),
+        Kind("Node", "", ("v1",), Node, is_namespaced=False),
+    )
+}
+"""Kinds that are not configuration but what there is. Their models are of the whole object, not of its `spec`."""
+
 
 def explain_unknown(name: str, api_version: str) -> str:
     """Why an object of this kind cannot be read."""
@@ -67,4 +82,5 @@ def explain_unknown(name: str, api_version: str) -> str:
         return f"{name} belongs to {kind.group}, not to {group}"
     if group.endswith("istio.io"):
         return f"{name} is not a kind of {group}{did_you_mean(name, KINDS)}"
-    return f"{name} of {api_version} is not mesh configuration; the kinds read are {', '.join(KINDS)} and the ConfigMap istio"
+    known = ", ".join((*KINDS, *KUBERNETES_KINDS))
+    return f"{name} of {api_version} is not mesh configuration; the kinds read are {known} and the ConfigMap istio"

@@ -45,7 +45,7 @@ def _model_in(annotation: Any) -> type[Model] | None:
 
 
 def fit(node: Node, model: type[Model] | None, report: Report, path: Path = ()) -> object:
-    """The plain data below a node with the model's attributes as keys; unknown keys are reported and left out."""
+    """The plain data below a node with the model's attributes as keys; unknown keys are left out, and reported unless the model is open."""
     if model is None:
         return plain(node)
     if isinstance(node, Sequence):
@@ -62,6 +62,8 @@ def _fit_object(node: Mapping, model: type[Model], report: Report, path: Path) -
     for key, entry in node.entries.items():
         here = path + (key,)
         field = fields.get(key)
+        if field is None and model.OPEN:
+            continue
         if field is None:
             report(here, entry.mark, _refusal(key, model))
         elif field.attribute in present:

@@ -12,6 +12,7 @@ class Model(BaseModel):
     """A message of Istio's API: attributes have the protobuf names, absent fields are None, empty lists or empty maps.
 
     ONEOFS names the fields of which at most one may be set; UNSUPPORTED the JSON names that Istio knows and pymesh refuses.
+    OPEN says that fields it does not know are no mistakes.
     """
 
     model_config = ConfigDict(
@@ -19,6 +20,7 @@ class Model(BaseModel):
     )
     ONEOFS: ClassVar[tuple[tuple[str, ...], ...]] = ()
     UNSUPPORTED: ClassVar[frozenset[str]] = frozenset()
+    OPEN: ClassVar[bool] = False
 
 
 def _duration(value: object) -> object:

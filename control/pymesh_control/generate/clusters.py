@@ -51,9 +51,9 @@ def _outbound(scope: Scope) -> dict[str, Built]:
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
     settled = rule.policy_for(port.number, subset) if rule else Policy()
-    placed = () if service.resolution == "STATIC" else locality.key(scope, settled)
+    placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named)
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, scope.resolution(service))
     return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled))
 
 
@@ -74,7 +74,7 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
     policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
-    if locality.counts(scope, settled):
+    if locality.counts(scope, service, settled):
         message.common_lb_config.locality_weighted_lb_config.SetInParent()
     return pack(message)
 
@@ -82,9 +82,9 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
 def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> bool:
     """Set how the cluster finds instances; False for a wildcard host that DNS cannot resolve and that lists none."""
     balancing.apply(message, settled)
-    if service.resolution == "NONE" or balancing.wants_passthrough(settled):
+    if scope.resolution(service) == "NONE" or balancing.wants_passthrough(settled):
         message.type, message.lb_policy = _CLUSTER.ORIGINAL_DST, _CLUSTER.CLUSTER_PROVIDED
-    elif service.resolution == "STATIC":
+    elif scope.resolution(service) == "STATIC":
         message.type = _CLUSTER.EDS
         message.eds_cluster_config.eds_config.CopyFrom(ADS)
         message.eds_cluster_config.service_name = message.name

@@ -30,7 +30,7 @@ def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Ru
     chosen = [one for one in service.endpoints.get(port.number, ()) if selects(labels, one.workload.labels)]
     stated = _rule_says_mutual(rule, port, subset)
     assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=names.outbound_cluster(service.host, port.number, subset))
-    for group in locality.groups(scope, chosen, _policy(rule, port, subset)):
+    for group in locality.groups(scope, service, chosen, _policy(rule, port, subset)):
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
         assigned.endpoints.append(_group(group, instances))
     return assigned
@@ -42,7 +42,7 @@ def _policy(rule: Rule | None, port: Port, subset: str) -> Policy:
 
 def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
     for service, port in scope.ports():
-        if service.resolution == "STATIC":
+        if scope.resolution(service) == "STATIC":
             rule = scope.rule(service)
             for subset in ("", *(rule.subsets if rule else ())):
                 yield names.outbound_cluster(service.host, port.number, subset), _shared(scope, service, port, subset, rule)
@@ -50,7 +50,7 @@ def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
-    placed = locality.key(scope, _policy(rule, port, subset))
+    placed = locality.key(scope, service, _policy(rule, port, subset))
     key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed)
     return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule)))
 
@@ -90,7 +90,7 @@ def _locality(place: str) -> Any:
 def _endpoint(endpoint: Endpoint, service: Service, *, mutual: bool) -> Any:
     message = _POINT.LbEndpoint(
         endpoint=_POINT.Endpoint(address=endpoint_address(endpoint.workload.ip, endpoint.port)),
-        health_status="HEALTHY",
+        health_status=str(endpoint.workload.health),
         load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=endpoint.workload.weight),
     )
     metadata = message.metadata.filter_metadata

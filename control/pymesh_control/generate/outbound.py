@@ -36,11 +36,19 @@ def outbound(scope: Scope, view: ProxyView) -> dict[str, Built]:
             if message is not None:
                 found[message.name] = pack(message)
     else:
-        found.update(scope.cached(("outbound", view.captures), lambda: _shared(scope, captures=view.captures)))
+        shared = scope.cached(("outbound", view.captures), lambda: _shared(scope, captures=view.captures))
+        own = _of_itself(scope, view)
+        found.update((name, built) for name, built in shared.items() if name not in own)
     if view.http_proxy_port:
         message = _http_proxy(scope, view.http_proxy_port)
         found[message.name] = pack(message)
     return found
+
+
+def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
+    """The listeners for the proxy's own address as a pod of headless services, which calls itself without the mesh."""
+    numbers = scope.cached(("headless",), lambda: frozenset(port.number for service, port in scope.ports() if service.headless))
+    return {f"{view.ip}_{number}" for number in numbers} if view.captures else set()
 
 
 def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
@@ -74,6 +82,9 @@ def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) ->
         yield own.bind, "", number
     elif not _captured(scope, port.number, captures=captures):
         yield _LOOPBACK, "", number
+    elif service.headless and not port.protocol.is_http:
+        for address in dict.fromkeys(one.workload.ip for one in service.endpoints.get(port.number, ())):
+            yield address, "", f"{service.host}:{port.number}"
     elif port.protocol.is_http or not service.addresses:
         yield _ANY, "", number
     else:

@@ -133,7 +133,7 @@ def _may_detect(scope: Scope, service: Service) -> bool:
     (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can.
     """
     snapshot = scope.snapshot
-    if service.external or not snapshot.mesh.auto_mtls or service.resolution == "NONE":
+    if service.external or not snapshot.mesh.auto_mtls or (service.resolution == "NONE" and not service.headless):
         return False
     return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
 

@@ -55,7 +55,7 @@ class Place:
 
     def cluster(self, destination: Any) -> str:
         """The cluster's name, whether or not it exists: one that does not is answered with 503 and flag NC."""
-        host = self.rule.destination(destination.host)
+        host = self.scope.stands_for(self.rule.destination(destination.host))
         port = destination.port.number if destination.port else None
         return names.outbound_cluster(host, self.scope.destination_port(host, port, self.port), destination.subset or "")
 

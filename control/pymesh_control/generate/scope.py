@@ -6,12 +6,13 @@ from typing import Any, TypeVar
 
 from pymesh.api import hosts
 from pymesh.xds import names
+from pymesh.xds import node as nodes
 
 from ..model.destination import Rule
 from ..model.service import Port, Service, full_name
 from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
-from ..model.view import ProxyView
+from ..model.view import GRPC, ProxyView
 from ..model.virtual import MeshRules
 
 T = TypeVar("T")
@@ -30,11 +31,13 @@ class Scope:
     """Where the client runs, if any rule makes that count."""
     sidecar: Sidecar | None = None
     """What limits the client's view."""
+    captures: bool = True
+    """Whether connections come to the client as they were meant for others."""
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
         limits = self.sidecar and self.sidecar.key
-        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, limits, *key), make)
+        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, self.captures, limits, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -62,6 +65,15 @@ class Scope:
         """Whether the application's calls to a port have a listener here; a destination of rules alone needs none."""
         return self.sidecar is None or self.sidecar.admits(service.namespace, service.host, port.number, port.protocol)
 
+    def resolution(self, service: Service) -> str:
+        """How the client finds a service's instances; of a headless one by the address that was called, if it sees that."""
+        sees = self.captures and self.type != nodes.ROUTER and self.flavor != GRPC
+        return "STATIC" if service.headless and not sees else service.resolution
+
+    def stands_for(self, host: str) -> str:
+        """The host that answers for one that may be an alias."""
+        return self.snapshot.aliases.get(host, host)
+
     @property
     def registry_only(self) -> bool:
         """Whether calls to hosts that nothing declares are blocked."""
@@ -73,7 +85,7 @@ class Scope:
         """The cluster for connections to hosts that nothing declares."""
         if self.sidecar is not None and self.sidecar.proxy is not None:
             proxy = self.sidecar.proxy
-            host = full_name(proxy.host, self.sidecar.namespace)
+            host = self.stands_for(full_name(proxy.host, self.sidecar.namespace))
             port = self.destination_port(host, proxy.port.number if proxy.port else None, 0)
             return names.outbound_cluster(host, port, proxy.subset or "")
         return names.BLACKHOLE_CLUSTER if self.registry_only else names.PASSTHROUGH_CLUSTER
@@ -89,8 +101,14 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
-    place = view.locality if snapshot.localities_count else ""
-    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, place, sidecar_of(snapshot, view))
+    place = _place(snapshot, view) if snapshot.localities_count else ""
+    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, place, sidecar_of(snapshot, view), view.captures)
+
+
+def _place(snapshot: Snapshot, view: ProxyView) -> str:
+    """Where a proxy runs: by its own word, else as its pod's node tells."""
+    workload = None if view.locality else snapshot.workload(view.namespace, view.ip)
+    return workload.locality if workload else view.locality
 
 
 def sidecar_of(snapshot: Snapshot, view: ProxyView) -> Sidecar | None:
@@ -104,11 +122,11 @@ def port_number(text: str) -> int:
     return number if str(number) == text and number <= 65535 else 0
 
 
-def alternative_names(service: Service, namespace: str) -> tuple[str, ...]:
-    """The short names by which clients of a namespace may call a service of the cluster's domain."""
+def alternative_names(host: str, namespace: str) -> tuple[str, ...]:
+    """The short names by which clients of a namespace may call a host of the cluster's domain."""
     suffix = f".svc.{hosts.DEFAULT_DOMAIN}"
-    name, dot, place = service.host.removesuffix(suffix).partition(".")
-    if not service.host.endswith(suffix) or not dot or "." in place:
+    name, dot, place = host.removesuffix(suffix).partition(".")
+    if not host.endswith(suffix) or not dot or "." in place:
         return ()
     own = (name,) if place == namespace else ()
     return (*own, f"{name}.{place}", f"{name}.{place}.svc")

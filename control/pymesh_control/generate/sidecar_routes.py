@@ -75,7 +75,14 @@ def domains(service: Service, namespace: str) -> list[str]:
     host = [service.host] if service.host.startswith("*") else [service.host, service.host + "."]
     headless = [f"*.{service.host}"] if service.resolution == "NONE" and not service.addresses and not service.host.startswith("*") else []
     addresses = [f"[{address}]" if ":" in address else address for address in service.virtual_ips]
-    return [*host, *headless, *alternative_names(service, namespace), *addresses]
+    return [*host, *headless, *alternative_names(service.host, namespace), *addresses, *_aliases(service, namespace)]
+
+
+def _aliases(service: Service, namespace: str) -> Iterable[str]:
+    """What clients may call it that know it by another name."""
+    for alias in service.aliases:
+        if alias.visibility.reaches(namespace):
+            yield from (alias.host, alias.host + ".", *alternative_names(alias.host, namespace))
 
 
 def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str]) -> Any:

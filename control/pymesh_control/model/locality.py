@@ -6,14 +6,14 @@ from typing import Any
 
 from .service import Endpoint
 
-_LEVELS = 3
-"""Region, zone and sub-zone."""
+LEVELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
+"""The labels of a node that make its locality: region, zone and sub-zone."""
 
-_STEPS = _LEVELS + 2
+_DEPTH = len(LEVELS)
+_STEPS = _DEPTH + 2
 """Distances that two localities can have: shared levels, and a region that is not the one to fail over to."""
 
-_REGION, _ZONE, _SUB_ZONE = "topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"
-NETWORK_LABEL, CLUSTER_LABEL = "topology.istio.io/network", "topology.istio.io/cluster"
+NETWORK_LABEL, CLUSTER_LABEL, HOSTNAME_LABEL = "topology.istio.io/network", "topology.istio.io/cluster", "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +90,27 @@ def _matched(endpoint: Endpoint, client: Client, labels: Sequence[str]) -> int:
 
 def _labels(endpoint: Endpoint) -> Mapping[str, str]:
     workload = endpoint.workload
-    return {NETWORK_LABEL: workload.network, CLUSTER_LABEL: workload.cluster_id, **workload.labels}
+    return {NETWORK_LABEL: workload.network, CLUSTER_LABEL: workload.cluster_id, HOSTNAME_LABEL: workload.node, **workload.labels}
 
 
 def _label(locality: str, labels: Mapping[str, str], name: str) -> str:
     """A label, or what the locality says of it."""
-    levels = (_REGION, _ZONE, _SUB_ZONE)
-    return labels.get(name) or (_level(locality, levels.index(name)) if name in levels else "")
+    return labels.get(name) or (_level(locality, LEVELS.index(name)) if name in LEVELS else "")
 
 
 def _level(locality: str, index: int) -> str:
-    return (locality.split("/") + [""] * _LEVELS)[index]
+    return (locality.split("/") + [""] * _DEPTH)[index]
 
 
 def _distance(client: str, place: str, failovers: Mapping[str, str]) -> int:
     """0 for the same sub-zone, 1 for the zone, 2 for the region, 3 for elsewhere; 4 where a failover names another region."""
     shared = 0
-    while shared < _LEVELS and _level(client, shared) == _level(place, shared):
+    while shared < _DEPTH and _level(client, shared) == _level(place, shared):
         shared += 1
     if shared:
-        return _LEVELS - shared
+        return _DEPTH - shared
     preferred = failovers.get(_level(client, 0))
-    return _LEVELS if preferred in (None, _level(place, 0)) else _LEVELS + 1
+    return _DEPTH if preferred in (None, _level(place, 0)) else _DEPTH + 1
 
 
 def _distributed(endpoints: Iterable[Endpoint], client: Client, shares: Sequence[Any]) -> list[Group]:

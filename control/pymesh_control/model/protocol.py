@@ -42,12 +42,21 @@ class Protocol(enum.Enum):
 
 _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
 _HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC})
+_STANDARD = {"kubernetes.io/h2c": Protocol.HTTP2, "kubernetes.io/ws": Protocol.HTTP, "kubernetes.io/wss": Protocol.HTTPS}
+"""The names that Kubernetes itself gives to protocols."""
 _BY_NAME = {protocol.value.lower(): protocol for protocol in Protocol if protocol is not Protocol.AUTO}
 
 
 def declared(text: str) -> Protocol | None:
     """The protocol of a `protocol` field, in any case; None for one that Istio does not know."""
     return _BY_NAME.get(text.lower())
+
+
+def of_service_port(number: int, name: str, app_protocol: str | None) -> Protocol:
+    """The protocol of a port of a Kubernetes Service: its appProtocol, which is read like a name and stands in the name's place."""
+    if app_protocol is None:
+        return of_port(number, name)
+    return _STANDARD.get(app_protocol) or of_port(number, app_protocol)
 
 
 def of_port(number: int, name: str = "", protocol: str = "") -> Protocol:

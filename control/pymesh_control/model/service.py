@@ -1,4 +1,4 @@
-"""A service: a host, its ports, and how clients find what answers. Made from ServiceEntries."""
+"""A service: a host, its ports, and how clients find what answers. Made from ServiceEntries, and from what `kubernetes` reads."""
 
 import ipaddress
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from pymesh.api import hosts
 
 from .protocol import Protocol, of_port
 from .visibility import Visibility, exported
-from .workload import MUTUAL, TLS_MODE_LABEL, Workload
+from .workload import MUTUAL, TLS_MODE_LABEL, Health, Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,8 @@ class Port:
     name: str
     protocol: Protocol
     target: int
+    target_name: str = ""
+    """The name that the containers of its pods give the port, in the place of `target`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,15 @@ class Endpoint:
     @property
     def speaks_mutual_tls(self) -> bool:
         return self.workload.tls_mode == MUTUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """Another host by which a service is called, with the namespaces that may call it so."""
+
+    host: str
+    namespace: str
+    visibility: Visibility
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,13 @@ class Service:
     subject_alt_names: tuple[str, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=dict)
     """By service port."""
+    headless: bool = False
+    """Whether clients choose one of its pods by address; of resolution NONE, then."""
+    drains: bool = False
+    """Whether clients are told of instances that end, for the sessions that these still have."""
+    locality: Any = None
+    """The localityLbSetting that its own wish for traffic close by amounts to."""
+    aliases: tuple[Alias, ...] = ()
 
     def port(self, number: int) -> Port | None:
         return next((port for port in self.ports if port.number == number), None)
@@ -117,7 +135,7 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
 
 def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
     """The service with its instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
-    chosen = (*service.inline, *selected)
+    chosen = (*service.inline, *(workload for workload in selected if workload.health is not Health.DRAINING))
     if service.resolution == "STATIC":
         chosen = tuple(workload for workload in chosen if is_address(workload.ip))
     elif service.resolution.startswith("DNS"):
@@ -161,6 +179,12 @@ def merged(first: Service, other: Service) -> Service:
         selector=first.selector if first.selector is not None else other.selector,
         subject_alt_names=first.subject_alt_names + other.subject_alt_names,
     )
+
+
+def decorated(service: Service, other: Service) -> Service:
+    """A service of the cluster for which a ServiceEntry speaks too: it may only say by which further names it is known."""
+    names = (name for name in other.subject_alt_names if name not in service.subject_alt_names)
+    return replace(service, subject_alt_names=(*service.subject_alt_names, *names))
 
 
 def _port(port: Any) -> Port:

@@ -1,12 +1,12 @@
 """The mesh at one moment: everything the generators read, immutable, replaced whole by the next."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
 
-from . import advice, authentication, delegation, destination, gateway, membership, mesh, service, sidecar, support, virtual
+from . import advice, authentication, delegation, destination, gateway, kubernetes, membership, mesh, service, sidecar, support, virtual
 from .credential import NO_CREDENTIALS, Credentials
 from .workload import Workload
 
@@ -27,6 +27,8 @@ class Snapshot:
     authentication: authentication.Authentication
     sidecars: sidecar.Sidecars
     workloads: tuple[Workload, ...]
+    aliases: Mapping[str, str]
+    """Hosts that are only other names, with the hosts of the services that they stand for."""
     credentials: Credentials
     label_keys: frozenset[str]
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
@@ -61,7 +63,11 @@ class Snapshot:
         return [one for one in self.services if limits.admits(one.namespace, one.host) or one.host in wanted]
 
     def service(self, host: str, namespace: str) -> service.Service | None:
-        return self.visible(namespace).get(host)
+        return self.visible(namespace).get(self.aliases.get(host, host))
+
+    def workload(self, namespace: str, address: str) -> Workload | None:
+        """The workload at an address."""
+        return self.cached(("workloads",), lambda: {(one.namespace, one.ip): one for one in self.workloads}).get((namespace, address))
 
     def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
         """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""
@@ -92,12 +98,15 @@ def _assemble(
     settings = [mesh.from_config(resource.spec) for resource in by_kind.get("ConfigMap", ())]
     chosen = settings[0] if settings else mesh.Mesh()
     entries = by_kind.get("WorkloadEntry", ())
-    workloads = (*(service.from_workload_entry(one.spec, one.name, one.namespace) for one in entries), *registered)
+    outside = (*(service.from_workload_entry(one.spec, one.name, one.namespace) for one in entries), *registered)
+    cluster = kubernetes.read(by_kind, outside, chosen.root_namespace)
+    workloads = (*outside, *cluster.workloads)
     rules = [destination.from_resource(resource) for resource in by_kind.get("DestinationRule", ())]
     roots, _ = delegation.resolved(by_kind.get("VirtualService", ()))
     routes = tuple(virtual.from_resource(resource) for resource in roots)
     peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
-    services = _services(by_kind.get("ServiceEntry", ()), workloads)
+    aliases = _resolved(cluster.aliases)
+    services = _services(cluster.services, by_kind.get("ServiceEntry", ()), workloads, aliases)
     return Snapshot(
         version=version,
         mesh=chosen,
@@ -109,22 +118,48 @@ def _assemble(
         authentication=authentication.Authentication(peers, chosen.root_namespace),
         sidecars=sidecar.Sidecars(map(sidecar.from_resource, by_kind.get("Sidecar", ())), chosen.root_namespace),
         workloads=workloads,
+        aliases={alias.host: host for alias, host in aliases.items()},
         credentials=credentials,
-        label_keys=_label_keys(rules, routes) | _failover_keys(rules, chosen),
-        localities_count=any(_places(policy, chosen) for policy in _policies(rules)),
+        label_keys=_label_keys(rules, routes) | _failover_keys(rules, services, chosen),
+        localities_count=any(_places(policy, chosen) for policy in _policies(rules)) or any(one.locality for one in services),
     )
 
 
-def _services(entries: Iterable[Resource], workloads: Sequence[Workload]) -> tuple[service.Service, ...]:
+def _services(
+    of_cluster: Iterable[service.Service], entries: Iterable[Resource], workloads: Sequence[Workload], aliases: Mapping[service.Alias, str]
+) -> tuple[service.Service, ...]:
+    """Those of the cluster first, for they are who they are whatever a ServiceEntry of the same host says."""
     known = membership.Workloads(workloads)
+    cluster = {(one.namespace, one.host): one for one in of_cluster}
     found: dict[tuple[str, str], service.Service] = {}
     for entry in entries:
         for one in service.from_entry(entry):
             key = (one.namespace, one.host)
-            found[key] = service.merged(found[key], one) if key in found else one
-    return tuple(
+            if key in cluster:
+                cluster[key] = service.decorated(cluster[key], one)
+            else:
+                found[key] = service.merged(found[key], one) if key in found else one
+    complete = (
         service.with_endpoints(one, () if one.selector is None else known.selected(one.namespace, one.selector)) for one in found.values()
     )
+    names: dict[str, tuple[service.Alias, ...]] = {}
+    for alias, host in aliases.items():
+        names[host] = (*names.get(host, ()), alias)
+    return tuple(replace(one, aliases=names[one.host]) if one.host in names else one for one in (*cluster.values(), *complete))
+
+
+def _resolved(aliases: Mapping[service.Alias, str]) -> dict[service.Alias, str]:
+    """Each alias with the host at the end of its chain; those that lead back to themselves stand for nothing."""
+    hosts = {alias.host: host for alias, host in aliases.items()}
+    found: dict[service.Alias, str] = {}
+    for alias, host in aliases.items():
+        passed = {alias.host}
+        while host in hosts and host not in passed:
+            passed.add(host)
+            host = hosts[host]
+        if host not in passed:
+            found[alias] = host
+    return found
 
 
 def _admitted(rules: Sequence[virtual.VirtualService], limits: sidecar.Sidecar | None) -> Sequence[virtual.VirtualService]:
@@ -168,9 +203,8 @@ def _places(policy: Any, settings: mesh.Mesh) -> bool:
     return policy.outlier_detection is not None or distributes
 
 
-def _failover_keys(rules: Iterable[destination.Rule], settings: mesh.Mesh) -> frozenset[str]:
+def _failover_keys(rules: Iterable[destination.Rule], services: Iterable[service.Service], settings: mesh.Mesh) -> frozenset[str]:
     """The labels by which endpoints are preferred, but for those that stand in every locality."""
     wanted = [policy.load_balancer.locality_lb_setting for policy in _policies(rules) if policy.load_balancer]
-    return frozenset(
-        label.partition("=")[0] for setting in (*wanted, settings.locality) if setting is not None for label in setting.failover_priority
-    )
+    given = [setting for setting in (*wanted, *(one.locality for one in services), settings.locality) if setting is not None]
+    return frozenset(label.partition("=")[0] for setting in given for label in setting.failover_priority)

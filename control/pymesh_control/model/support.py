@@ -67,6 +67,7 @@ VALUES: dict[str, dict[str, str]] = {
         "servers[].bind": "(?!unix:).*",
     },
     "Sidecar": {"ingress[].captureMode": "DEFAULT|IPTABLES", "egress[].bind": "(?!unix:).*"},
+    "EndpointSlice": {"addressType": "IPv4|IPv6"},
     "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
 }
 """By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""
@@ -91,7 +92,7 @@ def _log_format_is_usable(spec: Any) -> bool:
 
 def problem_at(resource: Resource, path: Path, message: str, severity: Literal["error", "warning"] = "error") -> Problem:
     """A Problem at a field of a resource's spec."""
-    where = resource.position_of("spec", *path)
+    where = resource.position_of(*resource.root, *path)
     return Problem.at(where, f"{resource.kind} {resource.namespace}/{resource.name}: {message}", severity)
 
 

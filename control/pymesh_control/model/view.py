@@ -10,7 +10,7 @@ from google.protobuf import json_format
 from pymesh.identity import SpiffeId
 from pymesh.xds import node as nodes
 
-from .locality import CLUSTER_LABEL, NETWORK_LABEL
+from .locality import CLUSTER_LABEL, HOSTNAME_LABEL, NETWORK_LABEL
 
 PYMESH = "pymesh"
 ENVOY = "envoy"
@@ -52,8 +52,8 @@ class ProxyView:
     @property
     def topology(self) -> dict[str, str]:
         """The labels that stand for where a workload runs, whether or not it carries them."""
-        network, cluster = self.metadata.get("NETWORK"), self.metadata.get("CLUSTER_ID")
-        return {NETWORK_LABEL: str(network or ""), CLUSTER_LABEL: str(cluster or "Kubernetes")}
+        network, cluster, host = (self.metadata.get(key) for key in ("NETWORK", "CLUSTER_ID", "NODE_NAME"))
+        return {NETWORK_LABEL: str(network or ""), CLUSTER_LABEL: str(cluster or "Kubernetes"), HOSTNAME_LABEL: str(host or "")}
 
     @property
     def is_router(self) -> bool:

@@ -1,5 +1,6 @@
 """A running instance: what answers at one address, under which identity and labels."""
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,9 +12,17 @@ _NAME_LABELS = ("service.istio.io/canonical-name", "app.kubernetes.io/name", "ap
 _REVISION_LABELS = ("service.istio.io/canonical-revision", "app.kubernetes.io/version", "version")
 
 
+class Health(enum.StrEnum):
+    """Whether an instance wants requests: DRAINING ones only those of sessions that they have. The names are those of EDS."""
+
+    HEALTHY = "HEALTHY"
+    UNHEALTHY = "UNHEALTHY"
+    DRAINING = "DRAINING"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """One instance, declared by a WorkloadEntry or registered by its proxy's stream."""
+    """One instance, declared by a WorkloadEntry, running as a pod, or registered by its proxy's stream."""
 
     name: str
     namespace: str
@@ -31,6 +40,13 @@ class Workload:
     cluster_id: str = "Kubernetes"
     tls_mode: str = "disabled"
     weight: int = 1
+    health: Health = Health.HEALTHY
+    pod: str = ""
+    """Its pod, if it is one."""
+    node: str = ""
+    """The Kubernetes node that it runs on."""
+    container_ports: Mapping[str, int] = field(default_factory=dict)
+    """The ports that a pod's containers name."""
 
     @property
     def canonical_name(self) -> str:

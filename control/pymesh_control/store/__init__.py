@@ -1,1 +1,1 @@
-"""Configuration as files: what the folder holds now (`folder`), and what of it counts (`catalogue`, `quarantine`)."""
+"""Resources: where they come from (`source`), what the folder holds now (`folder`), what of it counts (`catalogue`, `quarantine`)."""

@@ -24,3 +24,9 @@ class Metadata(Model):
     resource_version: Any = None
     self_link: Any = None
     uid: Any = None
+
+
+class ForeignMetadata(Metadata):
+    """The same of an object that is not ours."""
+
+    OPEN = True

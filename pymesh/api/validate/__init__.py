@@ -23,8 +23,9 @@ from . import (
 )
 from .finding import Finding, Findings
 from .metadata import check as check_metadata
+from .metadata import check_names
 
-__all__ = ["Finding", "check", "check_metadata"]
+__all__ = ["Finding", "check", "check_metadata", "check_names"]
 
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "AuthorizationPolicy": authorizationpolicy.check,

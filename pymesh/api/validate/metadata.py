@@ -11,15 +11,20 @@ _DRY_RUN = "istio.io/dry-run"
 
 def check(metadata: Metadata, kind: str) -> Findings:
     """Everything wrong with the metadata of an object of a kind; paths begin below `metadata`."""
-    yield from verdict("name", words.object_name(metadata.name))
-    if metadata.namespace is not None:
-        yield from verdict("namespace", words.dns_label(metadata.namespace))
+    yield from check_names(metadata)
     yield from below("labels", common.labels(metadata.labels))
     for key, value in metadata.annotations.items():
         if key in _RESERVED:
             yield Finding(("annotations", key), "this annotation is reserved for the control plane")
         if key == _DRY_RUN:
             yield from verdict(("annotations", key), _dry_run(kind, value))
+
+
+def check_names(metadata: Metadata) -> Findings:
+    """What is wrong with the names alone."""
+    yield from verdict("name", words.object_name(metadata.name))
+    if metadata.namespace is not None:
+        yield from verdict("namespace", words.dns_label(metadata.namespace))
 
 
 def _dry_run(kind: str, value: str) -> str | None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pymesh.api import parse_text
-from pymesh.api.kinds import KINDS
+from pymesh.api.kinds import KINDS, KUBERNETES_KINDS
 from pymesh.api.types import Model
 
 texts = st.sampled_from(
@@ -56,3 +56,12 @@ def test_any_spec_becomes_a_resource_or_errors(kind, data):
     has_error = any(problem.severity == "error" for problem in parsed.problems)
     assert len(parsed.resources) == (0 if has_error else 1)
     assert all((problem.line, problem.column) <= (1, len(json.dumps(document))) for problem in parsed.problems)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KUBERNETES_KINDS.values() if kind.model.model_fields], ids=lambda kind: kind.name)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_any_object_of_kubernetes_becomes_a_resource_or_errors(kind, data):
+    document = {"apiVersion": kind.api_versions[0], "kind": kind.name, "metadata": {"name": "x"}, **data.draw(specs(kind.model)), "else": 1}
+    parsed = parse_text(json.dumps(document), "f")
+    assert len(parsed.resources) + len(parsed.problems[:1]) == 1

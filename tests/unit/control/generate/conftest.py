@@ -64,6 +64,12 @@ def everything_at_the_edge(everything: str) -> str:
 
 
 @pytest.fixture
+def cluster() -> str:
+    """YAML of Kubernetes' own objects, in the namespace `shop`."""
+    return (_SAMPLE / "kubernetes.yaml").read_text()
+
+
+@pytest.fixture
 def own_ports() -> dict[str, Any]:
     """Node metadata of a sidecar of that mesh that has loopback ports of its own."""
     bound = {name: {"bind": 21001 + 2 * index, "app": 21002 + 2 * index} for index, name in enumerate(("http", "tcp", "any"))}

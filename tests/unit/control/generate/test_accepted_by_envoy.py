@@ -23,3 +23,8 @@ def test_a_sidecar_with_ports_of_its_own_is_accepted(mesh, view, everything, own
 
 def test_a_gateway_is_accepted(mesh, view, everything_at_the_edge, envoy):
     envoy(mesh(everything_at_the_edge), view("router", agent="envoy", LABELS={"istio": "ingressgateway"}))
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+def test_the_services_of_a_cluster_are_accepted(mesh, view, cluster, envoy, kind):
+    envoy(mesh(cluster), view(kind, agent="envoy", NAMESPACE="shop", LABELS={"app": "cart"}, NODE_NAME="node-a"))

@@ -53,3 +53,12 @@ def test_a_sidecar_with_ports_of_its_own_takes_everything(mesh, view, everything
 
 def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled):
     assert "http.8080" in compiled(mesh(everything_at_the_edge), view("router", LABELS={"istio": "ingressgateway"}))
+
+
+def test_a_sidecar_takes_the_services_of_a_cluster(mesh, view, cluster, compiled):
+    names = compiled(mesh(cluster), view(NAMESPACE="shop", LABELS={"app": "cart"}, NODE_NAME="node-a"))
+    assert {"80", "cart.shop.svc.cluster.local:7000", "db.shop.svc.cluster.local:9000"} <= names
+
+
+def test_a_gateway_takes_the_services_of_a_cluster(mesh, view, cluster, compiled):
+    assert compiled(mesh(cluster), view("router", NAMESPACE="shop")) == set()

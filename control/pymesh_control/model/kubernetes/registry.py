@@ -1,0 +1,106 @@
+"""A cluster's objects put together: which services there are, what answers for them, and by which other names they are called."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pymesh.api import Resource
+
+from ..locality import NETWORK_LABEL
+from ..membership import Workloads
+from ..service import Alias, Endpoint, Port, Service, port_of
+from ..workload import Health, Workload
+from . import slices
+from .pods import Pods
+from .services import from_resource, host_of, is_alias, visibility_of
+from .topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What Kubernetes' objects add to the mesh."""
+
+    services: tuple[Service, ...]
+    workloads: tuple[Workload, ...]
+    """The pods."""
+    aliases: Mapping[Alias, str]
+    """Services of type ExternalName, with the hosts that they stand for."""
+
+
+def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], root_namespace: str) -> Cluster:
+    """The services and pods of a cluster; `others` are workloads outside of it, which its Services select too."""
+    topology = Topology(by_kind.get("Node", ()))
+    pods = Pods(by_kind.get("Pod", ()), topology, _network(by_kind.get("Namespace", ()), root_namespace))
+    instances = _Instances(by_kind, pods, topology, Workloads(others))
+    resources = by_kind.get("Service", ())
+    services = tuple(instances.given(from_resource(one), one) for one in resources if not is_alias(one))
+    aliases = {
+        Alias(host_of(one), one.namespace, visibility_of(one)): one.spec.spec.external_name.lower().rstrip(".")
+        for one in resources
+        if is_alias(one) and one.spec.spec.external_name
+    }
+    return Cluster(services, pods.workloads, aliases)
+
+
+def _network(namespaces: Iterable[Resource], root_namespace: str) -> str:
+    """The network of pods that name none: that of the mesh's root namespace."""
+    return next((one.labels.get(NETWORK_LABEL, "") for one in namespaces if one.name == root_namespace), "")
+
+
+class _Instances:
+    """What answers for a Service: what its EndpointSlices list, else its Endpoints, else the pods that it selects."""
+
+    def __init__(self, by_kind: Mapping[str, Sequence[Resource]], pods: Pods, topology: Topology, others: Workloads) -> None:
+        self._pods, self._topology, self._others = pods, topology, others
+        self._selectable = Workloads(pods.workloads)
+        self._slices: dict[tuple[str, str], list[slices.Slice]] = {}
+        self._endpoints = {(one.namespace, one.name): slices.from_endpoints(one) for one in by_kind.get("Endpoints", ())}
+        for one in by_kind.get("EndpointSlice", ()):
+            key = (one.namespace, one.labels.get(slices.SERVICE_LABEL, ""))
+            self._slices.setdefault(key, []).append(slices.from_slice(one))
+
+    def given(self, service: Service, resource: Resource) -> Service:
+        """The service with its instances."""
+        spec = resource.spec.spec
+        listed = self._listed(service, spec.ip_families)
+        unready = bool(spec.publish_not_ready_addresses)
+        selected = () if service.selector is None else self._others.selected(service.namespace, service.selector)
+        found = {
+            port.number: _useful(service, (*listed[port.number], *(Endpoint(one, port_of(port, one)) for one in selected)), unready=unready)
+            for port in service.ports
+        }
+        inline = () if service.selector else tuple({one.workload.ip: one.workload for held in found.values() for one in held}.values())
+        return replace(service, endpoints=found, inline=inline)
+
+    def _listed(self, service: Service, families: Sequence[str]) -> Mapping[int, tuple[Endpoint, ...]]:
+        key = (service.namespace, service.name)
+        listed = self._slices.get(key) or self._endpoints.get(key)
+        if listed is not None:
+            chosen = slices.of_family(listed, _family(service, families))
+            return slices.endpoints(chosen, service.ports, self._pods, self._topology)
+        chosen_pods = () if service.selector is None else self._selectable.selected(service.namespace, service.selector)
+        return {port.number: tuple(_of_pods(port, chosen_pods)) for port in service.ports}
+
+
+def _family(service: Service, families: Sequence[str]) -> str:
+    if families:
+        return families[0]
+    return "IPv6" if any(":" in address for address in service.addresses[:1]) else "IPv4"
+
+
+def _of_pods(port: Port, pods: Iterable[Workload]) -> Iterable[Endpoint]:
+    """The pods that have the port: a target that is a name is that of a container's port."""
+    for pod in pods:
+        target = pod.container_ports.get(port.target_name) if port.target_name else port.target
+        if target:
+            yield Endpoint(pod, target)
+
+
+def _useful(service: Service, endpoints: Iterable[Endpoint], *, unready: bool) -> tuple[Endpoint, ...]:
+    """Without those that end, unless sessions may stay with them; `unready` says that clients want those that are not ready too."""
+    kept = (one for one in endpoints if one.workload.health is not Health.DRAINING or service.drains)
+    return tuple(_ready(one) if unready else one for one in kept)
+
+
+def _ready(endpoint: Endpoint) -> Endpoint:
+    workload = endpoint.workload
+    return Endpoint(replace(workload, health=Health.HEALTHY), endpoint.port) if workload.health is Health.UNHEALTHY else endpoint
