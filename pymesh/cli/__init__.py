@@ -7,6 +7,8 @@ import click
 from pymesh import __version__
 
 from ..local.command import demo, up
+from .proxy_config import proxy_config
+from .proxy_status import proxy_status
 from .validate import validate
 from .version import version
 
@@ -19,6 +21,8 @@ def main() -> None:
 
 main.add_command(demo)
 main.add_command(up)
+main.add_command(proxy_config)
+main.add_command(proxy_status)
 main.add_command(validate)
 main.add_command(version)
 for _entry in entry_points(group="pymesh.commands"):

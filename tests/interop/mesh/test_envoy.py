@@ -8,6 +8,7 @@ import pytest
 
 from pymesh.local.environment import Proxy
 from pymesh.local.process import Command
+from tests.asking import ask
 from tests.interop.conftest import require
 from tests.mesh import HOST, REVIEWS, Mesh
 from tests.waiting import eventually
@@ -53,6 +54,9 @@ async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> 
     rejected = await sidecar.rejected(mesh)
     assert {"cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected"} < set(rejected)
     assert set(rejected.values()) == {0}
+
+    told = await ask(mesh, "proxy-status", sidecar.proxy.pod, "--admin", f"{HOST}:{sidecar.proxy.admin}")
+    assert told.output == "Clusters Match\nListeners Match\nRoutes Match\n"
 
 
 async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:

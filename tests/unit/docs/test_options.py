@@ -46,7 +46,10 @@ def click_options() -> dict[str, set[str]]:
 
 
 def _options_of(command: click.Command) -> Iterator[str]:
-    return (name for one in command.params if isinstance(one, click.Option) for name in one.opts)
+    """Those of a group's commands are its own."""
+    yield from (name for one in command.params if isinstance(one, click.Option) for name in one.opts)
+    for below in command.commands.values() if isinstance(command, click.Group) and command is not pymesh else ():
+        yield from _options_of(below)
 
 
 @pytest.mark.parametrize("program", PARSERS)

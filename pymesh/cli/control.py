@@ -1,0 +1,55 @@
+"""Questions to a control plane's monitoring address and to a proxy's admin interface: JSON over plain HTTP, read only."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import click
+
+from pymesh import address
+
+DEFAULT = "127.0.0.1:15014"
+TIMEOUT = 30.0
+"""Seconds; the dump of a proxy with thousands of clusters takes a few."""
+
+
+def endpoint(text: str) -> address.Address:
+    """`HOST:PORT` of a command line; no host means this machine. Raises BadParameter."""
+    try:
+        given = address.parse(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return given if given.host else address.Address("127.0.0.1", given.port)
+
+
+control_option = click.option(
+    "--control", type=endpoint, metavar="HOST:PORT", default=DEFAULT, show_default=True, envvar="PYMESH_CONTROL", show_envvar=True,
+    help="The control plane's monitoring address.",
+)  # fmt: skip
+
+
+def ask(where: address.Address, path: str, **query: str) -> Any:
+    """The JSON value at a path. Raises ClickException with a sentence: nobody listens, or the answer is no."""
+    target = f"{path}?{urlencode(query)}" if query else path
+    connection = http.client.HTTPConnection(where.host, where.port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        text = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise click.ClickException(f"nothing answers at {where}: {error}") from error
+    finally:
+        connection.close()
+    return _value(where, target, answer.status, text)
+
+
+def _value(where: address.Address, target: str, status: int, text: bytes) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise click.ClickException(f"{where}{target} answers {status} and no JSON") from error
+    if status != http.client.OK:
+        reason = value.get("error") if isinstance(value, dict) else None
+        raise click.ClickException(reason or f"{where}{target} answers {status}")
+    return value

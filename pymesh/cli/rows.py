@@ -1,0 +1,144 @@
+"""Sections of a proxy's configuration as rows of istioctl's tables. Nothing here asks anybody."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.xds import names
+
+from . import certificates, matching
+from .dump import Dump, Entry, Message, name_of
+
+Filters = Mapping[str, Any]
+"""What was asked for, by option; None stands for anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One section: its columns, which resources are asked for, and the rows of one."""
+
+    section: str
+    head: tuple[str, ...]
+    admits: Callable[[Message, Filters], bool]
+    of: Callable[[Entry, Filters], Iterator[list[str]]]
+
+    def rows(self, dump: Dump, filters: Filters) -> list[list[str]]:
+        """In the order of the dump, but what belongs to one service together and by port."""
+        wanted = [entry for entry in dump.entries.get(self.section, ()) if self.admits(entry.message, filters)]
+        return [row for entry in sorted(wanted, key=_order) for row in self.of(entry, filters)]
+
+
+def _order(entry: Entry) -> tuple[str, int, str, str]:
+    parts = names.parse_cluster(name_of(entry.message))
+    return ("", 0, "", "") if parts is None else (parts.host, parts.port, parts.subset, parts.direction)
+
+
+def _admits_cluster(message: Message, filters: Filters) -> bool:
+    name = name_of(message)
+    parts = names.parse_cluster(name)
+    found = {"name": name, "fqdn": name} if parts is None else {
+        "name": name, "fqdn": parts.host, "port": parts.port, "subset": parts.subset, "direction": parts.direction,
+    }  # fmt: skip
+    return all(found.get(key) == wanted for key, wanted in filters.items() if wanted is not None and key != "address")
+
+
+def _cluster(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+    message = entry.message
+    name = name_of(message)
+    parts = names.parse_cluster(name)
+    kind = message.get("type") or message.get("cluster_type", {}).get("name") or "STATIC"
+    rule = _config(message)
+    if parts is None:
+        yield [name, "-", "-", "-", kind, rule]
+    else:
+        yield [parts.host, str(parts.port), parts.subset or "-", parts.direction, kind, rule]
+
+
+def _config(message: Message) -> str:
+    """`NAME.NAMESPACE` of the rule that Istio's metadata name by its path."""
+    path = message.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", "")
+    parts = path.split("/")
+    return f"{parts[-1]}.{parts[-3]}" if len(parts) > 3 else ""
+
+
+def _admits_listener(message: Message, filters: Filters) -> bool:
+    address, port = _socket(message.get("address", {}))
+    found = {"name": name_of(message), "address": address, "port": port}
+    return all(found[key] == wanted for key, wanted in filters.items() if wanted is not None)
+
+
+def _socket(address: Message) -> tuple[str, int]:
+    if "pipe" in address:
+        return f"unix://{address['pipe'].get('path', '')}", 0
+    socket = address.get("socket_address", {})
+    return str(socket.get("address", "")), int(socket.get("port_value", 0))
+
+
+def _listener(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+    message = entry.message
+    address, port = _socket(message.get("address", {}))
+    chains = message.get("filter_chains", ())
+    for chain in (*chains, *([message["default_filter_chain"]] if "default_filter_chain" in message else [])):
+        yield [address, str(port), matching.chain(chain), matching.destination(chain)]
+    if not chains and "default_filter_chain" not in message:
+        yield [address or name_of(message), str(port), "ALL", matching.api(message)]
+
+
+def _admits_route(message: Message, filters: Filters) -> bool:
+    wanted = filters.get("name")
+    if wanted is not None and name_of(message) != wanted:
+        return False
+    return any(_hosts_of(host, filters) for host in message.get("virtual_hosts", ())) or filters.get("fqdn") is None
+
+
+def _hosts_of(host: Message, filters: Filters) -> bool:
+    wanted = filters.get("fqdn")
+    return wanted is None or wanted in host.get("domains", ()) or host.get("name", "").rpartition(":")[0] == wanted
+
+
+def _route(entry: Entry, filters: Filters) -> Iterator[list[str]]:
+    name = name_of(entry.message)
+    for host in entry.message.get("virtual_hosts", ()):
+        if not _hosts_of(host, filters):
+            continue
+        told = [name, host.get("name", ""), matching.domains(host.get("domains", []))]
+        for route in host.get("routes", ()):
+            yield [*told, matching.request(route.get("match", {})), _config(route) or matching.without_cluster(route)]
+        if not host.get("routes"):
+            yield [*told, "/*", "404"]
+
+
+def _endpoint(entry: Entry, filters: Filters) -> Iterator[list[str]]:
+    for group in entry.message.get("endpoints", ()):
+        place = group.get("locality", {})
+        locality = "/".join(filter(None, (place.get("region"), place.get("zone"), place.get("sub_zone"))))
+        for one in group.get("lb_endpoints", ()):
+            address, port = _socket(one.get("endpoint", {}).get("address", {}))
+            if filters.get("address") in (None, address):
+                shown = f"{address}:{port}" if port else address
+                yield [shown, one.get("health_status", "HEALTHY"), locality, name_of(entry.message)]
+
+
+def _secret(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+    for facts in certificates.facts(entry.message):
+        yield [name_of(entry.message), facts.kind, "WARMING" if entry.is_warming else "ACTIVE", *facts.cells]
+
+
+def _by_name(message: Message, filters: Filters) -> bool:
+    return filters.get("name") in (None, name_of(message))
+
+
+TABLES = {
+    "clusters": Table(
+        "clusters", ("SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE"), _admits_cluster, _cluster
+    ),
+    "listeners": Table("listeners", ("ADDRESSES", "PORT", "MATCH", "DESTINATION"), _admits_listener, _listener),
+    "routes": Table("routes", ("NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"), _admits_route, _route),
+    "endpoints": Table("endpoints", ("NAME", "STATUS", "LOCALITY", "CLUSTER"), _admits_cluster, _endpoint),
+    "secrets": Table(
+        "secrets",
+        ("RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE", "TRUST DOMAIN"),
+        _by_name,
+        _secret,
+    ),
+}  # fmt: skip

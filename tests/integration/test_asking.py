@@ -1,0 +1,45 @@
+"""What a running mesh answers when `pymesh` asks it, and whether its parts agree."""
+
+import json
+
+import pytest
+
+from tests.asking import ask
+from tests.mesh import HOST, REVIEWS, Mesh
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SECTIONS = ("clusters", "listeners", "routes", "endpoints", "secrets")
+
+
+async def test_every_proxy_is_in_sync(mesh: Mesh) -> None:
+    result = await ask(mesh, "proxy-status")
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line for line in result.output.splitlines()[1:]}
+    assert {"caller.default", "reviews-v1.default", "reviews-v2.default"} <= set(rows)
+    assert all("SYNCED" in row for row in rows.values())
+
+
+async def test_a_proxy_has_what_it_was_sent(mesh: Mesh) -> None:
+    result = await ask(mesh, "proxy-status", "caller", "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")
+    assert (result.exit_code, result.output) == (0, "Clusters Match\nListeners Match\nRoutes Match\n")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+async def test_a_proxy_itself_tells_every_section(mesh: Mesh, section: str) -> None:
+    """Secrets never pass through the control plane, endpoints are those of EDS and of the bootstrap."""
+    result = await ask(mesh, "proxy-config", section, "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")
+    assert result.exit_code == 0, result.output
+    assert len(result.output.splitlines()) > 1
+
+
+async def test_both_tell_the_same_endpoints(mesh: Mesh) -> None:
+    wanted = ("proxy-config", "endpoints", "caller", "--fqdn", REVIEWS)
+    told = (await ask(mesh, *wanted)).output
+    assert len(told.splitlines()) == 5  # the head, two instances of the service, one of each subset
+    assert (await ask(mesh, *wanted, "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")).output == told
+
+
+async def test_the_proxy_tells_its_bootstrap(mesh: Mesh) -> None:
+    result = await ask(mesh, "proxy-config", "bootstrap", "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")
+    assert json.loads(result.output)["bootstrap"]["node"]["id"].startswith("sidecar~")
