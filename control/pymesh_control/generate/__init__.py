@@ -8,6 +8,7 @@ from . import clusters, endpoints, gateways, proxyless, secrets, sidecar_routes
 from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
+from .patched import patched
 from .scope import Scope, scope_of
 
 __all__ = ["Built", "generate"]
@@ -17,6 +18,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     """The resources of one type for one proxy, by name.
 
     `names` limits them to the ones subscribed to; None means all there are. A name that stands for nothing is absent.
+    EnvoyFilters have been applied, but not for gRPC clients, which have no filters to change.
     Of secrets only those that Gateways and DestinationRules name are here: a workload's own come from its agent.
     """
     scope = scope_of(snapshot, view)
@@ -25,11 +27,11 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     if type_url == types.ENDPOINT:
         return endpoints.assignments(scope, names)
     if type_url == types.ROUTE:
-        return _routes(scope, view, names)
+        return patched(snapshot, view, type_url, _routes(scope, view, names))
     if type_url == types.CLUSTER:
-        return _only(clusters.clusters(scope, view), names)
+        return _only(patched(snapshot, view, type_url, clusters.clusters(scope, view)), names)
     if type_url == types.LISTENER:
-        return _only(_listeners(scope, view), names)
+        return _only(patched(snapshot, view, type_url, _listeners(scope, view)), names)
     if type_url == types.SECRET:
         return secrets.secrets(snapshot, view, names or ())
     return {}

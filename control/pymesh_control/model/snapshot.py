@@ -6,7 +6,21 @@ from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
 
-from . import advice, authentication, delegation, destination, gateway, kubernetes, membership, mesh, service, sidecar, support, virtual
+from . import (
+    advice,
+    authentication,
+    delegation,
+    destination,
+    envoyfilter,
+    gateway,
+    kubernetes,
+    membership,
+    mesh,
+    service,
+    sidecar,
+    support,
+    virtual,
+)
 from .credential import NO_CREDENTIALS, Credentials
 from .workload import Workload
 
@@ -26,6 +40,7 @@ class Snapshot:
     gateways: tuple[gateway.Gateway, ...]
     authentication: authentication.Authentication
     sidecars: sidecar.Sidecars
+    envoy_filters: envoyfilter.EnvoyFilters
     workloads: tuple[Workload, ...]
     aliases: Mapping[str, str]
     """Hosts that are only other names, with the hosts of the services that they stand for."""
@@ -117,6 +132,7 @@ def _assemble(
         gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
         authentication=authentication.Authentication(peers, chosen.root_namespace),
         sidecars=sidecar.Sidecars(map(sidecar.from_resource, by_kind.get("Sidecar", ())), chosen.root_namespace),
+        envoy_filters=envoyfilter.EnvoyFilters(map(envoyfilter.from_resource, by_kind.get("EnvoyFilter", ())), chosen.root_namespace),
         workloads=workloads,
         aliases={alias.host: host for alias, host in aliases.items()},
         credentials=credentials,

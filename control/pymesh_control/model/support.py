@@ -29,6 +29,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
+    "EnvoyFilter": ("targetRefs",),
     "Sidecar": ("ingress[].tls", "ingress[].bind"),
     "Gateway": (
         "servers[].defaultEndpoint",
@@ -40,7 +41,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 INERT = {
     "AuthorizationPolicy": "no proxy of this mesh enforces it: what it forbids is NOT forbidden",
-    "EnvoyFilter": "nothing generated is patched",
     "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
     "Telemetry": "metrics and access logs are those of the mesh configuration",
@@ -65,6 +65,10 @@ VALUES: dict[str, dict[str, str]] = {
         "servers[].port.protocol": "(?i:HTTP|HTTPS|HTTP2|GRPC|GRPC-WEB|TLS|TCP)",
         "servers[].tls.mode": "PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
         "servers[].bind": "(?!unix:).*",
+    },
+    "EnvoyFilter": {
+        "configPatches[].applyTo": "(?!EXTENSION_CONFIG|BOOTSTRAP).*",
+        "configPatches[].match.context": "(?!WAYPOINT).*",
     },
     "Sidecar": {"ingress[].captureMode": "DEFAULT|IPTABLES", "egress[].bind": "(?!unix:).*"},
     "EndpointSlice": {"addressType": "IPv4|IPv6"},

@@ -1,5 +1,10 @@
 """EnvoyFilter: patches that say what, where and how."""
 
+from typing import Any
+
+from pymesh.xds.known import InvalidValue
+
+from ..envoy_values import message_of, unknown_field
 from ..models.envoyfilter import (
     ApplyTo,
     EnvoyConfigObjectMatch,
@@ -17,6 +22,13 @@ _OF_ROUTES = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_RO
 _INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
 _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
 """What stands in lists whose order means something."""
+_WITHOUT_EFFECT = (
+    (ApplyTo.ROUTE_CONFIGURATION, PatchOperation.ADD),
+    (ApplyTo.ROUTE_CONFIGURATION, PatchOperation.REMOVE),
+    (ApplyTo.HTTP_ROUTE, PatchOperation.REPLACE),
+    (ApplyTo.LISTENER_FILTER, PatchOperation.MERGE),
+    (ApplyTo.LISTENER_FILTER, PatchOperation.MERGE_AND_REPLACE_LIST),
+)
 
 
 def check(spec: EnvoyFilter, namespace: str) -> Findings:
@@ -49,10 +61,25 @@ def _operation(what: ApplyTo, patch: Patch) -> Findings:
         yield Finding((), "needs a value: the operation is not REMOVE")
     elif not isinstance(patch.value, dict):
         yield Finding(("value",), "must be an object")
+    else:
+        yield from below("value", _value(what, patch.value))
     if patch.operation in _INSERTING and what not in _ORDERED:
         yield Finding(("operation",), f"{what.value} stands in no order, so nothing can be inserted; use ADD")
     if patch.operation is PatchOperation.REPLACE and what not in (*_ORDERED, ApplyTo.EXTENSION_CONFIG):
         yield Finding(("operation",), f"REPLACE is for filters and routes, not for {what.value}")
+    if (what, patch.operation) in _WITHOUT_EFFECT:
+        yield Finding(("operation",), f"does nothing to {what.value}, in Istio as here", "warning")
+
+
+def _value(what: ApplyTo, value: dict[str, Any]) -> Findings:
+    """A value has to be the message; what it has besides is left out, as Istio leaves it out."""
+    try:
+        message_of(what, value)
+    except InvalidValue as error:
+        yield Finding(error.path, str(error))
+    else:
+        if extra := unknown_field(what, value):
+            yield Finding(extra.path, f"{extra}; it is left out", "warning")
 
 
 def _match(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
@@ -66,6 +93,8 @@ def _match(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
         yield Finding((), "waypoint belongs to the context WAYPOINT, and to no other")
     if match.proxy is not None and match.proxy.proxy_version:
         yield from verdict(("proxy", "proxy_version"), words.regex(match.proxy.proxy_version))
+    if match.listener is not None and match.listener.port_name:
+        yield Finding(("listener", "port_name"), "is not looked at, in Istio as here", "warning")
     yield from _sub_filter(what, match)
 
 

@@ -28,3 +28,68 @@ def test_a_gateway_is_accepted(mesh, view, everything_at_the_edge, envoy):
 @pytest.mark.parametrize("kind", ["sidecar", "router"])
 def test_the_services_of_a_cluster_are_accepted(mesh, view, cluster, envoy, kind):
     envoy(mesh(cluster), view(kind, agent="envoy", NAMESPACE="shop", LABELS={"app": "cart"}, NODE_NAME="node-a"))
+
+
+PATCHES = """
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: patches}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match:
+      context: %s
+      listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}
+    patch:
+      operation: INSERT_BEFORE
+      value:
+        name: envoy.filters.http.lua
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+          default_source_code: {inline_string: "function envoy_on_response(h) h:headers():add('x-lua', '1') end"}
+  - applyTo: HTTP_FILTER
+    match:
+      context: %s
+      listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}
+    patch:
+      operation: INSERT_BEFORE
+      value:
+        name: envoy.filters.http.local_ratelimit
+        typed_config:
+          "@type": type.googleapis.com/udpa.type.v1.TypedStruct
+          type_url: type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+          value: {stat_prefix: limit, token_bucket: {max_tokens: 10, tokens_per_fill: 10, fill_interval: 60s}}
+  - applyTo: NETWORK_FILTER
+    match: {listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager}}}}
+    patch:
+      operation: MERGE
+      value:
+        name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          xff_num_trusted_hops: 2
+          common_http_protocol_options: {idle_timeout: 30s}
+  - applyTo: HTTP_ROUTE
+    match: {routeConfiguration: {vhost: {route: {action: ROUTE}}}}
+    patch: {operation: MERGE, value: {route: {timeout: 7s}}}
+  - applyTo: CLUSTER
+    patch: {operation: MERGE, value: {upstream_connection_options: {tcp_keepalive: {keepalive_time: 30}}}}
+  - applyTo: CLUSTER
+    patch: {operation: ADD, value: {name: ratelimit, type: STATIC, connect_timeout: 1s, load_assignment: {cluster_name: ratelimit}}}
+  - applyTo: FILTER_CHAIN
+    patch: {operation: MERGE, value: {transport_socket_connect_timeout: 9s}}
+  - applyTo: LISTENER
+    patch: {operation: MERGE, value: {per_connection_buffer_limit_bytes: 65536}}
+"""
+
+
+@pytest.mark.parametrize(("kind", "context", "label"), [("sidecar", "SIDECAR_INBOUND", "reviews"), ("router", "GATEWAY", "ingressgateway")])
+def test_what_envoy_filters_have_changed_is_accepted(mesh, view, everything_at_the_edge, envoy, kind, context, label):
+    built = mesh(everything_at_the_edge + PATCHES % (context, context))
+    proxy = view(kind, agent="envoy", LABELS={"app": label, "istio": label})
+    listeners = built.listeners(proxy).values()
+    assert any(b"x-lua" in one.SerializeToString() for one in listeners)
+    assert all(one.per_connection_buffer_limit_bytes.value == 65536 for one in listeners)
+    assert "ratelimit" in built.clusters(proxy)
+    envoy(built, proxy)

@@ -11,6 +11,7 @@ from pymesh_proxy.compile.endpoints import compile_assignment
 from pymesh_proxy.compile.listeners import compile_listener
 from pymesh_proxy.compile.routes import compile_routes
 from pymesh_proxy.discovery.references import references_of
+from pymesh_proxy.errors import ConfigError
 from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.http.route_slot import RouteSlot
 
@@ -62,3 +63,52 @@ def test_a_sidecar_takes_the_services_of_a_cluster(mesh, view, cluster, compiled
 
 def test_a_gateway_takes_the_services_of_a_cluster(mesh, view, cluster, compiled):
     assert compiled(mesh(cluster), view("router", NAMESPACE="shop")) == set()
+
+
+PATCHES = """
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: patches}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    match:
+      listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: envoy.filters.http.router}}}}
+    patch:
+      operation: INSERT_BEFORE
+      value:
+        name: envoy.filters.http.local_ratelimit
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit
+          stat_prefix: limit
+          token_bucket: {max_tokens: 10, tokens_per_fill: 10, fill_interval: 60s}
+  - applyTo: HTTP_ROUTE
+    match: {routeConfiguration: {vhost: {route: {action: ROUTE}}}}
+    patch: {operation: MERGE, value: {route: {timeout: 7s}}}
+  - applyTo: CLUSTER
+    patch: {operation: MERGE, value: {connect_timeout: 3s}}
+"""
+LUA = """
+---
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: lua}
+spec:
+  configPatches:
+  - applyTo: HTTP_FILTER
+    patch:
+      operation: INSERT_FIRST
+      value: {name: lua, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua}}
+"""
+
+
+def test_what_envoy_filters_have_changed_is_taken(mesh, view, everything, compiled):
+    built, proxy = mesh(everything + PATCHES), view(LABELS={"app": "reviews"})
+    assert any(b"local_ratelimit" in one.SerializeToString() for one in built.listeners(proxy).values())
+    assert "80" in compiled(built, proxy)
+
+
+def test_a_filter_that_it_does_not_have_is_refused_by_name(mesh, view, everything, compiled):
+    with pytest.raises(ConfigError, match=r"lua"):
+        compiled(mesh(everything + LUA), view())

@@ -1,0 +1,76 @@
+"""EnvoyFilters at the end of generation. Each patched resource is made once for all proxies with the same patches."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pymesh.api.models.envoyfilter import ApplyTo, PatchContext
+from pymesh.xds import proto, types
+
+from ..model.envoyfilter import Patches
+from ..model.snapshot import Snapshot
+from ..model.view import ProxyView
+from ..patch import clusters, listeners, routes
+from .built import Built, pack
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """One type of resource: what patches are looked at, how one resource is changed, and which are new."""
+
+    targets: tuple[ApplyTo, ...]
+    patch: Callable[[Any, Patches, bool], bool]
+    """(message, patches, whether it is for a gateway); False when the resource is removed."""
+    added: Callable[[Patches, tuple[PatchContext, ...]], Iterable[Any]]
+
+
+def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: dict[str, Built]) -> dict[str, Built]:
+    """The resources as EnvoyFilters leave them: changed, fewer, or more. What no patch can touch is returned as it is.
+
+    A new resource whose name is taken is left out, as it could only be refused.
+    """
+    patches = snapshot.envoy_filters.of(view)
+    room = _ROOMS.get(type_url)
+    if not patches or room is None or not any(target in patches.by_target for target in room.targets):
+        return found
+    made = {name: _once(snapshot, patches, room, built, view.is_router) for name, built in found.items()}
+    kept = {name: built for name, built in made.items() if built is not None}
+    for message in room.added(patches, _ROUTER if view.is_router else _SIDECAR):
+        kept.setdefault(message.name, pack(message))
+    return kept
+
+
+def _once(snapshot: Snapshot, patches: Patches, room: _Room, built: Built, is_router: bool) -> Built | None:
+    key = ("patched", patches.key, is_router, built.any.type_url, built.version)
+    kept = snapshot.cached(key, lambda: (_made(patches, room, built, is_router),))  # a tuple, because None would not be kept
+    return kept[0]
+
+
+def _made(patches: Patches, room: _Room, built: Built, is_router: bool) -> Built | None:
+    message = proto.unpack(built.any)
+    if not room.patch(message, patches, is_router):
+        return None
+    now = pack(message)
+    return built if now.version == built.version else now
+
+
+def _listener(message: Any, patches: Patches, is_router: bool) -> bool:
+    return listeners.patch(message, patches, listeners.context_of(message, is_router=is_router))
+
+
+def _cluster(message: Any, patches: Patches, is_router: bool) -> bool:
+    return clusters.patch(message, patches, clusters.context_of(message, is_router=is_router))
+
+
+def _routes(message: Any, patches: Patches, is_router: bool) -> bool:
+    routes.patch(message, patches, PatchContext.GATEWAY if is_router else PatchContext.SIDECAR_OUTBOUND)
+    return True
+
+
+_SIDECAR = (PatchContext.SIDECAR_INBOUND, PatchContext.SIDECAR_OUTBOUND)
+_ROUTER = (PatchContext.GATEWAY,)
+_ROOMS = {
+    types.LISTENER: _Room((*listeners.TARGETS, *routes.TARGETS), _listener, listeners.added),
+    types.CLUSTER: _Room(clusters.TARGETS, _cluster, clusters.added),
+    types.ROUTE: _Room(routes.TARGETS, _routes, lambda _patches, _contexts: ()),
+}

@@ -1,0 +1,142 @@
+"""EnvoyFilters: what is changed of the resources that a proxy is sent, and in which order."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import re2
+
+from pymesh.api.envoy_values import message_of
+from pymesh.api.models.envoyfilter import ApplyTo, EnvoyConfigObjectPatch, PatchContext, PatchOperation, ProxyMatch
+
+from .view import ProxyView
+from .workload import selects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EnvoyPatch:
+    """One change. `listener`, `routes` and `cluster` are the conditions of its match, None where it has none of the kind."""
+
+    apply_to: ApplyTo
+    operation: PatchOperation
+    context: PatchContext
+    value: Any
+    """The message that is merged or put in; None for REMOVE."""
+    listener: Any = None
+    routes: Any = None
+    cluster: Any = None
+    proxy: ProxyMatch | None = None
+
+    @property
+    def merges(self) -> bool:
+        return self.operation in (PatchOperation.MERGE, PatchOperation.MERGE_AND_REPLACE_LIST)
+
+    @property
+    def replaces_lists(self) -> bool:
+        return self.operation is PatchOperation.MERGE_AND_REPLACE_LIST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """One EnvoyFilter resource."""
+
+    name: str
+    namespace: str
+    priority: int
+    created: float
+    """Seconds since 1970; 0 where nothing says."""
+    selector: Mapping[str, str]
+    patches: tuple[EnvoyPatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """The changes for one proxy, in the order in which they are made; equal proxies share one by `key`."""
+
+    key: tuple[int, ...] = ()
+    by_target: Mapping[ApplyTo, tuple[EnvoyPatch, ...]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.key)
+
+    def of(self, target: ApplyTo, context: PatchContext) -> list[EnvoyPatch]:
+        """The changes to one kind of thing in one direction."""
+        return [one for one in self.by_target.get(target, ()) if one.context in (PatchContext.ANY, context)]
+
+    def touch(self, targets: Iterable[ApplyTo], context: PatchContext) -> bool:
+        """Whether any change is to one of these kinds of things."""
+        return any(self.of(target, context) for target in targets)
+
+
+class EnvoyFilters:
+    """All EnvoyFilters: those of the root namespace come first, then by priority, age and name."""
+
+    def __init__(self, filters: Iterable[Filter], root_namespace: str) -> None:
+        self._root = root_namespace
+        self._ordered = sorted(
+            filters, key=lambda one: (one.namespace != root_namespace, one.priority, one.created, one.name, one.namespace)
+        )  # fmt: skip
+        self._known: dict[tuple[int, ...], Patches] = {}
+
+    def of(self, view: ProxyView) -> Patches:
+        """What is changed for a proxy."""
+        if not self._ordered:
+            return NO_PATCHES
+        found = [
+            patch
+            for one in self._ordered
+            if one.namespace in (self._root, view.namespace) and selects(one.selector, view.labels)
+            for patch in one.patches
+            if _is_for(patch.proxy, view.metadata)
+        ]
+        key = tuple(map(id, found))
+        return self._known.setdefault(key, Patches(key, _by_target(found))) if key else NO_PATCHES
+
+
+NO_PATCHES = Patches()
+
+
+def _by_target(patches: Iterable[EnvoyPatch]) -> dict[ApplyTo, tuple[EnvoyPatch, ...]]:
+    found: dict[ApplyTo, list[EnvoyPatch]] = {}
+    for one in patches:
+        found.setdefault(one.apply_to, []).append(one)
+    return {target: tuple(ones) for target, ones in found.items()}
+
+
+def _is_for(wanted: ProxyMatch | None, metadata: Mapping[str, Any]) -> bool:
+    """Whether a proxy has the version and metadata asked for; one that tells no version has none that matches."""
+    if wanted is None:
+        return True
+    version = str(metadata.get("ISTIO_VERSION", ""))
+    if wanted.proxy_version and not (version and re2.search(wanted.proxy_version, version)):
+        return False
+    return all(metadata.get(name) == value for name, value in wanted.metadata.items())
+
+
+def from_resource(resource: Any) -> Filter:
+    spec = resource.spec
+    return Filter(
+        name=resource.name,
+        namespace=resource.namespace,
+        priority=spec.priority or 0,
+        created=resource.created.timestamp() if resource.created else 0.0,
+        selector=dict(spec.workload_selector.labels) if spec.workload_selector else {},
+        patches=tuple(map(_patch, spec.config_patches)),
+    )
+
+
+def _patch(change: EnvoyConfigObjectPatch) -> EnvoyPatch:
+    assert change.apply_to is not None  # validation has seen to it
+    assert change.patch is not None
+    assert change.patch.operation is not None
+    match = change.match
+    return EnvoyPatch(
+        apply_to=change.apply_to,
+        operation=change.patch.operation,
+        context=match.context if match and match.context else PatchContext.ANY,
+        value=None if change.patch.operation is PatchOperation.REMOVE else message_of(change.apply_to, change.patch.value),
+        listener=match.listener if match else None,
+        routes=match.route_configuration if match else None,
+        cluster=match.cluster if match else None,
+        proxy=match.proxy if match else None,
+    )

@@ -1,0 +1,91 @@
+"""Changes to route configurations, and to the virtual hosts and routes in them."""
+
+from typing import Any
+
+from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation, RouteActionKind
+from pymesh.xds import proto
+
+from ..model.envoyfilter import EnvoyPatch, Patches
+from .filters import MANAGER
+from .merging import merge
+from .order import Wanted, keep, rearrange
+from .route_match import of_configuration, of_host
+
+TARGETS = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE)
+
+
+def patch(configuration: Any, patches: Patches, context: PatchContext) -> None:
+    """Change a route configuration."""
+    of_hosts, of_routes = (_meant(patches, target, context, configuration) for target in (ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE))
+    for one in _meant(patches, ApplyTo.ROUTE_CONFIGURATION, context, configuration):
+        if one.merges:
+            merge(configuration, one.value, replace_lists=one.replaces_lists)
+    keep(configuration.virtual_hosts, lambda host: _patch_host(host, of_hosts, of_routes))
+    configuration.virtual_hosts.extend(one.value for one in of_hosts if one.operation is PatchOperation.ADD)
+
+
+def patch_inline(listener: Any, patches: Patches, context: PatchContext) -> None:
+    """Change the route configurations that stand in a listener's connection managers."""
+    for chain in listener.filter_chains:
+        for item in chain.filters:
+            if item.name == MANAGER:
+                manager = proto.unpack(item.typed_config)
+                if manager.HasField("route_config"):
+                    patch(manager.route_config, patches, context)
+                    item.typed_config.CopyFrom(proto.pack(manager))
+
+
+def _meant(patches: Patches, target: ApplyTo, context: PatchContext, configuration: Any) -> list[EnvoyPatch]:
+    return [one for one in patches.of(target, context) if of_configuration(one, configuration.name, context)]
+
+
+def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatch]) -> bool:
+    """Change a virtual host; False when it is removed."""
+    for one in of_hosts:
+        if of_host(one, host):
+            if one.operation is PatchOperation.REMOVE:
+                return False
+            if one.merges:
+                merge(host, one.value, replace_lists=one.replaces_lists)
+    changes = [one for one in of_routes if of_host(one, host)]
+    keep(host.routes, lambda route: _patch_route(route, changes))
+    for one in changes:
+        _place(host.routes, one)
+    return True
+
+
+def _patch_route(route: Any, changes: list[EnvoyPatch]) -> bool:
+    """Change a route; False when it is removed."""
+    for one in changes:
+        wanted = _route(one)
+        if wanted is None or wanted(route):
+            if one.operation is PatchOperation.REMOVE:
+                return False
+            if one.merges:
+                merge(route, one.value, replace_lists=one.replaces_lists)
+    return True
+
+
+def _place(routes: Any, one: EnvoyPatch) -> None:
+    """Add or insert. What is inserted first goes nowhere if it names a route that is not there."""
+    wanted = _route(one)
+    if one.operation is PatchOperation.INSERT_FIRST and wanted is not None and not any(map(wanted, routes)):
+        return
+    if one.operation not in (PatchOperation.REMOVE, PatchOperation.REPLACE):
+        rearrange(routes, one, wanted)
+
+
+def _route(one: EnvoyPatch) -> Wanted:
+    """The route that a change names, by name, by what it does, or both."""
+    host = one.routes.vhost if one.routes else None
+    wanted = host.route if host else None
+    return None if wanted is None else lambda route: _is_meant(wanted, route)
+
+
+def _is_meant(wanted: Any, route: Any) -> bool:
+    if wanted.name and wanted.name != route.name:
+        return False
+    if wanted.action in (None, RouteActionKind.ANY):
+        return True
+    action = route.WhichOneof("action")
+    return bool(action == wanted.action.value.lower())
