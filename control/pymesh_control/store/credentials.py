@@ -8,14 +8,12 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import watchfiles
-
 from pymesh.api import Problem
 from pymesh.tasks import spawn
 
 from ..errors import StartupError
 from ..model.credential import MEMBERS, Credential, Credentials, from_members
-from .folder import LOOK_ANYWAY_MS, SETTLE_MS
+from .watch import events
 
 _log = logging.getLogger("pymesh.store")
 
@@ -62,15 +60,7 @@ class CredentialFolder:
             self._on_change()
 
     async def _watch(self) -> None:
-        events = watchfiles.awatch(
-            self.path.absolute(),
-            watch_filter=None,
-            debounce=4 * SETTLE_MS,
-            step=SETTLE_MS,
-            rust_timeout=LOOK_ANYWAY_MS,
-            yield_on_timeout=True,
-        )
-        async for _ in events:
+        async for _ in events(self.path):
             await self.look()
 
 

@@ -10,19 +10,13 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import watchfiles
-
 from pymesh.api import Parsed, Problem, parse_paths
 from pymesh.api.sources import SUFFIXES
 from pymesh.tasks import spawn
 
 from ..errors import StartupError
 from .catalogue import Catalogue, Contents
-
-SETTLE_MS = 50
-"""How long events are collected before the folder is looked at; an editor's save makes several."""
-LOOK_ANYWAY_MS = 5000
-"""Without events the folder is still looked at this often: network file systems and full inotify queues lose them."""
+from .watch import events
 
 _log = logging.getLogger("pymesh.store")
 Stamp = tuple[int, int, int]
@@ -107,16 +101,8 @@ class Folder:
         self._on_change()
 
     async def _watch(self) -> None:
-        events = watchfiles.awatch(
-            self.path.absolute(),
-            watch_filter=None,
-            debounce=4 * SETTLE_MS,
-            step=SETTLE_MS,
-            rust_timeout=LOOK_ANYWAY_MS,
-            yield_on_timeout=True,
-        )
-        async for changes in events:
-            await self.look(name for _, name in changes)
+        async for touched in events(self.path):
+            await self.look(touched)
 
 
 def _stamps(folder: Path) -> dict[str, Stamp]:
