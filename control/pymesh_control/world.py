@@ -10,6 +10,7 @@ from pymesh.api import Problem, Resource, has_errors
 from pymesh.identity import SpiffeId
 
 from .ads.subscription import Resources
+from .analyze.run import warnings
 from .generate import generate
 from .metrics import Metrics
 from .model.credential import NO_CREDENTIALS, Credentials
@@ -37,13 +38,13 @@ class World:
     def rebuild(self, contents: Contents, workloads: Sequence[Workload], credentials: Credentials = NO_CREDENTIALS) -> None:
         """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
         version = self.snapshot.version + 1
-        snapshot, found = build(contents.resources, workloads, version, credentials)
-        blamed = blame(found, contents.resources)
+        snapshot, refused = build(contents.resources, workloads, version, credentials)
+        blamed = blame(refused, contents.resources)
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
         if blamed:
             snapshot, _ = build(used, workloads, version, credentials)
         self.snapshot, self.resources_used = self._in_trust_domain(snapshot), used
-        self._tell((*contents.problems, *found, *self._other_trust_domains(used)))
+        self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 
     def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
         """A client as the generators see it. Raises ValueError."""

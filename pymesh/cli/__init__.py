@@ -7,6 +7,7 @@ import click
 from pymesh import __version__
 
 from ..local.command import demo, up
+from .analyze import analyze
 from .proxy_config import proxy_config
 from .proxy_status import proxy_status
 from .validate import validate
@@ -19,6 +20,7 @@ def main() -> None:
     """A service mesh in pure-asyncio Python."""
 
 
+main.add_command(analyze)
 main.add_command(demo)
 main.add_command(up)
 main.add_command(proxy_config)

@@ -1,24 +1,15 @@
-"""`pymesh validate`: every mistake of Istio configuration, before a mesh has to refuse it.
-
-What is valid Istio and yet not honoured, the planes know: they plug in with entry points of the group `pymesh.checks`, each a
-callable that takes a Resource and gives its Problems.
-"""
+"""`pymesh validate`: every mistake of Istio configuration, before a mesh has to refuse it."""
 
 import json
-import sys
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from importlib.metadata import entry_points
-from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from pymesh.api import Parsed, Problem, Resource, has_errors, parse_text, sources
+from pymesh.api import Parsed, Problem, has_errors
 
-STDIN = "-"
-Check = Callable[[Resource], list[Problem]]
+from . import reading
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
 
@@ -35,45 +26,13 @@ def validate(context: click.Context, paths: tuple[str, ...], more_paths: tuple[s
     """
     if not paths + more_paths:
         raise click.UsageError("name the files or folders to check: -f PATH")
-    texts = _read(paths + more_paths)
-    checks = [entry.load() for entry in entry_points(group="pymesh.checks")]
-    parsed = Parsed()
-    for source in texts:
-        parsed.add(_checked(parse_text(source.text, source.name), checks))
+    texts = reading.read(paths + more_paths, "pymesh validate")
+    parsed = reading.parse(texts)
     if output == "json":
         click.echo(_as_json(parsed, len(texts)))
     else:
         _print(parsed, len(texts))
     context.exit(1 if has_errors(parsed.problems) else 0)
-
-
-def _read(paths: Iterable[str]) -> list[sources.Source]:
-    """The texts of all paths; when some cannot be read, says which and leaves with 2."""
-    texts, unreadable = [], []
-    for path in paths:
-        for file in sources.files(Path(path)):
-            try:
-                texts.append(_read_stdin() if path == STDIN else sources.read(file))
-            except sources.Unreadable as error:
-                unreadable.append(str(error))
-    if unreadable:
-        click.echo("\n".join(f"pymesh validate: {sentence}" for sentence in unreadable), err=True)
-        raise click.exceptions.Exit(2)
-    return texts
-
-
-def _checked(parsed: Parsed, checks: Iterable[Check]) -> Parsed:
-    """What was read, less the resources that a plane would refuse, and with the reasons."""
-    judged = [(resource, [problem for check in checks for problem in check(resource)]) for resource in parsed.resources]
-    usable = [resource for resource, problems in judged if not has_errors(problems)]
-    return Parsed(usable, sorted(parsed.problems + [problem for _, problems in judged for problem in problems]))
-
-
-def _read_stdin() -> sources.Source:
-    try:
-        return sources.Source("<stdin>", sys.stdin.buffer.read().decode())
-    except UnicodeDecodeError as error:
-        raise sources.Unreadable(f"cannot read standard input: it is not UTF-8 text (byte {error.start})") from error
 
 
 def _as_json(parsed: Parsed, files: int) -> str:

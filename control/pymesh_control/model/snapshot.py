@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from pymesh.api import Problem, Resource
 
 from . import (
-    advice,
     authentication,
     delegation,
     destination,
@@ -93,7 +92,7 @@ class Snapshot:
 def build(
     resources: Sequence[Resource], workloads: Sequence[Workload], version: int, credentials: Credentials = NO_CREDENTIALS
 ) -> tuple[Snapshot, list[Problem]]:
-    """The Snapshot of all resources that can be honoured, and what was found wrong with the others.
+    """The Snapshot of all resources that can be honoured, and why the others cannot.
 
     Order is age: of two resources that contend, the one that comes first in `resources` wins.
     """
@@ -102,9 +101,8 @@ def build(
     by_kind: dict[str, list[Resource]] = {}
     for resource in accepted:
         by_kind.setdefault(resource.kind, []).append(resource)
-    snapshot = _assemble(by_kind, workloads, version, credentials)
     refused = [problem for _, refusals in judged for problem in refusals]
-    return snapshot, refused + advice.warnings(accepted, snapshot)
+    return _assemble(by_kind, workloads, version, credentials), refused
 
 
 def _assemble(

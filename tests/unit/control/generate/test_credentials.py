@@ -7,6 +7,7 @@ import pytest
 from pymesh.api import parse_text
 from pymesh.identity import parse
 from pymesh.xds import proto, types
+from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import generate
 from pymesh_control.model.credential import Credential
 from pymesh_control.model.snapshot import build
@@ -29,7 +30,9 @@ NAMES = ["kubernetes://web", "kubernetes://web-cacert", "kubernetes://clients-ca
 
 
 def snapshot(text=""):
-    return build(parse_text(text, "f").resources, [], 1, HELD)
+    resources = parse_text(text, "f").resources
+    built, refused = build(resources, [], 1, HELD)
+    return built, refused + warnings(resources, built)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def sentences(problems):
 def test_a_subset_that_selects_nothing_is_pointed_out(built):
     found = sentences(built(ENTRY + RULE)[1])
     assert [text for text in found if "selects none" in text] == [
-        "DestinationRule default/reviews: subset v9 selects none of the instances of reviews.default.svc.cluster.local"
+        "DestinationRule default/reviews: subset v9 selects none of the instances of reviews.default.svc.cluster.local [IST0173]"
     ]
 
 

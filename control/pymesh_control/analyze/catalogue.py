@@ -1,0 +1,13 @@
+"""All rules, by subject."""
+
+from . import destination_rules, gateways, mesh, security, service_entries, sidecars, virtual_services
+
+RULES = (
+    *virtual_services.RULES,
+    *destination_rules.RULES,
+    *gateways.RULES,
+    *service_entries.RULES,
+    *sidecars.RULES,
+    *security.RULES,
+    *mesh.RULES,
+)

@@ -1,0 +1,109 @@
+"""Servers that lose their port or their host to another, or wait for a certificate."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pymesh.api import Resource
+
+from ..model.credential import AUTHORITY_SUFFIX
+from ..model.gateway import Server
+from .rule import Found, rule
+from .subject import Subject
+
+_CREDENTIALS = tuple(f"servers[].tls.{field}" for field in ("credentialName", "caCertCredentialName", "credentialNames[]"))
+
+
+@rule(
+    "IST0101", "error", "a Gateway's credential is not there", on_load=True, offline=False,
+    why="The port is not opened until the certificate has come.",
+    fix="Put the certificate where the gateway's namespace has its credentials, under the name that the Gateway gives it.",
+)  # fmt: skip
+def credential_exists(subject: Subject) -> Iterator[Found]:
+    for resource, path, name in subject.each("Gateway", *_CREDENTIALS):
+        names = {name, name.removesuffix(AUTHORITY_SUFFIX)}
+        if not any((resource.namespace, one) in subject.snapshot.credentials for one in names):
+            yield Found(resource, path, f"there is no credential {name} in namespace {resource.namespace}: the server waits for it")
+
+
+@rule(
+    "IST0161", "error", "a Gateway's credential has no certificate with its key", on_load=True, offline=False,
+    why="A server cannot speak TLS without them: its port is not opened.",
+    fix="Put both into the credential: tls.crt and tls.key.",
+)  # fmt: skip
+def credential_pair(subject: Subject) -> Iterator[Found]:
+    for resource, path, name in subject.each("Gateway", "servers[].tls.credentialName", "servers[].tls.credentialNames[]"):
+        held = subject.snapshot.credentials.get((resource.namespace, name))
+        if held is not None and not held.has_pair:
+            yield Found(resource, path, f"the credential {name} lacks a certificate or its key: the server waits for them")
+
+
+@rule(
+    "PYM0301", "error", "servers of different kinds share a port", on_load=True,
+    why="A port speaks TLS, HTTP or TCP, not several of them: the first server keeps it.",
+    fix="Give the server a port of its own, or the protocol of the other.",
+)  # fmt: skip
+def port_kind(subject: Subject) -> Iterator[Found]:
+    held: dict[object, Server] = {}
+    for resource, index, server, place in _servers(subject):
+        first = held.setdefault(place, server)
+        if first.kind != server.kind:
+            text = f"port {server.port} already speaks {first.kind} for Gateway {first.gateway}: this server is left out"
+            yield Found(resource, ("servers", index, "port"), text)
+
+
+@rule(
+    "IST0145", "error", "two servers have one host and port of the same proxies", also="KIA0301",
+    why="Whose VirtualServices and certificates count is then a matter of age.",
+    fix="Keep the host in one of them.",
+)  # fmt: skip
+def gateway_conflict(subject: Subject) -> Iterator[Found]:
+    held: dict[object, tuple[str, int]] = {}
+    for resource, index, server, place in _servers(subject):
+        for number, (_, host) in enumerate(server.hosts):
+            first = held.setdefault((place, host), (server.gateway, index))
+            if first != (server.gateway, index):
+                text = f"Gateway {first[0]} has the host {host} on port {server.port} of the same proxies already"
+                yield Found(resource, ("servers", index, "hosts", number), text)
+
+
+@rule(
+    "IST0138", "warning", "two Gateways use one certificate",
+    why="HTTP/2 clients reuse a connection for every host of its certificate: requests for the other Gateway's hosts get 404 there.",
+    fix="Put the servers into one Gateway, or give each a certificate for its own hosts.",
+)  # fmt: skip
+def shared_certificate(subject: Subject) -> Iterator[Found]:
+    held: dict[object, str] = {}
+    for resource, index, server, place in _servers(subject):
+        name = server.tls.credential_name if server.tls else None
+        if not name or not server.terminates:
+            continue
+        first = held.setdefault((place, resource.namespace, name), server.gateway)
+        if first != server.gateway:
+            text = f"Gateway {first} uses the certificate {name} on this port, too"
+            yield Found(resource, ("servers", index, "tls", "credentialName"), text)
+
+
+@rule(
+    "PYM0302", "info", "no VirtualService is for a Gateway",
+    why="It opens its ports, and answers every request with 404.",
+    fix="Name it in the `gateways` of a VirtualService.",
+)  # fmt: skip
+def gateway_unused(subject: Subject) -> Iterator[Found]:
+    used = frozenset(name for _, service in subject.virtual_services for name in service.gateways)
+    for name, (resource, gateway) in subject.gateways.items():
+        if name not in used and any(not _redirects(server) for server in gateway.servers):
+            yield Found(resource, (), "no VirtualService is for it: it answers every request with 404")
+
+
+RULES = (credential_exists, credential_pair, port_kind, gateway_conflict, shared_certificate, gateway_unused)
+
+
+def _servers(subject: Subject) -> Iterator[tuple[Resource, int, Server, object]]:
+    """Every server with its place: the proxies, the address and the port that it is for."""
+    for resource, gateway in subject.gateways.values():
+        for index, server in enumerate(gateway.servers):
+            yield resource, index, server, (frozenset(gateway.selector.items()), server.bind, server.port)
+
+
+def _redirects(server: Any) -> bool:
+    return bool(server.tls and server.tls.https_redirect)

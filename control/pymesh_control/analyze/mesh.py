@@ -1,0 +1,80 @@
+"""What holds for the mesh as a whole: kinds without effect, settings that are not used, telemetry."""
+
+from collections.abc import Iterator
+
+from ..model.support import INERT
+from . import rivals
+from .rule import Found, rule
+from .subject import Subject
+
+_PROVIDERS = frozenset({"prometheus", "envoy", "stackdriver"})
+"""Providers that every mesh of Istio's has."""
+
+
+@rule(
+    "IST0167", "warning", "a resource of a kind that does nothing here", on_load=True,
+    why="It is read and checked, and no proxy of this mesh does what it says.",
+    fix="Do not count on it.",
+)  # fmt: skip
+def no_effect(subject: Subject) -> Iterator[Found]:
+    for kind, reason in INERT.items():
+        for resource in subject.of(kind):
+            yield Found(resource, (), f"has no effect here: {reason}")
+
+
+@rule(
+    "PYM0501", "warning", "a second MeshConfig", on_load=True,
+    why="A mesh has one; the older is used.",
+    fix="Join them.",
+)  # fmt: skip
+def second_settings(subject: Subject) -> Iterator[Found]:
+    for resource in list(subject.of("ConfigMap"))[1:]:
+        yield Found(resource, (), "the mesh is configured already: this one is not used")
+
+
+@rule(
+    "IST0159", "error", "two Telemetries select the same workloads",
+    why="Istio uses one of them, the oldest.",
+    fix="Join them, or give them selectors that exclude one another.",
+)  # fmt: skip
+def same_telemetry_selector(subject: Subject) -> Iterator[Found]:
+    for one, first in rivals.for_some(subject.of("Telemetry"), rivals.match_labels):
+        yield Found(one, ("selector",), f"Telemetry {first.name} selects the same workloads already")
+
+
+@rule(
+    "IST0160", "error", "a namespace has several Telemetries without a selector",
+    why="Istio uses one of them, the oldest.",
+    fix="Join them.",
+)  # fmt: skip
+def several_telemetry_defaults(subject: Subject) -> Iterator[Found]:
+    attached = [one for one in subject.of("Telemetry") if not one.spec.target_ref and not one.spec.target_refs]
+    for one, first in rivals.for_all(attached, rivals.match_labels):
+        yield Found(one, (), f"Telemetry {first.name} is the one for all workloads of namespace {one.namespace} already")
+
+
+@rule(
+    "IST0157", "warning", "a Telemetry names a provider that the mesh does not have",
+    why="Nothing is sent to a provider of which the mesh knows no address.",
+    fix="Name one of the providers that every mesh has.",
+)  # fmt: skip
+def telemetry_provider(subject: Subject) -> Iterator[Found]:
+    fields = (f"{part}[].providers[]" for part in ("tracing", "metrics", "accessLogging"))
+    for resource, path, provider in subject.each("Telemetry", *fields):
+        if provider.name not in _PROVIDERS:
+            yield Found(resource, path, f"the mesh has no provider {provider.name}")
+
+
+@rule(
+    "KIA0005", "warning", "exportTo names a namespace of which nothing is known",
+    why="Whoever should see the resource does not: it is exported to nobody.",
+    fix="Correct the name; `.` is the resource's own namespace, `*` every one.",
+)  # fmt: skip
+def export_namespace(subject: Subject) -> Iterator[Found]:
+    for kind in ("VirtualService", "DestinationRule", "ServiceEntry"):
+        for resource, path, name in subject.each(kind, "exportTo[]"):
+            if name not in (".", "*", "~") and name not in subject.namespaces:
+                yield Found(resource, path, f"nothing is known of a namespace {name}")
+
+
+RULES = (no_effect, second_settings, same_telemetry_selector, several_telemetry_defaults, telemetry_provider, export_namespace)

@@ -1,0 +1,89 @@
+"""Policies that contend, and conditions that can never hold."""
+
+import re
+from collections.abc import Iterator
+
+from ..model.authentication import Mode
+from . import rivals
+from .rule import Found, rule
+from .subject import Subject
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
+_PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/.*")
+
+
+@rule(
+    "KIA0002", "error", "a namespace has several PeerAuthentications without a selector",
+    why="The oldest is used, the others do nothing.",
+    fix="Keep one of them.",
+)  # fmt: skip
+def several_peer_defaults(subject: Subject) -> Iterator[Found]:
+    for one, first in rivals.for_all(subject.of("PeerAuthentication"), rivals.match_labels):
+        yield Found(one, (), f"PeerAuthentication {first.name} is the one for all workloads of namespace {one.namespace} already")
+
+
+@rule(
+    "KIA0003", "error", "two PeerAuthentications select the same workloads",
+    why="The oldest is used, the others do nothing.",
+    fix="Join them, or give them selectors that exclude one another.",
+)  # fmt: skip
+def same_peer_selector(subject: Subject) -> Iterator[Found]:
+    for one, first in rivals.for_some(subject.of("PeerAuthentication"), rivals.match_labels):
+        yield Found(one, ("selector",), f"PeerAuthentication {first.name} selects the same workloads already")
+
+
+@rule(
+    "KIA0101", "warning", "an AuthorizationPolicy speaks of a namespace of which nothing is known",
+    why="No request comes from there: an ALLOW rule allows nobody, a DENY rule denies nobody.",
+    fix="Correct the name.",
+)  # fmt: skip
+def source_namespace(subject: Subject) -> Iterator[Found]:
+    for resource, path, name in subject.each("AuthorizationPolicy", *_fields("namespaces", "notNamespaces")):
+        if "*" not in name and name not in subject.namespaces:
+            yield Found(resource, path, f"nothing is known of a namespace {name}")
+
+
+@rule(
+    "KIA0102", "warning", "an AuthorizationPolicy names a method that HTTP does not have",
+    why="Methods are compared as they are written: `get` is not GET. gRPC's methods are paths; its requests are all POST.",
+    fix="Write the method in capitals; for gRPC use `paths`.",
+)  # fmt: skip
+def operation_method(subject: Subject) -> Iterator[Found]:
+    fields = (f"rules[].to[].operation.{name}[]" for name in ("methods", "notMethods"))
+    for resource, path, name in subject.each("AuthorizationPolicy", *fields):
+        if "*" not in name and name not in _METHODS:
+            yield Found(resource, path, f"{name!r} is not a method of HTTP")
+
+
+@rule(
+    "KIA0105", "error", "an AuthorizationPolicy asks who the client is where mutual TLS is off",
+    why="Without mutual TLS nobody has an identity: an ALLOW rule never holds, and a DENY rule denies nobody.",
+    fix="Let PeerAuthentication be PERMISSIVE or STRICT, or decide by other conditions.",
+)  # fmt: skip
+def needs_mutual_tls(subject: Subject) -> Iterator[Found]:
+    for resource, path, _ in subject.each("AuthorizationPolicy", *_fields("principals", "notPrincipals", "namespaces", "notNamespaces")):
+        if resource.namespace == subject.snapshot.mesh.root_namespace:
+            continue
+        if subject.snapshot.authentication.namespace_mode(resource.namespace) is Mode.DISABLE:
+            yield Found(resource, path, f"mutual TLS is switched off in namespace {resource.namespace}, so clients have no identity")
+
+
+@rule(
+    "KIA0108", "warning", "an AuthorizationPolicy names a principal of another trust domain",
+    why="Certificates of this mesh are of its own trust domain: the principal never comes.",
+    fix="Write the mesh's trust domain, or add the other one to trustDomainAliases.",
+)  # fmt: skip
+def principal_domain(subject: Subject) -> Iterator[Found]:
+    domains = {*subject.snapshot.mesh.trust_domains, "cluster.local"}  # cluster.local stands for whichever it is
+    for resource, path, name in subject.each("AuthorizationPolicy", *_fields("principals", "notPrincipals")):
+        parts = _PRINCIPAL.fullmatch(name)
+        if parts and parts[1] not in domains:
+            yield Found(resource, path, f"{parts[1]} is not a trust domain of this mesh")
+
+
+RULES = (several_peer_defaults, same_peer_selector, source_namespace, operation_method, needs_mutual_tls, principal_domain)
+
+
+def _fields(*names: str) -> Iterator[str]:
+    """Members of the sources of all rules."""
+    return (f"rules[].from_[].source.{name}[]" for name in names)

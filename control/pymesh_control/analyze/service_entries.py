@@ -1,0 +1,163 @@
+"""Services and workloads that cannot be reached as they are declared."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pymesh.api import Resource
+
+from ..model.membership import Workloads
+from ..model.protocol import Protocol, of_port
+from ..model.service import from_workload_entry, is_address
+from ..model.workload import selects
+from .rule import Found, rule
+from .subject import Subject
+
+
+@rule(
+    "PYM0401", "warning", "a port speaks UDP", on_load=True,
+    why="Proxies carry TCP: datagrams go past them, without policies, encryption or metrics.",
+    fix="Take the port out, so that nobody counts on it.",
+)  # fmt: skip
+def udp_port(subject: Subject) -> Iterator[Found]:
+    for resource, path, port in subject.each("ServiceEntry", "ports[]"):
+        if _protocol(port) is Protocol.UDP:
+            yield Found(resource, path, f"port {port.number}: UDP is not carried by the mesh")
+
+
+@rule(
+    "IST0118", "info", "a port says neither what it speaks nor has a name that tells", also="KIA0601",
+    why="What it speaks is then told from the first bytes of each connection, which a server that speaks first waits for in vain.",
+    fix="Set `protocol`, or begin the port's name with it: `http-web`, `tcp-db`.",
+)  # fmt: skip
+def port_name(subject: Subject) -> Iterator[Found]:
+    for resource, path, port in subject.each("ServiceEntry", "ports[]"):
+        if _protocol(port) is Protocol.AUTO:
+            yield Found(resource, (*path, "name"), f"port {port.number}: neither a protocol nor the name {port.name!r} says what is spoken")
+
+
+@rule(
+    "PYM0402", "warning", "workloads without an IP address are selected by a STATIC service", on_load=True,
+    why="STATIC asks no DNS: such workloads get no traffic.",
+    fix="Use resolution DNS, or give the workloads IP addresses.",
+)  # fmt: skip
+def unresolved_instances(subject: Subject) -> Iterator[Found]:
+    named = [workload for workload in subject.snapshot.workloads if not is_address(workload.ip)]
+    known = Workloads(named)
+    for resource in subject.of("ServiceEntry") if named else ():
+        spec = resource.spec
+        if _resolution(spec) != "STATIC" or not spec.workload_selector:
+            continue
+        for workload in known.selected(resource.namespace, spec.workload_selector.labels):
+            text = f"workload {workload.name} has no IP address but {workload.ip!r}: it is left out, as resolution STATIC asks no DNS"
+            yield Found(resource, ("resolution",), text)
+
+
+@rule(
+    "IST0134", "warning", "a TCP port of a ServiceEntry without addresses",
+    why="Connections carry no host name, so that only an address tells services apart: all of this port's traffic is taken for this one.",
+    fix="Set `addresses`, or a protocol that carries names (HTTP, TLS).",
+)  # fmt: skip
+def addresses_required(subject: Subject) -> Iterator[Found]:
+    for resource in subject.of("ServiceEntry"):
+        for index, port in enumerate(resource.spec.ports if not resource.spec.addresses else ()):
+            if _protocol(port) in (Protocol.TCP, Protocol.MONGO, Protocol.REDIS, Protocol.MYSQL):
+                yield Found(resource, ("ports", index), f"port {port.number} speaks TCP, and no address says which connections are meant")
+
+
+@rule(
+    "IST0177", "warning", "two ServiceEntries say different protocols of one host and port", also="KIA1212",
+    why="The older one is believed; the traffic that the other describes is handled wrongly.",
+    fix="Write one protocol in both.",
+)  # fmt: skip
+def protocol_conflict(subject: Subject) -> Iterator[Found]:
+    for first, (resource, index, port) in _repeated(subject):
+        if _protocol(port) is not _protocol(first[2]):
+            ours, theirs = _protocol(port).value, _protocol(first[2]).value
+            yield Found(resource, ("ports", index), f"port {port.number} is {ours}, but {theirs} in {_named(first[0])}, for the same host")
+
+
+@rule(
+    "KIA1211", "info", "two ServiceEntries declare one host and port",
+    why="In one namespace their instances are joined; of different namespaces only one is seen by others, the older.",
+    fix="Keep one of them, or limit each with exportTo.",
+)  # fmt: skip
+def duplicate_service(subject: Subject) -> Iterator[Found]:
+    for first, (resource, index, port) in _repeated(subject):
+        if _protocol(port) is _protocol(first[2]):
+            yield Found(resource, ("ports", index), f"{_named(first[0])} declares port {port.number} of the same host already")
+
+
+@rule(
+    "KIA0004", "warning", "a selector matches none of the workloads that are known",
+    why="The service has no instances: requests are answered with 503 (UH).",
+    fix="Compare the selector with the labels of the workloads of this namespace: every label has to be there.",
+)  # fmt: skip
+def selector_without_workloads(subject: Subject) -> Iterator[Found]:
+    known = Workloads(subject.snapshot.workloads)
+    for resource in subject.of("ServiceEntry"):
+        selector = resource.spec.workload_selector
+        if selector is None or not known.selected(resource.namespace, {}):
+            continue
+        if not known.selected(resource.namespace, selector.labels):
+            labels = ", ".join(f"{key}={value}" for key, value in sorted(selector.labels.items()))
+            yield Found(resource, ("workloadSelector",), f"no workload of namespace {resource.namespace} has the labels {labels}")
+
+
+@rule(
+    "PYM0403", "info", "no ServiceEntry selects a WorkloadEntry",
+    why="It belongs to no service, so that nobody sends it anything.",
+    fix="Give it the labels that a ServiceEntry of its namespace selects.",
+)  # fmt: skip
+def workload_unselected(subject: Subject) -> Iterator[Found]:
+    selectors: dict[str, set[frozenset[tuple[str, str]]]] = {}
+    for resource in subject.of("ServiceEntry"):
+        if resource.spec.workload_selector is not None:
+            selectors.setdefault(resource.namespace, set()).add(frozenset(resource.spec.workload_selector.labels.items()))
+    index = {namespace: _by_item(found) for namespace, found in selectors.items()}
+    for resource in subject.of("WorkloadEntry"):
+        labels = from_workload_entry(resource.spec, resource.name, resource.namespace).labels
+        near = index.get(resource.namespace, {})
+        candidates = (one for item in (None, *labels.items()) for one in near.get(item, ()))
+        if not any(selects(dict(one), labels) for one in candidates):
+            yield Found(resource, ("labels",), "no ServiceEntry of its namespace selects it")
+
+
+RULES = (
+    udp_port, port_name, unresolved_instances, addresses_required, protocol_conflict, duplicate_service, selector_without_workloads,
+    workload_unselected,
+)  # fmt: skip
+
+_Port = tuple[Resource, int, Any]
+
+
+def _protocol(port: Any) -> Protocol:
+    return of_port(port.number, port.name or "", port.protocol or "")
+
+
+def _resolution(spec: Any) -> str:
+    return spec.resolution.value if spec.resolution else "NONE"
+
+
+def _named(resource: Resource) -> str:
+    return f"{resource.kind} {resource.namespace}/{resource.name}"
+
+
+def _repeated(subject: Subject) -> Iterator[tuple[_Port, _Port]]:
+    """Ports of a host that an older ServiceEntry has declared, with the older one; those that nobody else sees contend with none."""
+    held: dict[tuple[str, int, str], _Port] = {}
+    for resource in subject.of("ServiceEntry"):
+        spec = resource.spec
+        audience = "" if not spec.export_to or "*" in spec.export_to else resource.namespace
+        for host in spec.hosts:
+            for index, port in enumerate(spec.ports):
+                first = held.setdefault((host.lower(), port.number, audience), (resource, index, port))
+                if first[0] is not resource:
+                    yield first, (resource, index, port)
+
+
+def _by_item(selectors: set[frozenset[tuple[str, str]]]) -> dict[tuple[str, str] | None, list[frozenset[tuple[str, str]]]]:
+    """Selectors by one of their labels; those without any, which select everything, under None."""
+    found: dict[tuple[str, str] | None, list[frozenset[tuple[str, str]]]] = {}
+    for one in selectors:
+        found.setdefault(min(one, default=None), []).append(one)
+    return found

@@ -1,0 +1,32 @@
+"""What analysis finds: a Problem that has a code to look up, a reason to care and a way out."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .problem import Position, Problem
+
+Level = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Diagnostic:
+    """One finding of analysis; `code` is Istio's message code (ISTnnnn), else Kiali's (KIAnnnn), else our own (PYMnnnn)."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    severity: Level
+    resource: str
+    """`<kind> <namespace>/<name>`; empty for what is no resource yet."""
+    message: str
+    why: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        subject = f"{self.resource}: " if self.resource else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.severity} [{self.code}]: {subject}{self.message}"
+
+    def as_warning(self) -> Problem:
+        """The same for those who loaded the resource: it is honoured, so that nothing of it is an error any more."""
+        return Problem.at(Position(self.file, self.line, self.column), f"{self.resource}: {self.message} [{self.code}]", "warning")

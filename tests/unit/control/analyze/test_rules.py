@@ -1,0 +1,364 @@
+"""Every rule sees what it is for, at its place, and is silent when that is mended."""
+
+import pytest
+
+from pymesh_control.analyze.catalogue import RULES
+from pymesh_control.model.credential import Credential
+from pymesh_control.model.workload import Workload
+
+from .meshes import subject, thing
+
+REVIEWS = thing(
+    "ServiceEntry",
+    "reviews",
+    "{hosts: [reviews.default.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http}],"
+    " endpoints: [{address: 10.0.0.1, labels: {version: v1}}]}",
+)
+TWO_PORTS = REVIEWS.replace("name: http}", "name: http}, {number: 81, name: grpc}")
+SUBSETS = thing("DestinationRule", "reviews", "{host: reviews, subsets: [{name: v1, labels: {version: v1}}]}")
+
+
+def entry(name, rest, namespace="default"):
+    return thing("ServiceEntry", name, f"{{resolution: STATIC, {rest}}}", namespace)
+
+
+def route(rest, name="a", head="hosts: [reviews]"):
+    return thing("VirtualService", name, f"{{{head}, http: [{{{rest}}}]}}")
+
+
+def to(text, rest=""):
+    return route(f"route: [{{destination: {{{text}}}{rest}}}]")
+
+
+def policy(text, name="a", host="reviews"):
+    return thing("DestinationRule", name, f"{{host: {host}, trafficPolicy: {{{text}}}}}")
+
+
+def gateway(servers, name="edge", selector="{}"):
+    return thing("Gateway", name, f"{{selector: {selector}, servers: [{servers}]}}")
+
+
+def server(port=80, host="a.example.com", protocol="HTTP", rest=""):
+    return f"{{port: {{number: {port}, name: p{port}-{protocol.lower()}, protocol: {protocol}}}, hosts: ['{host}']{rest}}}"
+
+
+def allow(rules):
+    return thing("AuthorizationPolicy", "a", f"{{rules: [{rules}]}}")
+
+
+def mtls(mode, name="p", selector=""):
+    return thing("PeerAuthentication", name, f"{{mtls: {{mode: {mode}}}{selector}}}")
+
+
+def telemetry(name, rest="{}"):
+    return thing("Telemetry", name, rest)
+
+
+SIMPLE = ", tls: {mode: SIMPLE, credentialName: web}"
+EDGE = gateway(server())
+SECURE = server(443, protocol="HTTPS", rest=SIMPLE)
+APP_B = ", selector: {matchLabels: {app: b}}"
+MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "istio-system")
+OTHER_MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "other")
+HTTP_9 = "ports: [{number: 9, name: http}], addresses: [10.9.9.9]"
+
+CASES = {
+    "destination-host": (to("host: nobody"), REVIEWS + to("host: reviews"), "no service has the host nobody.default.svc"),
+    "destination-subset": (
+        REVIEWS + SUBSETS + to("host: reviews, subset: v2"),
+        REVIEWS + SUBSETS + to("host: reviews, subset: v1"),
+        "a subset v2",
+    ),
+    "destination-port-required": (TWO_PORTS + to("host: reviews"), TWO_PORTS + to("host: reviews, port: {number: 81}"), "the ports 80, 81"),
+    "destination-port": (
+        REVIEWS + to("host: reviews, port: {number: 8}"),
+        REVIEWS + to("host: reviews, port: {number: 80}"),
+        "has no port 8",
+    ),
+    "gateway-exists": (
+        route("directResponse: {status: 200}", head="hosts: [a.example.com], gateways: [mesh, nowhere]"),
+        EDGE + route("directResponse: {status: 200}", head="hosts: [a.example.com], gateways: [mesh, edge]"),
+        "no Gateway nowhere",
+    ),
+    "delegate-exists": (
+        route("delegate: {name: gone}"),
+        route("delegate: {name: d}") + route("directResponse: {status: 200}", "d", "exportTo: ['*']"),
+        "no delegate default/gone",
+    ),
+    "delegate-unused": (
+        route("directResponse: {status: 200}", "d", "exportTo: ['*']"),
+        route("delegate: {name: d}") + route("directResponse: {status: 200}", "d", "exportTo: ['*']"),
+        "no route delegates to it",
+    ),
+    "mesh-host-conflict": (
+        route("directResponse: {status: 200}") + route("directResponse: {status: 201}", "b"),
+        route("directResponse: {status: 200}") + route("directResponse: {status: 201}", "b", "hosts: [ratings]"),
+        "VirtualService default/a rules the host reviews.default.svc.cluster.local already",
+    ),
+    "gateway-hosts": (
+        EDGE + route("directResponse: {status: 200}", head="hosts: [b.example.com], gateways: [edge]"),
+        EDGE + route("directResponse: {status: 200}", head="hosts: ['*.example.com'], gateways: [edge]"),
+        "none of its Gateways has a server for the host b.example.com",
+    ),
+    "match-gateway": (
+        EDGE + route("match: [{gateways: [edge]}], directResponse: {status: 200}"),
+        EDGE + route("match: [{gateways: [edge]}], directResponse: {status: 200}", head="hosts: [a.example.com], gateways: [edge]"),
+        "http[0].match[0].gateways[0]: edge is none",
+    ),
+    "lone-weight": (
+        REVIEWS + to("host: reviews", ", weight: 20"),
+        REVIEWS + to("host: reviews", ", weight: 100"),
+        "weight 20 has no effect",
+    ),
+    "repeated-destination": (
+        REVIEWS
+        + route("route: [{destination: {host: reviews}, weight: 1}, {destination: {host: reviews.default.svc.cluster.local}, weight: 1}]"),
+        REVIEWS + route("route: [{destination: {host: reviews}, weight: 1}, {destination: {host: reviews, subset: v1}, weight: 1}]"),
+        "is a destination of this route already",
+    ),
+    "rule-host": (
+        policy("tls: {mode: DISABLE}", host="nobody"),
+        REVIEWS + policy("tls: {mode: DISABLE}", host="'*.default.svc.cluster.local'"),
+        "no service has the host nobody",
+    ),
+    "subset-instances": (REVIEWS + SUBSETS.replace("version: v1", "version: v9"), REVIEWS + SUBSETS, "subset v1 selects none"),
+    "subset-labels": (REVIEWS + SUBSETS.replace("version: v1", ""), REVIEWS + SUBSETS, "subset v1 has no labels"),
+    "duplicate-subset": (
+        SUBSETS + SUBSETS.replace("name: reviews", "name: other"),
+        SUBSETS + SUBSETS.replace("name: reviews", "name: other").replace("name: v1", "name: v2"),
+        "DestinationRule reviews defines a subset v1",
+    ),
+    "duplicate-policy": (
+        policy("tls: {mode: DISABLE}") + policy("tls: {mode: SIMPLE}", "b"),
+        policy("tls: {mode: DISABLE}") + SUBSETS,
+        "DestinationRule a has a trafficPolicy",
+    ),
+    "unverified-destination": (
+        policy("tls: {mode: SIMPLE}"),
+        policy("tls: {mode: SIMPLE, caCertificates: /ca.pem}"),
+        "tls mode SIMPLE without",
+    ),
+    "unverified-port": (
+        policy("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]"),
+        policy("tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]"),
+        "tls mode SIMPLE without",
+    ),
+    "plaintext-to-strict": (
+        REVIEWS + mtls("STRICT") + policy("tls: {mode: DISABLE}"),
+        REVIEWS + mtls("PERMISSIVE") + policy("tls: {mode: DISABLE}"),
+        "refuse all but mutual TLS",
+    ),
+    "mutual-to-plaintext": (
+        REVIEWS + mtls("DISABLE") + policy("tls: {mode: ISTIO_MUTUAL}"),
+        REVIEWS + policy("tls: {mode: ISTIO_MUTUAL}"),
+        "switches mutual TLS off",
+    ),
+    "policy-port": (
+        REVIEWS + policy("portLevelSettings: [{port: {number: 8}, tls: {mode: DISABLE}}]"),
+        REVIEWS + policy("portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]"),
+        "has no port 8",
+    ),
+    "credential-exists": (gateway(SECURE.replace("web", "gone")), gateway(SECURE), "no credential gone in namespace default"),
+    "credential-pair": (gateway(SECURE.replace("web", "half")), gateway(SECURE), "half lacks a certificate"),
+    "port-kind": (
+        gateway(f"{server()}, {server(protocol='TCP')}"),
+        gateway(f"{server()}, {server(81, protocol='TCP')}"),
+        "port 80 already speaks HTTP",
+    ),
+    "gateway-conflict": (
+        EDGE + gateway(server(), "b"),
+        EDGE + gateway(server(), "b", "{istio: b}"),
+        "Gateway default/edge has the host a.example.com on port 80",
+    ),
+    "shared-certificate": (
+        gateway(SECURE) + gateway(SECURE.replace("a.example", "b.example"), "b"),
+        gateway(f"{SECURE}, {SECURE.replace('a.example', 'b.example').replace('p443', 'q443')}"),
+        "Gateway default/edge uses the certificate web",
+    ),
+    "gateway-unused": (
+        EDGE,
+        EDGE + route("directResponse: {status: 200}", head="hosts: [a.example.com], gateways: [edge]"),
+        "no VirtualService is for it",
+    ),
+    "udp-port": (entry("a", "hosts: [a.b], ports: [{number: 53, name: udp-dns}]"), REVIEWS, "port 53: UDP"),
+    "port-name": (
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: web}]"),
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: http-web}]"),
+        "port 9: neither",
+    ),
+    "unresolved-instances": (
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: http}], workloadSelector: {labels: {app: named}}"),
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: http}], workloadSelector: {labels: {app: b}}"),
+        "workload w has no IP address but 'w.example'",
+    ),
+    "addresses-required": (
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: tcp}]"),
+        entry("a", "hosts: [a.b], addresses: [10.0.0.9], ports: [{number: 9, name: tcp}]"),
+        "port 9 speaks TCP",
+    ),
+    "protocol-conflict": (
+        entry("a", f"hosts: [a.b], {HTTP_9}") + entry("b", f"hosts: [A.b], {HTTP_9}").replace("name: http", "name: tcp"),
+        entry("a", f"hosts: [a.b], {HTTP_9}") + entry("b", f"hosts: [A.b], {HTTP_9}"),
+        "port 9 is TCP, but HTTP in ServiceEntry default/a",
+    ),
+    "duplicate-service": (
+        entry("a", f"hosts: [a.b], {HTTP_9}") + entry("b", f"hosts: [a.b], {HTTP_9}"),
+        entry("a", f"hosts: [a.b], {HTTP_9}") + entry("b", f"hosts: [c.b], {HTTP_9}"),
+        "ServiceEntry default/a declares port 9",
+    ),
+    "selector-without-workloads": (
+        entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: nobody}}}}"),
+        entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}"),
+        "no workload of namespace default has the labels app=nobody",
+    ),
+    "workload-unselected": (
+        thing("WorkloadEntry", "w", "{address: 10.0.0.7, labels: {app: x}}")
+        + entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}"),
+        thing("WorkloadEntry", "w", "{address: 10.0.0.7, labels: {app: b}}")
+        + entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}"),
+        "no ServiceEntry of its namespace selects it",
+    ),
+    "several-defaults": (
+        thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}") + thing("Sidecar", "b", "{egress: [{hosts: ['*/*']}]}"),
+        thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}"),
+        "Sidecar a is the one",
+    ),
+    "same-selector": (
+        "".join(thing("Sidecar", name, "{workloadSelector: {labels: {app: b}}, egress: [{hosts: ['*/*']}]}") for name in "ab"),
+        "".join(
+            thing("Sidecar", name, f"{{workloadSelector: {{labels: {{app: {name}}}}}, egress: [{{hosts: ['*/*']}}]}}") for name in "ab"
+        ),
+        "Sidecar a selects the same workloads",
+    ),
+    "egress-host": (
+        REVIEWS + thing("Sidecar", "a", "{egress: [{hosts: ['./gone.example']}]}"),
+        REVIEWS + thing("Sidecar", "a", "{egress: [{hosts: ['./*.svc.cluster.local']}]}"),
+        "no service has the host gone.example",
+    ),
+    "root-selector": (
+        thing("Sidecar", "a", "{workloadSelector: {labels: {app: b}}, egress: [{hosts: ['*/*']}]}", "istio-system"),
+        thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}", "istio-system"),
+        "selects workloads of istio-system only",
+    ),
+    "outbound-mode": (
+        thing("Sidecar", "a", "{outboundTrafficPolicy: {}}"),
+        thing("Sidecar", "a", "{outboundTrafficPolicy: {mode: ALLOW_ANY}}"),
+        "has no mode",
+    ),
+    "several-peer-defaults": (
+        mtls("STRICT") + mtls("DISABLE", "q"),
+        mtls("STRICT") + mtls("DISABLE", "q", APP_B),
+        "PeerAuthentication p is the one",
+    ),
+    "same-peer-selector": (
+        mtls("STRICT", "p", APP_B) + mtls("DISABLE", "q", APP_B),
+        mtls("STRICT") + mtls("DISABLE", "q", APP_B),
+        "PeerAuthentication p selects the same",
+    ),
+    "source-namespace": (
+        allow("{from: [{source: {namespaces: [gone]}}]}"),
+        allow("{from: [{source: {namespaces: [default, 'go*']}}]}"),
+        "nothing is known of a namespace gone",
+    ),
+    "operation-method": (
+        allow("{to: [{operation: {methods: [get]}}]}"),
+        allow("{to: [{operation: {methods: [GET, '*']}}]}"),
+        "'get' is not a method",
+    ),
+    "needs-mutual-tls": (
+        mtls("DISABLE") + allow("{from: [{source: {namespaces: [default]}}]}"),
+        mtls("STRICT") + allow("{from: [{source: {namespaces: [default]}}]}"),
+        "clients have no identity",
+    ),
+    "principal-domain": (
+        allow("{from: [{source: {principals: [td.example/ns/a/sa/b]}}]}"),
+        allow("{from: [{source: {principals: [cluster.local/ns/a/sa/b, '*']}}]}"),
+        "td.example is not a trust domain",
+    ),
+    "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
+    "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
+    "same-telemetry-selector": (
+        telemetry("a", "{selector: {matchLabels: {app: b}}}") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
+        telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
+        "Telemetry a selects the same",
+    ),
+    "several-telemetry-defaults": (
+        telemetry("a") + telemetry("b"),
+        telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
+        "Telemetry a is the one",
+    ),
+    "telemetry-provider": (
+        telemetry("a", "{metrics: [{providers: [{name: gone}]}]}"),
+        telemetry("a", "{metrics: [{providers: [{name: prometheus}]}]}"),
+        "no provider gone",
+    ),
+    "export-namespace": (
+        REVIEWS.replace("resolution:", "exportTo: [gone], resolution:"),
+        REVIEWS.replace("resolution:", "exportTo: [., istio-system], resolution:"),
+        "a namespace gone",
+    ),
+}
+
+WORKLOADS = [
+    Workload(name="w", namespace="default", ip="w.example", labels={"app": "named"}),
+    Workload(name="b", namespace="default", ip="10.0.0.8", labels={"app": "b"}),
+]
+CREDENTIALS = {("default", "web"): Credential(b"chain", b"key"), ("default", "half"): Credential(b"chain")}
+
+
+def found(rule, text):
+    return list(rule.diagnostics(subject(text, WORKLOADS, CREDENTIALS)))
+
+
+def test_every_rule_has_its_two_examples():
+    assert [rule.name for rule in RULES] == list(CASES)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_rule_sees_what_it_is_for_and_nothing_else(rule):
+    bad, good, sentence = CASES[rule.name]
+    told = found(rule, bad)
+    assert [one.message for one in told if sentence in one.message], told
+    assert all(one.code == rule.code and one.why and one.fix for one in told)
+    assert found(rule, good) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("destination-host", (5, 43)),
+        ("gateway-exists", (5, 49)),
+        ("source-namespace", (5, 47)),
+        ("policy-port", (10, 60)),
+    ],
+)
+def test_a_finding_stands_where_the_mistake_is(name, place):
+    rule = next(one for one in RULES if one.name == name)
+    assert [(one.file, one.line, one.column) for one in found(rule, CASES[name][0])] == [("mesh.yaml", *place)]
+
+
+@pytest.mark.parametrize("codes", ["'*'", "IST0001, IST0101"])
+def test_an_annotation_of_istios_keeps_a_resource_from_being_told_of(codes):
+    rule = next(one for one in RULES if one.name == "destination-host")
+    quiet = thing("VirtualService", "a", "{hosts: [a], http: [{route: [{destination: {host: nobody}}]}]}")
+    assert found(rule, quiet)
+    key = "galley.istio.io/analyze-suppress"
+    value = codes if codes.startswith("'") else f"'{codes}'"
+    assert found(rule, quiet.replace("annotations: {}", f"annotations: {{{key}: {value}}}")) == []
+
+
+def test_a_short_name_in_the_wrong_namespace_gets_the_full_one():
+    rule = next(one for one in RULES if one.name == "destination-host")
+    there = entry("r", "hosts: [reviews.shop.svc.cluster.local], ports: [{number: 9, name: http}]", "shop")
+    (one,) = found(rule, there + to("host: reviews"))
+    assert "(there is reviews.shop.svc.cluster.local)" in one.message
+
+
+def test_rules_that_are_private_to_two_namespaces_do_not_contend():
+    rule = next(one for one in RULES if one.name == "mesh-host-conflict")
+    one, other = (
+        thing("VirtualService", "a", "{hosts: [a.b], exportTo: [.], http: [{directResponse: {status: 200}}]}", namespace)
+        for namespace in ("m", "n")
+    )
+    assert found(rule, one + other) == []
+    assert len(found(rule, one + other.replace("exportTo: [.]", "exportTo: ['*']"))) == 1

@@ -1,0 +1,125 @@
+"""`pymesh analyze` as people and programs use it."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pymesh.cli import main
+
+SERVICE = """apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: reviews}
+spec:
+  hosts: [reviews.default.svc.cluster.local]
+  resolution: STATIC
+  ports: [{number: 80, name: http}]
+  endpoints: [{address: 10.0.0.1}]
+"""
+ROUTE = """apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - route:
+    - destination: {host: reviews}
+"""
+LOST = ROUTE.replace("{host: reviews}", "{host: nobody}")
+WEIGHED = ROUTE.replace("{host: reviews}", "{host: reviews}\n      weight: 7")
+GONE = (
+    "VirtualService default/reviews: no service has the host nobody.default.svc.cluster.local: "
+    "requests sent there are answered with 503 (NC)"
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name, text in (("a/service.yaml", SERVICE), ("a/route.yaml", ROUTE), ("lost.yaml", LOST), ("weighed.yaml", WEIGHED)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(main, ["analyze", *arguments], input=stdin)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_folder_whose_parts_fit_exits_with_0():
+    result = run("-f", "a")
+    assert (result.exit_code, result.output) == (0, "nothing found\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_mistake_between_files_is_a_line_that_editors_understand_and_exits_with_1():
+    result = run("-f", "a/service.yaml", "lost.yaml")
+    assert (result.exit_code, result.output) == (1, f"lost.yaml:8:7: error [IST0101]: {GONE}\n1 error\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_files_are_judged_together_and_standard_input_with_them():
+    assert run("-f", "a/route.yaml").exit_code == 1
+    assert run("-f", "a/route.yaml", "-f", "-", stdin=SERVICE).exit_code == 0
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_no_error_exits_with_0():
+    result = run("a/service.yaml", "weighed.yaml")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[0].startswith("weighed.yaml:9:7: info [KIA1104]: VirtualService default/reviews: weight 7")
+    assert result.output.splitlines()[-1] == "1 info"
+
+
+@pytest.mark.usefixtures("folder")
+def test_reasons_and_ways_out_are_told_when_asked_for():
+    lines = run("a/service.yaml", "lost.yaml", "--explain").output.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["lost.yaml", "    why", "    fix", "1 error"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_code_can_be_suppressed():
+    result = run("a/service.yaml", "lost.yaml", "--suppress", "IST0101")
+    assert (result.exit_code, result.output) == (0, "nothing found\n")
+
+
+def test_what_validation_finds_is_there_with_istios_codes():
+    result = run("-f", "-", stdin=ROUTE.replace("hosts", "hots"))
+    assert result.exit_code == 1
+    assert '<stdin>:5:3: error [IST0106]: VirtualService reviews: spec.hots: unknown field (did you mean "hosts"?)' in result.output
+    warned = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w}\nspec: {network: n}\n"
+    assert "<stdin>:4:1: warning [IST0133]: WorkloadEntry w: spec: has no address" in run("-", stdin=warned).output
+
+
+def test_what_the_control_plane_refuses_is_an_error():
+    refused = ROUTE.replace("http:", "tcp:") + "    match: [{sourceSubnet: 10.0.0.0/8}]\n"
+    assert "error [IST0106]: VirtualService default/reviews: tcp[0].match[0].sourceSubnet" in run("-", stdin=refused).output
+
+
+@pytest.mark.usefixtures("folder")
+def test_programs_get_everything_in_json():
+    result = run("-f", "a/service.yaml", "lost.yaml", "--output", "json")
+    assert result.exit_code == 1
+    told = json.loads(result.output)
+    assert (told["files"], told["resources"]) == (2, 2)
+    (one,) = told["diagnostics"]
+    why, fix = one.pop("why"), one.pop("fix")
+    assert why.startswith("Requests sent there")
+    assert fix.startswith("Write the host")
+    assert one == {
+        "file": "lost.yaml",
+        "line": 8,
+        "column": 7,
+        "code": "IST0101",
+        "severity": "error",
+        "resource": "VirtualService default/reviews",
+        "message": GONE.partition(": ")[2],
+    }
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [([], "-f PATH"), (["gone.yaml"], "pymesh analyze: cannot read gone.yaml")])
+def test_wrong_usage_and_unreadable_paths_exit_with_2(arguments, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert sentence in result.output
