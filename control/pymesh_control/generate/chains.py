@@ -6,8 +6,10 @@ from typing import Any
 from pymesh.xds import proto
 
 from ..model.mesh import Mesh
+from ..model.origin import Origin
 from .accesslog import refusal_logs
 from .common import cidr, extension, socket
+from .provenance import stamp
 
 _LISTENER = proto.listener.Listener
 _PARTS = proto.listener_components
@@ -58,8 +60,12 @@ def chain(
     transport: str = "",
     application_protocols: Iterable[str] = (),
     secured: Any = None,
+    origins: Iterable[Origin] = (),
 ) -> Any:
-    """A filter chain with its conditions; `secured` is the transport socket that terminates TLS."""
+    """A filter chain with its conditions.
+
+    `secured` is the transport socket that terminates TLS; `origins` are the resources that ask for the chain.
+    """
     message = _PARTS.FilterChain(filters=filters, name=name)
     match = _PARTS.FilterChainMatch(
         prefix_ranges=[cidr(block) for block in blocks],
@@ -73,4 +79,4 @@ def chain(
         message.filter_chain_match.CopyFrom(match)
     if secured is not None:
         message.transport_socket.CopyFrom(secured)
-    return message
+    return stamp(message, origins)

@@ -12,6 +12,7 @@ from ..model.view import ProxyView
 from . import balancing, endpoints, inbound, locality, outlier, policy
 from .built import Built, pack
 from .common import ADS, endpoint_address, socket, struct
+from .provenance import config_path, stamp
 from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
@@ -66,6 +67,7 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
         common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold={"value": outlier.healthy_share(settled.outlier_detection)}),
         metadata=_metadata(service, port, subset, rule),
     )
+    stamp(message, (*service.origins, *(rule.origins if rule else ())))
     if not _discover(message, scope, service, port, subset, rule, settled):
         return None
     policy.connect(message, settled, scope.snapshot.mesh)
@@ -108,7 +110,7 @@ def _metadata(service: Service, port: Port, subset: str, rule: Rule | None) -> A
         "default_original_port": port.number,
     }
     if rule:
-        istio["config"] = f"/apis/networking.istio.io/v1/namespaces/{rule.namespace}/destination-rule/{rule.names[0]}"
+        istio["config"] = config_path(rule.origins[0])
     if subset:
         istio["subset"] = subset
     if service.external:
@@ -157,6 +159,7 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     policy.speak(message, server.protocol, settled)
     if server.service:
         message.metadata.CopyFrom(_inbound_metadata(server.service))
+    stamp(message, server.origins)
     return message
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.xds import names
 
+from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.virtual import MESH
 from .routes import Place
@@ -23,6 +24,8 @@ class Connections:
     blocks: tuple[str, ...] = ()
     pool: Any = None
     """The connectionPool.tcp of the rule that governs the first target."""
+    origins: tuple[Origin, ...] = ()
+    """The resources that ask for it."""
 
     @property
     def is_conditional(self) -> bool:
@@ -59,7 +62,7 @@ def connection_routes(scope: Scope, service: Service, port: Port, block: str, *,
     if not ruled or not (port.protocol.is_tls or any(route.blocks == blocks for route in ruled)):
         by_name = port.protocol.is_tls and (wildcard or bool(block)) and service.host != "*"
         target = ((names.outbound_cluster(service.host, port.number), 1),)
-        yield Connections(target, (service.host,) if by_name else (), blocks, _pool(scope, target))
+        yield Connections(target, (service.host,) if by_name else (), blocks, _pool(scope, target), service.origins)
 
 
 def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
@@ -69,7 +72,9 @@ def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connectio
         for match in route.match:
             if place.admits(match):
                 named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
-                yield Connections(targets, named, tuple(match.destination_subnets) or blocks, _pool(place.scope, targets))
+                yield Connections(
+                    targets, named, tuple(match.destination_subnets) or blocks, _pool(place.scope, targets), (place.rule.origin,)
+                )
 
 
 def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
@@ -78,11 +83,11 @@ def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connectio
         targets = _targets(place, route)
         pool = _pool(place.scope, targets)
         if not route.match:
-            yield Connections(targets, (), blocks, pool)
+            yield Connections(targets, (), blocks, pool, (place.rule.origin,))
             return
         for match in route.match:
             if place.admits(match):
-                yield Connections(targets, (), tuple(match.destination_subnets) or blocks, pool)
+                yield Connections(targets, (), tuple(match.destination_subnets) or blocks, pool, (place.rule.origin,))
                 if not match.destination_subnets:
                     return
 

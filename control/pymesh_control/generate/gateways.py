@@ -16,6 +16,7 @@ from .built import Built, pack
 from .chains import chain, inspectors, listener
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
+from .provenance import stamp
 from .routes import Place, virtual_routes
 from .scope import Scope
 
@@ -52,7 +53,7 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
         message.listener_filters.append(inspectors()[0])
         message.listener_filters_timeout.CopyFrom(proto.duration(scope.snapshot.mesh.protocol_detection_timeout))
         message.continue_on_listener_filters_timeout = True
-    return message
+    return stamp(message, [group[0].origin])  # the oldest alone: others may come and go without a new listener
 
 
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
@@ -74,7 +75,13 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     else:
         filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
-    made = chain(filters, server_names=route.server_names, blocks=route.blocks, secured=secured)
+    made = chain(
+        filters,
+        server_names=route.server_names,
+        blocks=route.blocks,
+        secured=secured,
+        origins=dict.fromkeys((server.origin, *route.origins)),
+    )
     return _terminating(made) if secured else made
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..model.authentication import Mode
 from ..model.destination import Policy
+from ..model.origin import Origin
 from ..model.protocol import Protocol, of_port
 from ..model.service import Service
 from ..model.sidecar import Sidecar
@@ -26,6 +27,13 @@ class InboundServer:
     """Where a Sidecar's ingress listener sends it: `127.0.0.1:PORT` and the like, or `unix://PATH`."""
     pool: Any = None
     """The connectionPool of a Sidecar, which stands over a DestinationRule's."""
+    limits: Sidecar | None = None
+    """The Sidecar whose ingress listener it is."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The resources because of which it is served."""
+        return (*(self.service.origins if self.service else ()), *((self.limits.origin,) if self.limits else ()))
 
 
 def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
@@ -60,6 +68,7 @@ def _stated(snapshot: Snapshot, view: ProxyView, limits: Sidecar) -> Iterator[In
             service_port=known[1].number if known else listener.port,
             endpoint=listener.endpoint,
             pool=listener.pool or limits.pool,
+            limits=limits,
         )
 
 

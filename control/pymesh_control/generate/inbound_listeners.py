@@ -1,13 +1,14 @@
 """LDS towards the application: virtualInbound for captured connections, or a listener for each port without capture."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymesh.xds import names, proto
 
 from ..model.authentication import Mode
+from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
@@ -15,6 +16,7 @@ from . import manager, retries, secure, tcp
 from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, listener, original_destination
 from .inbound import InboundServer, mode, servers
+from .provenance import stamp
 
 _ROUTE = proto.route_components
 
@@ -95,7 +97,7 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     message = listener(name, view.ip, server.bind, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_chains(snapshot, view, server, name, 0))
-    return message
+    return stamp(message, server.origins)
 
 
 def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Iterator[Any]:
@@ -106,7 +108,7 @@ def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Ite
         http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
-        yield _chain(snapshot, row, filters, name, port)
+        yield _chain(snapshot, row, filters, name, port, ())
 
 
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:
@@ -118,12 +120,12 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
             filters = [manager.inbound(snapshot.mesh, view.flavor, name, routes)]
         else:
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)])
-        yield _chain(snapshot, row, filters, name, port)
+        yield _chain(snapshot, row, filters, name, port, server.origins)
 
 
-def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int) -> Any:
+def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int, origins: Iterable[Origin]) -> Any:
     secured = secure.server_socket(snapshot.mesh) if row.mutual else None
-    return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured)
+    return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured, origins=origins)
 
 
 def _routes(cluster: str, host: str, *, retry: bool) -> Any:

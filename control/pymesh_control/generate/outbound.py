@@ -12,6 +12,7 @@ from . import manager, tcp
 from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, listener
 from .connections import Claims, Connections, connection_routes
+from .provenance import stamp
 from .scope import Scope
 
 _ANY = "0.0.0.0"
@@ -130,7 +131,7 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
     filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool)
-    return chain(filters, server_names=route.server_names, blocks=route.blocks)
+    return chain(filters, server_names=route.server_names, blocks=route.blocks, origins=route.origins)
 
 
 def _unknown(scope: Scope) -> Any:
@@ -165,7 +166,7 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True, inspect=not port.protocol.is_http)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_single_chains(scope, service, port, name))
-    return message
+    return stamp(message, service.origins)
 
 
 def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:

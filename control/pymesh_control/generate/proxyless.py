@@ -17,6 +17,7 @@ from ..model.virtual import MESH
 from . import endpoints, secure
 from .built import Built, pack
 from .common import ADS, extension
+from .provenance import stamp
 from .routes import Place, default_route, virtual_routes
 from .scope import Scope, port_number
 
@@ -61,11 +62,12 @@ def _listener(scope: Scope, name: str) -> Any | None:
 
 def _routes(scope: Scope, name: str) -> Any | None:
     parts = names.parse_cluster(name)
-    if parts is None or _find(scope, parts.host, parts.port) is None:
+    found = _find(scope, parts.host, parts.port) if parts else None
+    if parts is None or found is None:
         return None
     rule = scope.routes.find(parts.host)
     place = Place(scope, rule, frozenset({MESH}), parts.port) if rule and rule.spec.http else None
-    routes = virtual_routes(place) if place else [default_route(scope, name)]
+    routes = virtual_routes(place) if place else [default_route(scope, name, found[0])]
     host = _ROUTE.VirtualHost(name=f"{parts.host}:{parts.port}", domains=["*"], routes=routes)
     return proto.route.RouteConfiguration(name=name, virtual_hosts=[host])
 
@@ -81,6 +83,7 @@ def _cluster(scope: Scope, name: str) -> Any | None:
     message = _CLUSTER(name=name, type=_CLUSTER.EDS, lb_policy=_CLUSTER.ROUND_ROBIN)
     message.eds_cluster_config.eds_config.CopyFrom(ADS)
     message.eds_cluster_config.service_name = name
+    stamp(message, (*service.origins, *(rule.origins if rule else ())))
     if policy.tls and policy.tls.mode and policy.tls.mode.value == "ISTIO_MUTUAL":
         sans = policy.tls.subject_alt_names or secure.mesh_identities(scope.snapshot.mesh, service)
         message.transport_socket.CopyFrom(secure.provider_socket(sans))

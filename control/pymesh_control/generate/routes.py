@@ -6,10 +6,12 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
+from ..model.service import Service
 from ..model.virtual import MESH, VirtualService
 from ..model.workload import selects
 from . import cors, edits, faults, hashing, mirrors, retries
 from .match import EVERYTHING, is_catch_all, route_match
+from .provenance import stamp, stamp_config
 from .scope import Scope
 
 _ROUTE = proto.route_components
@@ -70,14 +72,14 @@ def virtual_routes(place: Place) -> list[Any]:
     return found
 
 
-def default_route(scope: Scope, cluster: str) -> Any:
+def default_route(scope: Scope, cluster: str, service: Service) -> Any:
     """The route of a service that no VirtualService speaks of."""
     route = _ROUTE.Route(name="default", match=EVERYTHING, route=_ACTION(cluster=cluster, timeout=proto.duration(0)))
     route.route.hash_policy.extend(hashing.policies(scope, (cluster,)))
     policy = retries.outbound(None, scope.snapshot.mesh.retry, hashed=bool(route.route.hash_policy))
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
-    return route
+    return stamp(route, service.origins)
 
 
 def _candidates(place: Place) -> Iterator[Any]:
@@ -103,7 +105,8 @@ def _route(place: Place, http: Any, match: Any) -> Any:
     faults.apply(route, http.fault)
     cors.apply(route, http.cors_policy)
     edits.apply(route, http.headers)
-    return route
+    stamp_config(route, place.rule.origin)
+    return stamp(route, [place.rule.origin])
 
 
 def _forward(route: Any, place: Place, http: Any) -> None:

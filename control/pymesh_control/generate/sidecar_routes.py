@@ -88,7 +88,7 @@ def _aliases(service: Service, namespace: str) -> Iterable[str]:
 def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str]) -> Any:
     cluster = names.outbound_cluster(service.host, port.number)
     rule = scope.routes.find(service.host)
-    routes = virtual_routes(Place(scope, rule, _MESH, port.number)) if rule and rule.spec.http else [default_route(scope, cluster)]
+    routes = virtual_routes(Place(scope, rule, _MESH, port.number)) if rule and rule.spec.http else [default_route(scope, cluster, service)]
     return _ROUTE.VirtualHost(name=f"{service.host}:{port.number}", domains=names_, routes=routes, include_request_attempt_count=True)
 
 

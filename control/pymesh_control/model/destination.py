@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .origin import Origin
 from .service import full_name
 from .visibility import Visibility, exported
 from .workload import selects
@@ -47,6 +48,10 @@ class Rule:
     selector: Mapping[str, str] | None = None
     policy: Any = None
     subsets: Mapping[str, Subset] = field(default_factory=dict)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        return tuple(Origin("DestinationRule", self.namespace, name) for name in self.names)
 
     def governs(self, labels: Mapping[str, str]) -> bool:
         """Whether it holds for clients with these labels."""

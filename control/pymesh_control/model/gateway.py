@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .origin import Origin
 from .protocol import Protocol, declared
 from .virtual import VirtualService
 from .workload import selects
@@ -24,6 +25,10 @@ class Server:
     hosts: tuple[tuple[str, str], ...]
     """(namespace whose VirtualServices may bind, `*` for any; host pattern)."""
     tls: Any = None
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("Gateway", *self.gateway.split("/", 1))
 
     @property
     def terminates(self) -> bool:

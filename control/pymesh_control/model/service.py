@@ -7,6 +7,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .origin import Origin
 from .protocol import Protocol, of_port
 from .visibility import Visibility, exported
 from .workload import MUTUAL, TLS_MODE_LABEL, Health, Workload
@@ -64,6 +65,8 @@ class Service:
     subject_alt_names: tuple[str, ...] = ()
     endpoints: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=dict)
     """By service port."""
+    origins: tuple[Origin, ...] = ()
+    """The resources that declare it."""
     headless: bool = False
     """Whether clients choose one of its pods by address; of resolution NONE, then."""
     drains: bool = False
@@ -112,6 +115,7 @@ def from_entry(resource: Any) -> list[Service]:
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
         inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
         subject_alt_names=tuple(spec.subject_alt_names),
+        origins=(Origin("ServiceEntry", resource.namespace, resource.name),),
     )
     return [replace(first, host=host, name=_short_name(host)) for host in map(str.lower, spec.hosts)]
 
@@ -178,6 +182,7 @@ def merged(first: Service, other: Service) -> Service:
         inline=first.inline + other.inline,
         selector=first.selector if first.selector is not None else other.selector,
         subject_alt_names=first.subject_alt_names + other.subject_alt_names,
+        origins=first.origins + other.origins,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .origin import Origin
 from .protocol import Protocol, of_port
 from .service import full_name
 from .workload import selects
@@ -81,6 +82,10 @@ class Sidecar:
     """What becomes of calls to unknown hosts; None: as the mesh says."""
     proxy: Any = None
     """The Destination to which they go instead."""
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("Sidecar", self.namespace, self.name)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import hosts
 
+from .origin import Origin
 from .service import full_name
 from .visibility import Visibility, exported
 
@@ -24,6 +25,10 @@ class VirtualService:
     """`mesh`, or `<namespace>/<name>`."""
     visibility: Visibility
     spec: Any
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("VirtualService", self.namespace, self.name)
 
     def destination(self, host: str) -> str:
         """The full name of a destination that one of its routes names."""

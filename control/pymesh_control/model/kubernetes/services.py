@@ -6,6 +6,7 @@ from pymesh.api import Resource, hosts
 from pymesh.api.models.destinationrule import LocalityLbSetting
 
 from ..locality import HOSTNAME_LABEL, LEVELS, NETWORK_LABEL
+from ..origin import Origin
 from ..protocol import of_service_port
 from ..service import Port, Service
 from ..visibility import Visibility, exported
@@ -50,6 +51,7 @@ def from_resource(resource: Resource) -> Service:
         headless=headless,
         drains=any(resource.labels.get(label) for label in _PERSISTENT_SESSIONS),
         locality=_locality(spec.traffic_distribution or resource.annotations.get(TRAFFIC_DISTRIBUTION, "")),
+        origins=(Origin("Service", resource.namespace, resource.name),),
     )
 
 

@@ -1,0 +1,33 @@
+"""What generated resources say of where they come from: metadata under our own key, for people and for `debug.status`.
+
+Names alone, no file and line: a listener or cluster whose metadata change is replaced by its proxy, and a comment in a file must not
+do that. Who asks is told the present place of a resource by the control plane.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..model.origin import Origin
+from .common import struct
+
+KEY = "pymesh"
+_ISTIO = "istio"
+
+
+def stamp(message: Any, origins: Iterable[Origin]) -> Any:
+    """Write the origins into a message's metadata, if there are any; gives the message back."""
+    told = [str(one) for one in origins]
+    if told:
+        message.metadata.filter_metadata[KEY].CopyFrom(struct({"origins": told}))
+    return message
+
+
+def config_path(origin: Origin) -> str:
+    """The path by which Istio's `config` names a resource of its networking group."""
+    kind = {"DestinationRule": "destination-rule", "VirtualService": "virtual-service"}[origin.kind]
+    return f"/apis/networking.istio.io/v1/namespaces/{origin.namespace}/{kind}/{origin.name}"
+
+
+def stamp_config(message: Any, origin: Origin) -> None:
+    """Write Istio's own word for the rule that a message was made of."""
+    message.metadata.filter_metadata[_ISTIO].CopyFrom(struct({"config": config_path(origin)}))
