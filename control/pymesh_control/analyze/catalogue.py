@@ -1,6 +1,6 @@
 """All rules, by subject."""
 
-from . import destination_rules, gateways, mesh, security, service_entries, sidecars, virtual_services
+from . import destination_rules, gateways, kubernetes, mesh, security, service_entries, sidecars, virtual_services
 
 RULES = (
     *virtual_services.RULES,
@@ -9,5 +9,6 @@ RULES = (
     *service_entries.RULES,
     *sidecars.RULES,
     *security.RULES,
+    *kubernetes.RULES,
     *mesh.RULES,
 )

@@ -37,7 +37,7 @@ def subset_instances(subject: Subject) -> Iterator[Found]:
         if service is None or service.resolution != "STATIC" or not one.subsets:
             continue
         instances = subject.instances(service)
-        for index, subset in enumerate(one.subsets.values()):
+        for index, subset in enumerate(one.subsets.values() if instances else ()):
             if not any(selects(subset.labels, labels) for labels in instances):
                 yield Found(resource, ("subsets", index), f"subset {subset.name} selects none of the instances of {one.host}")
 

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator
 
 from ..model.authentication import Mode
+from ..model.service import full_name
 from . import rivals
 from .rule import Found, rule
 from .subject import Subject
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"})
-_PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/.*")
+_PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/(.*)")
 
 
 @rule(
@@ -81,7 +82,37 @@ def principal_domain(subject: Subject) -> Iterator[Found]:
             yield Found(resource, path, f"{parts[1]} is not a trust domain of this mesh")
 
 
-RULES = (several_peer_defaults, same_peer_selector, source_namespace, operation_method, needs_mutual_tls, principal_domain)
+@rule(
+    "KIA0106", "warning", "an AuthorizationPolicy names a service account that no pod runs as",
+    why="The principal never comes: an ALLOW rule allows nobody, a DENY rule denies nobody.",
+    fix="Correct the name, or the namespace before it.",
+)  # fmt: skip
+def principal_account(subject: Subject) -> Iterator[Found]:
+    accounts = {(one.namespace, one.service_account) for one in subject.snapshot.workloads}
+    for resource, path, name in subject.each("AuthorizationPolicy", *_fields("principals", "notPrincipals")):
+        parts = _PRINCIPAL.fullmatch(name)
+        if parts and "*" not in parts[3] and subject.has_pods(parts[2]) and (parts[2], parts[3]) not in accounts:
+            yield Found(resource, path, f"no pod of namespace {parts[2]} runs as service account {parts[3]}")
+
+
+@rule(
+    "KIA0104", "info", "an AuthorizationPolicy names a host that nothing has",
+    why="Requests carry other hosts: a DENY rule for this one denies nobody, an ALLOW rule allows nobody.",
+    fix="Write the host as clients call it: a service's full name, or a host of a VirtualService.",
+)  # fmt: skip
+def operation_host(subject: Subject) -> Iterator[Found]:
+    routed = frozenset(host for _, one in subject.virtual_services for host in one.hosts)
+    fields = (f"rules[].to[].operation.{name}[]" for name in ("hosts", "notHosts"))
+    for resource, path, text in subject.each("AuthorizationPolicy", *fields):
+        host = text.partition(":")[0].lower()
+        if "*" not in host and host not in routed and not subject.knows(full_name(host, resource.namespace), resource.namespace):
+            yield Found(resource, path, f"no service and no VirtualService has the host {host}")
+
+
+RULES = (
+    several_peer_defaults, same_peer_selector, source_namespace, operation_method, needs_mutual_tls, principal_domain, principal_account,
+    operation_host,
+)  # fmt: skip
 
 
 def _fields(*names: str) -> Iterator[str]:

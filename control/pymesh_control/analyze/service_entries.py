@@ -5,8 +5,9 @@ from typing import Any
 
 from pymesh.api import Resource
 
+from ..model.kubernetes.services import is_alias
 from ..model.membership import Workloads
-from ..model.protocol import Protocol, of_port
+from ..model.protocol import Protocol, of_port, of_service_port
 from ..model.service import from_workload_entry, is_address
 from ..model.workload import selects
 from .rule import Found, rule
@@ -27,12 +28,16 @@ def udp_port(subject: Subject) -> Iterator[Found]:
 @rule(
     "IST0118", "info", "a port says neither what it speaks nor has a name that tells", also="KIA0601",
     why="What it speaks is then told from the first bytes of each connection, which a server that speaks first waits for in vain.",
-    fix="Set `protocol`, or begin the port's name with it: `http-web`, `tcp-db`.",
+    fix="Set `protocol` (of a Service `appProtocol`), or begin the port's name with it: `http-web`, `tcp-db`.",
 )  # fmt: skip
 def port_name(subject: Subject) -> Iterator[Found]:
     for resource, path, port in subject.each("ServiceEntry", "ports[]"):
         if _protocol(port) is Protocol.AUTO:
             yield Found(resource, (*path, "name"), f"port {port.number}: neither a protocol nor the name {port.name!r} says what is spoken")
+    for resource, path, port in subject.each("Service", "spec.ports[]"):
+        protocol = of_service_port(port.port, port.name or "", port.app_protocol)
+        if protocol is Protocol.AUTO and port.app_protocol is None and port.protocol in (None, "TCP") and not is_alias(resource):
+            yield Found(resource, path, f"port {port.port}: neither appProtocol nor the name {port.name or ''!r} says what is spoken")
 
 
 @rule(

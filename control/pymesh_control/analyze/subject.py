@@ -1,6 +1,6 @@
 """What rules look at: the accepted resources and the snapshot that was made of them, with the indexes that several rules need."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..model.snapshot import Snapshot
 from ..model.support import Path
 from ..model.virtual import VirtualService
 from ..model.virtual import from_resource as virtual_of
+from ..model.workload import Workload, selects
 
 __all__ = ["Path", "Subject"]
 
@@ -87,6 +88,28 @@ class Subject:
         found: dict[str, list[str]] = {}
         for one in self.snapshot.services:
             found.setdefault(one.host.partition(".")[0], []).append(one.host)
+        return found
+
+    def has_pods(self, namespace: str | None) -> bool:
+        """Whether pods are known of a namespace, or of any: then what no pod matches is not merely unknown."""
+        return bool(self._pods) if namespace is None else namespace in self._pods
+
+    def running(self, selector: Mapping[str, str], namespace: str | None) -> list[Workload]:
+        """The workloads of a namespace, or of all, that carry every label of a selector, which is not empty."""
+        found = [self._labelled.get(item, []) for item in selector.items()]
+        return [one for one in min(found, key=len) if namespace in (None, one.namespace) and selects(selector, one.labels)]
+
+    @cached_property
+    def _pods(self) -> frozenset[str]:
+        """The namespaces of which pods are known."""
+        return frozenset(one.namespace for one in self.snapshot.workloads if one.pod)
+
+    @cached_property
+    def _labelled(self) -> dict[tuple[str, str], list[Workload]]:
+        found: dict[tuple[str, str], list[Workload]] = {}
+        for one in self.snapshot.workloads:
+            for item in one.labels.items():
+                found.setdefault(item, []).append(one)
         return found
 
     def instances(self, service: Service) -> list[dict[str, str]]:

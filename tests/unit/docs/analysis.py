@@ -28,12 +28,11 @@ every code).
 _LEFT_OUT = """
 ## What is left out
 
-- What speaks of objects that are not read, or of what is not looked at in those that are: Deployments and injection (IST0102, IST0103, IST0116, IST0123, IST0137, IST0143, IST0144,
+- What speaks of objects that are not read, or of what is not looked at in those that are: Deployments and injection (IST0102, IST0103, IST0123, IST0137, IST0143, IST0144,
   IST0146 to IST0148, IST0158, KIA0701), annotations of such (IST0107, IST0108, IST0125, IST0135, IST0136), webhooks (IST0139), clusters and their versions
-  (IST0126, IST0141, IST0142, IST0163, IST0164, IST0168 to IST0170), ports of Kubernetes' Services (IST0150, IST0162, KIA0602), Gateway API
+  (IST0126, IST0141, IST0142, IST0163, IST0164, IST0168 to IST0170), Gateway API
   (IST0156, IST0165, IST0172, IST0176, KIA1401, KIA1402, KIA1501 to KIA1504), status conditions (IST0171).
-- What needs every workload of the mesh to be known, which register while they run: gateways and policies whose selector matches none (IST0127, KIA0302),
-  service accounts of principals (KIA0106, KIA0107), workloads that no policy covers (KIA1301).
+- Service accounts of other clusters (KIA0107), workloads that no policy covers (KIA1301).
 - What `pymesh validate` tells already: deprecated fields (IST0002), routes and matches that are never reached (IST0130, IST0131), old names of
   gateways (KIA1108).
 - What is not done here: routing by claims, which is refused (IST0149), and fetching keys of tokens (IST0175).

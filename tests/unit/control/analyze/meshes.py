@@ -1,7 +1,7 @@
 """Meshes in a few words: objects by kind, name and spec, and what the rules say of them."""
 
 from pymesh.api import parse_text
-from pymesh.api.kinds import KINDS
+from pymesh.api.kinds import KINDS, KUBERNETES_KINDS
 from pymesh_control.analyze.subject import Subject
 from pymesh_control.model import support
 from pymesh_control.model.snapshot import build
@@ -9,7 +9,7 @@ from pymesh_control.model.snapshot import build
 
 def thing(kind, name, spec, namespace="default", annotations="{}"):
     """One object as YAML."""
-    version = "v1" if kind == "ConfigMap" else KINDS[kind].api_versions[0]
+    version = "v1" if kind == "ConfigMap" else (KINDS | KUBERNETES_KINDS)[kind].api_versions[0]
     head = f"---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}, annotations: {annotations}}}\n"
     return head + (spec if kind == "ConfigMap" else f"spec: {spec}\n")
 

@@ -54,6 +54,11 @@ def telemetry(name, rest="{}"):
     return thing("Telemetry", name, rest)
 
 
+def kube(port, rest="selector: {app: web}", name="a"):
+    return thing("Service", name, f"{{{rest}, ports: [{port}]}}")
+
+
+POD = thing("Pod", "web-1, labels: {app: web}", "{serviceAccountName: web}\nstatus: {podIP: 10.0.0.5}")
 SIMPLE = ", tls: {mode: SIMPLE, credentialName: web}"
 EDGE = gateway(server())
 SECURE = server(443, protocol="HTTPS", rest=SIMPLE)
@@ -275,6 +280,42 @@ CASES = {
         allow("{from: [{source: {principals: [cluster.local/ns/a/sa/b, '*']}}]}"),
         "td.example is not a trust domain",
     ),
+    "principal-account": (
+        POD + allow("{from: [{source: {principals: [cluster.local/ns/default/sa/gone]}}]}"),
+        POD + allow("{from: [{source: {principals: [cluster.local/ns/default/sa/web, cluster.local/ns/x/sa/y]}}]}"),
+        "no pod of namespace default runs as service account gone",
+    ),
+    "operation-host": (
+        REVIEWS + allow("{to: [{operation: {hosts: [gone.example]}}]}"),
+        REVIEWS + allow("{to: [{operation: {hosts: ['reviews.default.svc.cluster.local:80', '*.example']}}]}"),
+        "has the host gone.example",
+    ),
+    "app-protocol": (kube("{port: 9, appProtocol: odd}"), kube("{port: 9, appProtocol: kubernetes.io/h2c}"), "port 9: 'odd' is not"),
+    "external-port-name": (
+        kube("{port: 9, name: web}", "type: ExternalName, externalName: a.b"),
+        kube("{port: 9, name: https-web}", "type: ExternalName, externalName: a.b"),
+        "port 9: the name 'web' tells no protocol",
+    ),
+    "pod-protocols": (
+        POD + kube("{port: 9, name: http}") + kube("{port: 8, targetPort: 9, name: tcp}", name="b"),
+        POD + kube("{port: 9, name: http}") + kube("{port: 8, targetPort: 9, name: http}", name="b"),
+        "port 8 is TCP, but HTTP in Service a, for the same pods",
+    ),
+    "policy-selector": (
+        POD + mtls("STRICT", "q", ", selector: {matchLabels: {app: gone}}"),
+        POD + mtls("STRICT", "q", ", selector: {matchLabels: {app: web}}"),
+        "no workload of namespace default has the labels app=gone",
+    ),
+    "gateway-selector": (
+        POD + gateway(server(), selector="{app: gone}"),
+        POD + gateway(server(), selector="{app: web}"),
+        "no workload of the mesh has the labels app=gone",
+    ),
+    "gateway-port": (
+        POD + kube("{port: 80, targetPort: 8080, name: http}") + gateway(server(81), selector="{app: web}"),
+        POD + kube("{port: 80, targetPort: 8080, name: http}") + gateway(f"{server(80)}, {server(8080)}", selector="{app: web}"),
+        "no Service of the gateway's pods has the port 81",
+    ),
     "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
     "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
     "same-telemetry-selector": (
@@ -330,6 +371,7 @@ def test_a_rule_sees_what_it_is_for_and_nothing_else(rule):
         ("gateway-exists", (5, 49)),
         ("source-namespace", (5, 47)),
         ("policy-port", (10, 60)),
+        ("app-protocol", (5, 48)),
     ],
 )
 def test_a_finding_stands_where_the_mistake_is(name, place):
@@ -352,6 +394,21 @@ def test_a_short_name_in_the_wrong_namespace_gets_the_full_one():
     there = entry("r", "hosts: [reviews.shop.svc.cluster.local], ports: [{number: 9, name: http}]", "shop")
     (one,) = found(rule, there + to("host: reviews"))
     assert "(there is reviews.shop.svc.cluster.local)" in one.message
+
+
+def test_ports_of_services_of_kubernetes_should_have_names_too():
+    rule = next(one for one in RULES if one.name == "port-name")
+    (one,) = found(rule, kube("{port: 9, name: web}"))
+    assert one.message == "port 9: neither appProtocol nor the name 'web' says what is spoken"
+    assert found(rule, kube("{port: 9, name: http-web}, {port: 53, name: dns, protocol: UDP}")) == []
+
+
+def test_nothing_is_said_of_selectors_while_no_pod_is_known():
+    for name in ("policy-selector", "gateway-selector", "principal-account"):
+        rule = next(one for one in RULES if one.name == name)
+        assert found(rule, CASES[name][0].replace(POD, "")) == []
+    rule = next(one for one in RULES if one.name == "subset-instances")
+    assert found(rule, kube("{port: 80, name: http}", name="reviews") + SUBSETS) == []
 
 
 def test_rules_that_are_private_to_two_namespaces_do_not_contend():
