@@ -99,11 +99,13 @@ class Envelope:
         return self._finish(kind.name, api_version, metadata, spec)
 
     def _foreign(self, kind: Kind, api_version: str) -> Resource | None:
-        """One of Kubernetes' own objects: nothing in it is judged but the types of what is read, and the names that hosts are made of."""
+        """One of Kubernetes' own objects: only the types of what is read are judged, and the names and addresses that proxies are told."""
         metadata = self._metadata(ForeignMetadata)
         if metadata is not None:
             self._note(("metadata",), validate.check_names(metadata))
         spec = build(kind.model, fit(self.document, kind.model, self.report), self.document, self.report, ())
+        if spec is not None:
+            self._note((), validate.check_foreign(kind.name, spec))
         found = self._finish(kind.name, api_version, metadata, spec)
         namespace = found.namespace if found and kind.is_namespaced else ""
         return found and dataclasses.replace(found, namespace=namespace, root=())

@@ -46,6 +46,7 @@ def _endpoints(service: Service, number: int) -> list[dict[str, Any]]:
             "service_account": one.workload.service_account,
             "locality": one.workload.locality,
             "weight": one.workload.weight,
+            "health": one.workload.health,
             "tls_mode": one.workload.tls_mode,
             "registered_by": one.workload.node_id or None,
         }

@@ -189,7 +189,7 @@ def merged(first: Service, other: Service) -> Service:
 def decorated(service: Service, other: Service) -> Service:
     """A service of the cluster for which a ServiceEntry speaks too: it may only say by which further names it is known."""
     names = (name for name in other.subject_alt_names if name not in service.subject_alt_names)
-    return replace(service, subject_alt_names=(*service.subject_alt_names, *names))
+    return replace(service, subject_alt_names=(*service.subject_alt_names, *names), origins=service.origins + other.origins)
 
 
 def _port(port: Any) -> Port:

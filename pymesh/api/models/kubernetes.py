@@ -6,7 +6,7 @@ from pydantic import Field, Strict
 
 from ..types import Bool, Model
 
-PortNumber = Annotated[int, Strict(), Field(ge=0, le=65535)]
+PortNumber = Annotated[int, Strict(), Field(ge=1, le=65535)]
 
 
 class Foreign(Model):

@@ -22,10 +22,11 @@ from . import (
     workloadgroup,
 )
 from .finding import Finding, Findings
+from .kubernetes import check as check_foreign
 from .metadata import check as check_metadata
 from .metadata import check_names
 
-__all__ = ["Finding", "check", "check_metadata", "check_names"]
+__all__ = ["Finding", "check", "check_foreign", "check_metadata", "check_names"]
 
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "AuthorizationPolicy": authorizationpolicy.check,

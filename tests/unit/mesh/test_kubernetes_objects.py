@@ -1,6 +1,11 @@
 """Kubernetes' own objects are read for what the mesh needs of them, and not judged beyond it."""
 
+import json
+
+import pytest
+
 from pymesh.api import parse_text
+from pymesh.api.kinds import KUBERNETES_KINDS
 
 SERVICE = """\
 apiVersion: v1
@@ -59,3 +64,20 @@ def test_names_that_no_host_can_be_made_of_are_refused():
 def test_what_is_being_deleted_is_told():
     ((resource,), _) = read("apiVersion: v1\nkind: Pod\nmetadata: {name: a, deletionTimestamp: 2024-01-01T00:00:00Z}\nspec: {}\n")
     assert resource.is_deleting
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "place"),
+    [
+        ("Service", {"spec": {"clusterIP": "x"}}, "spec.clusterIP"),
+        ("Service", {"spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1", "x"]}}, "spec.clusterIPs[1]"),
+        ("EndpointSlice", {"addressType": "IPv4", "endpoints": [{"addresses": ["x"]}]}, "endpoints[0].addresses[0]"),
+        ("Endpoints", {"subsets": [{"notReadyAddresses": [{"ip": "x"}]}]}, "subsets[0].notReadyAddresses[0].ip"),
+        ("Pod", {"status": {"podIP": "x"}}, "status.podIP"),
+    ],
+)
+def test_addresses_that_are_none_are_refused(kind, body, place):
+    document = {"apiVersion": KUBERNETES_KINDS[kind].api_versions[0], "kind": kind, "metadata": {"name": "a"}, **body}
+    resources, (problem,) = read(json.dumps(document))
+    assert resources == []
+    assert problem.endswith(f'error: {kind} a: {place}: "x" is not an IP address')

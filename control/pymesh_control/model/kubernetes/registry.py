@@ -76,7 +76,7 @@ class _Instances:
         listed = self._slices.get(key) or self._endpoints.get(key)
         if listed is not None:
             chosen = slices.of_family(listed, _family(service, families))
-            return slices.endpoints(chosen, service.ports, self._pods, self._topology)
+            return slices.endpoints(chosen, service.ports, self._pods, self._topology, drains=service.drains)
         chosen_pods = () if service.selector is None else self._selectable.selected(service.namespace, service.selector)
         return {port.number: tuple(_of_pods(port, chosen_pods)) for port in service.ports}
 

@@ -71,6 +71,6 @@ def _port(port: Any) -> Port:
         number=port.port,
         name=port.name or "",
         protocol=of_service_port(port.port, port.name or "", port.app_protocol),
-        target=target if isinstance(target, int) and target else port.port,
+        target=target if isinstance(target, int) else port.port,
         target_name=target if isinstance(target, str) else "",
     )

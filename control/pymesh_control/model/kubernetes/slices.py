@@ -63,12 +63,18 @@ def of_family(slices: Iterable[Slice], wanted: str) -> list[Slice]:
     return [one for one in found if one.family == chosen]
 
 
-def endpoints(slices: Iterable[Slice], ports: Iterable[Port], pods: Pods, topology: Topology) -> dict[int, tuple[Endpoint, ...]]:
-    """The endpoints by service port, each address and port once."""
+def endpoints(
+    slices: Iterable[Slice], ports: Iterable[Port], pods: Pods, topology: Topology, *, drains: bool
+) -> dict[int, tuple[Endpoint, ...]]:
+    """The endpoints by service port, each address and port once; `drains` says that those that end count, too."""
     found: dict[int, dict[tuple[str, int], Endpoint]] = {port.number: {} for port in ports}
     numbers = {port.name: port.number for port in ports}
     for one in slices:
-        workloads = [_workload(instance, one.namespace, pods, topology) for instance in one.instances]
+        workloads = [
+            _workload(instance, one.namespace, pods, topology)
+            for instance in one.instances
+            if drains or instance.health is not Health.DRAINING
+        ]
         for name, target in one.ports.items():
             held = found.get(numbers.get(name, -1), {})
             for workload in workloads:

@@ -1,9 +1,14 @@
 """Our own proxy takes everything that is generated for it; control and data plane meet here as they do on the wire."""
 
+import json
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pymesh.api import parse_text
+from pymesh.api.kinds import KUBERNETES_KINDS
 from pymesh.xds import types
 from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.compile.context import Context
@@ -14,6 +19,7 @@ from pymesh_proxy.discovery.references import references_of
 from pymesh_proxy.errors import ConfigError
 from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.http.route_slot import RouteSlot
+from tests.unit.mesh.test_any_spec import specs
 
 
 @pytest.fixture
@@ -112,3 +118,19 @@ def test_what_envoy_filters_have_changed_is_taken(mesh, view, everything, compil
 def test_a_filter_that_it_does_not_have_is_refused_by_name(mesh, view, everything, compiled):
     with pytest.raises(ConfigError, match=r"lua"):
         compiled(mesh(everything + LUA), view())
+
+
+def _any_object(kind):
+    head = {"apiVersion": kind.api_versions[0], "kind": kind.name}
+    metadata = {"name": "a", "labels": {"a": "a", "kubernetes.io/service-name": "a"}}
+    return specs(kind.model).map(lambda body: {**head, "metadata": metadata, **body})
+
+
+_ACTING = [kind for kind in KUBERNETES_KINDS.values() if kind.model.model_fields]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(objects=st.tuples(*map(_any_object, _ACTING)))
+def test_whatever_is_read_of_a_cluster_is_taken(mesh, view, compiled, objects):
+    texts = [json.dumps(one) for one in objects]
+    compiled(mesh("\n---\n".join(text for text in texts if parse_text(text, "f").resources)), view(LABELS={"a": "a"}))

@@ -266,8 +266,7 @@ def test_what_is_listed_is_what_kubernetes_would_send_to(first, second):
     wanted = {}
     for one in (*first, *second):
         ready, terminating = one["conditions"]["ready"] is not False, one["conditions"]["terminating"]
-        ending = not ready and terminating
-        if not (ending and one["conditions"]["serving"] is False):
-            wanted.setdefault(one["addresses"][0], Health.HEALTHY if ready else Health.DRAINING if ending else Health.UNHEALTHY)
+        if ready or not terminating:
+            wanted.setdefault(one["addresses"][0], Health.HEALTHY if ready else Health.UNHEALTHY)
     told = {one.workload.ip: one.workload.health for one in snapshot.service(HOST, "shop").endpoints[80]}
-    assert told == {address: health for address, health in wanted.items() if health is not Health.DRAINING}
+    assert told == wanted
