@@ -17,7 +17,7 @@ from .model.credential import NO_CREDENTIALS, Credentials
 from .model.snapshot import Snapshot, build
 from .model.view import ProxyView, view_of
 from .model.workload import Workload
-from .store.catalogue import Contents
+from .store.catalogue import Contents, Key
 from .store.quarantine import Quarantine, blame
 
 _log = logging.getLogger("pymesh.config")
@@ -29,7 +29,11 @@ class World:
 
     def __init__(self, trust_domain: str, metrics: Metrics) -> None:
         self.trust_domain = trust_domain
+        self.resources_read: Sequence[Resource] = ()
+        """What the files say, refused resources too; `resources_used` has the last accepted version of those."""
         self.resources_used: Sequence[Resource] = ()
+        self.refused: frozenset[Key] = frozenset()
+        """Those of them that cannot be honoured."""
         self.problems: tuple[Problem, ...] = ()
         self._metrics = metrics
         self._quarantine = Quarantine()
@@ -43,6 +47,7 @@ class World:
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
         if blamed:
             snapshot, _ = build(used, workloads, version, credentials)
+        self.resources_read, self.refused = contents.resources, frozenset(blamed)
         self.snapshot, self.resources_used = self._in_trust_domain(snapshot), used
         self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 

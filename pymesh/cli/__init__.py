@@ -8,6 +8,7 @@ from pymesh import __version__
 
 from ..local.command import demo, up
 from .analyze import analyze
+from .get import get
 from .proxy_config import proxy_config
 from .proxy_status import proxy_status
 from .validate import validate
@@ -23,6 +24,7 @@ def main() -> None:
 main.add_command(analyze)
 main.add_command(demo)
 main.add_command(up)
+main.add_command(get)
 main.add_command(proxy_config)
 main.add_command(proxy_status)
 main.add_command(validate)

@@ -7,7 +7,7 @@ from typing import Any
 from ..ads.stream import Stream
 from ..model.view import ProxyView
 from ..world import World
-from . import clients, configuration, dump, registry, sight
+from . import clients, configuration, dump, registry, sight, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ PAGES: dict[str, tuple[str, Page]] = {
     "registryz": ("services and workloads", lambda asked: registry.registryz(asked.world.snapshot)),
     "resourcesz": ("the resources a proxy holds (proxyID)", lambda asked: clients.resourcesz(asked.stream)),
     "sidecarz": ("what a proxy sees of the mesh (proxyID)", lambda asked: sight.sidecarz(asked.world.snapshot, asked.view)),
+    "statusz": ("what has become of each resource", lambda asked: status.statusz(asked.world, asked.streams)),
     "syncz": ("how far each client is with each type", lambda asked: [clients.client(stream) for stream in asked.streams]),
 }
 """By the last part of the path: what the page tells, and how."""

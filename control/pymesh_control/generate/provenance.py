@@ -4,7 +4,7 @@ Names alone, no file and line: a listener or cluster whose metadata change is re
 do that. Who asks is told the present place of a resource by the control plane.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..model.origin import Origin
@@ -31,3 +31,19 @@ def config_path(origin: Origin) -> str:
 def stamp_config(message: Any, origin: Origin) -> None:
     """Write Istio's own word for the rule that a message was made of."""
     message.metadata.filter_metadata[_ISTIO].CopyFrom(struct({"config": config_path(origin)}))
+
+
+def origins_of(message: Any) -> Iterator[str]:
+    """What a cluster, listener or route configuration says of itself and of its parts, as text."""
+    yield from _told(message)
+    for chain in getattr(message, "filter_chains", ()):
+        yield from _told(chain)
+    for host in getattr(message, "virtual_hosts", ()):
+        for route in host.routes:
+            yield from _told(route)
+
+
+def _told(message: Any) -> Iterator[str]:
+    known = getattr(message, "metadata", None)
+    if known is not None and KEY in known.filter_metadata:
+        yield from (value.string_value for value in known.filter_metadata[KEY].fields["origins"].list_value.values)

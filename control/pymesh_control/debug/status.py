@@ -1,0 +1,122 @@
+"""What has become of each resource: accepted, in use by proxies, put aside by another, accepted by how many of those who have it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pymesh.api import Problem, Resource
+from pymesh.xds import proto, types
+
+from ..ads.stream import Stream
+from ..ads.subscription import Built, Status
+from ..generate.provenance import origins_of
+from ..model.origin import Origin
+from ..model.service import full_name
+from ..model.snapshot import Snapshot
+from ..model.virtual import MESH
+from ..store.catalogue import key_of
+from ..world import World
+from .clients import short_name
+
+TRACED = ("DestinationRule", "Gateway", "Service", "ServiceEntry", "VirtualService")
+"""The kinds that what is made of them names; of others nobody can say which proxies have them."""
+
+_CARRIERS = (types.CLUSTER, types.LISTENER, types.ROUTE)
+
+
+@dataclass(slots=True)
+class Reach:
+    """The proxies that hold something made of a resource, by how they stand with it."""
+
+    holding: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
+    refusing: set[str] = field(default_factory=set)
+
+
+def statusz(world: World, streams: Iterable[Stream]) -> list[dict[str, Any]]:
+    """Every resource that was read. It looks at everything that every client holds."""
+    reached = _reached(streams)
+    return [_status(world, one, reached.get(str(_origin(one)), Reach())) for one in world.resources_read]
+
+
+def _status(world: World, resource: Resource, reach: Reach) -> dict[str, Any]:
+    traced = resource.kind in TRACED and not _is_delegate(resource)
+    return {
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "file": str(resource.where),
+        "accepted": key_of(resource) not in world.refused,
+        "programmed": bool(reach.holding) if traced else None,
+        "shadowed_by": sorted(map(str, _shadows(world.snapshot, resource))),
+        "proxies": len(reach.holding),
+        "acked": len(reach.holding - reach.waiting - reach.refusing),
+        "refused_by": sorted(reach.refusing),
+        "problems": [str(problem) for problem in world.problems if _is_about(problem, resource)],
+    }
+
+
+def _reached(streams: Iterable[Stream]) -> dict[str, Reach]:
+    """By the text of an origin."""
+    known: dict[int, tuple[Built, frozenset[str]]] = {}  # proxies that see the same mesh hold the same objects
+    found: dict[str, Reach] = {}
+    for stream in streams:
+        proxy = short_name(stream)
+        for origin, standing in _held(stream, known):
+            reach = found.setdefault(origin, Reach())
+            reach.holding.add(proxy)
+            if standing is Status.NACKED:
+                reach.refusing.add(proxy)
+            elif standing is not Status.SYNCED:
+                reach.waiting.add(proxy)
+    return found
+
+
+def _held(stream: Stream, known: dict[int, tuple[Built, frozenset[str]]]) -> Iterator[tuple[str, Status]]:
+    for type_url in _CARRIERS:
+        subscription = stream.session.subscriptions.get(type_url)
+        for name, built in subscription.fetch(stream.session.resources).items() if subscription else ():
+            if id(built) not in known:
+                known[id(built)] = built, frozenset(origins_of(proto.unpack(built.any)))
+            standing = subscription.standing(name) if subscription else Status.NOT_SENT
+            yield from ((origin, standing) for origin in known[id(built)][1])
+
+
+def _is_about(problem: Problem, resource: Resource) -> bool:
+    """Whether a problem is one of this resource, whose name it begins with."""
+    return problem.file == resource.where.file and problem.message.startswith((f"{_origin(resource)}:", f"{_origin(resource)} "))
+
+
+def _shadows(snapshot: Snapshot, resource: Resource) -> Iterable[Origin]:
+    """The resources that have all or some of what this one claims, as its own namespace sees it."""
+    finder = _FINDERS.get(resource.kind)
+    return {other for other in finder(snapshot, resource) if other != _origin(resource)} if finder else ()
+
+
+def _of_routes(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
+    """Rules for sidecars are not merged: of each host the first has it. Those of gateways are."""
+    own = next((one for one in snapshot.virtual_services if one.origin == _origin(resource)), None)
+    if own is not None and MESH in own.gateways:
+        rules = snapshot.mesh_rules(own.namespace)
+        yield from (holder.origin for host in own.hosts if (holder := rules.find(host)))
+
+
+def _of_rules(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
+    """Rules of one host and audience are merged, and then both names stand on what is found."""
+    if resource.spec.workload_selector is not None:
+        return
+    rule = snapshot.rules.find(full_name(resource.spec.host, resource.namespace), resource.namespace, resource.namespace, {})
+    if rule is not None and resource.name not in rule.names:
+        yield from rule.origins
+
+
+_FINDERS: dict[str, Callable[[Snapshot, Resource], Iterator[Origin]]] = {"VirtualService": _of_routes, "DestinationRule": _of_rules}
+
+
+def _is_delegate(resource: Resource) -> bool:
+    """A VirtualService without hosts: what is made of it bears its root's name."""
+    return resource.kind == "VirtualService" and not resource.spec.hosts
+
+
+def _origin(resource: Resource) -> Origin:
+    return Origin(resource.kind, resource.namespace, resource.name)

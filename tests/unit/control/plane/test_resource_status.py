@@ -1,0 +1,105 @@
+"""What becomes of resources, as `pymesh get` tells it."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pymesh.cli import main
+from pymesh.xds import types
+from pymesh_control.plane import ControlPlane
+
+from ..ads.client import ask_delta
+from ..ads.served import read
+from .started import WEB, first, options, stream
+
+RULES = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: first, namespace: shop}
+spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: second, namespace: shop}
+spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: bad, namespace: shop}
+spec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.test], defaultEndpoint: 127.0.0.1:80}]}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: other}
+spec: {mtls: {mode: STRICT}}
+"""
+
+
+@pytest.fixture
+async def get(tmp_path):
+    """Runs `pymesh get`; a proxy has accepted its clusters and refused its routes."""
+    chosen = options(tmp_path)
+    (tmp_path / "config" / "web.yaml").write_text(WEB + RULES)
+    async with contextlib.AsyncExitStack() as stack:
+        plane = await stack.enter_async_context(ControlPlane(chosen))
+        call = await stack.enter_async_context(stream(plane.bound.xds))
+        await call.write(first(ask_delta(types.CLUSTER), metadata={"NAMESPACE": "shop"}))
+        await call.write(ask_delta(types.CLUSTER, nonce=(await read(call)).nonce))
+        await call.write(ask_delta(types.ROUTE, "80"))
+        await call.write(ask_delta(types.ROUTE, nonce=(await read(call)).nonce, error="no"))
+        await call.write(ask_delta(types.LISTENER))
+        await read(call)  # requests are heard in order
+
+        async def run(*arguments):
+            return await asyncio.to_thread(CliRunner().invoke, main, ["get", *arguments, "--control", str(plane.bound.monitoring)])
+
+        yield run
+
+
+def rows(result):
+    assert result.exit_code == 0, result.output
+    return [[cell.strip() for cell in line.split("   ") if cell.strip()] for line in result.output.splitlines()]
+
+
+async def test_a_rule_that_another_shadows_says_so(get):
+    head, one, other, *_ = rows(await get("virtualservices"))
+    assert head == ["NAMESPACE", "NAME", "ACCEPTED", "PROGRAMMED", "ACKED", "SHADOWED BY", "FILE"]
+    assert one[:6] == ["shop", "first", "yes", "yes", "0 of 1", "-"]
+    assert other[:6] == ["shop", "second", "yes", "no", "-", "VirtualService shop/first"]
+
+
+async def test_what_is_refused_says_why(get):
+    result = await get("gw", "bad")
+    assert rows(result)[1][:4] == ["shop", "bad", "no", "no"]
+    assert "Gateway shop/bad: servers[0].defaultEndpoint is not supported" in result.output.splitlines()[-1]
+
+
+async def test_what_a_proxy_accepted_is_counted(get):
+    assert (await get("se", "web", "-n", "shop")).output.splitlines()[1].split()[:3] == ["shop", "web", "yes"]
+
+
+async def test_where_nobody_can_say_nothing_is_said(get):
+    assert rows(await get("peerauthentication"))[1][:6] == ["other", "strict", "yes", "-", "-", "-"]
+
+
+async def test_every_kind_at_once(get):
+    head, *found = rows(await get("all", "-n", "shop"))
+    assert head[0] == "KIND"
+    assert {row[0] for row in found if len(row) == 8} == {"VirtualService", "ServiceEntry", "Gateway"}
+
+
+async def test_resources_can_be_had_as_they_are(get):
+    assert [one["metadata"]["name"] for one in json.loads((await get("vs", "-o", "json")).output)] == ["first", "second"]
+    [one] = yaml.safe_load_all((await get("vs", "first", "-o", "yaml")).output)
+    assert (one["kind"], one["spec"]["hosts"]) == ("VirtualService", ["web"])
+
+
+async def test_what_is_not_there_and_what_is_no_kind(get):
+    result = await get("vs", "third")
+    assert (result.exit_code, result.output) == (1, "Error: there is no VirtualService third\n")
+    assert (await get("virtualservcie")).exit_code == 2
