@@ -52,6 +52,9 @@ def _asking(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+_origins = click.option("--origins", is_flag=True, help="Tell of what it was made, and where that stands: a column FROM.")
+
+
 def _told(proxy: str | None, control: Address, admin: Address | None) -> Any:
     """The dump in whole: of the proxy itself when its admin interface is given."""
     if admin is not None:
@@ -61,43 +64,62 @@ def _told(proxy: str | None, control: Address, admin: Address | None) -> Any:
     return ask(control, "/debug/config_dump", proxyID=proxy)
 
 
-def _print(section: str, dump: Dump, output: str, filters: rows.Filters) -> None:
+def _print(section: str, dump: Dump, output: str, filters: rows.Filters, places: dict[str, str] | None = None) -> None:
+    """`places` are the files of resources; given, they and the resources are one more column."""
     table = rows.TABLES[section]
     if output == "json":
         show_json([message for message in dump.all(section) if table.admits(message, filters)])
+    elif places is None:
+        show(table.head, [cells for cells, _ in table.rows(dump, filters)])
     else:
-        show(table.head, table.rows(dump, filters))
+        show((*table.head, "FROM"), [[*cells, _from(message, places)] for cells, message in table.rows(dump, filters)])
+
+
+def _from(message: Any, places: dict[str, str]) -> str:
+    return ", ".join(f"{one} ({places[one]})" if one in places else one for one in rows.origins(message))
+
+
+def _places(control: Address) -> dict[str, str]:
+    """Where each resource stands now, by `KIND NAMESPACE/NAME`."""
+    told = ask(control, "/debug/configz")["resources"]
+    return {f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}": one["file"] for one in told}
 
 
 @proxy_config.command()
 @_asking
+@_origins
 @click.option("--fqdn", help="Of this service.")
 @click.option("--port", type=int)
 @click.option("--subset")
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]))
 @click.option("--name", help="The cluster of this name.")
-def clusters(proxy: str | None, control: Address, admin: Address | None, output: str, **filters: Any) -> None:
+def clusters(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
     """Where requests and connections can be sent."""
-    _print("clusters", Dump.of(_told(proxy, control, admin)), output, filters)
+    dump = Dump.of(_told(proxy, control, admin))
+    _print("clusters", dump, output, filters, _places(control) if origins else None)
 
 
 @proxy_config.command()
 @_asking
+@_origins
 @click.option("--address", help="That listen on this address.")
 @click.option("--port", type=int)
 @click.option("--name", help="The listener of this name.")
-def listeners(proxy: str | None, control: Address, admin: Address | None, output: str, **filters: Any) -> None:
+def listeners(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
     """Where connections arrive, and what becomes of each kind."""
-    _print("listeners", Dump.of(_told(proxy, control, admin)), output, filters)
+    dump = Dump.of(_told(proxy, control, admin))
+    _print("listeners", dump, output, filters, _places(control) if origins else None)
 
 
 @proxy_config.command()
 @_asking
+@_origins
 @click.option("--name", help="The route configuration of this name.")
 @click.option("--fqdn", help="With a virtual host for this name.")
-def routes(proxy: str | None, control: Address, admin: Address | None, output: str, **filters: Any) -> None:
+def routes(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
     """Which requests go where."""
-    _print("routes", Dump.of(_told(proxy, control, admin)), output, filters)
+    dump = Dump.of(_told(proxy, control, admin))
+    _print("routes", dump, output, filters, _places(control) if origins else None)
 
 
 @proxy_config.command()

@@ -12,6 +12,9 @@ from .dump import Dump, Entry, Message, name_of
 Filters = Mapping[str, Any]
 """What was asked for, by option; None stands for anything."""
 
+Row = tuple[list[str], Message]
+"""The cells, and the part of the resource whose metadata say where it comes from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -20,12 +23,18 @@ class Table:
     section: str
     head: tuple[str, ...]
     admits: Callable[[Message, Filters], bool]
-    of: Callable[[Entry, Filters], Iterator[list[str]]]
+    of: Callable[[Entry, Filters], Iterator[Row]]
 
-    def rows(self, dump: Dump, filters: Filters) -> list[list[str]]:
+    def rows(self, dump: Dump, filters: Filters) -> list[Row]:
         """In the order of the dump, but what belongs to one service together and by port."""
         wanted = [entry for entry in dump.entries.get(self.section, ()) if self.admits(entry.message, filters)]
         return [row for entry in sorted(wanted, key=_order) for row in self.of(entry, filters)]
+
+
+def origins(message: Message) -> list[str]:
+    """The resources that a part of the configuration was made of, as the control plane has written into its metadata."""
+    told: list[str] = message.get("metadata", {}).get("filter_metadata", {}).get("pymesh", {}).get("origins", [])
+    return told
 
 
 def _order(entry: Entry) -> tuple[str, int, str, str]:
@@ -42,16 +51,16 @@ def _admits_cluster(message: Message, filters: Filters) -> bool:
     return all(found.get(key) == wanted for key, wanted in filters.items() if wanted is not None and key != "address")
 
 
-def _cluster(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+def _cluster(entry: Entry, _filters: Filters) -> Iterator[Row]:
     message = entry.message
     name = name_of(message)
     parts = names.parse_cluster(name)
     kind = message.get("type") or message.get("cluster_type", {}).get("name") or "STATIC"
     rule = _config(message)
     if parts is None:
-        yield [name, "-", "-", "-", kind, rule]
+        yield [name, "-", "-", "-", kind, rule], message
     else:
-        yield [parts.host, str(parts.port), parts.subset or "-", parts.direction, kind, rule]
+        yield [parts.host, str(parts.port), parts.subset or "-", parts.direction, kind, rule], message
 
 
 def _config(message: Message) -> str:
@@ -74,14 +83,14 @@ def _socket(address: Message) -> tuple[str, int]:
     return str(socket.get("address", "")), int(socket.get("port_value", 0))
 
 
-def _listener(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+def _listener(entry: Entry, _filters: Filters) -> Iterator[Row]:
     message = entry.message
     address, port = _socket(message.get("address", {}))
     chains = message.get("filter_chains", ())
     for chain in (*chains, *([message["default_filter_chain"]] if "default_filter_chain" in message else [])):
-        yield [address, str(port), matching.chain(chain), matching.destination(chain)]
+        yield [address, str(port), matching.chain(chain), matching.destination(chain)], chain if origins(chain) else message
     if not chains and "default_filter_chain" not in message:
-        yield [address or name_of(message), str(port), "ALL", matching.api(message)]
+        yield [address or name_of(message), str(port), "ALL", matching.api(message)], message
 
 
 def _admits_route(message: Message, filters: Filters) -> bool:
@@ -96,19 +105,19 @@ def _hosts_of(host: Message, filters: Filters) -> bool:
     return wanted is None or wanted in host.get("domains", ()) or host.get("name", "").rpartition(":")[0] == wanted
 
 
-def _route(entry: Entry, filters: Filters) -> Iterator[list[str]]:
+def _route(entry: Entry, filters: Filters) -> Iterator[Row]:
     name = name_of(entry.message)
     for host in entry.message.get("virtual_hosts", ()):
         if not _hosts_of(host, filters):
             continue
         told = [name, host.get("name", ""), matching.domains(host.get("domains", []))]
         for route in host.get("routes", ()):
-            yield [*told, matching.request(route.get("match", {})), _config(route) or matching.without_cluster(route)]
+            yield [*told, matching.request(route.get("match", {})), _config(route) or matching.without_cluster(route)], route
         if not host.get("routes"):
-            yield [*told, "/*", "404"]
+            yield [*told, "/*", "404"], host
 
 
-def _endpoint(entry: Entry, filters: Filters) -> Iterator[list[str]]:
+def _endpoint(entry: Entry, filters: Filters) -> Iterator[Row]:
     for group in entry.message.get("endpoints", ()):
         place = group.get("locality", {})
         locality = "/".join(filter(None, (place.get("region"), place.get("zone"), place.get("sub_zone"))))
@@ -116,12 +125,12 @@ def _endpoint(entry: Entry, filters: Filters) -> Iterator[list[str]]:
             address, port = _socket(one.get("endpoint", {}).get("address", {}))
             if filters.get("address") in (None, address):
                 shown = f"{address}:{port}" if port else address
-                yield [shown, one.get("health_status", "HEALTHY"), locality, name_of(entry.message)]
+                yield [shown, one.get("health_status", "HEALTHY"), locality, name_of(entry.message)], {}
 
 
-def _secret(entry: Entry, _filters: Filters) -> Iterator[list[str]]:
+def _secret(entry: Entry, _filters: Filters) -> Iterator[Row]:
     for facts in certificates.facts(entry.message):
-        yield [name_of(entry.message), facts.kind, "WARMING" if entry.is_warming else "ACTIVE", *facts.cells]
+        yield [name_of(entry.message), facts.kind, "WARMING" if entry.is_warming else "ACTIVE", *facts.cells], {}
 
 
 def _by_name(message: Message, filters: Filters) -> bool:

@@ -136,6 +136,16 @@ async def test_routes_tell_their_conditions(asked):
     assert [row[3] for row in rows] == ["/old* end-user=jason", "/* :method=GET", "/*"]
 
 
+async def test_what_something_was_made_of_is_told_with_its_line(asked, tmp_path):
+    await asked.accept(types.ROUTE, "80")
+    head, *rows = await asked.table("proxy-config", "clusters", "web-1", "--subset", "v1", "--origins")
+    file = f"{tmp_path}/config/web.yaml"
+    assert (head[-1], rows[0][-1]) == ("FROM", f"ServiceEntry shop/web ({file}:1:1), DestinationRule shop/halves ({file}:11:1)")
+    routes = await asked.table("proxy-config", "routes", "web-1", "--fqdn", "web.shop.svc.cluster.local", "--origins")
+    assert {row[-1] for row in routes[1:]} == {f"VirtualService shop/split ({file}:16:1)"}
+    assert {row[-2] for row in routes[1:]} == {"split.shop"}
+
+
 async def test_listeners_tell_where_connections_go(asked):
     await asked.accept(types.LISTENER)
     head, *rows = await asked.table("proxy-config", "listeners", "web-1", "--port", "21001")
