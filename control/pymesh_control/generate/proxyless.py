@@ -5,19 +5,21 @@ and certificates come from the client's own certificate provider `default`. Clie
 ISTIO_MUTUAL, as they cannot tell instances apart.
 """
 
+import itertools
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 from pymesh.xds import names, proto
 
-from ..model.destination import Policy
+from ..model.destination import Policy, Rule
 from ..model.service import Port, Service
 from ..model.virtual import MESH
-from . import endpoints, secure
+from . import endpoints, faults, proxyless_clusters, secure
 from .built import Built, pack
 from .common import ADS, extension
 from .provenance import stamp
+from .proxyless_routes import reduced
 from .routes import Place, default_route, virtual_routes
 from .scope import Scope, port_number
 
@@ -36,7 +38,7 @@ def route_configurations(scope: Scope, wanted: Iterable[str]) -> dict[str, Built
 
 
 def clusters(scope: Scope, wanted: Iterable[str]) -> dict[str, Built]:
-    """Clusters by name; only services with known instances, as such clients resolve no names for us."""
+    """Clusters by name: of services with known instances, and of those with a single name to resolve."""
     return _each(scope, wanted, _cluster)
 
 
@@ -55,8 +57,9 @@ def _listener(scope: Scope, name: str) -> Any | None:
     if _find(scope, host, port_number(number)) is None:
         return None
     rds = proto.hcm.Rds(route_config_name=names.outbound_cluster(host, port_number(number)), config_source=ADS)
+    fault = proto.hcm.HttpFilter(**extension(faults.FILTER, proto.http_fault.HTTPFault()))  # for the routes' own, which need it here
     router = proto.hcm.HttpFilter(**extension("envoy.filters.http.router", proto.router.Router()))
-    manager = proto.hcm.HttpConnectionManager(rds=rds, http_filters=[router])
+    manager = proto.hcm.HttpConnectionManager(rds=rds, http_filters=[fault, router])
     return proto.listener.Listener(name=name, api_listener={"api_listener": proto.pack(manager)})
 
 
@@ -68,26 +71,43 @@ def _routes(scope: Scope, name: str) -> Any | None:
     rule = scope.routes.find(parts.host)
     place = Place(scope, rule, frozenset({MESH}), parts.port) if rule and rule.spec.http else None
     routes = virtual_routes(place) if place else [default_route(scope, name, found[0])]
-    host = _ROUTE.VirtualHost(name=f"{parts.host}:{parts.port}", domains=["*"], routes=routes)
+    host = _ROUTE.VirtualHost(name=f"{parts.host}:{parts.port}", domains=["*"], routes=itertools.chain.from_iterable(map(reduced, routes)))
     return proto.route.RouteConfiguration(name=name, virtual_hosts=[host])
 
 
 def _cluster(scope: Scope, name: str) -> Any | None:
     parts = names.parse_cluster(name)
     found = _find(scope, parts.host, parts.port) if parts else None
-    if parts is None or found is None or not endpoints.assignments(scope, frozenset({name})):
+    if parts is None or found is None:
         return None
     service, port = found
     rule = scope.rule(service)
+    if parts.subset and (rule is None or parts.subset not in rule.subsets):
+        return None
+    message = _CLUSTER(name=name)
+    if not _discover(message, scope, service, port, parts.subset, rule):
+        return None
     policy = rule.policy_for(port.number, parts.subset) if rule else Policy()
-    message = _CLUSTER(name=name, type=_CLUSTER.EDS, lb_policy=_CLUSTER.ROUND_ROBIN)
-    message.eds_cluster_config.eds_config.CopyFrom(ADS)
-    message.eds_cluster_config.service_name = name
     stamp(message, (*service.origins, *(rule.origins if rule else ())))
+    proxyless_clusters.apply(message, policy)
     if policy.tls and policy.tls.mode and policy.tls.mode.value == "ISTIO_MUTUAL":
         sans = policy.tls.subject_alt_names or secure.mesh_identities(scope.snapshot.mesh, service)
         message.transport_socket.CopyFrom(secure.provider_socket(sans))
     return message
+
+
+def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> bool:
+    """Set how the cluster finds instances; False where such clients have no way to."""
+    if scope.resolution(service) == "STATIC":
+        proxyless_clusters.find_by_eds(message)
+        return True
+    if scope.resolution(service) == "NONE":
+        return False
+    assignment = endpoints.assignment(scope, service, port, subset, rule)
+    if sum(len(group.lb_endpoints) for group in assignment.endpoints) != 1:
+        return False
+    proxyless_clusters.find_by_dns(message, assignment)
+    return True
 
 
 def _find(scope: Scope, host: str, number: int) -> tuple[Service, Port] | None:

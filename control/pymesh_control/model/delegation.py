@@ -123,4 +123,3 @@ def _within(outer: Any, inner: Any) -> bool:
     if outer.exact is not None:
         return bool(inner.exact == outer.exact)
     return text is None or outer.prefix is None or bool(text.startswith(outer.prefix))
-

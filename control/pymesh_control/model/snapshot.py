@@ -105,9 +105,7 @@ def build(
     return _assemble(by_kind, workloads, version, credentials), refused
 
 
-def _assemble(
-    by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int, credentials: Credentials
-) -> Snapshot:
+def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int, credentials: Credentials) -> Snapshot:
     settings = [mesh.from_config(resource.spec) for resource in by_kind.get("ConfigMap", ())]
     chosen = settings[0] if settings else mesh.Mesh()
     entries = by_kind.get("WorkloadEntry", ())

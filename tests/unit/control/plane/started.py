@@ -77,5 +77,3 @@ def endpoints_in(response):
         for locality in proto.unpack(resource.resource).endpoints
         for endpoint in locality.lb_endpoints
     ]
-
-
