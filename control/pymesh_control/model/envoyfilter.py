@@ -12,6 +12,9 @@ from pymesh.api.models.envoyfilter import ApplyTo, EnvoyConfigObjectPatch, Patch
 from .view import ProxyView
 from .workload import selects
 
+_INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
+_ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EnvoyPatch:
@@ -125,6 +128,11 @@ def from_resource(resource: Any) -> Filter:
     )
 
 
+def _operation(target: ApplyTo, wanted: PatchOperation) -> PatchOperation:
+    """Inserting where there is no order is adding."""
+    return PatchOperation.ADD if wanted in _INSERTING and target not in _ORDERED else wanted
+
+
 def _patch(change: EnvoyConfigObjectPatch) -> EnvoyPatch:
     assert change.apply_to is not None  # validation has seen to it
     assert change.patch is not None
@@ -132,7 +140,7 @@ def _patch(change: EnvoyConfigObjectPatch) -> EnvoyPatch:
     match = change.match
     return EnvoyPatch(
         apply_to=change.apply_to,
-        operation=change.patch.operation,
+        operation=_operation(change.apply_to, change.patch.operation),
         context=match.context if match and match.context else PatchContext.ANY,
         value=None if change.patch.operation is PatchOperation.REMOVE else message_of(change.apply_to, change.patch.value),
         listener=match.listener if match else None,

@@ -45,6 +45,8 @@ def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatc
         if of_host(one, host):
             if one.operation is PatchOperation.REMOVE:
                 return False
+            if one.operation is PatchOperation.REPLACE:
+                host.CopyFrom(one.value)
             if one.merges:
                 merge(host, one.value, replace_lists=one.replaces_lists)
     changes = [one for one in of_routes if of_host(one, host)]

@@ -14,7 +14,7 @@ from ..models.envoyfilter import (
     PatchContext,
     PatchOperation,
 )
-from . import attachment, words
+from . import attachment, filter_names, words
 from .finding import Finding, Findings, below, verdict
 
 _OF_LISTENERS = (ApplyTo.LISTENER, ApplyTo.FILTER_CHAIN, ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER)
@@ -22,13 +22,17 @@ _OF_ROUTES = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_RO
 _INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
 _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
 """What stands in lists whose order means something."""
-_WITHOUT_EFFECT = (
-    (ApplyTo.ROUTE_CONFIGURATION, PatchOperation.ADD),
-    (ApplyTo.ROUTE_CONFIGURATION, PatchOperation.REMOVE),
-    (ApplyTo.HTTP_ROUTE, PatchOperation.REPLACE),
-    (ApplyTo.LISTENER_FILTER, PatchOperation.MERGE),
-    (ApplyTo.LISTENER_FILTER, PatchOperation.MERGE_AND_REPLACE_LIST),
-)
+_FILTERS = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER)
+_MANAGER = "envoy.filters.network.http_connection_manager"
+_FILTER = ("listener", "filter_chain", "filter")
+_WITHOUT_EFFECT = {
+    ApplyTo.LISTENER: (PatchOperation.REPLACE,),
+    ApplyTo.FILTER_CHAIN: (PatchOperation.REPLACE,),
+    ApplyTo.CLUSTER: (PatchOperation.REPLACE,),
+    ApplyTo.ROUTE_CONFIGURATION: (PatchOperation.ADD, PatchOperation.REMOVE, PatchOperation.REPLACE, *_INSERTING),
+    ApplyTo.HTTP_ROUTE: (PatchOperation.REPLACE,),
+    ApplyTo.LISTENER_FILTER: (PatchOperation.MERGE, PatchOperation.MERGE_AND_REPLACE_LIST),
+}
 
 
 def check(spec: EnvoyFilter, namespace: str) -> Findings:
@@ -63,23 +67,23 @@ def _operation(what: ApplyTo, patch: Patch) -> Findings:
         yield Finding(("value",), "must be an object")
     else:
         yield from below("value", _value(what, patch.value))
-    if patch.operation in _INSERTING and what not in _ORDERED:
-        yield Finding(("operation",), f"{what.value} stands in no order, so nothing can be inserted; use ADD")
-    if patch.operation is PatchOperation.REPLACE and what not in (*_ORDERED, ApplyTo.EXTENSION_CONFIG):
-        yield Finding(("operation",), f"REPLACE is for filters and routes, not for {what.value}")
-    if (what, patch.operation) in _WITHOUT_EFFECT:
+    if patch.operation in _WITHOUT_EFFECT.get(what, ()):
         yield Finding(("operation",), f"does nothing to {what.value}, in Istio as here", "warning")
+    elif patch.operation in _INSERTING and what not in _ORDERED:
+        yield Finding(("operation",), f"{what.value} stands in no order, so this is taken for ADD", "warning")
 
 
 def _value(what: ApplyTo, value: dict[str, Any]) -> Findings:
     """A value has to be the message; what it has besides is left out, as Istio leaves it out."""
     try:
-        message_of(what, value)
+        message = message_of(what, value)
     except InvalidValue as error:
         yield Finding(error.path, str(error))
-    else:
-        if extra := unknown_field(what, value):
-            yield Finding(extra.path, f"{extra}; it is left out", "warning")
+        return
+    if extra := unknown_field(what, value):
+        yield Finding(extra.path, f"{extra}; it is left out", "warning")
+    if what in _FILTERS and not any(message.HasField(name) for name in ("typed_config", "config_discovery")):
+        yield Finding((), "has no typed_config, and proxies find a filter by the type of that, not by its name", "warning")
 
 
 def _match(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
@@ -104,6 +108,26 @@ def _sub_filter(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
     if found is None:
         return
     if not found.name:
-        yield Finding(("listener", "filter_chain", "filter"), "a filter is matched by its name")
-    if found.sub_filter is not None and what is not ApplyTo.HTTP_FILTER:
-        yield Finding(("listener", "filter_chain", "filter", "sub_filter"), "is for HTTP_FILTER only")
+        yield Finding(_FILTER, "a filter is matched by its name")
+    elif found.name in filter_names.PRESENT:
+        yield _renamed("filter", found.name)
+    if what in (ApplyTo.LISTENER, ApplyTo.FILTER_CHAIN):
+        yield Finding(_FILTER, f"has no effect on {what.value}, in Istio as here", "warning")
+    if found.sub_filter is not None:
+        yield from _of_sub_filter(what, found.name, found.sub_filter.name)
+
+
+def _of_sub_filter(what: ApplyTo, outer: str | None, name: str | None) -> Findings:
+    if what is not ApplyTo.HTTP_FILTER:
+        yield Finding((*_FILTER, "sub_filter"), "is for HTTP_FILTER only")
+    elif outer not in (_MANAGER, "envoy.http_connection_manager"):
+        yield Finding((*_FILTER, "name"), f"a filter within a filter needs {_MANAGER} here")
+    elif not name:
+        yield Finding((*_FILTER, "sub_filter"), "a filter is matched by its name")
+    elif name in filter_names.PRESENT:
+        yield _renamed("sub_filter", name)
+
+
+def _renamed(field: str, name: str) -> Finding:
+    path = _FILTER if field == "filter" else (*_FILTER, field)
+    return Finding((*path, "name"), f"{name} is an old name, which nothing has: it is {filter_names.PRESENT[name]} now", "warning")

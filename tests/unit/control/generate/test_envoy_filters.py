@@ -133,6 +133,10 @@ def test_a_transport_socket_is_merged_inside(seen):
     assert [proto.unpack(one.typed_config).sni for one in sockets if one.name == "envoy.transport_sockets.tls"] == ["other"]
 
 
+def test_what_stands_in_no_order_is_added_where_it_is_inserted(seen):
+    assert "new" in seen(change("CLUSTER", "INSERT_FIRST", value="{name: new, type: STATIC, connect_timeout: 1s}")).clusters
+
+
 # Listeners
 
 
@@ -279,6 +283,12 @@ def test_virtual_hosts_are_merged_with_removed_and_added(seen):
     assert list(found.routes().virtual_hosts[0].request_headers_to_remove) == ["x"]
 
 
+def test_a_virtual_host_is_replaced(seen):
+    host = "{routeConfiguration: {vhost: {name: allow_any}}}"
+    found = seen(change("VIRTUAL_HOST", "REPLACE", host, "{name: new, domains: ['*']}"))
+    assert found.hosts() == ["a.default.svc.cluster.local:80", "new"]
+
+
 @pytest.mark.parametrize("match", ["{}", "{name: main}", "{action: ROUTE}", "{name: main, action: ROUTE}"])
 def test_a_route_at_a_gateway_is_merged_with(seen, match):
     wanted = f"{{context: GATEWAY, routeConfiguration: {{portNumber: 8080, vhost: {{domainName: '*', route: {match}}}}}}}"
@@ -362,6 +372,24 @@ def test_proxies_are_chosen_by_version_and_metadata(seen, match, node, applied):
 
 
 # What it costs, and what is refused
+
+
+@pytest.mark.parametrize(
+    ("target", "place", "value"),
+    [
+        ("HTTP_FILTER", f"{{filterChain: {{filter: {{name: {MANAGER}, subFilter: {{name: stats}}}}}}}}", GRPC_STATS),
+        ("NETWORK_FILTER", "{filterChain: {filter: {name: tcp}}}", TCP),
+        ("LISTENER_FILTER", "{listenerFilter: new}", "{name: new}"),
+    ],
+)
+@pytest.mark.parametrize("operation", ["ADD", "INSERT_FIRST"])
+def test_what_is_added_and_removed_leaves_no_trace(mesh, view, target, place, value, operation):
+    text = MESH + patches(change(target, operation, value=value), change(target, "REMOVE", f"{{listener: {place}}}"))
+    versions = [
+        {name: one.version for name, one in generate(mesh(whole).snapshot, view(LABELS={"app": "a"}), types.LISTENER, None).items()}
+        for whole in (MESH, text)
+    ]
+    assert versions[0] == versions[1]
 
 
 def test_what_is_not_patched_is_the_very_same(mesh, view):
