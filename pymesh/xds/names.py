@@ -1,5 +1,6 @@
 """Istio's names for xDS resources; dashboards, `istioctl` and people read them, so they are spelled exactly."""
 
+import re
 from dataclasses import dataclass
 
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
@@ -10,6 +11,9 @@ VIRTUAL_INBOUND = "virtualInbound"
 HTTP_PROXY_ROUTE = "http_proxy"
 WORKLOAD_SECRET = "default"  # noqa: S105  the name of a secret, not one
 ROOT_SECRET = "ROOTCA"  # noqa: S105  the name of a secret, not one
+
+
+_SNI = re.compile(r"outbound_\.([0-9]{1,5})_\.(.*?)_\.(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,12 @@ def parse_cluster(name: str) -> ClusterName | None:
 def sni(host: str, port: int, subset: str = "") -> str:
     """The server name that Istio's mutual TLS sends: `outbound_.<port>_.<subset>_.<host>`."""
     return f"outbound_.{port}_.{subset}_.{host}"
+
+
+def parse_sni(name: str) -> ClusterName | None:
+    """The parts of a server name of Istio's mutual TLS, or None when it has not that form."""
+    found = _SNI.fullmatch(name)
+    return ClusterName("outbound", int(found[1]), found[2], found[3]) if found else None
 
 
 _CREDENTIAL = "kubernetes://"

@@ -31,10 +31,26 @@ def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool, 
         access_log=refusal_logs(mesh),
     )
     if inspect:
-        message.listener_filters.extend(inspectors())
-        message.listener_filters_timeout.CopyFrom(proto.duration(mesh.protocol_detection_timeout))
-        message.continue_on_listener_filters_timeout = True
+        _inspect(message, mesh, inspectors())
     return message
+
+
+def inspect_as_needed(message: Any, mesh: Mesh) -> None:
+    """Add to a listener with all its chains those filters that look at first bytes whose findings a chain asks for.
+
+    No others: where the server speaks first, a look at what the client says would last for ever.
+    """
+    matches = [one.filter_chain_match for one in message.filter_chains]
+    if any(match.application_protocols for match in matches):
+        _inspect(message, mesh, inspectors())
+    elif any(match.server_names for match in matches):
+        _inspect(message, mesh, inspectors()[:1])
+
+
+def _inspect(message: Any, mesh: Mesh, filters: Sequence[Any]) -> None:
+    message.listener_filters.extend(filters)
+    message.listener_filters_timeout.CopyFrom(proto.duration(mesh.protocol_detection_timeout))
+    message.continue_on_listener_filters_timeout = True
 
 
 def inspectors() -> list[Any]:
@@ -56,6 +72,7 @@ def chain(
     name: str = "",
     port: int = 0,
     blocks: Iterable[str] = (),
+    sources: Iterable[str] = (),
     server_names: Iterable[str] = (),
     transport: str = "",
     application_protocols: Iterable[str] = (),
@@ -69,6 +86,7 @@ def chain(
     message = _PARTS.FilterChain(filters=filters, name=name)
     match = _PARTS.FilterChainMatch(
         prefix_ranges=[cidr(block) for block in blocks],
+        source_prefix_ranges=[cidr(block) for block in sources],
         server_names=server_names,
         transport_protocol=transport,
         application_protocols=application_protocols,

@@ -9,7 +9,7 @@ from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import balancing, endpoints, inbound, locality, outlier, policy
+from . import balancing, endpoints, gateways, inbound, locality, outlier, passing, policy
 from .built import Built, pack
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
@@ -28,7 +28,7 @@ def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
     """Every cluster of a proxy, by name."""
     found = dict(scope.cached(("clusters",), lambda: _outbound(scope)))
     if view.is_router:
-        return found
+        return found | (scope.cached(("twins",), lambda: _twins(scope)) if gateways.passes_by_name(scope, view) else {})
     if view.captures:
         found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.snapshot.cached(
             ("inbound passthrough",), lambda: pack(_inbound_passthrough(scope.snapshot))
@@ -49,17 +49,29 @@ def _outbound(scope: Scope) -> dict[str, Built]:
     return found
 
 
-def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built | None:
+def _twins(scope: Scope) -> dict[str, Built]:
+    """The clusters that TLS is passed on to by server name."""
+    found = {}
+    for service, port, subset in passing.destinations(scope):
+        built = _shared(scope, service, port, subset, scope.rule(service), passed=True)
+        if built:
+            found[names.sni(service.host, port.number, subset)] = built
+    return found
+
+
+def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
     settled = rule.policy_for(port.number, subset) if rule else Policy()
     placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, scope.resolution(service))
-    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled))
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, scope.resolution(service), passed)
+    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, passed=passed))
 
 
-def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> Built | None:
-    name = names.outbound_cluster(service.host, port.number, subset)
+def _service_cluster(
+    scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy, *, passed: bool
+) -> Built | None:
+    name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
     message = _CLUSTER(
         name=name,
         alt_stat_name=name + ";",
@@ -68,12 +80,13 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
         metadata=_metadata(service, port, subset, rule),
     )
     stamp(message, (*service.origins, *(rule.origins if rule else ())))
-    if not _discover(message, scope, service, port, subset, rule, settled):
+    if not _discover(message, scope, service, port, subset, rule, settled, passed=passed):
         return None
     policy.connect(message, settled, scope.snapshot.mesh)
-    policy.speak(message, port.protocol, settled)
-    policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
-    policy.announce(message, settled.proxy_protocol)
+    if not passed:
+        policy.speak(message, port.protocol, settled)
+        policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
+        policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
     if locality.counts(scope, service, settled):
@@ -81,7 +94,9 @@ def _service_cluster(scope: Scope, service: Service, port: Port, subset: str, ru
     return pack(message)
 
 
-def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy) -> bool:
+def _discover(
+    message: Any, scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy, *, passed: bool
+) -> bool:
     """Set how the cluster finds instances; False for a wildcard host that DNS cannot resolve and that lists none."""
     balancing.apply(message, settled)
     if scope.resolution(service) == "NONE" or balancing.wants_passthrough(settled):
@@ -91,7 +106,7 @@ def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: 
         message.eds_cluster_config.eds_config.CopyFrom(ADS)
         message.eds_cluster_config.service_name = message.name
     else:
-        assignment = endpoints.assignment(scope, service, port, subset, rule)
+        assignment = endpoints.assignment(scope, service, port, subset, rule, passed=passed)
         if not assignment.endpoints and service.host.startswith("*"):
             return False
         single = service.resolution == "DNS_ROUND_ROBIN" and assignment.endpoints  # LOGICAL_DNS needs one, and a subset may have none

@@ -10,7 +10,7 @@ from ..model.destination import Policy, Rule
 from ..model.locality import Group
 from ..model.service import Endpoint, Port, Service
 from ..model.workload import Workload, selects
-from . import locality
+from . import locality, passing
 from .built import Built, pack
 from .common import endpoint_address
 from .scope import Scope
@@ -21,15 +21,24 @@ _POINT = proto.endpoint_components
 def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]:
     """The assignments of a scope by cluster name; all of them when `wanted` is None."""
     found = scope.cached(("endpoints",), lambda: dict(_all(scope)))
-    return found if wanted is None else {name: found[name] for name in wanted if name in found}
+    if wanted is None:
+        return found
+    passed = {name: built for name in wanted if (built := _passed(scope, name)) is not None}
+    return {name: found[name] for name in wanted if name in found} | passed
 
 
-def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Any:
-    """The ClusterLoadAssignment of one cluster; localities in sorted order, so that equal content is equal bytes."""
+def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Any:
+    """The ClusterLoadAssignment of one cluster; localities in sorted order, so that equal content is equal bytes.
+
+    `passed` is for the cluster's twin to which a gateway passes TLS on: under its name, with instances that end mutual TLS.
+    """
     labels = rule.subsets[subset].labels if rule and subset else {}
     chosen = [one for one in service.endpoints.get(port.number, ()) if selects(labels, one.workload.labels)]
     stated = _rule_says_mutual(rule, port, subset)
-    assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=names.outbound_cluster(service.host, port.number, subset))
+    if passed:
+        chosen = [one for one in chosen if _mutual(scope, one, stated)]
+    name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
+    assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=name)
     for group in locality.groups(scope, service, chosen, _policy(rule, port, subset)):
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
         assigned.endpoints.append(_group(group, instances))
@@ -48,11 +57,17 @@ def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
                 yield names.outbound_cluster(service.host, port.number, subset), _shared(scope, service, port, subset, rule)
 
 
-def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None) -> Built:
+def _passed(scope: Scope, name: str) -> Built | None:
+    """The assignment of a twin by its name; None for another name."""
+    found = passing.destination(scope, name)
+    return None if found is None else _shared(scope, *found, scope.rule(found[0]), passed=True)
+
+
+def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
     placed = locality.key(scope, service, _policy(rule, port, subset))
-    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed)
-    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule)))
+    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed, passed)
+    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, passed=passed)))
 
 
 def _rule_says_mutual(rule: Rule | None, port: Port, subset: str) -> bool | None:

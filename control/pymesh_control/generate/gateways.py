@@ -11,7 +11,7 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService
-from . import manager, secure, tcp
+from . import manager, passing, secure, tcp
 from .built import Built, pack
 from .chains import chain, inspectors, listener
 from .connections import Claims, Connections, tcp_routes, tls_routes
@@ -40,6 +40,11 @@ def listeners(scope: Scope, view: ProxyView) -> dict[str, Built]:
 def route_configurations(scope: Scope, view: ProxyView) -> dict[str, Built]:
     """A gateway's route configurations by name."""
     return {name: pack(message) for name, message in _route_configurations(scope, view)}
+
+
+def passes_by_name(scope: Scope, view: ProxyView) -> bool:
+    """Whether any server of the gateway is AUTO_PASSTHROUGH."""
+    return any(server.passes_by_name for group in _groups(scope, view).values() for server in group)
 
 
 def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]]:
@@ -73,12 +78,14 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     if server.serves_http:
         filters = [manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
-        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool)
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(
         filters,
         server_names=route.server_names,
         blocks=route.blocks,
+        sources=route.sources,
+        application_protocols=route.application_protocols,
         secured=secured,
         origins=dict.fromkeys((server.origin, *route.origins)),
     )
@@ -95,6 +102,9 @@ def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
     """What a server takes: everything for its names where requests are routed, else what rules for connections say."""
     if server.serves_http:
         yield Connections((), server.server_names)
+        return
+    if server.passes_by_name:
+        yield from passing.connections(scope, server)
         return
     for rule in scope.snapshot.virtual_services:
         if server.names_of(rule):

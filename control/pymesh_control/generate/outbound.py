@@ -10,7 +10,7 @@ from ..model.service import Port, Service
 from ..model.view import ProxyView
 from . import manager, tcp
 from .built import Built, pack
-from .chains import PLAINTEXT_HTTP, chain, listener
+from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
 from .provenance import stamp
 from .scope import Scope
@@ -99,7 +99,7 @@ def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) ->
 def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, captures: bool) -> Any:
     name = f"{address}_{number}"
     matched, rest = _connection_chains(scope, bound, address)
-    message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
+    message = listener(name, address, number, scope.snapshot.mesh, outbound=True, inspect=False)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
@@ -109,6 +109,7 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     message.filter_chains.extend(matched or [rest])
     if matched and rest is not None:
         message.default_filter_chain.CopyFrom(rest)
+    inspect_as_needed(message, scope.snapshot.mesh)
     if not _captured(scope, number, captures=captures):
         message.ClearField("bind_to_port")
     return message
@@ -130,8 +131,8 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
-    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool)
-    return chain(filters, server_names=route.server_names, blocks=route.blocks, origins=route.origins)
+    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool, route.tunnel)
+    return chain(filters, server_names=route.server_names, blocks=route.blocks, sources=route.sources, origins=route.origins)
 
 
 def _unknown(scope: Scope) -> Any:
@@ -163,9 +164,10 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     if service is None or port is None:
         return None
     name = f"{_LOOPBACK}_{local}"
-    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True, inspect=not port.protocol.is_http)
+    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True, inspect=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_single_chains(scope, service, port, name))
+    inspect_as_needed(message, scope.snapshot.mesh)
     return stamp(message, service.origins)
 
 

@@ -12,7 +12,7 @@ from .visibility import Visibility, exported
 from .workload import selects
 
 _PORT_LEVEL = ("load_balancer", "connection_pool", "outlier_detection", "tls")
-_WHOLE = (*_PORT_LEVEL, "tunnel", "proxy_protocol", "retry_budget")
+_WHOLE = (*_PORT_LEVEL, "proxy_protocol", "retry_budget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,6 @@ class Policy:
     connection_pool: Any = None
     outlier_detection: Any = None
     tls: Any = None
-    tunnel: Any = None
     proxy_protocol: Any = None
     retry_budget: Any = None
 
@@ -69,6 +68,11 @@ class Rule:
             at_port = _at_port(overlay, port)
             settled |= at_port or {key: value for key, value in _parts(overlay, _WHOLE).items() if value is not None}
         return Policy(**{key: settled.get(key) for key in _WHOLE})
+
+    def tunnel_for(self, subset: str = "") -> Any:
+        """The tunnel of a subset's connections, else that of the rule's; a port's own settings leave it as it is."""
+        own = self.subsets[subset].policy if subset else None
+        return own.tunnel if own and own.tunnel else (self.policy and self.policy.tunnel)
 
 
 class Rules:

@@ -33,7 +33,12 @@ class Server:
     @property
     def terminates(self) -> bool:
         """Whether the gateway itself ends TLS here."""
-        return self.tls is not None and self.protocol.is_tls and _mode(self.tls) != "PASSTHROUGH"
+        return self.tls is not None and self.protocol.is_tls and _mode(self.tls) not in ("PASSTHROUGH", "AUTO_PASSTHROUGH")
+
+    @property
+    def passes_by_name(self) -> bool:
+        """Whether server names alone say where connections go, without a VirtualService."""
+        return self.tls is not None and self.protocol.is_tls and _mode(self.tls) == "AUTO_PASSTHROUGH"
 
     @property
     def serves_http(self) -> bool:

@@ -17,11 +17,10 @@ _POLICY_FIELDS = (
     "outlierDetection.outlierDetectionHttpErrorCodes",
     "loadBalancer.zoneAwareLbSetting",
 )
-_WHOLE_FIELDS = ("tunnel", "retryBudget.budgetInterval")
+_WHOLE_FIELDS = ("retryBudget.budgetInterval",)
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "VirtualService": (
-        "tcp[].match[].sourceSubnet",
         "http[].fault.delay.exponentialDelay",
         "http[].fault.abort.http2Error",
     ),
@@ -61,9 +60,10 @@ VALUES: dict[str, dict[str, str]] = {
         "tls[].match[].sniHosts[]": _NAME,
         "http[].redirect.redirectCode": "0|301|302|303|307|308",
     },
+    "DestinationRule": {f"{policy}.tunnel.protocol": "(?i:CONNECT)?" for policy in _WHOLE},
     "Gateway": {
         "servers[].port.protocol": "(?i:HTTP|HTTPS|HTTP2|GRPC|GRPC-WEB|TLS|TCP)",
-        "servers[].tls.mode": "PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
+        "servers[].tls.mode": "PASSTHROUGH|AUTO_PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
         "servers[].bind": "(?!unix:).*",
     },
     "EnvoyFilter": {

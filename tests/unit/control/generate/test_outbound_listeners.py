@@ -217,3 +217,23 @@ spec: {host: db, trafficPolicy: {connectionPool: {tcp: {idleTimeout: 90s, maxCon
 """
     proxy = config(mesh(entry("db", "[{number: 90, name: tcp}]") + rule).listeners(view())["0.0.0.0_90"].filter_chains[0])
     assert (proxy.idle_timeout.seconds, proxy.max_downstream_connection_duration.seconds) == (90, 5)
+
+
+@pytest.mark.parametrize(
+    ("port", "looks"),
+    [
+        ("{number: 90, name: tcp-a}", []),  # the server may speak first
+        ("{number: 90, name: tls-a}", ["envoy.filters.listener.tls_inspector"]),
+        ("{number: 90, name: a}", ["envoy.filters.listener.tls_inspector", "envoy.filters.listener.http_inspector"]),
+    ],
+)
+def test_first_bytes_are_looked_at_only_where_something_depends_on_them(mesh, view, port, looks):
+    built = mesh(entry("a", f"[{port}]"))
+    filters = built.listeners(view())["0.0.0.0_90"].listener_filters
+    assert [one.name for one in filters] == looks
+
+
+def test_a_tcp_port_of_its_own_looks_at_nothing(mesh, view):
+    built = mesh(entry("a", "[{number: 90, name: tcp-a}]"))
+    listeners = built.listeners(view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS={"a.default.svc.cluster.local:90": 21000}))
+    assert not listeners["127.0.0.1_21000"].listener_filters

@@ -47,14 +47,9 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
     ("kind", "spec", "field"),
     [
         (
-            "VirtualService",
-            "{hosts: [a.com], tcp: [{match: [{sourceSubnet: 10.0.0.0/8}], route: [{destination: {host: a.com}}]}]}",
-            "tcp[0].match[0].sourceSubnet",
-        ),
-        (
             "DestinationRule",
-            "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {targetHost: b.com, targetPort: 1}}}]}",
-            "subsets[0]",
+            "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {protocol: POST, targetHost: b.com, targetPort: 1}}}]}",
+            "subsets[0].trafficPolicy.tunnel.protocol: POST",
         ),
         (
             "DestinationRule",
