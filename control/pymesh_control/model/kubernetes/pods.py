@@ -25,9 +25,12 @@ class Pods:
             self._by_address.setdefault(workload.ip, workload)
             self._by_name[workload.namespace, workload.pod] = workload
 
-    def find(self, namespace: str, name: str, address: str) -> Workload | None:
-        """The pod behind an endpoint, by the reference to it if there is one, else by its address."""
-        return self._by_name.get((namespace, name)) if name else self._by_address.get(address)
+    def find(self, namespace: str, name: str, address: str, node: str) -> Workload | None:
+        """The pod behind an endpoint: by the reference to it if there is one, else the one with its address that is not on another node."""
+        if name:
+            return self._by_name.get((namespace, name))
+        found = self._by_address.get(address)
+        return found if found is None or not node or found.node in ("", node) else None
 
 
 def workload_of(pod: Resource, topology: Topology, network: str) -> Workload | None:

@@ -84,7 +84,7 @@ def endpoints(
 
 def _workload(instance: Instance, namespace: str, pods: Pods, topology: Topology) -> Workload:
     """The pod with the health that the slice tells, as that knows of the service's wishes; else what the slice alone says."""
-    pod = pods.find(namespace, instance.pod, instance.address)
+    pod = pods.find(namespace, instance.pod, instance.address, instance.node)
     if pod is not None:
         return replace(pod, ip=instance.address, health=instance.health, locality=pod.locality or topology.of(instance.node, instance.zone))
     return Workload(

@@ -146,6 +146,21 @@ def test_slices_of_host_names_are_refused(built):
     assert ["addressType: FQDN is not supported" in problem.message for problem in problems if problem.severity == "error"] == [True]
 
 
+@pytest.mark.parametrize(
+    ("reference", "labels"),
+    [
+        ({}, {"app": "web"}),
+        ({"targetRef": {"kind": "Pod", "name": "a"}}, {"app": "web"}),
+        ({"targetRef": {"kind": "Pod", "name": "unknown"}}, {}),
+        ({"nodeName": "n"}, {"app": "web"}),
+        ({"nodeName": "other"}, {}),
+    ],
+)
+def test_the_pod_behind_an_address_is_the_one_referred_to(snapshot, reference, labels):
+    found = snapshot(service(), pod("a", "10.0.0.1", spec={"nodeName": "n"}), endpoint_slice(at("10.0.0.1", **reference)))
+    assert found.service(HOST, "shop").endpoints[80][0].workload.labels == labels
+
+
 def test_workloads_outside_the_cluster_are_selected_too(instances):
     outside = Workload(name="vm", namespace="shop", ip="10.9.0.1", labels={"app": "web"}, ports={"http": 9090})
     found = instances(service(), endpoint_slice(at("10.0.0.1")), workloads=[outside])
