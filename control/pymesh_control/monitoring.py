@@ -17,6 +17,7 @@ from pymesh import __version__
 
 from .ads.clients import Clients
 from .debug.clients import UnknownProxy
+from .debug.described import UnknownService
 from .debug.pages import PAGES, Page, Question, listed
 from .metrics import Metrics
 from .world import World
@@ -67,7 +68,7 @@ class Monitoring:
         async def answer(request: web.Request) -> web.Response:
             try:
                 content = page(Question(self._world, list(self._clients), request.query))
-            except UnknownProxy as error:
+            except (UnknownProxy, UnknownService) as error:
                 return web.json_response({"error": str(error)}, status=404)
             return web.json_response(text=await asyncio.to_thread(_text, content))
 

@@ -8,6 +8,8 @@ from pymesh import __version__
 
 from ..local.command import demo, up
 from .analyze import analyze
+from .blocked import blocked
+from .describe import describe
 from .get import get
 from .proxy_config import proxy_config
 from .proxy_status import proxy_status
@@ -22,7 +24,9 @@ def main() -> None:
 
 
 main.add_command(analyze)
+main.add_command(blocked)
 main.add_command(demo)
+main.add_command(describe)
 main.add_command(up)
 main.add_command(get)
 main.add_command(proxy_config)

@@ -31,6 +31,20 @@ control_option = click.option(
 
 def ask(where: address.Address, path: str, **query: str) -> Any:
     """The JSON value at a path. Raises ClickException with a sentence: nobody listens, or the answer is no."""
+    target, status, text = _get(where, path, query)
+    return _value(where, target, status, text)
+
+
+def ask_text(where: address.Address, path: str) -> str:
+    """The text at a path. Raises ClickException."""
+    target, status, text = _get(where, path, {})
+    if status != http.client.OK:
+        raise click.ClickException(f"{where}{target} answers {status}")
+    return text.decode(errors="replace")
+
+
+def _get(where: address.Address, path: str, query: dict[str, str]) -> tuple[str, int, bytes]:
+    """(target, status, body)"""
     target = f"{path}?{urlencode(query)}" if query else path
     connection = http.client.HTTPConnection(where.host, where.port, timeout=TIMEOUT)
     try:
@@ -41,7 +55,7 @@ def ask(where: address.Address, path: str, **query: str) -> Any:
         raise click.ClickException(f"nothing answers at {where}: {error}") from error
     finally:
         connection.close()
-    return _value(where, target, answer.status, text)
+    return target, answer.status, text
 
 
 def _value(where: address.Address, target: str, status: int, text: bytes) -> Any:

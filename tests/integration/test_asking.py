@@ -1,9 +1,12 @@
 """What a running mesh answers when `pymesh` asks it, and whether its parts agree."""
 
+import asyncio
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from pymesh.cli import main
 from tests.asking import ask
 from tests.mesh import HOST, REVIEWS, Mesh
 
@@ -43,3 +46,11 @@ async def test_both_tell_the_same_endpoints(mesh: Mesh) -> None:
 async def test_the_proxy_tells_its_bootstrap(mesh: Mesh) -> None:
     result = await ask(mesh, "proxy-config", "bootstrap", "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")
     assert json.loads(result.output)["bootstrap"]["node"]["id"].startswith("sidecar~")
+
+
+async def test_a_blocked_host_is_told_with_what_would_let_it_be_called(mesh: Mesh) -> None:
+    proxy = mesh.sidecar("caller")
+    async with mesh.session.get("http://undeclared.example.com/", proxy=f"http://{HOST}:{proxy.http_proxy}") as answer:
+        assert answer.status == 502
+    result = await asyncio.to_thread(CliRunner().invoke, main, ["blocked", f"{HOST}:{proxy.admin}"])
+    assert ["undeclared.example.com", "1", "caller"] in [line.split() for line in result.output.splitlines()], result.output

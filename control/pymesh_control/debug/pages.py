@@ -7,7 +7,7 @@ from typing import Any
 from ..ads.stream import Stream
 from ..model.view import ProxyView
 from ..world import World
-from . import clients, configuration, dump, registry, sight, status
+from . import clients, configuration, described, dump, registry, sight, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ PAGES: dict[str, tuple[str, Page]] = {
     "push_status": ("how far the present snapshot has come", lambda asked: configuration.push_status(asked.world, asked.streams)),
     "registryz": ("services and workloads", lambda asked: registry.registryz(asked.world.snapshot)),
     "resourcesz": ("the resources a proxy holds (proxyID)", lambda asked: clients.resourcesz(asked.stream)),
+    "servicez": (
+        "a service with the rules for it (name, namespace)",
+        lambda asked: described.servicez(asked.world.snapshot, asked.query.get("name", ""), asked.query.get("namespace", "")),
+    ),
     "sidecarz": ("what a proxy sees of the mesh (proxyID)", lambda asked: sight.sidecarz(asked.world.snapshot, asked.view)),
     "statusz": ("what has become of each resource", lambda asked: status.statusz(asked.world, asked.streams)),
     "syncz": ("how far each client is with each type", lambda asked: [clients.client(stream) for stream in asked.streams]),

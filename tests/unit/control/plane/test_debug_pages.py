@@ -54,7 +54,7 @@ async def test_every_page_answers_and_is_listed(asked):
     listed = await asked("list")
     assert set(listed) == {f"/debug/{name}" for name in PAGES}
     for name in PAGES:
-        await asked(f"{name}?proxyID=web-1.shop")
+        await asked(f"{name}?proxyID=web-1.shop&name=web.shop")
 
 
 async def test_a_dump_shows_what_was_sent_and_whether_it_was_accepted(asked):

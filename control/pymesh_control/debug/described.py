@@ -1,0 +1,84 @@
+"""One service as those who own it ask about it: what declares it, what governs calls to it, and who can reach it."""
+
+from collections import Counter
+from typing import Any
+
+from pymesh.api import hosts
+
+from ..model.destination import Rule
+from ..model.service import Port, Service, full_name
+from ..model.snapshot import Snapshot
+from ..model.workload import selects
+
+
+class UnknownService(Exception):
+    """Nothing declares the service asked for; the message says so."""
+
+
+def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
+    """A service by its host, or by its short name in a namespace; the rules are those that clients of its own namespace obey.
+
+    Raises UnknownService.
+    """
+    service = _find(snapshot, name, namespace)
+    rule = snapshot.rules.find(service.host, service.namespace, service.namespace, {})
+    routes = snapshot.mesh_rules(service.namespace).find(service.host)
+    return {
+        "host": service.host,
+        "namespace": service.namespace,
+        "origins": [str(one) for one in service.origins],
+        "resolution": service.resolution,
+        "external": service.external,
+        "ports": [_port(snapshot, service, port) for port in service.ports],
+        "destination_rules": [str(one) for one in rule.origins] if rule else [],
+        "tls": rule.policy.tls.mode.value if rule and rule.policy and rule.policy.tls and rule.policy.tls.mode else None,
+        "subsets": _subsets(service, rule) if rule else [],
+        "virtual_service": str(routes.origin) if routes else None,
+        "exposed_by": _exposures(snapshot, service),
+    }
+
+
+def _find(snapshot: Snapshot, name: str, namespace: str) -> Service:
+    wanted = (name.lower(), full_name(name, namespace), f"{name.lower()}.svc.{hosts.DEFAULT_DOMAIN}")
+    for service in snapshot.services:
+        if service.host in wanted and namespace in ("", service.namespace):
+            return service
+    place = f" in namespace {namespace}" if namespace else ""
+    raise UnknownService(f"no service {name!r} is declared{place}")
+
+
+def _port(snapshot: Snapshot, service: Service, port: Port) -> dict[str, Any]:
+    instances = service.endpoints.get(port.number, ())
+    modes = Counter(
+        snapshot.authentication.mode(one.workload.namespace, one.workload.labels, one.port).value
+        for one in instances
+        if not service.external
+    )
+    return {
+        "number": port.number,
+        "name": port.name,
+        "protocol": port.protocol.value,
+        "target": port.target,
+        "instances": len(instances),
+        "mutual_tls": dict(modes),
+    }
+
+
+def _subsets(service: Service, rule: Rule) -> list[dict[str, Any]]:
+    workloads = {id(one.workload): one.workload for found in service.endpoints.values() for one in found}.values()
+    return [
+        {"name": one.name, "labels": one.labels, "instances": sum(selects(one.labels, workload.labels) for workload in workloads)}
+        for one in rule.subsets.values()
+    ]
+
+
+def _exposures(snapshot: Snapshot, service: Service) -> list[dict[str, Any]]:
+    """The names under which rules of gateways send requests to the service."""
+    return [
+        {"gateway": server.gateway, "port": server.port, "hosts": names, "virtual_service": str(rule.origin)}
+        for rule in snapshot.virtual_services
+        if service.host in rule.destinations
+        for gateway in snapshot.gateways
+        for server in gateway.servers
+        if (names := server.names_of(rule))
+    ]

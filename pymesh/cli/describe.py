@@ -1,0 +1,97 @@
+"""`pymesh describe`: a service or a proxy's workload in sentences, as the people who own it ask."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from pymesh.address import Address
+
+from .control import ask, control_option
+from .table import show_json
+
+Told = dict[str, Any]
+
+_output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+_namespace = click.option("-n", "--namespace", default="", help="Where it is; unnecessary for whole names.")
+
+
+@click.group()
+def describe() -> None:
+    """Tell what governs calls to a service, or what a pod serves."""
+
+
+@describe.command()
+@click.argument("name")
+@control_option
+@_namespace
+@_output
+def service(name: str, control: Address, namespace: str, output: str) -> None:
+    """A service by its host (web.shop.svc.cluster.local), as NAME.NAMESPACE, or by NAME with -n: what declares it, its ports, the rules
+    for it and the gateways that lead to it."""
+    told = _service(control, name, namespace)
+    if output == "json":
+        show_json(told)
+    else:
+        click.echo("\n".join(_lines(told)))
+
+
+@describe.command()
+@click.argument("name")
+@control_option
+@_output
+def pod(name: str, control: Address, output: str) -> None:
+    """The workload of a connected proxy (NAME.NAMESPACE, NAME or a node id): its Sidecar, and every service that it is an instance of."""
+    seen = ask(control, "/debug/sidecarz", proxyID=name)
+    served = ask(control, "/debug/instancesz", proxyID=name)["services"]
+    services = [_service(control, one["host"], one["namespace"]) for one in served]
+    if output == "json":
+        show_json({**seen, "serves": services})
+        return
+    click.echo(f"Pod: {seen['proxy'].split('~')[2] if seen['proxy'].count('~') == 3 else seen['proxy']}")
+    click.echo(f"   Sidecar: {seen['sidecar'] or 'none, it sees every service that is exported to it'}")
+    click.echo(f"   Sees {len(seen['services'])} services; others: {seen['outbound_traffic_policy']} ({seen['unknown_hosts_go_to']})")
+    for one in services:
+        click.echo("-" * 20)
+        click.echo("\n".join(_lines(one)))
+    if not services:
+        click.echo("   It is an instance of no service.")
+
+
+def _service(control: Address, name: str, namespace: str) -> Told:
+    told: Told = ask(control, "/debug/servicez", name=name, namespace=namespace)
+    return told
+
+
+def _lines(told: Told) -> Iterator[str]:
+    yield f"Service: {told['host']}{' (outside of the mesh)' if told['external'] else ''}"
+    yield f"   Declared by: {', '.join(told['origins'])}"
+    for port in told["ports"]:
+        yield f"   Port: {_port(port)}"
+    yield from _rules(told)
+    yield f"VirtualService: {_short(told['virtual_service']) if told['virtual_service'] else 'none; requests go to all instances'}"
+    for one in told["exposed_by"]:
+        yield f"Exposed by Gateway {one['gateway']}, port {one['port']}: {', '.join(one['hosts'])} ({one['virtual_service']})"
+
+
+def _port(port: Told) -> str:
+    modes = ", ".join(f"{mode} in {number}" for mode, number in sorted(port["mutual_tls"].items()))
+    place = f"{port['name'] or 'unnamed'} {port['number']}/{port['protocol']} targets port {port['target']}"
+    return f"{place}; instances: {port['instances']}{f'; mutual TLS: {modes}' if modes else ''}"
+
+
+def _rules(told: Told) -> Iterator[str]:
+    if not told["destination_rules"]:
+        yield "DestinationRule: none"
+        return
+    yield f"DestinationRule: {', '.join(map(_short, told['destination_rules']))}"
+    if told["tls"]:
+        yield f"   TLS of clients: {told['tls']}"
+    for one in told["subsets"]:
+        labels = ", ".join(f"{key}={value}" for key, value in one["labels"].items())
+        yield f"   Subset {one['name']} ({labels or 'every instance'}): {one['instances'] or 'NO'} instances"
+
+
+def _short(origin: str) -> str:
+    """`shop/web` of `DestinationRule shop/web`."""
+    return origin.partition(" ")[2]
