@@ -1,5 +1,6 @@
 """EnvoyFilters: what is changed of the resources that a proxy is sent, and in which order."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,7 +125,7 @@ def from_resource(resource: Any) -> Filter:
         priority=spec.priority or 0,
         created=resource.created.timestamp() if resource.created else 0.0,
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else {},
-        patches=tuple(map(_patch, spec.config_patches)),
+        patches=tuple(_patch(_Change(change)) for change in spec.config_patches),
     )
 
 
@@ -133,7 +134,24 @@ def _operation(target: ApplyTo, wanted: PatchOperation) -> PatchOperation:
     return PatchOperation.ADD if wanted in _INSERTING and target not in _ORDERED else wanted
 
 
-def _patch(change: EnvoyConfigObjectPatch) -> EnvoyPatch:
+class _Change:
+    """A change that is known again by identity: resources outlive the snapshots that are made of them, and are never altered."""
+
+    __slots__ = ("change",)
+
+    def __init__(self, change: EnvoyConfigObjectPatch) -> None:
+        self.change = change
+
+    def __hash__(self) -> int:
+        return id(self.change)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Change) and self.change is other.change
+
+
+@functools.lru_cache(maxsize=4096)
+def _patch(held: _Change) -> EnvoyPatch:
+    change = held.change
     assert change.apply_to is not None  # validation has seen to it
     assert change.patch is not None
     assert change.patch.operation is not None

@@ -2,8 +2,10 @@
 
 import pytest
 
+from pymesh.api import parse_text
 from pymesh.xds import proto, types
 from pymesh_control.generate import generate
+from pymesh_control.model.envoyfilter import from_resource
 
 MESH = """
 apiVersion: networking.istio.io/v1
@@ -405,6 +407,12 @@ def test_what_is_not_patched_is_the_very_same(mesh, view):
 def test_proxies_with_the_same_patches_share_what_was_made(mesh, view):
     built = mesh(MESH + patches(change("CLUSTER", "MERGE", value="{alt_stat_name: x}")))
     one, two = (generate(built.snapshot, view(LABELS={"app": name}), types.CLUSTER, None)[CLUSTER] for name in ("b", "c"))
+    assert one is two
+
+
+def test_values_are_read_once_for_all_snapshots():
+    parsed = parse_text(patches(change("CLUSTER", "MERGE", value="{alt_stat_name: x}")), "mesh.yaml")
+    one, two = (from_resource(resource).patches[0] for resource in (*parsed.resources, *parsed.resources))
     assert one is two
 
 
