@@ -34,9 +34,9 @@ _LEFT_OUT = """
   (IST0156, IST0165, IST0172, IST0176, KIA1401, KIA1402, KIA1501 to KIA1504), status conditions (IST0171).
 - Service accounts of other clusters (KIA0107), workloads that no policy covers (KIA1301).
 - What `pymesh validate` tells already: deprecated fields (IST0002), routes and matches that are never reached (IST0130, IST0131), old names of
-  gateways (KIA1108).
+  gateways (KIA1108), operations of EnvoyFilters that do not fit what they are applied to (IST0152 to IST0154).
 - What is not done here: routing by claims, which is refused (IST0149), and fetching keys of tokens (IST0175).
-- Operations of EnvoyFilters that hang on what is patched before (IST0151 to IST0155).
+- Operations of EnvoyFilters that hang on a proxy's version (IST0155).
 """
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
-ARCHITECTURE, CONFIGURATION, STATUS = (ROOT / "docs" / f"{name}.md" for name in ("ARCHITECTURE", "CONFIGURATION", "STATUS"))
-ALL = (README, CHANGELOG, ARCHITECTURE, CONFIGURATION, STATUS)
+ANALYSIS, ARCHITECTURE, CONFIGURATION, STATUS = (
+    ROOT / "docs" / f"{name}.md" for name in ("ANALYSIS", "ARCHITECTURE", "CONFIGURATION", "STATUS")
+)
+ALL = (README, CHANGELOG, ARCHITECTURE, ANALYSIS, CONFIGURATION, STATUS)
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _RULE = re.compile(r"[|-]+")

@@ -59,6 +59,13 @@ def kube(port, rest="selector: {app: web}", name="a"):
 
 
 POD = thing("Pod", "web-1, labels: {app: web}", "{serviceAccountName: web}\nstatus: {podIP: 10.0.0.5}")
+def http_filter(name, patch, beside="x", priority=0):
+    manager = "envoy.filters.network.http_connection_manager"
+    match = f"{{listener: {{filterChain: {{filter: {{name: {manager}, subFilter: {{name: {beside}}}}}}}}}}}"
+    change = f"{{applyTo: HTTP_FILTER, match: {match}, patch: {{operation: {patch}}}}}"
+    return thing("EnvoyFilter", name, f"{{priority: {priority}, configPatches: [{change}]}}")
+
+
 SIMPLE = ", tls: {mode: SIMPLE, credentialName: web}"
 EDGE = gateway(server())
 SECURE = server(443, protocol="HTTPS", rest=SIMPLE)
@@ -315,6 +322,14 @@ CASES = {
         POD + kube("{port: 80, targetPort: 8080, name: http}") + gateway(server(81), selector="{app: web}"),
         POD + kube("{port: 80, targetPort: 8080, name: http}") + gateway(f"{server(80)}, {server(8080)}", selector="{app: web}"),
         "no Service of the gateway's pods has the port 81",
+    ),
+    "relative-operation": (
+        http_filter("a", "ADD, value: {name: mine, disabled: true}")
+        + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine"),
+        http_filter("a", "ADD, value: {name: mine, disabled: true}")
+        + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine", 1)
+        + http_filter("c", "INSERT_BEFORE, value: {name: c, disabled: true}", "envoy.filters.http.router"),
+        "stands beside mine, which EnvoyFilter default/a adds",
     ),
     "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
     "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
