@@ -5,7 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from pymesh.cli import main
+from pymesh.api import Problem
+from pymesh.cli import main, reading
 
 SERVICE = """apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -91,9 +92,15 @@ def test_what_validation_finds_is_there_with_istios_codes():
     assert "<stdin>:4:1: warning [IST0133]: WorkloadEntry w: spec: has no address" in run("-", stdin=warned).output
 
 
-def test_what_the_control_plane_refuses_is_an_error():
-    refused = ROUTE.replace("http:", "tcp:") + "    match: [{sourceSubnet: 10.0.0.0/8}]\n"
-    assert "error [IST0106]: VirtualService default/reviews: tcp[0].match[0].sourceSubnet" in run("-", stdin=refused).output
+@pytest.mark.usefixtures("folder")
+def test_what_a_plane_refuses_is_an_error_and_takes_no_part(monkeypatch):
+    class Plane:
+        @staticmethod
+        def load():
+            return lambda resource: [Problem.at(resource.where, "refused")] if resource.kind == "VirtualService" else []
+
+    monkeypatch.setattr(reading, "entry_points", lambda group: [Plane] if group == "pymesh.checks" else [])
+    assert run("a/service.yaml", "lost.yaml").output == "lost.yaml:1:1: error [IST0106]: refused\n1 error\n"
 
 
 @pytest.mark.usefixtures("folder")
