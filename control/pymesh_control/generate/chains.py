@@ -43,7 +43,7 @@ def inspect_as_needed(message: Any, mesh: Mesh) -> None:
     matches = [one.filter_chain_match for one in message.filter_chains]
     if any(match.application_protocols for match in matches):
         _inspect(message, mesh, inspectors())
-    elif any(match.server_names for match in matches):
+    elif any(match.server_names or match.transport_protocol == "tls" for match in matches):
         _inspect(message, mesh, inspectors()[:1])
 
 

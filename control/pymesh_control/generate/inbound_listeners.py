@@ -14,7 +14,7 @@ from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, tcp
 from .built import Built, pack
-from .chains import PLAINTEXT_HTTP, chain, listener, original_destination
+from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener, original_destination
 from .inbound import InboundServer, mode, servers
 from .provenance import stamp
 
@@ -94,9 +94,10 @@ def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     name = f"{view.ip}_{server.bind}"
-    message = listener(name, view.ip, server.bind, snapshot.mesh, outbound=False)
+    message = listener(name, view.ip, server.bind, snapshot.mesh, outbound=False, inspect=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_chains(snapshot, view, server, name, 0))
+    inspect_as_needed(message, snapshot.mesh)
     return stamp(message, server.origins)
 
 

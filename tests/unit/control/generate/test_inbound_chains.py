@@ -170,3 +170,16 @@ spec: {selector: {matchLabels: {app: a}}, mtls: {mode: PERMISSIVE}, portLevelMtl
     chains = [chain for chain in listener.filter_chains if chain.filter_chain_match.destination_port.value == 9999]
     assert {transport for transport, *_ in told(chains)} == {"tls"}
     assert all(mutual for _, _, mutual, _ in told(chains))
+
+
+@pytest.mark.parametrize(
+    ("mode", "looks"),
+    [
+        ("DISABLE", []),  # the application may speak first, and TLS may be its own
+        ("STRICT", ["envoy.filters.listener.tls_inspector"]),
+    ],
+)
+def test_a_tcp_port_of_its_own_looks_at_first_bytes_only_where_mutual_tls_depends_on_them(mesh, view, mode, looks):
+    seen = view(INTERCEPTION_MODE="NONE", INBOUND_PORTS={"tcp": {"bind": 21003, "app": 21004}})
+    listener = mesh(ENTRY % "tcp" + PEERS % mode).listeners(seen)["10.0.0.9_21003"]
+    assert [one.name for one in listener.listener_filters] == looks
