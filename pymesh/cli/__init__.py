@@ -11,6 +11,7 @@ from .analyze import analyze
 from .blocked import blocked
 from .describe import describe
 from .get import get
+from .grpc_bootstrap import grpc_bootstrap
 from .proxy_config import proxy_config
 from .proxy_status import proxy_status
 from .validate import validate
@@ -27,6 +28,7 @@ main.add_command(analyze)
 main.add_command(blocked)
 main.add_command(demo)
 main.add_command(describe)
+main.add_command(grpc_bootstrap)
 main.add_command(up)
 main.add_command(get)
 main.add_command(proxy_config)

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from grpc.experimental import insecure_channel_credentials
 
 METHOD = "/mesh.Test/Who"
 
@@ -28,12 +29,13 @@ def call(channel: grpc.Channel, asked: dict[str, Any]) -> tuple[str, float]:
 
 def main() -> None:
     """Until the end of the input."""
+    credentials = grpc.xds_channel_credentials(insecure_channel_credentials())
     channels: dict[str, grpc.Channel] = {}
     with ThreadPoolExecutor(16) as pool:
         for line in sys.stdin:
             asked = json.loads(line)
             target = asked["target"]
-            channel = channels.get(target) or channels.setdefault(target, grpc.insecure_channel(target))
+            channel = channels.get(target) or channels.setdefault(target, grpc.secure_channel(target, credentials))
             calls = [pool.submit(call, channel, asked) for _ in range(asked["times"])]
             print(json.dumps([one.result() for one in calls]), flush=True)
 

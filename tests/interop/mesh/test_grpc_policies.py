@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,15 @@ import grpc
 import grpc.aio
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from pymesh.cli import main
+from pymesh.identity import workload_id
 from pymesh.local.ports import HOST
+from pymesh_certs import keys
 from tests.waiting import eventually
 
 from .grpc_clients import METHOD
@@ -66,8 +74,13 @@ POLICIES: dict[str, dict[str, Any]] = {
     "source": {"loadBalancer": {"consistentHash": {"useSourceIp": True}}},
     "random": {"loadBalancer": {"simple": "RANDOM"}},
     "near": {"outlierDetection": OUTLIERS},
+    "mutual": {"tls": {"mode": "ISTIO_MUTUAL"}},
+    "imposter": {"tls": {"mode": "ISTIO_MUTUAL"}},
     "far": {"loadBalancer": {"localityLbSetting": {"distribute": [{"from": "here/*", "to": {"there/*": 100}}]}}},
 }
+
+ACCOUNTS = {"mutual": "server", "imposter": "somebody"}
+"""Who is said to serve; in truth it is `server`."""
 
 PLAIN = ("patient", "named")
 
@@ -79,9 +92,13 @@ def service(name: str, ports: Mapping[str, int]) -> dict[str, Any]:
         return resource(
             "ServiceEntry", name, {**spec, "resolution": "DNS", "endpoints": [{"address": "localhost", "ports": {"grpc": ports["a"]}}]}
         )
+    if name in ACCOUNTS:
+        point = {"address": HOST, "ports": {"grpc": ports["secure"]}, "serviceAccount": ACCOUNTS[name]}
+        return resource("ServiceEntry", name, {**spec, "resolution": "STATIC", "endpoints": [point]})
     points = [
         {"address": HOST, "ports": {"grpc": port}, "labels": {"version": version}, "locality": PLACES[version]}
         for version, port in ports.items()
+        if version in PLACES
     ]
     return resource("ServiceEntry", name, {**spec, "resolution": "STATIC", "endpoints": points})
 
@@ -114,6 +131,19 @@ def server(version: str) -> tuple[grpc.aio.Server, int]:
     return made, made.add_insecure_port(f"{HOST}:0")
 
 
+def secure_server(certificates: Path) -> tuple[grpc.aio.Server, int]:
+    """A server that takes clients with a certificate only, and answers with the identity in it."""
+
+    async def who(_: bytes, context: Any) -> bytes:
+        return b" ".join(context.peer_identities())
+
+    key, chain, root = ((certificates / name).read_bytes() for name in ("key.pem", "cert-chain.pem", "root-cert.pem"))
+    made = grpc.aio.server()
+    _, group, method = METHOD.split("/")
+    made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(group, {method: grpc.unary_unary_rpc_method_handler(who)}),))
+    return made, made.add_secure_port(f"{HOST}:0", grpc.ssl_server_credentials([(key, chain)], root, require_client_auth=True))
+
+
 class Clients:
     """The process of the clients."""
 
@@ -143,14 +173,30 @@ class Clients:
             return {one["status"] for client in await answer.json() for one in client["types"].values()}
 
 
-def bootstrap(stage: Stage) -> str:
-    xds = {"server_uri": f"{HOST}:{stage.control.xds}", "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}
-    node = {
-        "id": f"sidecar~127.0.0.1~clients.default~{DOMAIN}",
-        "metadata": {"GENERATOR": "grpc"},
-        "locality": {"region": "here", "zone": "1"},
-    }
-    return json.dumps({"xds_servers": [xds], "node": node})
+def certify(stage: Stage, account: str) -> Path:
+    """A folder with the files of a workload's certificate, named as Istio's agent names them."""
+    folder = stage.folder / account
+    folder.mkdir()
+    key = keys.generate()
+    request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    chain = stage.authority.sign(request.public_bytes(Encoding.PEM), workload_id("default", account), timedelta(hours=1))
+    (folder / "key.pem").write_bytes(keys.to_pem(key))
+    (folder / "cert-chain.pem").write_text("".join(chain))
+    (folder / "root-cert.pem").write_bytes(stage.authority.root_pem)
+    return folder
+
+
+def bootstrap(stage: Stage, certificates: Path) -> str:
+    """What the command prints for a workload in region `here`."""
+    variables = {
+        "POD_NAME": "clients", "POD_NAMESPACE": "default", "INSTANCE_IP": "127.0.0.1",
+        "ISTIO_METAJSON_LABELS": json.dumps({"istio-locality": "here.1"}),
+        "PROXY_CONFIG": f"{{discoveryAddress: '{HOST}:{stage.control.xds}', controlPlaneAuthPolicy: NONE}}",
+        "OUTPUT_CERTS": str(certificates),
+    }  # fmt: skip
+    printed = CliRunner().invoke(main, ["grpc-bootstrap"], env=variables)
+    assert printed.exit_code == 0, printed.output
+    return str(printed.output)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -163,11 +209,15 @@ async def clients(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
             stack.push_async_callback(running.stop, None)
         stage = await stack.enter_async_context(staged(tmp_path_factory.mktemp("grpc")))
         names = (*HTTP, *POLICIES, *PLAIN)
+        secure, ports["secure"] = secure_server(certify(stage, "server"))
+        await secure.start()
+        stack.push_async_callback(secure.stop, None)
         stage.configure("services.yaml", *(service(name, ports) for name in names), *map(routing, HTTP), *map(rule, (*HTTP, *POLICIES)))
         await stage.start_control()
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(Path(__file__).parent / "grpc_clients.py"),
-            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(stage)}, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(stage, certify(stage, "client"))},
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         yield Clients(process, stage)
         process.kill()
@@ -244,6 +294,11 @@ async def test_a_client_stays_where_its_address_sends_it(clients: Clients) -> No
 @pytest.mark.parametrize(("name", "server"), [("near", "a"), ("far", "b")])
 async def test_locality_chooses_the_server(clients: Clients, name: str, server: str) -> None:
     assert await clients.spread(name) == {server}
+
+
+async def test_mutual_tls_shows_who_calls_and_verifies_who_answers(clients: Clients) -> None:
+    assert await clients.said("mutual") == {"spiffe://cluster.local/ns/default/sa/client"}
+    assert await clients.said("imposter") == {"UNAVAILABLE"}
 
 
 async def test_a_name_is_resolved(clients: Clients) -> None:
