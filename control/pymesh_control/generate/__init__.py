@@ -4,7 +4,7 @@ from pymesh.xds import types
 
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
-from . import clusters, endpoints, gateways, proxyless, secrets, sidecar_routes
+from . import clusters, endpoints, gateways, proxyless, proxyless_servers, secrets, sidecar_routes
 from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
@@ -23,7 +23,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     """
     scope = scope_of(snapshot, view)
     if view.flavor == GRPC:
-        return _for_grpc(scope, type_url, names or frozenset())
+        return _for_grpc(scope, view, type_url, names or frozenset())
     if type_url == types.ENDPOINT:
         return endpoints.assignments(scope, names)
     if type_url == types.ROUTE:
@@ -37,10 +37,11 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     return {}
 
 
-def _for_grpc(scope: Scope, type_url: str, names: frozenset[str]) -> dict[str, Built]:
+def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str]) -> dict[str, Built]:
     """Proxyless clients name everything that they want, listeners and clusters too."""
+    if type_url == types.LISTENER:
+        return {**proxyless.listeners(scope, names), **proxyless_servers.listeners(scope.snapshot, view, names)}
     makers = {
-        types.LISTENER: proxyless.listeners,
         types.ROUTE: proxyless.route_configurations,
         types.CLUSTER: proxyless.clusters,
         types.ENDPOINT: endpoints.assignments,

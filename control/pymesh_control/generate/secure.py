@@ -69,17 +69,25 @@ def client_socket(mesh: Mesh, service: Service, port: Port, subset: str, sans: S
 
 def provider_socket(sans: Sequence[str]) -> Any:
     """Mutual TLS for a client that gets certificates from the providers of its own bootstrap (proxyless gRPC)."""
+    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=_provided(sans)))
+
+
+def provider_server_socket() -> Any:
+    """The server's side of that: any peer whose certificate the provider's roots have signed, as servers refuse to match names."""
+    return _socket(proto.tls.DownstreamTlsContext(common_tls_context=_provided(()), require_client_certificate=_true()))
+
+
+def _provided(sans: Sequence[str]) -> Any:
     provider = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.WORKLOAD_SECRET)
     roots = proto.tls.CommonTlsContext.CertificateProviderInstance(instance_name="default", certificate_name=names.ROOT_SECRET)
     untyped = [proto.string_matcher.StringMatcher(exact=name) for name in sans]  # gRPC reads only the matchers without a type
-    common = proto.tls.CommonTlsContext(
+    return proto.tls.CommonTlsContext(
         tls_certificate_certificate_provider_instance=provider,
         combined_validation_context={
             "default_validation_context": _TLS.CertificateValidationContext(match_subject_alt_names=untyped),
             "validation_context_certificate_provider_instance": roots,
         },
     )
-    return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common))
 
 
 def mesh_identities(mesh: Mesh, service: Service) -> list[str]:

@@ -186,11 +186,11 @@ def certify(stage: Stage, account: str) -> Path:
     return folder
 
 
-def bootstrap(stage: Stage, certificates: Path) -> str:
+def bootstrap(stage: Stage, certificates: Path, labels: Mapping[str, str]) -> str:
     """What the command prints for a workload in region `here`."""
     variables = {
         "POD_NAME": "clients", "POD_NAMESPACE": "default", "INSTANCE_IP": "127.0.0.1",
-        "ISTIO_METAJSON_LABELS": json.dumps({"istio-locality": "here.1"}),
+        "ISTIO_METAJSON_LABELS": json.dumps({"istio-locality": "here.1", **labels}),
         "PROXY_CONFIG": f"{{discoveryAddress: '{HOST}:{stage.control.xds}', controlPlaneAuthPolicy: NONE}}",
         "OUTPUT_CERTS": str(certificates),
     }  # fmt: skip
@@ -216,7 +216,7 @@ async def clients(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
         await stage.start_control()
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(Path(__file__).parent / "grpc_clients.py"),
-            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(stage, certify(stage, "client"))},
+            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(stage, certify(stage, "client"), {})},
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         yield Clients(process, stage)

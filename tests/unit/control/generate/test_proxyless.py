@@ -215,3 +215,38 @@ def test_a_name_that_stands_for_nothing_is_absent(mesh, client, url, name):
 
 def test_nothing_is_given_that_was_not_asked_for(mesh, client):
     assert generate(mesh(ENTRY).snapshot, client, types.CLUSTER, None) == {}
+
+
+SERVED = "xds.istio.io/grpc/lds/inbound/10.0.0.1:50051"
+STRICT = """
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default}
+spec: {mtls: {mode: STRICT}}
+"""
+
+
+def test_a_server_gets_a_listener_for_the_address_that_it_asks_for(mesh, view):
+    listener = mesh(ENTRY).sees(view(agent="gRPC C-core", INSTANCE_IPS="10.0.0.1"), types.LISTENER, SERVED)[SERVED]
+    assert (listener.address.socket_address.address, listener.address.socket_address.port_value) == ("10.0.0.1", 50051)
+    assert not listener.listener_filters
+    (chain,) = listener.filter_chains
+    (host,) = proto.unpack(chain.filters[0].typed_config).route_config.virtual_hosts
+    assert [route.WhichOneof("action") for route in host.routes] == ["non_forwarding_action"]
+    assert not chain.HasField("transport_socket")
+
+
+def test_a_strict_server_asks_for_certificates(mesh, view):
+    listener = mesh(ENTRY + STRICT).sees(view(agent="gRPC C-core", INSTANCE_IPS="10.0.0.1"), types.LISTENER, SERVED)[SERVED]
+    context = proto.unpack(listener.filter_chains[0].transport_socket.typed_config)
+    assert context.require_client_certificate.value
+    combined = context.common_tls_context.combined_validation_context
+    assert combined.validation_context_certificate_provider_instance.instance_name == "default"
+    assert not combined.default_validation_context.match_subject_alt_names
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:50052", "10.0.0.1:90", "nonsense", ""])
+def test_a_port_without_a_service_is_not_served(mesh, view, address):
+    name = SERVED.replace("10.0.0.1:50051", address)
+    assert mesh(ENTRY).sees(view(agent="gRPC C-core", INSTANCE_IPS="10.0.0.1"), types.LISTENER, name) == {}
