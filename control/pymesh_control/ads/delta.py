@@ -45,7 +45,8 @@ class DeltaSession(Session):
             return []
         if WILDCARD_NAME in asked:
             current = subscription.fetch(self.resources)
-            asked = (asked - {WILDCARD_NAME}) | subscription.changed(current)
+            # What is still on its way from before a `*` was dropped will be taken in now: what of it is gone has to be said.
+            asked = (asked - {WILDCARD_NAME}) | subscription.changed(current) | (subscription.unanswered() - current.keys())
         else:
             current = self.resources(subscription.type_url, frozenset(asked))
         return [self._send(subscription, current, asked & current.keys(), asked - current.keys())]

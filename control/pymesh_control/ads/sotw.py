@@ -82,3 +82,5 @@ def _subscribe(subscription: Subscription, requested: Iterable[str]) -> None:
     elif subscription.type_url in types.WILDCARD:
         subscription.wildcard = not subscription.named
     subscription.names = names - {WILDCARD_NAME}
+    if not subscription.wildcard:  # what is not asked for any more is not missed when it is absent from the next push
+        subscription.sent = {name: version for name, version in subscription.sent.items() if name in subscription.names}

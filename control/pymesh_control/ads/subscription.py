@@ -100,6 +100,10 @@ class Subscription:
         if len(self._outstanding) > MAX_OUTSTANDING:
             del self._outstanding[next(iter(self._outstanding))]
 
+    def unanswered(self) -> set[str]:
+        """Names in responses that the client may still have to take in, subscribed to or not."""
+        return {name for _, names in self._outstanding.values() for name in names}
+
     def supersede(self) -> None:
         """Let only the next response count: a state-of-the-world client's answer to an earlier one is stale."""
         self._outstanding.clear()

@@ -65,6 +65,14 @@ def test_dropping_the_star_keeps_what_was_named():
     assert told(session.push(world(cds={"a": "2", "b": "2"}))) == ["cds a"]
 
 
+def test_a_star_that_comes_back_says_what_went_while_an_earlier_answer_was_on_its_way():
+    session = delta(world(cds={"a": "1"}))
+    session.request(ask_delta(types.CLUSTER, "*"))  # the answer is not taken in yet
+    session.request(ask_delta(types.CLUSTER, drop=["*"]))
+    assert session.push(world()) == []
+    assert told(session.request(ask_delta(types.CLUSTER, "*"))) == ["cds -a"]
+
+
 def test_a_name_dropped_under_the_wildcard_is_told_again_because_the_client_forgot_it():
     session = delta(world(cds={"a": "1"}))
     session.request(ask_delta(CDS, "*", "a", "ghost"))

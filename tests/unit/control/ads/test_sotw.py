@@ -84,6 +84,14 @@ def test_fewer_names_are_not_answered():
     assert session.push(world(eds={"a": "1", "b": "2"})) == []
 
 
+def test_a_push_without_a_change_sends_nothing_to_a_client_that_dropped_the_star():
+    content = world(cds={"a": "1", "b": "1"})
+    session = sotw(content)
+    (response,) = session.request(ask(types.CLUSTER, "a", "*"))
+    assert session.request(ask(types.CLUSTER, "a", nonce=response.nonce)) == []
+    assert session.push(content) == []
+
+
 def test_an_empty_list_after_names_unsubscribes_from_everything():
     session = sotw(world(cds={"a": "1"}))
     [response] = session.request(ask(CDS, "a"))
