@@ -54,6 +54,7 @@ HTTP: dict[str, list[dict[str, Any]]] = {
     "timeout": [{"timeout": "0.2s", "route": to()}],
     "retried": [{"retries": {"attempts": 2, "retryOn": "unavailable"}, "route": to()}],
     "unretried": [{"retries": {"attempts": 0}, "route": to()}],
+    "outliers": [{"retries": {"attempts": 0}, "route": to()}],
     "strange": [
         {
             "corsPolicy": {"allowOrigins": [{"exact": "*"}]},
@@ -68,7 +69,7 @@ HTTP: dict[str, list[dict[str, Any]]] = {
 
 POLICIES: dict[str, dict[str, Any]] = {
     "broken": {"connectionPool": {"http": {"http2MaxRequests": 1}}},
-    "outliers": {"outlierDetection": OUTLIERS},
+    "outliers": {"outlierDetection": OUTLIERS, "loadBalancer": {"localityLbSetting": {"enabled": False}}},
     "ring": {"loadBalancer": {"consistentHash": {"httpHeaderName": "user", "ringHash": {"minimumRingSize": 512}}}},
     "maglev": {"loadBalancer": {"consistentHash": {"httpHeaderName": "user", "maglev": {}}}},
     "source": {"loadBalancer": {"consistentHash": {"useSourceIp": True}}},
@@ -208,11 +209,11 @@ async def clients(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
             await running.start()
             stack.push_async_callback(running.stop, None)
         stage = await stack.enter_async_context(staged(tmp_path_factory.mktemp("grpc")))
-        names = (*HTTP, *POLICIES, *PLAIN)
+        names = {**HTTP, **POLICIES, **dict.fromkeys(PLAIN)}
         secure, ports["secure"] = secure_server(certify(stage, "server"))
         await secure.start()
         stack.push_async_callback(secure.stop, None)
-        stage.configure("services.yaml", *(service(name, ports) for name in names), *map(routing, HTTP), *map(rule, (*HTTP, *POLICIES)))
+        stage.configure("services.yaml", *(service(name, ports) for name in names), *map(routing, HTTP), *map(rule, {**HTTP, **POLICIES}))
         await stage.start_control()
         process = await asyncio.create_subprocess_exec(
             sys.executable, str(Path(__file__).parent / "grpc_clients.py"),
@@ -272,12 +273,17 @@ async def test_calls_beyond_the_limit_are_refused(clients: Clients) -> None:
 
 
 async def test_a_failing_server_is_ejected(clients: Clients) -> None:
-    assert await clients.spread("random") == {"a", "b"}
+    await eventually(lambda: clients.spread("outliers"), lambda said: said == {"a", "b"})
 
     async def fail() -> set[str]:
         return await clients.said("outliers", "not b", times=16)
 
+    assert "UNAVAILABLE" in await fail()
     await eventually(fail, lambda said: said == {"a"})
+
+
+async def test_servers_take_turns(clients: Clients) -> None:
+    await eventually(lambda: clients.spread("random"), lambda said: said == {"a", "b"})
 
 
 @pytest.mark.parametrize("name", ["ring", "maglev"])
@@ -311,6 +317,6 @@ async def test_what_has_no_meaning_for_clients_does_not_cost_them_the_route(clie
 
 
 async def test_everything_sent_was_accepted(clients: Clients) -> None:
-    for name in (*HTTP, *POLICIES, *PLAIN):
+    for name in {**HTTP, **POLICIES, **dict.fromkeys(PLAIN)}:
         await clients.said(name)
     await eventually(clients.standings, lambda found: found == {"SYNCED"})
