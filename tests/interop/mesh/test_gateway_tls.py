@@ -41,6 +41,9 @@ SERVERS: dict[str, dict[str, Any]] = {
 """The servers that share the HTTPS port, by the first label of their host."""
 SHARED = [f"{name}.{DOMAIN}" for name, tls in SERVERS.items() if tls["credentialName"] == "shared"]
 
+REFUSED = (16, 55, 56)
+"""curl's codes that learns of the alert when its own TLS 1.3 handshake is done: in HTTP/2's layer, while it sends, or while it reads."""
+
 
 @dataclass(frozen=True)
 class Edge:
@@ -177,7 +180,7 @@ async def test_http2_is_agreed_on(edge: Edge) -> None:
 async def test_a_client_must_show_a_certificate_where_the_server_says_mutual(edge: Edge, tmp_path: Path) -> None:
     said = await edge.openssl(f"mutual.{DOMAIN}", "-tls1_2")
     assert "alert number 40" in said  # handshake_failure (RFC 5246 7.2)
-    assert (await edge.curl(f"mutual.{DOMAIN}"))[0] == 56  # in TLS 1.3 the client learns it with the first bytes
+    assert (await edge.curl(f"mutual.{DOMAIN}"))[0] in REFUSED
     code, body = await edge.curl(f"mutual.{DOMAIN}", *client(tmp_path, edge.web))
     assert code == 0, body
     assert "URI=spiffe://web.test/ns/shop/sa/buyer" in json.loads(body)["x-forwarded-client-cert"]
@@ -186,7 +189,7 @@ async def test_a_client_must_show_a_certificate_where_the_server_says_mutual(edg
 @pytest.mark.parametrize("name", ["mutual", "optional"])
 async def test_a_strangers_certificate_is_refused_wherever_one_is_asked_for(edge: Edge, tmp_path: Path, name: str) -> None:
     stranger = client(tmp_path, Authority.load_or_create(tmp_path / "stranger", "web.test"))
-    assert (await edge.curl(f"{name}.{DOMAIN}", *stranger))[0] == 56
+    assert (await edge.curl(f"{name}.{DOMAIN}", *stranger))[0] in REFUSED
 
 
 async def test_a_client_may_show_a_certificate_where_the_server_says_optional(edge: Edge, tmp_path: Path) -> None:
