@@ -1,9 +1,11 @@
 """What holds for every test of the project."""
 
+import ast
 import os
 import sys
 from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +16,19 @@ settings.load_profile("untimed")
 # A process in which gRPC is active must not run gRPC's fork handlers: the child of a `preexec_fn` aborts in them before it can
 # exec (grpc issue 43055, grpcio 1.80 and later). Some tests are gRPC clients and start processes.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+if sys.version_info < (3, 11, 5):
+    # Before 3.11.5 a parse during which garbage collection parses something else ends in a SystemError (CPython issue 106905), and
+    # hypothesis parses the source of every state machine. The second try finds the garbage gone.
+    _parse = ast.parse
+
+    def _parse_again(*arguments: Any, **keywords: Any) -> ast.AST:
+        try:
+            return _parse(*arguments, **keywords)
+        except SystemError:
+            return _parse(*arguments, **keywords)
+
+    ast.parse = _parse_again
 
 PROXY = Path(__file__).parent.parent / "proxy" / "pymesh_proxy"
 
