@@ -2,6 +2,7 @@
 
 import ast
 import os
+import signal
 import sys
 from importlib.machinery import FileFinder, SourceFileLoader
 from pathlib import Path
@@ -29,6 +30,9 @@ if sys.version_info < (3, 11, 5):
             return _parse(*arguments, **keywords)
 
     ast.parse = _parse_again
+
+# A shell's background jobs ignore SIGINT, and what is started here would inherit that: then no test could interrupt a program.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROXY = Path(__file__).parent.parent / "proxy" / "pymesh_proxy"
 
