@@ -10,9 +10,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is; what is timed is timed in the benchmarks.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+# How long an example takes says how busy the machine is; what is timed is timed in the benchmarks. Examples are the same in every
+# run, so that a suite which passed passes again; who wants to find new ones asks for them.
+settings.register_profile("same", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False)
+settings.load_profile("explore" if os.environ.get("PYMESH_EXAMPLES") == "new" else "same")
 
 # A process in which gRPC is active must not run gRPC's fork handlers: the child of a `preexec_fn` aborts in them before it can
 # exec (grpc issue 43055, grpcio 1.80 and later). Some tests are gRPC clients and start processes.
