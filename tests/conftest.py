@@ -1,6 +1,7 @@
 """What holds for every test of the project."""
 
 import ast
+import gc
 import os
 import signal
 import sys
@@ -20,18 +21,21 @@ settings.load_profile("explore" if os.environ.get("PYMESH_EXAMPLES") == "new" el
 # exec (grpc issue 43055, grpcio 1.80 and later). Some tests are gRPC clients and start processes.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-if sys.version_info < (3, 11, 5):
-    # Before 3.11.5 a parse during which garbage collection parses something else ends in a SystemError (CPython issue 106905), and
-    # hypothesis parses the source of every state machine. The second try finds the garbage gone.
+if sys.version_info < (3, 11, 8):
+    # Before 3.11.8 a parse during which garbage collection has something else parsed ends in a SystemError (CPython issue 106905), and
+    # hypothesis parses the source of every state machine.
     _parse = ast.parse
 
-    def _parse_again(*arguments: Any, **keywords: Any) -> ast.AST:
+    def _parse_undisturbed(*arguments: Any, **keywords: Any) -> ast.AST:
+        collecting = gc.isenabled()
+        gc.disable()
         try:
             return _parse(*arguments, **keywords)
-        except SystemError:
-            return _parse(*arguments, **keywords)
+        finally:
+            if collecting:
+                gc.enable()
 
-    ast.parse = _parse_again
+    ast.parse = _parse_undisturbed
 
 # A shell's background jobs ignore SIGINT, and what is started here would inherit that: then no test could interrupt a program.
 signal.signal(signal.SIGINT, signal.default_int_handler)
