@@ -34,7 +34,7 @@ POLICIES = {
     "one": "interval: 1000s, consecutive_5xx: 2, always_eject_one_host: true",
     "back": "interval: 0.3s, base_ejection_time: 0.5s, max_ejection_percent: 100, consecutive_5xx: 2",
     "rate": "interval: 0.5s, max_ejection_percent: 100, consecutive_5xx: 1000, success_rate_request_volume: 4,"
-    " success_rate_stdev_factor: 1500",
+    " success_rate_stdev_factor: 1500, failure_percentage_request_volume: 1000000",
     "percentage": "interval: 0.5s, max_ejection_percent: 100, consecutive_5xx: 1000, success_rate_minimum_hosts: 100,"
     " failure_percentage_minimum_hosts: 3, failure_percentage_request_volume: 4, failure_percentage_threshold: 50,"
     " enforcing_failure_percentage: 100",
