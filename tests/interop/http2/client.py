@@ -123,6 +123,20 @@ def _comparable(heard: Heard) -> Heard:
 
 
 
+_taken: set[str] = set()
+
+
+async def _connect(port: int, context: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str]:
+    """A connection, and both its ports, which no other had before it: by them a log's lines are told apart, and systems use ports again."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        ports = f"{port}:{writer.get_extra_info('sockname')[1]}"
+        if ports not in _taken:
+            _taken.add(ports)
+            return reader, writer, ports
+        writer.close()
+
+
 async def talk(
     port: int, steps: tuple[Step, ...], *, tls: bool = False, settings: dict[int, int] | None = None
 ) -> Course:
@@ -133,8 +147,7 @@ async def talk(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.set_alpn_protocols(["h2"])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
-    ports = f"{port}:{writer.get_extra_info('sockname')[1]}"
+    reader, writer, ports = await _connect(port, context)
     known = Talk()
     hearing = spawn(_hear(reader, writer, known), name="hear")
     try:
