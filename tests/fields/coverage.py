@@ -27,7 +27,7 @@ FILES: tuple[tuple[str, tuple[str, ...]], ...] = (
 """By the beginning of the message's full name. A folder stands for all files below it."""
 
 
-def test_of(kind: str, name: str) -> str:
+def covering(kind: str, name: str) -> str:
     """The file that covers a field; empty if none names it."""
     places = next(places for prefix, places in FILES if kind.startswith(prefix))
     word = re.compile(rf"""\b{name}["']?\s*[:=]|["']{name}["']""")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .coverage import ROOT, test_of
+from .coverage import ROOT, covering
 from .declared import Declared
 from .states import Row, State, kinds
 
@@ -40,5 +40,5 @@ def _section(kind: str, rows: list[Row]) -> str:
 def _remark(kind: str, row: Row) -> str:
     if row.state is not State.HONOURED:
         return row.why
-    test = test_of(kind, row.name).removeprefix("tests/")
+    test = covering(kind, row.name).removeprefix("tests/")
     return f"`{test}`{f'; {row.why}' if row.why else ''}"

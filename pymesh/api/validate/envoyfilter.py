@@ -10,6 +10,7 @@ from ..models.envoyfilter import (
     EnvoyConfigObjectMatch,
     EnvoyConfigObjectPatch,
     EnvoyFilter,
+    FilterClass,
     Patch,
     PatchContext,
     PatchOperation,
@@ -67,6 +68,8 @@ def _operation(what: ApplyTo, patch: Patch) -> Findings:
         yield Finding(("value",), "must be an object")
     else:
         yield from below("value", _value(what, patch.value))
+    if patch.filter_class not in (None, FilterClass.UNSPECIFIED):
+        yield Finding(("filter_class",), "is not looked at: a filter stands where the operation puts it", "warning")
     if patch.operation in _WITHOUT_EFFECT.get(what, ()):
         yield Finding(("operation",), f"does nothing to {what.value}, in Istio as here", "warning")
     elif patch.operation in _INSERTING and what not in _ORDERED:

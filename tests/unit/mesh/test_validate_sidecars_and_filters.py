@@ -77,6 +77,7 @@ def test_a_sidecar(told, spec, expected):
         (patch("HTTP_FILTER", "{operation: INSERT_FIRST, value: {name: x, typed_config: {'@type': a.b/envoy.Nothing}}}"), 'error configPatches[0].patch.value.typed_config["@type"]: "a.b/envoy.Nothing" is no message of Envoy\'s API'),
         (patch("HTTP_ROUTE", "{operation: REPLACE, value: {name: x}}"), "warning configPatches[0].patch.operation: does nothing to HTTP_ROUTE, in Istio as here"),
         (patch("LISTENER", match="{listener: {portName: http}}"), "warning configPatches[0].match.listener.portName: is not looked at, in Istio as here"),
+        (patch("HTTP_FILTER", "{operation: ADD, filterClass: AUTHZ, value: {name: x}}"), "warning configPatches[0].patch.filterClass: is not looked at: a filter stands where the operation puts it"),
         (patch("CLUSTER", match="{listener: {name: x}}"), "error configPatches[0].match.listener: CLUSTER is in no listener"),
         (patch("LISTENER", match="{cluster: {name: x}}"), "error configPatches[0].match.cluster: LISTENER is in no cluster"),
         (patch("CLUSTER", match="{routeConfiguration: {name: x}}"), "error configPatches[0].match.routeConfiguration: CLUSTER is in no route configuration"),
