@@ -27,6 +27,15 @@ class SotwSession(Session):
         _subscribe(subscription, request.resource_names)
         return self._answer(subscription, heard, before)
 
+    def hear(self, subscription: Subscription, request: Any) -> Heard:
+        """Endpoints and routes are refused by themselves, so the verdict counts although the names beside an old nonce do not."""
+        subscription.pass_over(request.response_nonce)
+        heard = super().hear(subscription, request)
+        if heard in {Heard.ACK, Heard.NACK} and request.response_nonce != subscription.nonce:
+            self.metrics.expired_nonce(subscription.type_url)
+            return Heard.STALE
+        return heard
+
     def _answer(self, subscription: Subscription, heard: Heard, before: frozenset[str]) -> list[Any]:
         if not subscription.interest:
             subscription.sent.clear()
@@ -57,7 +66,8 @@ class SotwSession(Session):
             del subscription.sent[name]
         version = digest(f"{name}={held}" for name, held in sorted(subscription.sent.items()))
         nonce = self.next_nonce()
-        subscription.supersede()
+        if subscription.type_url in types.WILDCARD:
+            subscription.supersede()
         subscription.record(nonce, version, names)
         response = proto.discovery.DiscoveryResponse(
             version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER,

@@ -1,6 +1,7 @@
 """What one client asked for, was sent and has accepted of one resource type; the same for both forms of the protocol."""
 
 import enum
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -105,8 +106,14 @@ class Subscription:
         return {name for _, names in self._outstanding.values() for name in names}
 
     def supersede(self) -> None:
-        """Let only the next response count: a state-of-the-world client's answer to an earlier one is stale."""
+        """Let only the next response count, for it says everything that the earlier ones did."""
         self._outstanding.clear()
+
+    def pass_over(self, nonce: str) -> None:
+        """Wait no longer for the answers to what was sent before this response: a client that answers in order leaves them out."""
+        if nonce in self._outstanding:
+            for earlier in list(itertools.takewhile(lambda sent: sent != nonce, self._outstanding)):
+                del self._outstanding[earlier]
 
     def hear(self, nonce: str, error: str | None, now: float) -> Heard:
         """Take in a request's verdict; `error` is the text of its error_detail, `now` a wall-clock time in seconds."""

@@ -57,6 +57,27 @@ def test_names_that_a_stale_request_added_are_served_when_the_client_repeats_the
     assert told(session.request(ask(EDS, "a", "b", nonce=new.nonce))) == ["eds b"]
 
 
+def test_a_refusal_of_endpoints_is_heard_although_others_were_on_their_way():
+    session = sotw(world(eds={"a": "1", "b": "1"}))
+    session.request(ask(EDS, "a", "b"))
+    [first] = session.push(world(eds={"a": "bad", "b": "1"}))
+    [second] = session.push(world(eds={"a": "bad", "b": "2"}))
+    assert session.request(ask(EDS, "a", "b", nonce=first.nonce, error="a: no such locality")) == []
+    assert session.request(ask(EDS, "a", "b", nonce=second.nonce)) == []
+    endpoints = session.subscriptions[EDS]
+    assert endpoints.standing("a") is endpoints.status is Status.NACKED
+    assert endpoints.standing("b") is Status.SYNCED
+    assert session.metrics.registry.get_sample_value("pilot_total_xds_rejects", {"type": "eds"}) == 1
+
+
+def test_answers_that_a_client_left_out_are_not_waited_for():
+    session = sotw(world(eds={"a": "1", "b": "1"}))
+    session.request(ask(EDS, "a"))
+    [last] = session.push(world(eds={"a": "2", "b": "1"}))
+    session.request(ask(EDS, "a", nonce=last.nonce))
+    assert session.subscriptions[EDS].status is Status.SYNCED
+
+
 def test_only_added_names_are_sent_for_endpoints_and_routes():
     session = sotw(world(rds={"80": "1", "443": "1"}))
     [response] = session.request(ask(RDS, "80"))
