@@ -22,8 +22,14 @@ from .proxy_config import parse as parse_proxy_config
 PLAINTEXT_XDS_PORT = 15010
 DEFAULT_ROOT = "./var/run/secrets/istio/root-cert.pem"
 DEFAULT_TOKEN = "./var/run/secrets/tokens/istio-token"  # noqa: S105  a path, not a token
+_ON = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _META = "ISTIO_META_"
 _META_JSON = "ISTIO_METAJSON_"
+
+
+def is_on(value: Any) -> bool:
+    """Whether the text of a variable or of node metadata, or a value of JSON, is one of those that Go takes for true."""
+    return str(value) in _ON
 
 
 class InvalidEnvironment(ValueError):

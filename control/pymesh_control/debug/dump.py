@@ -22,7 +22,7 @@ _REDACTED = b"[redacted]"  # Envoy's word
 
 
 def config_dump(stream: Stream) -> Any:
-    """A ConfigDump of every type that the client is subscribed to, from the snapshot that it was last brought up to."""
+    """A ConfigDump of every type of Envoy's that the client is subscribed to, from the snapshot that it was last brought up to."""
     makers = {
         types.CLUSTER: _clusters,
         types.ENDPOINT: _endpoints,
@@ -32,13 +32,14 @@ def config_dump(stream: Stream) -> Any:
     }
     dump = proto.config_dump.ConfigDump()
     for one in stream.session.subscribed():
-        dump.configs.append(proto.pack(makers[one.type_url](one, list(_held(stream, one)))))
+        if one.type_url in makers:
+            dump.configs.append(proto.pack(makers[one.type_url](one, list(_held(stream, one)))))
     return dump
 
 
-def assignments(stream: Stream) -> list[Any]:
-    """The ClusterLoadAssignments of a client."""
-    subscription = stream.session.subscriptions.get(types.ENDPOINT)
+def messages(stream: Stream, type_url: str) -> list[Any]:
+    """What a client was sent of one type."""
+    subscription = stream.session.subscriptions.get(type_url)
     return [] if subscription is None else [proto.unpack(packed) for _, packed, _ in _held(stream, subscription)]
 
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pymesh.xds import types
+
 from ..ads.stream import Stream
 from ..model.view import ProxyView
 from ..world import World
@@ -37,10 +39,11 @@ PAGES: dict[str, tuple[str, Page]] = {
     "config_dump": ("what a proxy was sent, as Envoy dumps it (proxyID)", lambda asked: dump.config_dump(asked.stream)),
     "configz": ("the resources in use, and what is wrong with the files", lambda asked: configuration.configz(asked.world)),
     "connections": ("who is connected", lambda asked: clients.connections(asked.streams)),
-    "edsz": ("the load assignments of a proxy (proxyID)", lambda asked: dump.assignments(asked.stream)),
+    "edsz": ("the load assignments of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.ENDPOINT)),
     "endpointz": ("the instances of every service's ports", lambda asked: registry.endpointz(asked.world.snapshot)),
     "instancesz": ("the services a proxy serves (proxyID)", lambda asked: registry.instancesz(asked.world.snapshot, asked.view)),
     "mesh": ("the mesh configuration with its defaults", lambda asked: asked.world.snapshot.mesh),
+    "ndsz": ("the name table of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.NAME_TABLE)),
     "push_status": ("how far the present snapshot has come", lambda asked: configuration.push_status(asked.world, asked.streams)),
     "registryz": ("services and workloads", lambda asked: registry.registryz(asked.world.snapshot)),
     "resourcesz": ("the resources a proxy holds (proxyID)", lambda asked: clients.resourcesz(asked.stream)),

@@ -4,7 +4,7 @@ from pymesh.xds import types
 
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
-from . import clusters, endpoints, gateways, proxyless, proxyless_servers, secrets, sidecar_routes
+from . import clusters, endpoints, gateways, name_table, proxyless, proxyless_servers, secrets, sidecar_routes
 from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
@@ -34,6 +34,8 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
         return _only(patched(snapshot, view, type_url, _listeners(scope, view)), names)
     if type_url == types.SECRET:
         return secrets.secrets(snapshot, view, names or ())
+    if type_url == types.NAME_TABLE:
+        return name_table.name_table(scope, view)
     return {}
 
 

@@ -1,7 +1,8 @@
 """The mesh as one kind of client sees it. Proxies of equal scope share every outbound resource that is made for one of them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from pymesh.api import hosts
@@ -33,16 +34,30 @@ class Scope:
     """What limits the client's view."""
     captures: bool = True
     """Whether connections come to the client as they were meant for others."""
+    resolves: bool = False
+    """Whether the client's DNS tells the addresses that the mesh has given services which have none of their own."""
+    families: frozenset[int] = frozenset({4})
+    """The IP versions of the client's own addresses."""
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
         limits = self.sidecar and self.sidecar.key
-        return self.snapshot.cached((self.namespace, self.labels, self.type, self.flavor, self.locality, self.captures, limits, *key), make)
+        place = (self.namespace, self.labels, self.type, self.flavor, self.locality)
+        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, limits, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The services in sight, by host."""
-        return self.snapshot.visible(self.namespace, self.sidecar)
+        seen = self.snapshot.visible(self.namespace, self.sidecar)
+        return self.cached(("services",), lambda: {host: self._found(one) for host, one in seen.items()}) if self.resolves else seen
+
+    def _found(self, service: Service) -> Service:
+        """The service under the addresses that the client's DNS tells."""
+        return service if service.addresses or not service.allocated else replace(service, addresses=self.reachable(service.allocated))
+
+    def reachable(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of the client's own IP versions, if there are any."""
+        return tuple(one for one in addresses if ip_address(one).version in self.families) or addresses
 
     @property
     def routes(self) -> MeshRules:
@@ -102,7 +117,18 @@ def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
     place = _place(snapshot, view) if snapshot.localities_count else ""
-    return Scope(snapshot, view.namespace, labels, view.type, view.flavor, place, sidecar_of(snapshot, view), view.captures)
+    return Scope(
+        snapshot,
+        view.namespace,
+        labels,
+        view.type,
+        view.flavor,
+        place,
+        sidecar_of(snapshot, view),
+        view.captures,
+        view.resolves,
+        view.families,
+    )
 
 
 def _place(snapshot: Snapshot, view: ProxyView) -> str:

@@ -12,6 +12,8 @@ from .protocol import Protocol, of_port
 from .visibility import Visibility, exported
 from .workload import MUTUAL, TLS_MODE_LABEL, Health, Workload
 
+AUTO_ALLOCATE_LABEL = "networking.istio.io/enable-autoallocate-ip"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
@@ -59,6 +61,10 @@ class Service:
     visibility: Visibility
     addresses: tuple[str, ...] = ()
     """Virtual IPs and CIDR blocks."""
+    wants_address: bool = False
+    """Whether it may be given addresses of the mesh's own where it has none."""
+    allocated: tuple[str, ...] = ()
+    """Those addresses, for clients whose DNS tells them."""
     selector: Mapping[str, str] | None = None
     inline: tuple[Workload, ...] = ()
     """The instances that the ServiceEntry itself lists."""
@@ -77,6 +83,11 @@ class Service:
 
     def port(self, number: int) -> Port | None:
         return next((port for port in self.ports if port.number == number), None)
+
+    @property
+    def is_of_cluster(self) -> bool:
+        """Whether Kubernetes declares it."""
+        return any(origin.kind == "Service" for origin in self.origins)
 
     @property
     def virtual_ips(self) -> tuple[str, ...]:
@@ -112,6 +123,7 @@ def from_entry(resource: Any) -> list[Service]:
         external=spec.location is None or spec.location.value == "MESH_EXTERNAL",
         visibility=exported(spec.export_to, resource.namespace),
         addresses=tuple(_address(address) for address in spec.addresses),
+        wants_address=resource.labels.get(AUTO_ALLOCATE_LABEL, "").lower() != "false",
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
         inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
         subject_alt_names=tuple(spec.subject_alt_names),
@@ -179,6 +191,7 @@ def merged(first: Service, other: Service) -> Service:
         first,
         ports=first.ports + tuple(port for port in other.ports if port.number not in numbers),
         addresses=first.addresses + tuple(address for address in other.addresses if address not in first.addresses),
+        wants_address=first.wants_address and other.wants_address,
         inline=first.inline + other.inline,
         selector=first.selector if first.selector is not None else other.selector,
         subject_alt_names=first.subject_alt_names + other.subject_alt_names,

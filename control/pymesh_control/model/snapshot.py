@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pymesh.api import Problem, Resource
 
 from . import (
+    allocation,
     authentication,
     delegation,
     destination,
@@ -117,7 +118,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
     routes = tuple(virtual.from_resource(resource) for resource in roots)
     peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
     aliases = _resolved(cluster.aliases)
-    services = _services(cluster.services, by_kind.get("ServiceEntry", ()), workloads, aliases)
+    services = allocation.allocated(_services(cluster.services, by_kind.get("ServiceEntry", ()), workloads, aliases))
     return Snapshot(
         version=version,
         mesh=chosen,

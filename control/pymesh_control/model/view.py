@@ -1,5 +1,6 @@
 """A proxy as the generators see it: what its node says of where it runs and what it listens on."""
 
+import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from pymesh.address import is_ip
+from pymesh.bootstrap.environment import is_on
 from pymesh.identity import SpiffeId
 from pymesh.xds import node as nodes
 
@@ -43,6 +46,10 @@ class ProxyView:
     """Whether a certificate says that it is who it says it is."""
     captures: bool = True
     """Whether connections are redirected to it (REDIRECT); otherwise applications call its listeners (NONE)."""
+    resolves: bool = False
+    """Whether it answers its application's DNS queries, and so can tell addresses that nobody else knows."""
+    families: frozenset[int] = frozenset({4})
+    """The IP versions that it has addresses of."""
     http_proxy_port: int = 0
     inbound_ports: Mapping[str, BoundPort] | None = None
     """By service port name; None when the sidecar does not say and serves what services select it for."""
@@ -81,6 +88,8 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         locality=_locality(node, _object(metadata, "LABELS")),
         is_authenticated=identity is not None,
         captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
+        resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
+        families=_families(metadata, parsed),
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
@@ -111,8 +120,17 @@ def _node_id(text: str, flavor: str) -> nodes.NodeId:
 
 
 def _ip(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> str:
-    addresses = str(metadata.get("INSTANCE_IPS", "")).split(",")
-    return addresses[0] or parsed.ip
+    return _ips(metadata)[0] or parsed.ip
+
+
+def _ips(metadata: Mapping[str, Any]) -> list[str]:
+    return str(metadata.get("INSTANCE_IPS", "")).split(",")
+
+
+def _families(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> frozenset[int]:
+    """IPv4 where no address says anything."""
+    known = _ips(metadata) if metadata.get("INSTANCE_IPS") else [parsed.ip]
+    return frozenset(ipaddress.ip_address(one).version for one in known if is_ip(one)) or frozenset({4})
 
 
 def _object(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:

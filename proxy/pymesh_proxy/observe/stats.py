@@ -77,6 +77,14 @@ _CLUSTER_NAMES = (
 )  # fmt: skip
 _FAMILIES = {"cluster": CLUSTER, "http": HTTP}
 _HTTP_NAMES = tuple(field.name for field in fields(HttpStats) if field.name != "prefix")
+_OWNERS = {
+    "cds": "cluster_manager",
+    "eds": "cluster_manager",
+    "lds": "listener_manager",
+    "rds": "listener_manager",
+    "sds": "listener_manager",
+}
+"""Of Envoy's types; name tables are Istio's, and of those Envoy has no statistics."""
 _UPDATE_NAMES = (
     "init_fetch_timeout",
     "update_attempt",
@@ -131,8 +139,8 @@ def discovery_subjects(discovery: DiscoveryView) -> Iterator[Subject]:
     yield Subject(CLUSTER_MANAGER, "", (("warming_clusters", discovery.warming_clusters),))
     yield Subject(LISTENER_MANAGER, "", (("total_listeners_warming", discovery.warming_listeners),))
     for short, status in discovery.types.items():
-        owner = "cluster_manager" if short in ("cds", "eds") else "listener_manager"
-        yield Subject(Group(f"{owner}.{short}"), "", _values(status, _UPDATE_NAMES))
+        if short in _OWNERS:
+            yield Subject(Group(f"{_OWNERS[short]}.{short}"), "", _values(status, _UPDATE_NAMES))
 
 
 def reset(runtime: "Runtime") -> None:

@@ -68,12 +68,14 @@ class Container(Foreign):
 
 
 class PodSpec(Foreign):
-    """Where a pod runs and as whom."""
+    """Where a pod runs and as whom; `hostname` and `subdomain` make its name in DNS."""
 
     containers: list[Container] = []
+    hostname: str | None = None
     init_containers: list[Container] = []
     node_name: str | None = None
     service_account_name: str | None = None
+    subdomain: str | None = None
 
 
 class PodCondition(Foreign):

@@ -57,6 +57,7 @@ def workload_of(pod: Resource, topology: Topology, network: str) -> Workload | N
         health=health,
         pod=pod.name,
         node=spec.node_name or "",
+        host_name=f"{spec.hostname or pod.name}.{spec.subdomain}" if spec.subdomain else "",
     )
 
 

@@ -13,6 +13,13 @@ def test_a_registry_only_mesh_with_json_logs_is_accepted(mesh, view, everything,
     envoy(mesh(everything.replace("accessLogFile: /dev/stdout", settings)), view(agent="envoy"))
 
 
+def test_addresses_of_the_meshs_own_are_accepted(mesh, view, everything, envoy):
+    built = mesh(everything.replace("protocol: HTTPS", "protocol: TCP"))
+    proxy = view(agent="envoy", DNS_CAPTURE="true", INSTANCE_IPS="10.0.0.9,fd00::9")
+    assert {"240.240", "2001:2:"} <= {name[:7] for name in built.listeners(proxy)}
+    envoy(built, proxy)
+
+
 def test_a_sidecar_without_capture_is_accepted(mesh, view, everything, envoy):
     envoy(mesh(everything), view(agent="envoy", LABELS={"app": "reviews"}, INTERCEPTION_MODE="NONE", HTTP_PROXY_PORT="15007"))
 

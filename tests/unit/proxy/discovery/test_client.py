@@ -19,7 +19,7 @@ from .resources import assignment, cluster, delta, listener, route, secret, sotw
 from .server import Server, Stream
 from .world import World
 
-CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
+CDS, EDS, LDS, RDS, SDS, NDS = types.PUSH_ORDER
 NODE = proto.base.Node(id="sidecar~1.1.1.1~a.b~b.svc", cluster="c")
 
 
@@ -154,7 +154,7 @@ async def test_stream_goes_on_after_a_refusal(bench: Bench) -> None:
 
 async def test_response_of_a_type_nobody_asked_for_is_ignored(bench: Bench) -> None:
     stream = await configured(bench)
-    stream.say(proto.discovery.DeltaDiscoveryResponse(type_url="type.googleapis.com/istio.networking.nds.v1.NameTable", nonce="5"))
+    stream.say(proto.discovery.DeltaDiscoveryResponse(type_url="type.googleapis.com/istio.workload.Address", nonce="5"))
     stream.say(delta(CDS, nonce="6"))
     assert await bench.hear(stream, 1) == ["cds ack 6"]
 

@@ -14,7 +14,7 @@ from tests.waiting import eventually
 from .resources import assignment, cluster, listener, route, secret, with_secret
 from .world import Compiled, World
 
-CDS, EDS, LDS, RDS, SDS = types.PUSH_ORDER
+CDS, EDS, LDS, RDS, SDS, NDS = types.PUSH_ORDER
 OWN_IDENTITY = Origins(own_secrets=frozenset({"default"}), own_services=frozenset({"sds-grpc"}))
 
 

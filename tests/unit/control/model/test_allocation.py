@@ -1,0 +1,103 @@
+"""Virtual IPs for services that have none."""
+
+import dataclasses
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pymesh_control.model import allocation
+from pymesh_control.model.service import Service
+from pymesh_control.model.visibility import exported
+
+ENTRY = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: %s, labels: {%s}}
+spec: {hosts: [%s], ports: [{number: 5432, name: tcp, protocol: TCP}], resolution: %s, addresses: [%s]}
+"""
+V4, V6 = ipaddress.ip_network("240.240.0.0/16"), ipaddress.ip_network("2001:2::/48")
+
+
+def service(host, **fields):
+    first = Service(
+        host=host, namespace="n", name=host, ports=(), resolution="DNS", external=True, visibility=exported([], "n"), wants_address=True
+    )
+    return dataclasses.replace(first, **fields)
+
+
+def given_to(services):
+    return {one.host: one.allocated for one in allocation.allocated(services)}
+
+
+@pytest.fixture
+def entry(built):
+    """The addresses that a ServiceEntry is given."""
+
+    def make(host="db.example.com", label="", resolution="DNS", addresses="", more=""):
+        snapshot, _ = built(ENTRY % ("a", label, host, resolution, addresses) + more)
+        return snapshot.services[0].allocated
+
+    return make
+
+
+def test_a_service_without_addresses_has_one_of_each_family(entry):
+    v4, v6 = map(ipaddress.ip_address, entry())
+    assert v4 in V4
+    assert v6 in V6
+    assert v4.packed[2:] == v6.packed[-2:]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"resolution": "NONE"},
+        {"host": "'*.example.com'", "resolution": "NONE"},
+        {"addresses": "10.0.0.1"},
+        {"label": "networking.istio.io/enable-autoallocate-ip: 'false'"},
+        {"more": "---" + ENTRY % ("b", "", "db.example.com", "DNS", "10.0.0.1")},
+        {"more": "---" + ENTRY % ("b", "networking.istio.io/enable-autoallocate-ip: 'FALSE'", "db.example.com", "DNS", "")},
+    ],
+)
+def test_others_have_none(entry, settings):
+    assert entry(**settings) == ()
+
+
+def test_the_label_that_asks_for_it_changes_nothing(entry):
+    assert entry(label="networking.istio.io/enable-autoallocate-ip: 'true'") == entry()
+
+
+def test_services_of_the_cluster_have_none(built):
+    snapshot, _ = built("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {clusterIP: None, ports: [{port: 80}]}\n")
+    assert [one.allocated for one in snapshot.services] == [()]
+
+
+def test_an_address_stays_when_others_come():
+    before = given_to([service("a"), service("b")])
+    after = given_to([service("a"), service("b"), *(service(f"x{number}") for number in range(500))])
+    assert {host: after[host] for host in before} == before
+
+
+def test_of_two_that_begin_at_one_place_the_elder_has_it(monkeypatch):
+    monkeypatch.setattr(allocation, "SIZE", 1_000)
+    hosts = [f"h{number}" for number in range(500)]
+    alone = {host: given_to([service(host)])[host] for host in hosts}
+    together = given_to(map(service, hosts))
+    moved = [host for host in hosts if alone[host] != together[host]]
+    assert moved
+    assert all(alone[host] in [together[elder] for elder in hosts[: hosts.index(host)]] for host in moved)
+
+
+@given(st.sets(st.text("abc", min_size=1), max_size=40), st.integers(1, 60))
+def test_no_two_share_one_and_a_full_block_gives_no_more(hosts, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(allocation, "SIZE", size)
+        found = given_to(map(service, sorted(hosts)))
+    addresses = [address for pair in found.values() for address in pair]
+    assert len(addresses) == len(set(addresses)) == 2 * min(len(hosts), size)
+
+
+def test_the_last_place_is_inside_of_both_blocks():
+    v4, v6 = map(ipaddress.ip_address, allocation._addresses(allocation.SIZE - 1))
+    assert (str(v4), str(v6)) == ("240.240.255.254", "2001:2::f0f0:fffe")
