@@ -9,6 +9,7 @@ from pymesh.api import Problem, Resource
 from . import (
     allocation,
     authentication,
+    authorization,
     delegation,
     destination,
     envoyfilter,
@@ -39,6 +40,7 @@ class Snapshot:
     virtual_services: tuple[virtual.VirtualService, ...]
     gateways: tuple[gateway.Gateway, ...]
     authentication: authentication.Authentication
+    authorization: authorization.Authorization
     sidecars: sidecar.Sidecars
     envoy_filters: envoyfilter.EnvoyFilters
     workloads: tuple[Workload, ...]
@@ -117,6 +119,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
     roots, _ = delegation.resolved(by_kind.get("VirtualService", ()))
     routes = tuple(virtual.from_resource(resource) for resource in roots)
     peers = [authentication.from_resource(resource) for resource in by_kind.get("PeerAuthentication", ())]
+    permits = map(authorization.from_resource, by_kind.get("AuthorizationPolicy", ()))
     aliases = _resolved(cluster.aliases)
     services = allocation.allocated(_services(cluster.services, by_kind.get("ServiceEntry", ()), workloads, aliases))
     return Snapshot(
@@ -128,6 +131,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
         virtual_services=routes,
         gateways=tuple(gateway.from_resource(resource) for resource in by_kind.get("Gateway", ())),
         authentication=authentication.Authentication(peers, chosen.root_namespace),
+        authorization=authorization.Authorization(permits, chosen.root_namespace),
         sidecars=sidecar.Sidecars(map(sidecar.from_resource, by_kind.get("Sidecar", ())), chosen.root_namespace),
         envoy_filters=envoyfilter.EnvoyFilters(map(envoyfilter.from_resource, by_kind.get("EnvoyFilter", ())), chosen.root_namespace),
         workloads=workloads,

@@ -39,7 +39,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
 """By kind, the fields that may not be set."""
 
 INERT = {
-    "AuthorizationPolicy": "no proxy of this mesh enforces it: what it forbids is NOT forbidden",
+    "AuthorizationPolicy": "only gRPC servers without a proxy enforce it: what it forbids elsewhere is NOT forbidden",
     "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
     "Telemetry": "metrics and access logs are those of the mesh configuration",

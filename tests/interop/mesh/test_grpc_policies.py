@@ -104,6 +104,21 @@ def service(name: str, ports: Mapping[str, int]) -> dict[str, Any]:
     return resource("ServiceEntry", name, {**spec, "resolution": "STATIC", "endpoints": points})
 
 
+def ailing(ports: Mapping[str, int]) -> list[dict[str, Any]]:
+    """A Service of Kubernetes with both servers, of which `b` is not ready."""
+
+    def slice_of(version: str) -> dict[str, Any]:
+        metadata = {"name": f"ailing-{version}", "namespace": "default", "labels": {"kubernetes.io/service-name": "ailing"}}
+        point = {"addresses": [HOST], "conditions": {"ready": version == "a"}}
+        port = {"name": "grpc", "port": ports[version]}
+        head = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata}
+        return {**head, "addressType": "IPv4", "endpoints": [point], "ports": [port]}
+
+    spec = {"clusterIP": "10.9.0.1", "ports": [{"name": "grpc", "port": 7070}]}
+    named = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ailing", "namespace": "default"}, "spec": spec}
+    return [named, *map(slice_of, PLACES)]
+
+
 def routing(name: str) -> dict[str, Any]:
     """The VirtualService of a name in HTTP."""
     text = json.dumps({"hosts": [name], "http": HTTP[name]}).replace('"host": ""', f'"host": "{name}"')
@@ -213,6 +228,7 @@ async def clients(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cli
         secure, ports["secure"] = secure_server(certify(stage, "server"))
         await secure.start()
         stack.push_async_callback(secure.stop, None)
+        stage.configure("ailing.yaml", *ailing(ports))
         stage.configure("services.yaml", *(service(name, ports) for name in names), *map(routing, HTTP), *map(rule, {**HTTP, **POLICIES}))
         await stage.start_control()
         process = await asyncio.create_subprocess_exec(
@@ -300,6 +316,10 @@ async def test_a_client_stays_where_its_address_sends_it(clients: Clients) -> No
 @pytest.mark.parametrize(("name", "server"), [("near", "a"), ("far", "b")])
 async def test_locality_chooses_the_server(clients: Clients, name: str, server: str) -> None:
     assert await clients.spread(name) == {server}
+
+
+async def test_a_server_that_is_not_ready_is_not_called(clients: Clients) -> None:
+    assert await clients.spread("ailing") == {"a"}
 
 
 async def test_mutual_tls_shows_who_calls_and_verifies_who_answers(clients: Clients) -> None:
