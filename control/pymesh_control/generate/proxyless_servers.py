@@ -56,7 +56,8 @@ def _judges(snapshot: Snapshot, policies: Mapping[Action, list[AuthorizationPoli
     """A filter for each action that any policy has, under a name of its own, as servers refuse to have two of one name."""
     for action, found in policies.items():
         if found:
-            yield proto.hcm.HttpFilter(**extension(f"{rbac.FILTER}.{action.value.lower()}", rbac.rules(found, snapshot.mesh, _ENFORCED[action])))
+            name = f"{rbac.FILTER}.{action.value.lower()}"
+            yield proto.hcm.HttpFilter(**extension(name, rbac.rules(found, snapshot.mesh, _ENFORCED[action])))
 
 
 def _manager(server: InboundServer, judges: Iterable[Any]) -> Any:

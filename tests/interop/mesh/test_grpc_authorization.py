@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from pymesh.local.ports import HOST
 from tests.waiting import eventually
 
 from .grpc_clients import METHOD

@@ -104,7 +104,8 @@ def test_one_of_the_sources_and_one_of_the_operations_with_every_condition(filte
 
 
 def test_a_principal_counts_in_every_spelling_of_the_trust_domain(filters):
-    settings = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\ndata: {mesh: 'trustDomainAliases: [old]'}\n"
+    head = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio, namespace: istio-system}\n"
+    settings = head + "data: {mesh: 'trustDomainAliases: [old]'}\n"
     spec = "{rules: [{from: [{source: {principals: [cluster.local/ns/a/sa/b, foreign/ns/a/sa/b]}}]}]}"
     (rule,) = filters(settings, policy("a", spec))["allow"].policies.values()
     ours, foreign = rule.principals[0].or_ids.ids
