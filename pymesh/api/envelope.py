@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from . import configmap, validate
-from .kinds import KINDS, KUBERNETES_KINDS, Kind, explain_unknown
+from .kinds import KUBERNETES_KINDS, Kind, explain_unknown, kind_of
 from .models.meshconfig import MeshConfig
 from .models.metadata import ForeignMetadata, Metadata
 from .problem import Position, Problem, Severity, has_errors
@@ -62,8 +62,8 @@ class Envelope:
                 self.report_at((key,), "expected a string")
 
     def _kind(self, name: str, api_version: str) -> Kind | None:
-        kind = KINDS.get(name)
-        if kind is None or api_version.rpartition("/")[0] != kind.group:
+        kind = kind_of(name, api_version)
+        if kind is None:
             self.report_at(("kind",), explain_unknown(name, api_version))
             return None
         if api_version not in kind.api_versions:
@@ -96,7 +96,7 @@ class Envelope:
         if spec is not None:
             namespace = metadata.namespace if metadata else None
             self._note(("spec",), validate.check(kind.name, spec, namespace or DEFAULT_NAMESPACE))
-        return self._finish(kind.name, api_version, metadata, spec)
+        return self._placed(self._finish(kind.name, api_version, metadata, spec), kind)
 
     def _foreign(self, kind: Kind, api_version: str) -> Resource | None:
         """One of Kubernetes' own objects: only the types of what is read are judged, and the names and addresses that proxies are told."""
@@ -106,9 +106,13 @@ class Envelope:
         spec = build(kind.model, fit(self.document, kind.model, self.report), self.document, self.report, ())
         if spec is not None:
             self._note((), validate.check_foreign(kind.name, spec))
-        found = self._finish(kind.name, api_version, metadata, spec)
-        namespace = found.namespace if found and kind.is_namespaced else ""
-        return found and dataclasses.replace(found, namespace=namespace, root=())
+        found = self._placed(self._finish(kind.name, api_version, metadata, spec), kind)
+        return found and dataclasses.replace(found, root=())
+
+    @staticmethod
+    def _placed(found: Resource | None, kind: Kind) -> Resource | None:
+        """The resource without the namespace that objects of the whole cluster do not have."""
+        return found if found is None or kind.is_namespaced else dataclasses.replace(found, namespace="")
 
     def _spec(self, model: type[Model], path: Path) -> Model | None:
         spot = find(self.document, path)

@@ -7,6 +7,13 @@ from .models.destinationrule import DestinationRule
 from .models.envoyfilter import EnvoyFilter
 from .models.extension import TrafficExtension, WasmPlugin
 from .models.gateway import Gateway
+from .models.gatewayapi.connectionroutes import TCPRoute, TLSRoute
+from .models.gatewayapi.gateway import Gateway as KubernetesGateway
+from .models.gatewayapi.gateway import GatewayClass
+from .models.gatewayapi.grpcroute import GRPCRoute
+from .models.gatewayapi.httproute import HTTPRoute
+from .models.gatewayapi.policies import BackendTLSPolicy, ReferenceGrant
+from .models.gatewayapi.references import GROUP as GATEWAY_API
 from .models.kubernetes import Endpoints, EndpointSlice, Namespace, Node, Pod, Service
 from .models.peerauthentication import PeerAuthentication
 from .models.proxyconfig import ProxyConfig
@@ -25,13 +32,22 @@ _NETWORKING = ("v1", "v1beta1", "v1alpha3")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of resource; `versions` are the served ones, the current one first."""
+    """One kind of resource; `versions` are the served ones, the current one first.
+
+    `word` is what stands in `kind`, where that is not the name by which the kind is told from all others.
+    """
 
     name: str
     group: str
     versions: tuple[str, ...]
     model: type[Model]
     is_namespaced: bool = True
+    word: str = ""
+
+    @property
+    def written(self) -> str:
+        """What stands in `kind`."""
+        return self.word or self.name
 
     @property
     def api_versions(self) -> tuple[str, ...]:
@@ -57,6 +73,14 @@ KINDS = {
         Kind("Telemetry", "telemetry.istio.io", ("v1", "v1alpha1"), Telemetry),
         Kind("WasmPlugin", "extensions.istio.io", ("v1alpha1",), WasmPlugin),
         Kind("TrafficExtension", "extensions.istio.io", ("v1alpha1",), TrafficExtension),
+        Kind("GatewayClass", GATEWAY_API, ("v1", "v1beta1"), GatewayClass, is_namespaced=False),
+        Kind("KubernetesGateway", GATEWAY_API, ("v1", "v1beta1"), KubernetesGateway, word="Gateway"),
+        Kind("HTTPRoute", GATEWAY_API, ("v1", "v1beta1"), HTTPRoute),
+        Kind("GRPCRoute", GATEWAY_API, ("v1",), GRPCRoute),
+        Kind("TLSRoute", GATEWAY_API, ("v1", "v1alpha3", "v1alpha2"), TLSRoute),
+        Kind("TCPRoute", GATEWAY_API, ("v1", "v1alpha2"), TCPRoute),
+        Kind("ReferenceGrant", GATEWAY_API, ("v1beta1", "v1"), ReferenceGrant),
+        Kind("BackendTLSPolicy", GATEWAY_API, ("v1", "v1alpha3"), BackendTLSPolicy),
     )
 }
 
@@ -74,13 +98,22 @@ KUBERNETES_KINDS = {
 """Kinds that are not configuration but what there is. Their models are of the whole object, not of its `spec`."""
 
 
-def explain_unknown(name: str, api_version: str) -> str:
+_BY_WORD = {(kind.group, kind.written): kind for kind in KINDS.values()}
+
+
+def kind_of(word: str, api_version: str) -> Kind | None:
+    """The kind of configuration that `kind` and `apiVersion` mean, whether or not it is served in that version."""
+    return _BY_WORD.get((api_version.rpartition("/")[0], word))
+
+
+def explain_unknown(word: str, api_version: str) -> str:
     """Why an object of this kind cannot be read."""
     group = api_version.rpartition("/")[0]
-    kind = KINDS.get(name)
-    if kind and group.endswith("istio.io"):
-        return f"{name} belongs to {kind.group}, not to {group}"
-    if group.endswith("istio.io"):
-        return f"{name} is not a kind of {group}{did_you_mean(name, KINDS)}"
-    known = ", ".join((*KINDS, *KUBERNETES_KINDS))
-    return f"{name} of {api_version} is not mesh configuration; the kinds read are {known} and the ConfigMap istio"
+    elsewhere = [kind.group for kind in KINDS.values() if kind.written == word]
+    ours = group.endswith("istio.io") or group == GATEWAY_API
+    if ours and elsewhere:
+        return f"{word} belongs to {' and '.join(elsewhere)}, not to {group}"
+    if ours:
+        return f"{word} is not a kind of {group}{did_you_mean(word, [kind.written for kind in KINDS.values()])}"
+    known = ", ".join(dict.fromkeys(kind.written for kind in (*KINDS.values(), *KUBERNETES_KINDS.values())))
+    return f"{word} of {api_version} is not mesh configuration; the kinds read are {known} and the ConfigMap istio"

@@ -46,6 +46,10 @@ INERT = {
     "TrafficExtension": "proxies run no foreign programs",
     "WasmPlugin": "proxies run no foreign programs",
     "WorkloadGroup": "workloads register with what their proxies say of themselves",
+    **dict.fromkeys(
+        ("BackendTLSPolicy", "GRPCRoute", "GatewayClass", "HTTPRoute", "KubernetesGateway", "ReferenceGrant", "TCPRoute", "TLSRoute"),
+        "the Gateway API is read and checked, and not translated yet",
+    ),
 }
 """Kinds that are read and checked, and do nothing: what that means."""
 

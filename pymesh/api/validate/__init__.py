@@ -10,6 +10,7 @@ from . import (
     envoyfilter,
     extension,
     gateway,
+    gatewayapi,
     meshconfig,
     peerauthentication,
     proxyconfig,
@@ -45,6 +46,7 @@ _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "WasmPlugin": extension.check_plugin,
     "WorkloadEntry": workloadentry.check,
     "WorkloadGroup": workloadgroup.check,
+    **gatewayapi.CHECKS,
 }
 
 

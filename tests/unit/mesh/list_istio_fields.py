@@ -1,4 +1,4 @@
-"""Lists the field paths of Istio's published CRD schemas; run here as
+"""Lists the field paths of published CRD schemas, Istio's or the Gateway API's; run here as
 
 python list_istio_fields.py CRDS.yaml > istio_fields.txt
 """

@@ -51,7 +51,7 @@ def specs(model):
 @given(data=st.data())
 def test_any_spec_becomes_a_resource_or_errors(kind, data):
     spec = data.draw(specs(kind.model))
-    document = {"apiVersion": kind.api_versions[0], "kind": kind.name, "metadata": {"name": "x"}, "spec": spec}
+    document = {"apiVersion": kind.api_versions[0], "kind": kind.written, "metadata": {"name": "x"}, "spec": spec}
     parsed = parse_text(json.dumps(document), "f")
     has_error = any(problem.severity == "error" for problem in parsed.problems)
     assert len(parsed.resources) == (0 if has_error else 1)

@@ -9,8 +9,9 @@ from pymesh_control.model.snapshot import build
 
 def thing(kind, name, spec, namespace="default", annotations="{}"):
     """One object as YAML."""
-    version = "v1" if kind == "ConfigMap" else (KINDS | KUBERNETES_KINDS)[kind].api_versions[0]
-    head = f"---\napiVersion: {version}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}, annotations: {annotations}}}\n"
+    known = None if kind == "ConfigMap" else (KINDS | KUBERNETES_KINDS)[kind]
+    version, word = (known.api_versions[0], known.written) if known else ("v1", kind)
+    head = f"---\napiVersion: {version}\nkind: {word}\nmetadata: {{name: {name}, namespace: {namespace}, annotations: {annotations}}}\n"
     return head + (spec if kind == "ConfigMap" else f"spec: {spec}\n")
 
 

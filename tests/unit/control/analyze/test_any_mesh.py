@@ -25,7 +25,7 @@ OBJECTS = st.sampled_from(sorted(KINDS)).flatmap(
     lambda kind: st.builds(
         lambda name, namespace, spec: {
             "apiVersion": KINDS[kind].api_versions[0],
-            "kind": kind,
+            "kind": KINDS[kind].written,
             "metadata": {"name": name, "namespace": namespace},
             "spec": spec,
         },
