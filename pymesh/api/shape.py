@@ -82,8 +82,6 @@ def _fit_field(node: Node, field: Field, report: Report, path: Path) -> object:
 
 
 def _refusal(key: str, model: type[Model]) -> str:
-    if key in model.UNSUPPORTED:
-        return "not supported"
     known = [json_name(info.alias or attribute) for attribute, info in model.model_fields.items()]
     return f"unknown field{did_you_mean(key, known)}"
 

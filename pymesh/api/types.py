@@ -11,7 +11,7 @@ from .tree import json_name
 class Model(BaseModel):
     """A message of Istio's API: attributes have the protobuf names, absent fields are None, empty lists or empty maps.
 
-    ONEOFS names the fields of which at most one may be set; UNSUPPORTED the JSON names that Istio knows and pymesh refuses.
+    ONEOFS names the fields of which at most one may be set.
     OPEN says that fields it does not know are no mistakes.
     """
 
@@ -19,7 +19,6 @@ class Model(BaseModel):
         frozen=True, extra="forbid", populate_by_name=True, alias_generator=AliasGenerator(serialization_alias=json_name)
     )
     ONEOFS: ClassVar[tuple[tuple[str, ...], ...]] = ()
-    UNSUPPORTED: ClassVar[frozenset[str]] = frozenset()
     OPEN: ClassVar[bool] = False
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 
-from ..model.support import INERT
+from ..model.filelog import BUILT_IN
+from ..model.mesh import PROMETHEUS
+from ..model.support import INERT, spell, walk
+from ..model.unused import unused
 from . import rivals
 from .rule import Found, rule
 from .subject import Subject
 
-_PROVIDERS = frozenset({"prometheus", "envoy", "stackdriver"})
+_PROVIDERS = frozenset({PROMETHEUS, BUILT_IN, "stackdriver"})
 """Providers that every mesh of Istio's has."""
 
 
@@ -30,6 +33,35 @@ def no_effect(subject: Subject) -> Iterator[Found]:
 def second_settings(subject: Subject) -> Iterator[Found]:
     for resource in list(subject.of("ConfigMap"))[1:]:
         yield Found(resource, (), "the mesh is configured already: this one is not used")
+
+
+@rule(
+    "PYM0502", "warning", "a setting of the MeshConfig that does nothing here", on_load=True,
+    why="It is read and checked, and no proxy of this mesh is told of it.",
+    fix="Do as the sentence says, or do not count on it.",
+)  # fmt: skip
+def unused_settings(subject: Subject) -> Iterator[Found]:
+    for resource in list(subject.of("ConfigMap"))[:1]:
+        for path, reason in unused(resource.spec):
+            yield Found(resource, path, f"{spell(path)} has no effect here: {reason}")
+
+
+@rule(
+    "PYM0503", "warning", "a default provider that proxies do not report to", on_load=True,
+    why="It is not there, or of a kind that is not served.",
+    fix="For logs name `envoy`, or a provider that has envoyFileAccessLog; for metrics `prometheus`.",
+)  # fmt: skip
+def default_provider(subject: Subject) -> Iterator[Found]:
+    for resource in list(subject.of("ConfigMap"))[:1]:
+        providers = resource.spec.extension_providers
+        files = {BUILT_IN, *(one.name for one in providers if one.envoy_file_access_log is not None)}
+        counters = {PROMETHEUS, *(one.name for one in providers if one.prometheus is not None)}
+        for path, name in walk(resource.spec, "defaultProviders.accessLogging[]"):
+            if name not in files:
+                yield Found(resource, path, f"no provider {name} writes access logs into a file")
+        for path, name in walk(resource.spec, "defaultProviders.metrics[]"):
+            if name not in counters:
+                yield Found(resource, path, f"no provider {name} takes metrics from Prometheus' page")
 
 
 @rule(
@@ -77,4 +109,13 @@ def export_namespace(subject: Subject) -> Iterator[Found]:
                 yield Found(resource, path, f"nothing is known of a namespace {name}")
 
 
-RULES = (no_effect, second_settings, same_telemetry_selector, several_telemetry_defaults, telemetry_provider, export_namespace)
+RULES = (
+    no_effect,
+    second_settings,
+    unused_settings,
+    default_provider,
+    same_telemetry_selector,
+    several_telemetry_defaults,
+    telemetry_provider,
+    export_namespace,
+)

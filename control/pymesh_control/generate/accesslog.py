@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.xds import proto
 
+from ..model.filelog import FileLog
 from ..model.mesh import Mesh
 from .common import extension, struct
 
@@ -47,27 +48,28 @@ ISTIO_JSON = {
 
 
 def access_logs(mesh: Mesh) -> list[Any]:
-    """The access logs of a connection manager or TCP proxy: one, or none when the mesh names no file."""
-    return [_log(mesh)] if mesh.access_log_file else []
+    """The access logs of a connection manager or TCP proxy; none when the mesh names no file."""
+    return [_log(one) for one in mesh.logs]
 
 
 def refusal_logs(mesh: Mesh) -> list[Any]:
     """The access logs of a listener: for connections that no filter chain took, of which nobody else could tell."""
-    return [_log(mesh, flag="NR")] if mesh.access_log_file else []
+    return [_log(one, flag="NR") for one in mesh.logs] if mesh.logs_refusals else []
 
 
 @functools.lru_cache(maxsize=8)
-def _log(mesh: Mesh, flag: str = "") -> Any:
-    log = proto.file_log.FileAccessLog(path=mesh.access_log_file, log_format=_format(mesh))
+def _log(wanted: FileLog, flag: str = "") -> Any:
+    log = proto.file_log.FileAccessLog(path=wanted.path, log_format=_format(wanted))
     entry = proto.accesslog.AccessLog(**extension("envoy.access_loggers.file", log))
     if flag:
         entry.filter.response_flag_filter.flags.append(flag)
     return entry
 
 
-def _format(mesh: Mesh) -> Any:
-    if mesh.access_log_json:
-        values = json.loads(mesh.access_log_format) if mesh.access_log_format else ISTIO_JSON
-        return proto.format_string.SubstitutionFormatString(json_format=struct(values))
-    text = mesh.access_log_format or ISTIO_TEXT
-    return proto.format_string.SubstitutionFormatString(text_format_source={"inline_string": text})
+def _format(wanted: FileLog) -> Any:
+    form = proto.format_string.SubstitutionFormatString(omit_empty_values=wanted.omits_empty)
+    if wanted.is_json:
+        form.json_format.CopyFrom(struct(json.loads(wanted.labels) if wanted.labels else ISTIO_JSON))
+    else:
+        form.text_format_source.inline_string = wanted.text or ISTIO_TEXT
+    return form

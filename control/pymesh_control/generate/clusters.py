@@ -9,7 +9,7 @@ from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import balancing, endpoints, gateways, inbound, locality, outlier, passing, policy
+from . import balancing, endpoints, gateways, inbound, locality, outlier, passing, policy, statnames
 from .built import Built, pack
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
@@ -61,7 +61,7 @@ def _twins(scope: Scope) -> dict[str, Built]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
-    settled = rule.policy_for(port.number, subset) if rule else Policy()
+    settled = scope.policy(rule, port.number, subset)
     placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, scope.resolution(service), passed)
@@ -74,7 +74,7 @@ def _service_cluster(
     name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
     message = _CLUSTER(
         name=name,
-        alt_stat_name=name + ";",
+        alt_stat_name=statnames.of_outbound(scope, service, port, subset, name),
         circuit_breakers=policy.breakers(settled),
         common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold={"value": outlier.healthy_share(settled.outlier_detection)}),
         metadata=_metadata(service, port, subset, rule),
@@ -84,7 +84,7 @@ def _service_cluster(
         return None
     policy.connect(message, settled, scope.snapshot.mesh)
     if not passed:
-        policy.speak(message, port.protocol, settled)
+        policy.speak(message, port.protocol, settled, upgrade=scope.snapshot.mesh.upgrades_http)
         policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
         policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
@@ -113,7 +113,7 @@ def _discover(
         message.type = _CLUSTER.LOGICAL_DNS if single else _CLUSTER.STRICT_DNS
         message.load_assignment.CopyFrom(assignment)
         message.dns_lookup_family = _CLUSTER.V4_PREFERRED
-        message.dns_refresh_rate.CopyFrom(proto.duration(60))
+        message.dns_refresh_rate.CopyFrom(proto.duration(scope.snapshot.mesh.dns_refresh_rate))
         message.respect_dns_ttl = True
     return True
 
@@ -161,14 +161,16 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     """The cluster of one port of the application: where the connection was meant to go, or loopback without capture."""
     name = names.inbound_cluster(server.app)
     settled = inbound.server_policy(snapshot, view, server)
-    if view.captures and not server.endpoint:
+    if view.captures and not server.endpoint and not snapshot.mesh.serves_loopback:
         message = _original(name, snapshot)
         message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
     else:
         message = _CLUSTER(name=name, type=_CLUSTER.STATIC)
         message.load_assignment.cluster_name = name
         message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(_address(view, server))
-    message.alt_stat_name = name + ";"
+    message.alt_stat_name = statnames.of_inbound_cluster(
+        snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, name
+    )
     message.circuit_breakers.CopyFrom(policy.breakers(settled))
     policy.connect(message, settled, snapshot.mesh)
     policy.speak(message, server.protocol, settled)

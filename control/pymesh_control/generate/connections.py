@@ -109,9 +109,9 @@ def _governed(scope: Scope, route: Connections) -> Connections:
     """The route with what the rule of its first target says of connections."""
     parts = names.parse_cluster(route.targets[0][0])
     service = scope.services.get(parts.host) if parts else None
-    rule = scope.rule(service) if service else None
-    if parts is None or rule is None:
+    if parts is None or service is None:
         return route
-    subset = parts.subset if parts.subset in rule.subsets else ""
-    pool = rule.policy_for(parts.port, subset).connection_pool
-    return replace(route, pool=pool.tcp if pool else None, tunnel=rule.tunnel_for(subset) if len(route.targets) == 1 else None)
+    rule = scope.rule(service)
+    subset = parts.subset if rule and parts.subset in rule.subsets else ""
+    pool = scope.policy(rule, parts.port, subset).connection_pool
+    return replace(route, pool=pool.tcp if pool else None, tunnel=rule.tunnel_for(subset) if rule and len(route.targets) == 1 else None)

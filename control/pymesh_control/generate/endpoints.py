@@ -34,19 +34,16 @@ def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Ru
     """
     labels = rule.subsets[subset].labels if rule and subset else {}
     chosen = [one for one in service.endpoints.get(port.number, ()) if selects(labels, one.workload.labels)]
-    stated = _rule_says_mutual(rule, port, subset)
+    policy = scope.policy(rule, port.number, subset)
+    stated = _rule_says_mutual(policy)
     if passed:
         chosen = [one for one in chosen if _mutual(scope, one, stated)]
     name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
     assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=name)
-    for group in locality.groups(scope, service, chosen, _policy(rule, port, subset)):
+    for group in locality.groups(scope, service, chosen, policy):
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
         assigned.endpoints.append(_group(group, instances))
     return assigned
-
-
-def _policy(rule: Rule | None, port: Port, subset: str) -> Policy:
-    return rule.policy_for(port.number, subset) if rule else Policy()
 
 
 def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
@@ -65,14 +62,14 @@ def _passed(scope: Scope, name: str) -> Built | None:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
-    placed = locality.key(scope, service, _policy(rule, port, subset))
+    placed = locality.key(scope, service, scope.policy(rule, port.number, subset))
     key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed, passed)
     return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, passed=passed)))
 
 
-def _rule_says_mutual(rule: Rule | None, port: Port, subset: str) -> bool | None:
+def _rule_says_mutual(policy: Policy) -> bool | None:
     """What a rule's TLS mode says of mutual TLS; None when there is none and each instance decides."""
-    tls = _policy(rule, port, subset).tls
+    tls = policy.tls
     return None if tls is None else bool(tls.mode and tls.mode.value == "ISTIO_MUTUAL")
 
 

@@ -11,7 +11,7 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService
-from . import manager, passing, secure, tcp
+from . import manager, passing, secure, statnames, tcp
 from .built import Built, pack
 from .chains import chain, inspectors, listener
 from .connections import Claims, Connections, tcp_routes, tls_routes
@@ -78,7 +78,8 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     if server.serves_http:
         filters = [manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
-        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel)
+        stats = statnames.of_target(scope, route.targets[0][0])
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(
         filters,

@@ -12,7 +12,7 @@ from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import manager, retries, secure, tcp
+from . import manager, retries, secure, statnames, tcp
 from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener, original_destination
 from .inbound import InboundServer, mode, servers
@@ -70,16 +70,17 @@ def inbound(snapshot: Snapshot, view: ProxyView) -> dict[str, Built]:
 
 
 def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
-    message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", 15006, snapshot.mesh, outbound=False)
+    port = snapshot.mesh.inbound_port
+    message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.listener_filters.insert(0, original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
-    message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=15006))
+    message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     served = servers(snapshot, view)
     message.filter_chains.extend(_unserved(snapshot, view, 0))
-    for port in snapshot.authentication.stated_ports(view.namespace, view.labels):
-        if all(server.bind != port for server in served):
-            message.filter_chains.extend(_unserved(snapshot, view, port))
+    for stated in snapshot.authentication.stated_ports(view.namespace, view.labels):
+        if all(server.bind != stated for server in served):
+            message.filter_chains.extend(_unserved(snapshot, view, stated))
     for server in served:
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
     return message
@@ -104,7 +105,7 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
 def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Iterator[Any]:
     """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
-    routes = _routes(cluster, "inbound|http|0", retry=False)
+    routes = _routes(cluster, "inbound|http|0")
     for row in _rows(Protocol.AUTO, found):
         http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
@@ -117,10 +118,12 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
     cluster = names.inbound_cluster(server.app)
     for row in _rows(server.protocol, mode(snapshot, view, server.bind)):
         if row.http:
-            routes = _routes(cluster, f"inbound|http|{server.service_port}", retry=server.protocol is not Protocol.GRPC)
+            retry = None if server.protocol is Protocol.GRPC else retries.inbound(snapshot.mesh.inbound_retry)
+            routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
             filters = [manager.inbound(snapshot.mesh, view.flavor, name, routes)]
         else:
-            filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)])
+            stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
+            filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats)
         yield _chain(snapshot, row, filters, name, port, server.origins)
 
 
@@ -129,15 +132,15 @@ def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, por
     return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured, origins=origins)
 
 
-def _routes(cluster: str, host: str, *, retry: bool) -> Any:
+def _routes(cluster: str, host: str, retry: Any | None = None) -> Any:
     """The one route of an inbound port. The deadline is the client's affair: no timeout here, also not from gRPC's header."""
     action = _ROUTE.RouteAction(
         cluster=cluster,
         timeout=proto.duration(0),
         max_stream_duration={"max_stream_duration": proto.duration(0), "grpc_timeout_header_max": proto.duration(0)},
     )
-    if retry:
-        action.retry_policy.CopyFrom(retries.inbound())
+    if retry is not None:
+        action.retry_policy.CopyFrom(retry)
     route = _ROUTE.Route(name="default", match={"prefix": "/"}, route=action)
     hosts = [_ROUTE.VirtualHost(name=host, domains=["*"], routes=[route])]
     return proto.route.RouteConfiguration(name=cluster, virtual_hosts=hosts, validate_clusters={"value": False})

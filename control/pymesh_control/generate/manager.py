@@ -11,6 +11,7 @@ from .accesslog import access_logs
 from .common import ADS, extension
 
 _HCM = proto.hcm.HttpConnectionManager
+_ESCAPED_SLASHES = {"DECODE_AND_MERGE_SLASHES": _HCM.UNESCAPE_AND_FORWARD}
 _FILTER = "envoy.filters.network.http_connection_manager"
 
 
@@ -45,22 +46,23 @@ def _base(mesh: Mesh, flavor: str, prefix: str) -> Any:
         stat_prefix=prefix,
         server_name="istio-envoy",
         use_remote_address=proto.wrappers_pb2.BoolValue(value=False),
-        normalize_path=proto.wrappers_pb2.BoolValue(value=True),
-        path_with_escaped_slashes_action=_HCM.KEEP_UNCHANGED,
+        normalize_path=proto.wrappers_pb2.BoolValue(value=mesh.path_normalization != "NONE"),
+        merge_slashes=mesh.path_normalization.endswith("MERGE_SLASHES"),
+        path_with_escaped_slashes_action=_ESCAPED_SLASHES.get(mesh.path_normalization, _HCM.KEEP_UNCHANGED),
         stream_idle_timeout=proto.duration(0),
         upgrade_configs=[_HCM.UpgradeConfig(upgrade_type="websocket")],
         access_log=access_logs(mesh),
     )
-    manager.http_filters.extend(_http_filters(flavor))
+    manager.http_filters.extend(_http_filters(mesh, flavor))
     return manager
 
 
-def _http_filters(flavor: str) -> list[Any]:
+def _http_filters(mesh: Mesh, flavor: str) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
     exchange, stats = [], []
     if flavor == PYMESH:
         exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
-        stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)]
+        stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
     return [*exchange, *by_route, *stats, router()]
 

@@ -8,7 +8,7 @@ from pymesh.xds import names
 
 from ..model.service import Port, Service
 from ..model.view import ProxyView
-from . import manager, tcp
+from . import manager, statnames, tcp
 from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
@@ -40,8 +40,9 @@ def outbound(scope: Scope, view: ProxyView) -> dict[str, Built]:
         shared = scope.cached(("outbound", view.captures), lambda: _shared(scope, captures=view.captures))
         own = _of_itself(scope, view)
         found.update((name, built) for name, built in shared.items() if name not in own)
-    if view.http_proxy_port:
-        message = _http_proxy(scope, view.http_proxy_port)
+    proxy_port = view.http_proxy_port or scope.snapshot.mesh.http_proxy_port
+    if proxy_port:
+        message = _http_proxy(scope, proxy_port)
         found[message.name] = pack(message)
     return found
 
@@ -131,7 +132,8 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
-    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool, route.tunnel)
+    stats = statnames.of_target(scope, route.targets[0][0])
+    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats)
     return chain(filters, server_names=route.server_names, blocks=route.blocks, sources=route.sources, origins=route.origins)
 
 
@@ -145,12 +147,13 @@ def _to(scope: Scope, cluster: str) -> list[Any]:
 
 def _virtual(scope: Scope) -> Any:
     """Where captured connections arrive: handed to the listener of their destination, else sent on or refused."""
-    message = listener(names.VIRTUAL_OUTBOUND, _ANY, 15001, scope.snapshot.mesh, outbound=True, inspect=False)
+    mesh = scope.snapshot.mesh
+    message = listener(names.VIRTUAL_OUTBOUND, _ANY, mesh.outbound_port, mesh, outbound=True, inspect=False)
     message.ClearField("bind_to_port")
     message.use_original_dst.value = True
     message.filter_chains.extend(
         [
-            chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=15001),
+            chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port),
             chain(_to(scope, scope.unknown), name="virtualOutbound-catchall-tcp"),
         ]
     )

@@ -45,24 +45,30 @@ def connect(message: Any, policy: Policy | None, mesh: Mesh) -> None:
     """Set how connections are made: the time they may take, and TCP keepalive."""
     tcp, _ = _pools(policy)
     message.connect_timeout.CopyFrom(proto.duration((tcp and tcp.connect_timeout) or mesh.connect_timeout))
-    if tcp and tcp.tcp_keepalive:
+    for wanted in filter(None, (mesh.keepalive, tcp and tcp.tcp_keepalive)):  # the rule's values over the mesh's, one by one
         keepalive = message.upstream_connection_options.tcp_keepalive
         keepalive.SetInParent()
-        _set(keepalive.keepalive_probes, tcp.tcp_keepalive.probes)
-        _set(keepalive.keepalive_time, tcp.tcp_keepalive.time)
-        _set(keepalive.keepalive_interval, tcp.tcp_keepalive.interval)
+        _set(keepalive.keepalive_probes, wanted.probes)
+        _set(keepalive.keepalive_time, wanted.time)
+        _set(keepalive.keepalive_interval, wanted.interval)
 
 
-def speak(message: Any, protocol: Protocol, policy: Policy | None = None, idle_timeout: float = 0.0) -> None:
-    """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds."""
+def speak(
+    message: Any, protocol: Protocol, policy: Policy | None = None, idle_timeout: float = 0.0, *, upgrade: bool = False
+) -> None:
+    """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds.
+
+    `upgrade` says that HTTP/1.1 goes on as HTTP/2 where a rule says nothing of it and the port's protocol is declared.
+    """
     if not protocol.may_be_http:
         return
     options = proto.http_options.HttpProtocolOptions()
     _, http = _pools(policy)
-    if protocol is Protocol.AUTO or (http and http.use_client_protocol):
+    upgraded = _upgrades(http, by_default=upgrade and protocol.is_http)
+    if (protocol is Protocol.AUTO and not upgraded) or (http and http.use_client_protocol):
         options.use_downstream_protocol_config.http_protocol_options.SetInParent()
         _http2(options.use_downstream_protocol_config.http2_protocol_options, http)
-    elif protocol.is_http2 or _upgrades(http):
+    elif protocol.is_http2 or upgraded:
         _http2(options.explicit_http_config.http2_protocol_options, http)
     else:
         options.explicit_http_config.http_protocol_options.SetInParent()
@@ -70,8 +76,9 @@ def speak(message: Any, protocol: Protocol, policy: Policy | None = None, idle_t
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
 
 
-def _upgrades(http: Any) -> bool:
-    return bool(http and http.h2_upgrade_policy and http.h2_upgrade_policy.value == "UPGRADE")
+def _upgrades(http: Any, *, by_default: bool) -> bool:
+    stated = http and http.h2_upgrade_policy and http.h2_upgrade_policy.value
+    return by_default if stated in (None, "DEFAULT") else bool(stated == "UPGRADE")
 
 
 def _http2(message: Any, http: Any) -> None:
@@ -107,7 +114,7 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
         message.transport_socket.CopyFrom(secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or ""))
     elif mode in ("SIMPLE", "MUTUAL"):
         named = policy.tls.credential_name if selects or scope.type == nodes.ROUTER else ""
-        message.transport_socket.CopyFrom(secure.originate(policy.tls, service, named or ""))
+        message.transport_socket.CopyFrom(secure.originate(policy.tls, mesh, service, named or ""))
     elif not mode and _may_detect(scope, service):
         mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
         if message.type != _CLUSTER.ORIGINAL_DST:

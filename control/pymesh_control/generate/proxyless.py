@@ -12,7 +12,7 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
-from ..model.destination import Policy, Rule
+from ..model.destination import Rule
 from ..model.service import Port, Service
 from ..model.virtual import MESH
 from . import endpoints, faults, proxyless_clusters, secure
@@ -87,7 +87,7 @@ def _cluster(scope: Scope, name: str) -> Any | None:
     message = _CLUSTER(name=name)
     if not _discover(message, scope, service, port, parts.subset, rule):
         return None
-    policy = rule.policy_for(port.number, parts.subset) if rule else Policy()
+    policy = scope.policy(rule, port.number, parts.subset)
     stamp(message, (*service.origins, *(rule.origins if rule else ())))
     proxyless_clusters.apply(message, policy)
     if policy.tls and policy.tls.mode and policy.tls.mode.value == "ISTIO_MUTUAL":

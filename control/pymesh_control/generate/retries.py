@@ -37,10 +37,16 @@ def _staying(settings: RetrySettings, hashed: bool) -> RetrySettings:
     return replace(settings, avoid_previous_hosts=False) if hashed else settings
 
 
-@functools.cache
-def inbound() -> Any:
-    """Towards the application: only what it certainly has not seen."""
-    return _RETRY(num_retries=proto.wrappers_pb2.UInt32Value(value=2), retry_on="reset-before-request")
+@functools.lru_cache(maxsize=8)
+def inbound(wanted: RetrySettings) -> Any | None:
+    """The policy towards the application, or None when nothing is tried again."""
+    if not wanted.attempts:
+        return None
+    tokens, codes = _conditions(wanted.retry_on)
+    policy = _RETRY(num_retries={"value": wanted.attempts}, retry_on=",".join(tokens), retriable_status_codes=codes)
+    if wanted.backoff:
+        policy.retry_back_off.base_interval.CopyFrom(proto.duration(wanted.backoff))
+    return policy
 
 
 @functools.lru_cache(maxsize=256)

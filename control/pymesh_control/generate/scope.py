@@ -9,7 +9,7 @@ from pymesh.api import hosts
 from pymesh.xds import names
 from pymesh.xds import node as nodes
 
-from ..model.destination import Rule
+from ..model.destination import Policy, Rule
 from ..model.service import Port, Service, full_name
 from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
@@ -66,6 +66,15 @@ class Scope:
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
         return self.cached(("rule", service.namespace, service.host), lambda: self._find_rule(service))
+
+    def policy(self, rule: Rule | None, port: int, subset: str = "") -> Policy:
+        """What a rule says of a port or subset of it, and the mesh where it says nothing."""
+        stated = rule.policy_for(port, subset) if rule else Policy()
+        mesh = self.snapshot.mesh
+        if mesh.connection_pool is None and mesh.outlier_detection is None:
+            return stated
+        pool, outliers = stated.connection_pool or mesh.connection_pool, stated.outlier_detection or mesh.outlier_detection
+        return replace(stated, connection_pool=pool, outlier_detection=outliers)
 
     def _find_rule(self, service: Service) -> Rule | None:
         return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))

@@ -8,7 +8,7 @@ from typing import Any
 from pymesh.xds import names, proto
 
 from ..model.credential import AUTHORITY_SUFFIX as _AUTHORITIES
-from ..model.mesh import Mesh
+from ..model.mesh import Mesh, TlsSettings
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from .common import ADS, V3, extension
@@ -27,6 +27,7 @@ _VERSIONS = {
     "TLSV1_3": _TLS.TlsParameters.TLSv1_3,
 }
 
+_USUAL = TlsSettings()
 _CIPHERS = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES256-GCM-SHA384",
@@ -55,7 +56,8 @@ def server_socket(mesh: Mesh) -> Any:
     """
     trusted = [_san_prefix(f"spiffe://{domain}/") for domain in mesh.trust_domains]
     common = _mesh_credentials(trusted, OFFERED_ALPN)
-    common.tls_params.cipher_suites.extend(_CIPHERS)
+    common.tls_params.tls_minimum_protocol_version = _VERSIONS[mesh.mutual_tls.lowest]
+    common.tls_params.cipher_suites.extend(mesh.mutual_tls.ciphers or _CIPHERS)
     context = proto.tls.DownstreamTlsContext(common_tls_context=common, require_client_certificate=_true())
     return _socket(context)
 
@@ -97,7 +99,7 @@ def mesh_identities(mesh: Mesh, service: Service) -> list[str]:
     return sorted(ids | set(service.subject_alt_names))
 
 
-def originate(settings: Any, service: Service, credential: str) -> Any:
+def originate(settings: Any, mesh: Mesh, service: Service, credential: str) -> Any:
     """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL).
 
     Certificates are those of a `credential` by name, or the proxy's files.
@@ -106,7 +108,7 @@ def originate(settings: Any, service: Service, credential: str) -> Any:
     """
     host = "" if service.host.startswith("*") else service.host
     sni = settings.sni or host
-    common = proto.tls.CommonTlsContext(tls_params=_modern())
+    common = proto.tls.CommonTlsContext(tls_params=_modern(mesh.other_tls))
     mutual = settings.mode.value == "MUTUAL"
     sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
     if credential:
@@ -117,7 +119,7 @@ def originate(settings: Any, service: Service, credential: str) -> Any:
     else:
         if mutual and settings.client_certificate:
             common.tls_certificates.append(_pair(settings.client_certificate, settings.private_key))
-        if not settings.insecure_skip_verify:
+        if not settings.insecure_skip_verify and (settings.ca_certificates or mesh.verifies_servers):
             common.validation_context.CopyFrom(_verify(settings.ca_certificates or _SYSTEM_ROOTS, settings.ca_crl, sans))
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
 
@@ -127,7 +129,7 @@ def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
     mode = settings.mode.value
     if mode == "ISTIO_MUTUAL":
         return server_socket(mesh)
-    common = proto.tls.CommonTlsContext(tls_params=_parameters(settings))
+    common = proto.tls.CommonTlsContext(tls_params=_parameters(settings, mesh))
     if http:
         common.alpn_protocols.extend(OFFERED_ALPN)
     _present(common, settings)
@@ -206,19 +208,24 @@ def _sds(name: str) -> Any:
     return proto.secret.SdsSecretConfig(name=name, sds_config=config)
 
 
-def _modern() -> Any:
+def _modern(wanted: TlsSettings = _USUAL) -> Any:
     """TLS 1.2 to 1.3; Envoy's clients stop at 1.2 unless told."""
-    return _TLS.TlsParameters(tls_minimum_protocol_version="TLSv1_2", tls_maximum_protocol_version="TLSv1_3")
+    return _TLS.TlsParameters(
+        tls_minimum_protocol_version="TLSv1_2",
+        tls_maximum_protocol_version="TLSv1_3",
+        cipher_suites=wanted.ciphers,
+        ecdh_curves=wanted.curves,
+    )
 
 
-def _parameters(settings: Any) -> Any:
+def _parameters(settings: Any, mesh: Mesh) -> Any:
     lowest = settings.min_protocol_version.value if settings.min_protocol_version else ""
     highest = settings.max_protocol_version.value if settings.max_protocol_version else ""
     return _TLS.TlsParameters(
         tls_minimum_protocol_version=_VERSIONS.get(lowest, _TLS.TlsParameters.TLSv1_2),
         tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
-        cipher_suites=settings.cipher_suites,
-        ecdh_curves=settings.ecdh_curves,
+        cipher_suites=settings.cipher_suites or mesh.other_tls.ciphers,
+        ecdh_curves=settings.ecdh_curves or mesh.other_tls.curves,
     )
 
 

@@ -16,9 +16,14 @@ _PROXY = proto.tcp_proxy.TcpProxy
 _FILTER = proto.listener_components.Filter
 
 
-def filters(mesh: Mesh, flavor: str, targets: Sequence[tuple[str, int]], pool: Any = None, tunnel: Any = None) -> list[Any]:
-    """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel."""
-    proxy = _PROXY(stat_prefix=targets[0][0], access_log=access_logs(mesh))
+def filters(
+    mesh: Mesh, flavor: str, targets: Sequence[tuple[str, int]], pool: Any = None, tunnel: Any = None, stats: str = ""
+) -> list[Any]:
+    """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel.
+
+    `stats` is the name under which they count, where it is not that of the first cluster.
+    """
+    proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=access_logs(mesh))
     if len(targets) == 1:
         proxy.cluster = targets[0][0]
     else:
@@ -29,5 +34,5 @@ def filters(mesh: Mesh, flavor: str, targets: Sequence[tuple[str, int]], pool: A
         proxy.max_downstream_connection_duration.CopyFrom(proto.duration(pool.max_connection_duration))
     if tunnel:
         proxy.tunneling_config.hostname = str(Address(tunnel.target_host, tunnel.target_port))
-    stats = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH else []
-    return [*stats, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]
+    metrics = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH and mesh.counts else []
+    return [*metrics, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]

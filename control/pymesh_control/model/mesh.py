@@ -1,7 +1,12 @@
 """MeshConfig with Istio's defaults in the place of what is left out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from pymesh.api import Resource
+
+from . import filelog
+from .filelog import FileLog
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,39 @@ class RetrySettings:
     """Whether retries may go to other localities than the first try's (`retryRemoteLocalities`)."""
 
 
+PROMETHEUS = "prometheus"
+"""Istio's own provider of metrics."""
+
+INBOUND_RETRY = RetrySettings(retry_on="reset-before-request", avoid_previous_hosts=False)
+"""Towards the application: only what it certainly has not seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """TLS where nothing closer says otherwise: the lowest version, TLSV1_2 or TLSV1_3, and lists that stand for the usual ones."""
+
+    lowest: str = "TLSV1_2"
+    ciphers: tuple[str, ...] = ()
+    curves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exports:
+    """The exportTo of resources that have none, by what they are; empty means every namespace."""
+
+    services: tuple[str, ...] = ()
+    virtual_services: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+
+    def given(self, resource: Resource) -> Resource:
+        """The resource with its exportTo filled in."""
+        by_kind = {"ServiceEntry": self.services, "VirtualService": self.virtual_services, "DestinationRule": self.rules}
+        default = by_kind.get(resource.kind)
+        if not default or resource.spec.export_to:
+            return resource
+        return replace(resource, spec=resource.spec.model_copy(update={"export_to": list(default)}))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mesh:
     """The settings of the whole mesh. Times are seconds."""
@@ -24,17 +62,42 @@ class Mesh:
     trust_domain: str = "cluster.local"
     trust_domain_aliases: tuple[str, ...] = ()
     root_namespace: str = "istio-system"
+    outbound_port: int = 15001
+    inbound_port: int = 15006
+    http_proxy_port: int = 0
+    """Where sidecars route by host for applications that know of proxies; 0 is nowhere."""
     registry_only: bool = False
     """Whether traffic to hosts that no service declares is blocked."""
+    serves_loopback: bool = False
+    """Whether applications listen on loopback only (`inboundTrafficPolicy` LOCALHOST)."""
     auto_mtls: bool = True
+    verifies_servers: bool = True
+    """Whether servers outside are verified by the system's authorities where a rule names none."""
+    mutual_tls: TlsSettings = TlsSettings()
+    other_tls: TlsSettings = TlsSettings()
     connect_timeout: float = 10.0
     protocol_detection_timeout: float = 0.0
-    access_log_file: str = ""
-    access_log_format: str = ""
-    access_log_json: bool = False
-    retry: RetrySettings = field(default_factory=RetrySettings)
+    dns_refresh_rate: float = 60.0
+    upgrades_http: bool = False
+    """Whether HTTP/1.1 goes on as HTTP/2 between proxies (`h2UpgradePolicy`)."""
+    path_normalization: str = "BASE"
+    counts: bool = True
+    """Whether proxies keep Istio's metrics for Prometheus."""
+    logs: tuple[FileLog, ...] = ()
+    logs_refusals: bool = True
+    """Whether listeners log the connections that no chain took."""
+    inbound_stats: str = ""
+    outbound_stats: str = ""
+    """Patterns for the names under which clusters are counted."""
+    retry: RetrySettings = RetrySettings()
+    inbound_retry: RetrySettings = INBOUND_RETRY
+    exports: Exports = Exports()
+    keepalive: Any = field(default=None, hash=False)
     locality: Any = field(default=None, hash=False)
     """The localityLbSetting of rules that have none."""
+    connection_pool: Any = field(default=None, hash=False)
+    outlier_detection: Any = field(default=None, hash=False)
+    """The parts of policies that have none of their own (`defaultTrafficPolicy`)."""
 
     @property
     def trust_domains(self) -> tuple[str, ...]:
@@ -44,31 +107,83 @@ class Mesh:
 def from_config(spec: Any) -> Mesh:
     """The Mesh of a parsed MeshConfig."""
     default = Mesh()
-    policy = spec.outbound_traffic_policy
+    outbound, inbound, paths = spec.outbound_traffic_policy, spec.inbound_traffic_policy, spec.path_normalization
+    baseline = spec.default_traffic_policy
     return Mesh(
         trust_domain=spec.trust_domain or default.trust_domain,
         trust_domain_aliases=tuple(sorted(set(spec.trust_domain_aliases))),
         root_namespace=spec.root_namespace or default.root_namespace,
-        registry_only=bool(policy and policy.mode and policy.mode.value == "REGISTRY_ONLY"),
+        outbound_port=spec.proxy_listen_port or default.outbound_port,
+        inbound_port=spec.proxy_inbound_listen_port or default.inbound_port,
+        http_proxy_port=spec.proxy_http_port or 0,
+        registry_only=bool(outbound and outbound.mode.value == "REGISTRY_ONLY"),
+        serves_loopback=bool(inbound and inbound.mode and inbound.mode.value == "LOCALHOST"),
         auto_mtls=spec.enable_auto_mtls is not False,
+        verifies_servers=spec.verify_certificate_at_client is not False,
+        mutual_tls=_tls(spec.mesh_mTLS),
+        other_tls=_tls(spec.tls_defaults),
         connect_timeout=spec.connect_timeout or default.connect_timeout,
         protocol_detection_timeout=spec.protocol_detection_timeout or 0.0,
-        access_log_file=spec.access_log_file or "",
-        access_log_format=spec.access_log_format or "",
-        access_log_json=bool(spec.access_log_encoding and spec.access_log_encoding.value == "JSON"),
-        retry=_retry(spec.default_http_retry_policy),
+        dns_refresh_rate=spec.dns_refresh_rate or default.dns_refresh_rate,
+        upgrades_http=bool(spec.h2_upgrade_policy and spec.h2_upgrade_policy.value == "UPGRADE"),
+        path_normalization=_given(paths and paths.normalization, "DEFAULT", default.path_normalization),
+        counts=_counts(spec),
+        logs=filelog.from_config(spec),
+        logs_refusals=not spec.disable_envoy_listener_log,
+        inbound_stats=spec.inbound_cluster_stat_name or "",
+        outbound_stats=spec.outbound_cluster_stat_name or "",
+        retry=_retry(spec.default_http_retry_policy, default.retry),
+        inbound_retry=_inbound_retry(spec.default_inbound_http_retry_policy),
+        exports=_exports(spec),
+        keepalive=spec.tcp_keepalive,
         locality=spec.locality_lb_setting,
+        connection_pool=baseline and baseline.connection_pool,
+        outlier_detection=baseline and baseline.outlier_detection,
     )
 
 
-def _retry(policy: Any) -> RetrySettings:
+def _counts(spec: Any) -> bool:
+    """Prometheus, under the name that every mesh of Istio's knows or another, is counted for, unless only others are asked for."""
+    wanted = set(spec.default_providers.metrics) if spec.default_providers else set()
+    return not wanted or bool(wanted & {PROMETHEUS, *(one.name for one in spec.extension_providers if one.prometheus is not None)})
+
+
+def _exports(spec: Any) -> Exports:
+    return Exports(
+        services=tuple(spec.default_service_export_to),
+        virtual_services=tuple(spec.default_virtual_service_export_to),
+        rules=tuple(spec.default_destination_rule_export_to),
+    )
+
+
+def _tls(config: Any) -> TlsSettings:
+    if config is None:
+        return TlsSettings()
+    lowest = _given(config.min_protocol_version, "TLS_AUTO", TlsSettings().lowest)
+    return TlsSettings(lowest=lowest, ciphers=tuple(config.cipher_suites), curves=tuple(config.ecdh_curves))
+
+
+def _given(choice: Any, unsaid: str, default: str) -> str:
+    """The word of an enum, in which `unsaid` means the default."""
+    return default if choice is None or choice.value == unsaid else str(choice.value)
+
+
+def _retry(policy: Any, default: RetrySettings) -> RetrySettings:
     if policy is None:
-        return RetrySettings()
+        return default
     return RetrySettings(
         attempts=policy.attempts or 0,
-        retry_on=policy.retry_on or RetrySettings().retry_on,
+        retry_on=policy.retry_on or default.retry_on,
         per_try_timeout=policy.per_try_timeout,
         backoff=policy.backoff,
         avoid_previous_hosts=policy.retry_ignore_previous_hosts is not False,
         leaves_locality=bool(policy.retry_remote_localities),
     )
+
+
+def _inbound_retry(policy: Any) -> RetrySettings:
+    """Only how often, when and at which pace can be said: there is one endpoint."""
+    if policy is None:
+        return INBOUND_RETRY
+    retry_on = policy.retry_on or INBOUND_RETRY.retry_on
+    return RetrySettings(attempts=policy.attempts or 0, retry_on=retry_on, backoff=policy.backoff, avoid_previous_hosts=False)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pymesh.api import Problem, Resource
+from pymesh.api.models.meshconfig import MeshConfig
 
 from . import (
     allocation,
@@ -12,6 +13,7 @@ from . import (
     authorization,
     delegation,
     destination,
+    discovery,
     envoyfilter,
     gateway,
     kubernetes,
@@ -101,19 +103,24 @@ def build(
     """
     judged = [(resource, support.refusals(resource)) for resource in resources]
     accepted = [resource for resource, refusals in judged if not refusals]
+    refused = [problem for _, refusals in judged for problem in refusals]
+    spec = next((resource.spec for resource in accepted if resource.kind == "ConfigMap"), MeshConfig())
+    looked_at = discovery.looked_at(spec.discovery_selectors, (one for one in accepted if one.kind == "Namespace"))
+    chosen = mesh.from_config(spec)
     by_kind: dict[str, list[Resource]] = {}
     for resource in accepted:
-        by_kind.setdefault(resource.kind, []).append(resource)
-    refused = [problem for _, refusals in judged for problem in refusals]
-    return _assemble(by_kind, workloads, version, credentials), refused
+        if looked_at(resource.namespace):
+            by_kind.setdefault(resource.kind, []).append(chosen.exports.given(resource))
+    registered = [one for one in workloads if looked_at(one.namespace)]
+    return _assemble(chosen, by_kind, registered, version, credentials), refused
 
 
-def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int, credentials: Credentials) -> Snapshot:
-    settings = [mesh.from_config(resource.spec) for resource in by_kind.get("ConfigMap", ())]
-    chosen = settings[0] if settings else mesh.Mesh()
+def _assemble(
+    chosen: mesh.Mesh, by_kind: Mapping[str, list[Resource]], registered: Sequence[Workload], version: int, credentials: Credentials
+) -> Snapshot:
     entries = by_kind.get("WorkloadEntry", ())
     outside = (*(service.from_workload_entry(one.spec, one.name, one.namespace) for one in entries), *registered)
-    cluster = kubernetes.read(by_kind, outside, chosen.root_namespace)
+    cluster = kubernetes.read(by_kind, outside, chosen.root_namespace, chosen.exports.services)
     workloads = (*outside, *cluster.workloads)
     rules = [destination.from_resource(resource) for resource in by_kind.get("DestinationRule", ())]
     roots, _ = delegation.resolved(by_kind.get("VirtualService", ()))
@@ -138,7 +145,7 @@ def _assemble(by_kind: Mapping[str, list[Resource]], registered: Sequence[Worklo
         aliases={alias.host: host for alias, host in aliases.items()},
         credentials=credentials,
         label_keys=_label_keys(rules, routes) | _failover_keys(rules, services, chosen),
-        localities_count=any(_places(policy, chosen) for policy in _policies(rules)) or any(one.locality for one in services),
+        localities_count=_localities_count(rules, services, chosen),
     )
 
 
@@ -211,6 +218,11 @@ def _policies(rules: Iterable[destination.Rule]) -> Iterator[Any]:
             if whole is not None:
                 yield whole
                 yield from whole.port_level_settings
+
+
+def _localities_count(rules: Iterable[destination.Rule], services: Iterable[service.Service], chosen: mesh.Mesh) -> bool:
+    wanted = chosen.outlier_detection is not None or any(_places(policy, chosen) for policy in _policies(rules))
+    return wanted or any(one.locality for one in services)
 
 
 def _places(policy: Any, settings: mesh.Mesh) -> bool:

@@ -74,6 +74,7 @@ VALUES: dict[str, dict[str, str]] = {
         "configPatches[].applyTo": "(?!EXTENSION_CONFIG|BOOTSTRAP).*",
         "configPatches[].match.context": "(?!WAYPOINT).*",
     },
+    "ConfigMap": {"outboundTrafficPolicy.mode": "REGISTRY_ONLY|ALLOW_ANY"},
     "Sidecar": {"ingress[].captureMode": "DEFAULT|IPTABLES", "egress[].bind": "(?!unix:).*"},
     "EndpointSlice": {"addressType": "IPv4|IPv6"},
     "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},

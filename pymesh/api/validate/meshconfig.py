@@ -1,28 +1,124 @@
 """MeshConfig: what holds for the whole mesh."""
 
+from collections.abc import Sequence
+
 from pymesh import identity
 
-from ..models.meshconfig import MeshConfig
-from . import words
+from ..models.destinationrule import LoadBalancerSettings, OutlierDetection
+from ..models.meshconfig import LabelSelector, MeshConfig, ServiceSettings, TlsConfig
+from ..models.meshproviders import ExtensionProvider
+from . import common, connectionpool, loadbalancer, outlier, proxysettings, words
 from .finding import Finding, Findings, below, verdict
 from .httproute import retries_of
 
 _LONGEST_CONNECT = 3600.0  # seconds
+_PORTS = ("proxy_listen_port", "proxy_inbound_listen_port", "proxy_http_port")
+_EXPORTS = ("default_service_export_to", "default_virtual_service_export_to", "default_destination_rule_export_to")
+_RETRIES = ("default_http_retry_policy", "default_inbound_http_retry_policy")
+_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def check(mesh: MeshConfig, _namespace: str) -> Findings:
     """Everything wrong with the mesh configuration."""
+    yield from _connections(mesh)
+    yield from _identities(mesh)
+    for name in _EXPORTS:
+        findings = common.export_to(getattr(mesh, name), "", none_allowed=True)
+        yield from (finding._replace(path=(name, *finding.path[1:])) for finding in findings)
+    for name in _RETRIES:
+        policy = getattr(mesh, name)
+        yield from below(name, retries_of(policy)) if policy else ()
+    if mesh.locality_lb_setting is not None:  # outlier detection is each rule's affair
+        yield from loadbalancer.check(LoadBalancerSettings(locality_lb_setting=mesh.locality_lb_setting), OutlierDetection())
+    yield from _baseline(mesh)
+    for index, selector in enumerate(mesh.discovery_selectors):
+        yield from below(("discovery_selectors", index), _selector(selector))
+    for index, settings in enumerate(mesh.service_settings):
+        yield from below(("service_settings", index), _service_settings(settings))
+    yield from _providers(mesh.extension_providers)
+    yield from below("default_config", proxysettings.check(mesh.default_config)) if mesh.default_config else ()
+
+
+def _connections(mesh: MeshConfig) -> Findings:
+    for name in _PORTS:
+        number = getattr(mesh, name)
+        if number:  # protobuf's 0 is an absent field
+            yield from verdict(name, words.port(number))
     if mesh.connect_timeout is not None and mesh.connect_timeout > _LONGEST_CONNECT:
         yield Finding(("connect_timeout",), "must be at most 1h")
+    yield from below("mesh_mTLS", _tls(mesh.mesh_mTLS)) if mesh.mesh_mTLS else ()
+    yield from below("tls_defaults", _tls(mesh.tls_defaults)) if mesh.tls_defaults else ()
+
+
+def _identities(mesh: MeshConfig) -> Findings:
     if mesh.trust_domain is not None:
         yield from verdict("trust_domain", _trust_domain(mesh.trust_domain))
     for index, alias in enumerate(mesh.trust_domain_aliases):
         yield from verdict(("trust_domain_aliases", index), _trust_domain(alias))
     if mesh.root_namespace is not None:
         yield from verdict("root_namespace", words.dns_label(mesh.root_namespace))
-    yield from below("default_http_retry_policy", retries_of(mesh.default_http_retry_policy)) if mesh.default_http_retry_policy else ()
-    if mesh.default_config is not None:
-        yield Finding(("default_config",), "not supported here: a sidecar reads its settings from its variable PROXY_CONFIG")
+
+
+def _baseline(mesh: MeshConfig) -> Findings:
+    policy = mesh.default_traffic_policy
+    if policy and policy.connection_pool:
+        yield from below(("default_traffic_policy", "connection_pool"), connectionpool.check(policy.connection_pool))
+    if policy and policy.outlier_detection:
+        yield from below(("default_traffic_policy", "outlier_detection"), outlier.check(policy.outlier_detection))
+
+
+def _tls(config: TlsConfig) -> Findings:
+    for name in ("cipher_suites", "ecdh_curves"):
+        for index, value in enumerate(getattr(config, name)):
+            if not value:
+                yield Finding((name, index), "is empty")
+
+
+def _selector(selector: LabelSelector) -> Findings:
+    """Kubernetes' own rules for a selector."""
+    yield from below("match_labels", common.labels(selector.match_labels))
+    for index, one in enumerate(selector.match_expressions):
+        place = ("match_expressions", index)
+        if not one.key:
+            yield Finding((*place, "key"), "a condition needs the key of a label")
+        if one.operator not in _OPERATORS:
+            yield Finding((*place, "operator"), f'"{one.operator}" is not one of {", ".join(_OPERATORS)}')
+        elif bool(one.values) != one.operator.endswith("In"):
+            wanted = "needs at least one value" if one.operator.endswith("In") else f"{one.operator} takes no values"
+            yield Finding((*place, "values"), wanted)
+
+
+def _service_settings(settings: ServiceSettings) -> Findings:
+    if not settings.hosts:
+        yield Finding(("hosts",), "needs at least one host")
+    for index, host in enumerate(settings.hosts):
+        yield from verdict(("hosts", index), None if host == "*" else words.wildcard_domain(host))
+
+
+def _providers(providers: Sequence[ExtensionProvider]) -> Findings:
+    seen: set[str] = set()
+    for index, provider in enumerate(providers):
+        place = ("extension_providers", index)
+        if not provider.name:
+            yield Finding(place, "a provider needs a name")
+        elif provider.name in seen:
+            yield Finding((*place, "name"), f'there is a provider "{provider.name}" already')
+        seen.add(provider.name or "")
+        kinds = provider.model_fields_set - {"name"}
+        if not kinds:
+            yield Finding(place, "needs one kind of provider, such as envoyFileAccessLog")
+        for kind in kinds:
+            yield from below((*place, kind), _address(getattr(provider, kind)))
+
+
+def _address(provider: object) -> Findings:
+    """A provider's service is a host, or `NAMESPACE/HOST`."""
+    if not hasattr(provider, "service"):
+        return
+    service = provider.service or ""
+    _, _, host = service.rpartition("/")
+    yield from verdict("service", words.fqdn(host) if host else "needs the host of a service")
+    yield from verdict("port", words.port(getattr(provider, "port", None) or 0))
 
 
 def _trust_domain(text: str) -> str | None:

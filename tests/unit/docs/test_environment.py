@@ -17,10 +17,11 @@ from pymesh.local.ports import FreePorts
 from pymesh.xds import proto
 from pymesh_control import main as control
 from pymesh_control.model import view
+from pymesh_control.model.unused import UNUSED
 from pymesh_control.registration.workload import registers, workload_of
 from pymesh_proxy.observe.peers import encode, peer_of
 
-from .pages import CONFIGURATION, first_cells, same, section
+from .pages import CONFIGURATION, code, first_cells, rows, same, section
 
 
 class Recording(dict[str, Any]):
@@ -91,7 +92,12 @@ def test_the_fields_of_proxy_config_are_those_documented() -> None:
 
 
 def test_the_fields_of_the_mesh_config_are_those_documented() -> None:
-    same(first_cells(section(CONFIGURATION, "MeshConfig")), set(_aliases(MeshConfig)), "MeshConfig")
+    same(first_cells(section(CONFIGURATION, "MeshConfig")), set(_aliases(MeshConfig)) - UNUSED.keys(), "MeshConfig")
+
+
+def test_the_settings_of_the_mesh_config_without_effect_are_those_documented() -> None:
+    told = {(code(fields)[0], reason) for fields, reason in rows(section(CONFIGURATION, "MeshConfig without effect"))}
+    assert told == {(field, reason) for field, reason in UNUSED.items()}
 
 
 def test_the_fields_of_mesh_yaml_are_those_documented() -> None:

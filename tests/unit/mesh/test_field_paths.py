@@ -12,31 +12,45 @@ import pytest
 
 from pymesh.api.kinds import KINDS
 from pymesh.api.models.gatewayapi.references import GROUP
+from pymesh.api.models.meshconfig import MeshConfig
 from pymesh.api.shape import fields_of
 from pymesh.api.tree import json_name
 from pymesh.api.types import Model
 
 HERE = Path(__file__).parent
 SCHEMAS = Path(__file__).parents[4] / "shared" / "data" / "istio-crds.yaml"
+MESH = frozenset((HERE / "mesh_fields.txt").read_text().splitlines())
 PUBLISHED = frozenset((HERE / "istio_fields.txt").read_text().splitlines())
 PUBLISHED_BY_THE_GATEWAY_API = frozenset((HERE / "gateway_api_fields.txt").read_text().splitlines())
 
 # Fields newer than the schemas, and those that the schemas list in both spellings.
 NEWER = {"Gateway.servers.tls.ecdhCurves", "Sidecar.ingress.tls.ecdhCurves"}
+NEWER_IN_MESH = {"MeshConfig.defaultInboundHttpRetryPolicy"}
 TWICE = {"VirtualService.http.mirror_percent", "RequestAuthentication.jwtRules.jwks_uri"}
 
 
-def model_paths(model: type[Model], prefix: str) -> set[str]:
+OF_THE_MESH = tuple(f"pymesh.api.models.{name}" for name in ("meshconfig", "meshnetworks", "meshproviders", "proxysettings"))
+BORROWED = {"pymesh.api.models.telemetry"}  # messages that the ProxyConfig has under names of its own
+
+
+def model_paths(model: type[Model], prefix: str, modules: frozenset[str] | None = None) -> set[str]:
+    """The paths below a model, into those models only that some modules hold, if modules are named."""
     paths = set()
     for attribute, info in model.model_fields.items():
         path = f"{prefix}.{json_name(info.alias or attribute)}"
-        field = fields_of(model)[info.alias or attribute]
-        paths |= {path} | (model_paths(field.below, path) if field.below else set())
+        below = fields_of(model)[info.alias or attribute].below
+        enters = below is not None and (modules is None or below.__module__ in modules)
+        paths |= {path} | (model_paths(below, path, modules) if enters else set())
     return paths
 
 
 def published_for(kind):
     return PUBLISHED_BY_THE_GATEWAY_API if kind.group == GROUP else PUBLISHED
+
+
+def test_the_mesh_configuration_has_the_published_fields():
+    published = {line for line in MESH if line.startswith("MeshConfig.")}
+    assert model_paths(MeshConfig, "MeshConfig", frozenset(OF_THE_MESH) | BORROWED) - NEWER_IN_MESH == published
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

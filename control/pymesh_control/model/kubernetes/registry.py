@@ -26,15 +26,20 @@ class Cluster:
     """Services of type ExternalName, with the hosts that they stand for."""
 
 
-def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], root_namespace: str) -> Cluster:
-    """The services and pods of a cluster; `others` are workloads outside of it, which its Services select too."""
+def read(
+    by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], root_namespace: str, exports: Sequence[str] = ()
+) -> Cluster:
+    """The services and pods of a cluster; `others` are workloads outside of it, which its Services select too.
+
+    `exports` is the exportTo of Services that have none.
+    """
     topology = Topology(by_kind.get("Node", ()))
     pods = Pods(by_kind.get("Pod", ()), topology, _network(by_kind.get("Namespace", ()), root_namespace))
     instances = _Instances(by_kind, pods, topology, Workloads(others))
     resources = by_kind.get("Service", ())
-    services = tuple(instances.given(from_resource(one), one) for one in resources if not is_alias(one))
+    services = tuple(instances.given(from_resource(one, exports), one) for one in resources if not is_alias(one))
     aliases = {
-        Alias(host_of(one), one.namespace, visibility_of(one)): one.spec.spec.external_name.lower().rstrip(".")
+        Alias(host_of(one), one.namespace, visibility_of(one, exports)): one.spec.spec.external_name.lower().rstrip(".")
         for one in resources
         if is_alias(one) and one.spec.spec.external_name
     }

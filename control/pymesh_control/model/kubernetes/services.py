@@ -1,5 +1,6 @@
 """Kubernetes Services as services of the mesh, without their instances."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymesh.api import Resource, hosts
@@ -33,7 +34,7 @@ def is_alias(resource: Resource) -> bool:
     return bool(resource.spec.spec.type == "ExternalName")
 
 
-def from_resource(resource: Resource) -> Service:
+def from_resource(resource: Resource, exports: Sequence[str] = ()) -> Service:
     """The service that a Service declares, headless ones with resolution NONE and all others as STATIC."""
     spec = resource.spec.spec
     headless = spec.cluster_ip == "None"
@@ -45,7 +46,7 @@ def from_resource(resource: Resource) -> Service:
         ports=tuple(_port(port) for port in spec.ports if port.protocol in (None, "TCP")),
         resolution="NONE" if headless else "STATIC",
         external=False,
-        visibility=visibility_of(resource),
+        visibility=visibility_of(resource, exports),
         addresses=addresses,
         selector=dict(spec.selector) or None,
         headless=headless,
@@ -55,9 +56,10 @@ def from_resource(resource: Resource) -> Service:
     )
 
 
-def visibility_of(resource: Resource) -> Visibility:
-    """Whom the annotation exportTo lets see it."""
-    return exported([name for part in resource.annotations.get(EXPORT_TO, "").split(",") if (name := part.strip())], resource.namespace)
+def visibility_of(resource: Resource, default: Sequence[str]) -> Visibility:
+    """Whom the annotation exportTo, else the mesh's default, lets see it."""
+    stated = [name for part in resource.annotations.get(EXPORT_TO, "").split(",") if (name := part.strip())]
+    return exported(stated or default, resource.namespace)
 
 
 def _locality(distribution: str) -> LocalityLbSetting | None:

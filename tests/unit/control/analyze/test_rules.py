@@ -71,6 +71,12 @@ EDGE = gateway(server())
 SECURE = server(443, protocol="HTTPS", rest=SIMPLE)
 APP_B = ", selector: {matchLabels: {app: b}}"
 MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "istio-system")
+
+
+def settings(text):
+    return MESH.replace("mesh: ''", f"mesh: '{text}'")
+
+
 OTHER_MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "other")
 HTTP_9 = "ports: [{number: 9, name: http}], addresses: [10.9.9.9]"
 
@@ -333,6 +339,12 @@ CASES = {
     ),
     "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
     "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
+    "unused-settings": (settings("enableTracing: true"), settings("enableTracing: false"), "enableTracing has no effect here: no proxy"),
+    "default-provider": (
+        settings("defaultProviders: {accessLogging: [gone]}"),
+        settings("defaultProviders: {accessLogging: [envoy], metrics: [prometheus]}"),
+        "no provider gone writes access logs into a file",
+    ),
     "same-telemetry-selector": (
         telemetry("a", "{selector: {matchLabels: {app: b}}}") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
         telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),

@@ -97,7 +97,7 @@ def test_a_json_log_format_that_is_no_object_is_refused(built):
     text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {settings}\n"
     snapshot, problems = built(text)
     assert "accessLogFormat" in errors(problems)[0].message
-    assert snapshot.mesh.access_log_file == ""
+    assert snapshot.mesh.logs == ()
 
 
 @pytest.mark.parametrize("kind", sorted({*FIELDS, *VALUES}))

@@ -1,0 +1,76 @@
+"""Settings of the MeshConfig that are read and checked, and change nothing here: why, and when that is no loss."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .support import Path, walk
+
+_AT_START = "proxies read it at their start, from their own PROXY_CONFIG: set it there"
+_BOOTSTRAP = "it shapes a bootstrap of Envoy's, and those made here have no such part"
+_AMBIENT = "there is no ambient mode here"
+_INGRESS = "Ingress objects are not read; use a Gateway"
+_SPANS = "no proxy of this mesh makes spans"
+_ASKED = "no proxy of this mesh asks an authorizer"
+_LOG_SERVICE = "access logs go to files only; use envoyFileAccessLog"
+_LISTENERS = "the listeners that are generated do not have it"
+
+_REASONS = {
+    "certificates come from the control plane's own authority, or from the proxy's CA_ADDR": "ca",
+    "workloads trust the authority's bundle: put further roots into its root-cert.pem": "caCertificates defaultConfig.caCertificatesPem",
+    "Istio makes no such certificates any more, either": "certificates",
+    "configuration comes from the folder of --config": "configSources",
+    "an application's metrics are not merged with its proxy's: scrape both": "enablePrometheusMerge",
+    "Istio's own mutual TLS has no choice of curves": "meshMTLS.ecdhCurves",
+    "there is one cluster, to which every service is local": "serviceSettings",
+    "the lowest version of other TLS than the mesh's own is that of each Gateway": "tlsDefaults.minProtocolVersion",
+    "proxies do not balance by the capacity of zones": "zoneAwareLbSetting",
+    "credentials come from the folder of --secrets": "extensionProviders[].sds",
+    "a proxy's zone is that of its node": "defaultConfig.availabilityZone",
+    "changes are pushed, nobody polls": "defaultConfig.discoveryRefreshDelay",
+    "nothing here starts applications in pods": "defaultConfig.holdApplicationUntilProxyStarts defaultConfig.image",
+    "keys are used by the proxies themselves": "defaultConfig.privateKeyProvider",
+    "health is that of the pod, or what the WorkloadGroup says": "defaultConfig.readinessProbe",
+    "certificates come over SDS in any case": "defaultConfig.sds",
+    _AMBIENT: "hboneIdleTimeout serviceEntryVisibility serviceScopeConfigs",
+    _INGRESS: "ingressClass ingressControllerMode ingressSelector ingressService",
+    _SPANS: "enableTracing defaultProviders.tracing defaultConfig.tracing",
+    _LOG_SERVICE: "enableEnvoyAccessLogService defaultConfig.envoyAccessLogService",
+}
+
+_PROVIDERS = {
+    _ASKED: "envoyExtAuthzHttp envoyExtAuthzGrpc",
+    _LOG_SERVICE: "envoyHttpAls envoyTcpAls envoyOtelAls",
+    _SPANS: "zipkin lightstep datadog stackdriver opencensus skywalking opentelemetry",
+}
+
+_OF_PROXIES = {
+    _AT_START: (
+        "configPath binaryPath serviceCluster drainDuration discoveryAddress proxyAdminPort controlPlaneAuthPolicy concurrency"
+        " interceptionMode proxyMetadata statusPort terminationDrainDuration meshId"
+    ),
+    _BOOTSTRAP: (
+        "tracingServiceName zipkinAddress statsdUdpAddress envoyMetricsServiceAddress customConfigFile statNameLength"
+        " proxyBootstrapTemplatePath envoyMetricsService runtimeValues extraStatTags proxyStatsMatcher fileFlushInterval"
+        " fileFlushMinSizeKb statsCompression"
+    ),
+    _LISTENERS: "gatewayTopology proxyHeaders connectionSettings",
+}
+
+
+def _by_field(reasons: Mapping[str, str], above: str = "") -> dict[str, str]:
+    return {above + name: reason for reason, names in reasons.items() for name in names.split()}
+
+
+UNUSED = _by_field(_REASONS) | _by_field(_PROVIDERS, "extensionProviders[].") | _by_field(_OF_PROXIES, "defaultConfig.")
+"""By the dotted field, the reason. What lies below a field shares its fate."""
+
+_NOTHING_LOST = {"ingressControllerMode": "OFF"}
+"""Values that ask for nothing, besides what is false or empty."""
+
+
+def unused(spec: Any) -> Iterator[tuple[Path, str]]:
+    """Each setting of a MeshConfig that has no effect, with the reason."""
+    for name, reason in UNUSED.items():
+        for path, value in walk(spec, name):
+            if value and getattr(value, "value", value) != _NOTHING_LOST.get(name):
+                yield path, reason
