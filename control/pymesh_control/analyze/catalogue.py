@@ -1,6 +1,6 @@
 """All rules, by subject."""
 
-from . import destination_rules, envoy_filters, gateways, kubernetes, mesh, security, service_entries, sidecars, virtual_services
+from . import destination_rules, envoy_filters, gateways, kubernetes, mesh, proxyless, security, service_entries, sidecars, virtual_services
 
 RULES = (
     *virtual_services.RULES,
@@ -11,5 +11,6 @@ RULES = (
     *security.RULES,
     *kubernetes.RULES,
     *envoy_filters.RULES,
+    *proxyless.RULES,
     *mesh.RULES,
 )

@@ -9,7 +9,7 @@ from pymesh.xds import types
 from ..ads.stream import Stream
 from ..model.view import ProxyView
 from ..world import World
-from . import clients, configuration, described, dump, registry, sight, status
+from . import clients, configuration, described, dump, proxyless, registry, sight, status
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ PAGES: dict[str, tuple[str, Page]] = {
     "instancesz": ("the services a proxy serves (proxyID)", lambda asked: registry.instancesz(asked.world.snapshot, asked.view)),
     "mesh": ("the mesh configuration with its defaults", lambda asked: asked.world.snapshot.mesh),
     "ndsz": ("the name table of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.NAME_TABLE)),
+    "proxylessz": ("what the mesh asks in vain of connected gRPC clients", lambda asked: proxyless.proxylessz(asked.world, asked.streams)),
     "push_status": ("how far the present snapshot has come", lambda asked: configuration.push_status(asked.world, asked.streams)),
     "registryz": ("services and workloads", lambda asked: registry.registryz(asked.world.snapshot)),
     "resourcesz": ("the resources a proxy holds (proxyID)", lambda asked: clients.resourcesz(asked.stream)),

@@ -47,6 +47,8 @@ class Workload:
     """The Kubernetes node that it runs on."""
     container_ports: Mapping[str, int] = field(default_factory=dict)
     """The ports that a pod's containers name."""
+    proxyless: bool = False
+    """Whether a pod asks for an agent instead of a proxy, because its application speaks xDS itself."""
     host_name: str = ""
     """`<hostname>.<subdomain>` of a pod that has a name of its own under a headless service."""
 

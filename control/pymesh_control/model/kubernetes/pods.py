@@ -11,6 +11,9 @@ from .topology import Topology
 
 _ENDED = frozenset({"Succeeded", "Failed"})
 _DEFAULT_ACCOUNT = "default"
+_TEMPLATES = "inject.istio.io/templates"
+_AGENT = "grpc-agent"
+"""Istio's template for gRPC applications without a proxy."""
 _ORDINAL = re.compile(r"-\d+$")
 
 
@@ -57,6 +60,7 @@ def workload_of(pod: Resource, topology: Topology, network: str) -> Workload | N
         health=health,
         pod=pod.name,
         node=spec.node_name or "",
+        proxyless=_AGENT in [name.strip() for name in pod.annotations.get(_TEMPLATES, "").split(",")],
         host_name=f"{spec.hostname or pod.name}.{spec.subdomain}" if spec.subdomain else "",
     )
 

@@ -80,6 +80,8 @@ def settings(text):
 OTHER_MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "other")
 HTTP_9 = "ports: [{number: 9, name: http}], addresses: [10.9.9.9]"
 
+CALLER = thing("Pod", "caller", "{}\nstatus: {podIP: 10.0.0.6}", annotations="{inject.istio.io/templates: grpc-agent}")
+
 CASES = {
     "destination-host": (to("host: nobody"), REVIEWS + to("host: reviews"), "no service has the host nobody.default.svc"),
     "destination-subset": (
@@ -336,6 +338,11 @@ CASES = {
         + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine", 1)
         + http_filter("c", "INSERT_BEFORE, value: {name: c, disabled: true}", "envoy.filters.http.router"),
         "stands beside mine, which EnvoyFilter default/a adds",
+    ),
+    "without-a-proxy": (
+        CALLER + TWO_PORTS + route("mirror: {host: reviews}, route: [{destination: {host: reviews, port: {number: 81}}}]"),
+        CALLER + TWO_PORTS + to("host: reviews, port: {number: 81}"),
+        "http[0].mirror has no effect for gRPC without a proxy: calls are not mirrored",
     ),
     "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
     "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
