@@ -3,6 +3,7 @@
 from typing import Any
 
 from pymesh.xds import names, proto
+from pymesh.xds import node as nodes
 
 from ..model.destination import Policy, Rule
 from ..model.protocol import Protocol
@@ -64,7 +65,8 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     settled = scope.policy(rule, port.number, subset)
     placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, scope.resolution(service), passed)
+    spoken = scope.type if port.protocol is Protocol.AUTO else ""
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, spoken, scope.resolution(service), passed)
     return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, passed=passed))
 
 
@@ -84,7 +86,8 @@ def _service_cluster(
         return None
     policy.connect(message, settled, scope.snapshot.mesh)
     if not passed:
-        policy.speak(message, port.protocol, settled, upgrade=scope.snapshot.mesh.upgrades_http)
+        follows = scope.type != nodes.ROUTER  # a gateway's clients all offer HTTP/2, which says nothing of the service
+        policy.speak(message, port.protocol, settled, follows=follows, upgrade=scope.snapshot.mesh.upgrades_http)
         policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
         policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
@@ -173,7 +176,7 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     )
     message.circuit_breakers.CopyFrom(policy.breakers(settled))
     policy.connect(message, settled, snapshot.mesh)
-    policy.speak(message, server.protocol, settled)
+    policy.speak(message, server.protocol, settled, upgrade=None)  # that is between proxies, and no affair of the application
     if server.service:
         message.metadata.CopyFrom(_inbound_metadata(server.service))
     stamp(message, server.origins)

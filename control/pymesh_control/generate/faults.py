@@ -32,14 +32,14 @@ _PARTS = 10_000
 
 
 def apply(route: Any, fault: Any) -> None:
-    """Put an HTTPFaultInjection on a route."""
+    """Put an HTTPFaultInjection on a route. A delay without a time and an abort without an error are none, as in Istio."""
     if fault is None:
         return
     message = proto.http_fault.HTTPFault()
-    if fault.delay is not None:
+    if fault.delay is not None and fault.delay.fixed_delay is not None:
         message.delay.fixed_delay.CopyFrom(proto.duration(fault.delay.fixed_delay))
         message.delay.percentage.CopyFrom(share(fault.delay.percentage, fault.delay.percent or 0))
-    if fault.abort is not None:
+    if fault.abort is not None and (fault.abort.http_status is not None or fault.abort.grpc_status is not None):
         _abort(message.abort, fault.abort)
     route.typed_per_filter_config[FILTER].CopyFrom(proto.pack(message))
 

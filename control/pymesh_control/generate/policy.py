@@ -37,7 +37,7 @@ def _budget(message: Any, wanted: Any) -> None:
     message.SetInParent()
     if wanted.percent is not None:
         message.budget_percent.value = wanted.percent
-    if wanted.min_retry_concurrency is not None:
+    if wanted.min_retry_concurrency:
         message.min_retry_concurrency.value = wanted.min_retry_concurrency
 
 
@@ -54,18 +54,25 @@ def connect(message: Any, policy: Policy | None, mesh: Mesh) -> None:
 
 
 def speak(
-    message: Any, protocol: Protocol, policy: Policy | None = None, idle_timeout: float = 0.0, *, upgrade: bool = False
+    message: Any,
+    protocol: Protocol,
+    policy: Policy | None = None,
+    *,
+    idle_timeout: float = 0.0,
+    follows: bool = True,
+    upgrade: bool | None = False,
 ) -> None:
     """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds.
 
-    `upgrade` says that HTTP/1.1 goes on as HTTP/2 where a rule says nothing of it and the port's protocol is declared.
+    `follows`: whether a port whose protocol is not known is spoken to as the client speaks.
+    `upgrade` says that HTTP/1.1 goes on as HTTP/2 where a rule says nothing of it and the port's protocol is declared; None: no rule may.
     """
     if not protocol.may_be_http:
         return
     options = proto.http_options.HttpProtocolOptions()
     _, http = _pools(policy)
-    upgraded = _upgrades(http, by_default=upgrade and protocol.is_http)
-    if (protocol is Protocol.AUTO and not upgraded) or (http and http.use_client_protocol):
+    upgraded = upgrade is not None and _upgrades(http, by_default=upgrade and protocol.is_http)
+    if (follows and protocol is Protocol.AUTO) or (http and http.use_client_protocol):
         options.use_downstream_protocol_config.http_protocol_options.SetInParent()
         _http2(options.use_downstream_protocol_config.http2_protocol_options, http)
     elif protocol.is_http2 or upgraded:
@@ -93,9 +100,9 @@ def _http2(message: Any, http: Any) -> None:
 def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
     tcp, http = _pools(policy)
     common = options.common_http_protocol_options
-    idle_timeout = (http and http.idle_timeout) or idle_timeout
-    if idle_timeout:
-        common.idle_timeout.CopyFrom(proto.duration(idle_timeout))
+    stated = http.idle_timeout if http and http.idle_timeout else tcp.idle_timeout if tcp else None
+    if stated is not None or idle_timeout:
+        common.idle_timeout.CopyFrom(proto.duration(idle_timeout if stated is None else stated))
     if http and http.max_requests_per_connection:
         common.max_requests_per_connection.value = http.max_requests_per_connection
     if tcp and tcp.max_connection_duration:

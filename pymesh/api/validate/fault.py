@@ -27,6 +27,8 @@ def _delay(delay: Delay) -> Findings:
         yield Finding(("percent",), f"the percentage {delay.percent} must be between 0 and 100")
     if delay.exponential_delay is not None:
         yield Finding(("exponential_delay",), "exponential delays are not supported, by Istio either; use fixedDelay")
+    elif delay.fixed_delay is None:
+        yield Finding((), "says for how long in no fixedDelay, so nothing is delayed", "warning")
 
 
 def _abort(abort: Abort) -> Findings:

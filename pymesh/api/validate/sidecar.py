@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from ..models.destinationrule import ConnectionPoolSettings, H2UpgradePolicy
 from ..models.gateway import ServerTLSSettings
 from ..models.gateway import TLSMode as ServerMode
 from ..models.sidecar import IstioEgressListener, IstioIngressListener, Sidecar, SidecarOutboundMode, SidecarOutboundPolicy, SidecarPort
@@ -30,7 +31,7 @@ def check(spec: Sidecar, namespace: str) -> Findings:
     yield from _portless(spec.egress)
     for index, outward in enumerate(spec.egress):
         yield from below(("egress", index), _egress(outward))
-    yield from below("inbound_connection_pool", check_pool(spec.inbound_connection_pool)) if spec.inbound_connection_pool else ()
+    yield from below("inbound_connection_pool", _pool(spec.inbound_connection_pool)) if spec.inbound_connection_pool else ()
     yield from below("outbound_traffic_policy", _policy(spec.outbound_traffic_policy)) if spec.outbound_traffic_policy else ()
 
 
@@ -52,9 +53,16 @@ def _ingress(listener: IstioIngressListener) -> Findings:
         if (listener.port.protocol or "").upper() not in ("HTTPS", "TLS"):
             yield Finding(("tls",), "needs a port of protocol HTTPS or TLS")
     if listener.connection_pool is not None:
-        yield from below("connection_pool", check_pool(listener.connection_pool))
+        yield from below("connection_pool", _pool(listener.connection_pool))
         if listener.connection_pool.http and (listener.port.protocol or "HTTP").upper() not in _HTTP:
             yield Finding(("connection_pool", "http"), "has no effect on a port that does not speak HTTP", "warning")
+
+
+def _pool(pool: ConnectionPoolSettings) -> Findings:
+    yield from check_pool(pool)
+    if pool.http is not None and pool.http.h2_upgrade_policy is H2UpgradePolicy.UPGRADE:
+        text = "has no effect towards the application, which is spoken to as its port says"
+        yield Finding(("http", "h2_upgrade_policy"), text, "warning")
 
 
 def _endpoint(text: str) -> Findings:
@@ -82,7 +90,7 @@ def _port(port: SidecarPort) -> Findings:
     if port.protocol and port.protocol.upper() not in PROTOCOLS:
         yield Finding(("protocol",), f'"{port.protocol}" is not one of {", ".join(PROTOCOLS)}')
     if port.target_port:
-        yield Finding(("target_port",), "is for gateways, not for sidecars")
+        yield Finding(("target_port",), "has no meaning here, in Istio either; say in defaultEndpoint where the application listens")
 
 
 def _portless(listeners: Sequence[IstioEgressListener]) -> Findings:

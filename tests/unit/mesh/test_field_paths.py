@@ -1,11 +1,9 @@
 """The models know exactly the fields, and the kinds exactly the versions, that Istio and the Gateway API publish.
 
-`istio_fields.txt` and `gateway_api_fields.txt` (of the experimental channel) are made by `list_istio_fields.py`;
-where Istio's schemas are at hand, it is compared with them too.
+`tests/leaves` has Istio's list and makes such lists of schemas; that of the Gateway API (of the experimental channel) is here, without
+types. Where Istio's schemas are at hand, its list is compared with them too.
 """
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +14,12 @@ from pymesh.api.models.meshconfig import MeshConfig
 from pymesh.api.shape import fields_of
 from pymesh.api.tree import json_name
 from pymesh.api.types import Model
+from tests.leaves import published
 
-HERE = Path(__file__).parent
 SCHEMAS = Path(__file__).parents[4] / "shared" / "data" / "istio-crds.yaml"
-MESH = frozenset((HERE / "mesh_fields.txt").read_text().splitlines())
-PUBLISHED = frozenset((HERE / "istio_fields.txt").read_text().splitlines())
-PUBLISHED_BY_THE_GATEWAY_API = frozenset((HERE / "gateway_api_fields.txt").read_text().splitlines())
+MESH = frozenset(Path(__file__).with_name("mesh_fields.txt").read_text().splitlines())
+PUBLISHED = frozenset(field.path for field in published.fields()) | frozenset(published.served())
+PUBLISHED_BY_THE_GATEWAY_API = frozenset(Path(__file__).with_name("gateway_api_fields.txt").read_text().splitlines())
 
 # Fields newer than the schemas, and those that the schemas list in both spellings.
 NEWER = {"Gateway.servers.tls.ecdhCurves", "Sidecar.ingress.tls.ecdhCurves"}
@@ -55,8 +53,8 @@ def test_the_mesh_configuration_has_the_published_fields():
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_model_has_the_published_fields(kind):
-    published = {line for line in published_for(kind) if line.startswith(f"{kind.written}.")}
-    assert model_paths(kind.model, kind.written) - NEWER == published - TWICE
+    listed = {line for line in published_for(kind) if line.startswith(f"{kind.written}.")}
+    assert model_paths(kind.model, kind.written) - NEWER == listed - TWICE
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -66,5 +64,4 @@ def test_the_published_versions_are_served(kind):
 
 @pytest.mark.skipif(not SCHEMAS.exists(), reason="Istio's schemas are not at hand")
 def test_the_list_of_fields_is_that_of_the_schemas():
-    listed = subprocess.run([sys.executable, HERE / "list_istio_fields.py", SCHEMAS], check=True, capture_output=True, text=True)
-    assert set(listed.stdout.splitlines()) == PUBLISHED
+    assert published.lines_of(SCHEMAS.read_text()) == published.LIST.read_text().splitlines()

@@ -41,6 +41,7 @@ def test_a_good_resource_has_no_problems(told, kind, spec):
         (f"ingress: [{{port: {PORT}, defaultEndpoint: 'localhost:80'}}]", 'error ingress[0].defaultEndpoint: "localhost:80" must be 127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix://PATH'),
         (f"ingress: [{{port: {PORT}, defaultEndpoint: '127.0.0.1:70000'}}]", "error ingress[0].defaultEndpoint: the port 70000 is not between 1 and 65535"),
         (f"ingress: [{{port: {PORT}, tls: {{mode: SIMPLE}}}}]", "error ingress[0].tls: needs a port of protocol HTTPS or TLS"),
+        ("inboundConnectionPool: {http: {h2UpgradePolicy: UPGRADE}}", "warning inboundConnectionPool.http.h2UpgradePolicy: has no effect towards the application, which is spoken to as its port says"),
         ("ingress: [{port: {number: 1, protocol: TLS}, tls: {mode: ISTIO_MUTUAL}}]", "error ingress[0].tls.mode: mode ISTIO_MUTUAL is for gateways, not for sidecars"),
         ("ingress: [{port: {number: 1, protocol: TLS}, tls: {credentialName: c}}]", "error ingress[0].tls.credentialName: is for gateways, not for sidecars"),
         ("ingress: [{port: {number: 1, protocol: TCP}, connectionPool: {http: {}}}]", "warning ingress[0].connectionPool.http: has no effect on a port that does not speak HTTP"),

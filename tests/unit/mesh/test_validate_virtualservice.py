@@ -98,6 +98,7 @@ def test_a_good_virtual_service_has_no_problems(told, spec):
         (http("fault: {delay: {fixedDelay: 1s, percentage: {value: 101}}}, " + TO), "error http[0].fault.delay.percentage.value: the percentage 101 must be 0 or between 0.0001 and 100"),
         (http("fault: {abort: {httpStatus: 99}}, " + TO), "error http[0].fault.abort.httpStatus: the status 99 is not between 200 and 599"),
         (http("fault: {abort: {grpcStatus: BROKEN}}, " + TO), 'error http[0].fault.abort.grpcStatus: "BROKEN" is not the name of a gRPC status'),
+        (http("fault: {delay: {percentage: {value: 1}}}, " + TO), "warning http[0].fault.delay: says for how long in no fixedDelay, so nothing is delayed"),
         (http("fault: {abort: {percentage: {value: 1}}}, " + TO), "warning http[0].fault.abort: names no error (httpStatus or grpcStatus), so nothing is aborted"),
         (http("corsPolicy: {allowMethods: [FETCH]}, " + TO), 'error http[0].corsPolicy.allowMethods[0]: "FETCH" is not a method (GET, HEAD, POST, PUT, PATCH, DELETE, CONNECT, OPTIONS, TRACE, *)'),
         (http("corsPolicy: {maxAge: 1500ms}, " + TO), "error http[0].corsPolicy.maxAge: must be whole seconds"),

@@ -124,6 +124,15 @@ def test_the_port_decides_the_http_version(mesh, view, port, kind):
     assert options(cluster).explicit_http_config.HasField("http2_protocol_options") == (port == 92)
 
 
+def test_a_gateway_speaks_http1_to_a_port_that_does_not_say_what_it_speaks(mesh, view):
+    """Its clients all offer HTTP/2; that says nothing of the service."""
+    built = mesh(ENTRY)
+    for seen, kind in ((view(), "use_downstream_protocol_config"), (view("router"), "explicit_http_config")):
+        found = options(built.clusters(seen)["outbound|91||reviews.default.svc.cluster.local"])
+        assert found.WhichOneof("upstream_protocol_options") == kind
+    assert not found.explicit_http_config.HasField("http2_protocol_options")
+
+
 def test_a_tcp_port_has_no_http_options(mesh, view):
     assert not mesh(ENTRY).clusters(view())["outbound|90||reviews.default.svc.cluster.local"].typed_extension_protocol_options
 
@@ -209,3 +218,10 @@ def test_without_capture_the_application_is_reached_on_loopback(mesh, view):
 def test_a_rules_connection_pool_holds_towards_the_application_too(mesh, view):
     text = ENTRY.replace("10.0.0.1", "10.0.0.9") + RULE
     assert limits(mesh(text).clusters(view())["inbound|80||"]) == [1, 2, 3, 4]
+
+
+def test_an_upgrade_to_http2_is_no_affair_of_the_application(mesh, view):
+    rule = RULE.replace("http: {", "http: {h2UpgradePolicy: UPGRADE, ", 1)
+    clusters = mesh(ENTRY.replace("10.0.0.1", "10.0.0.9") + rule).clusters(view())
+    found = [options(clusters[name]).explicit_http_config for name in ("outbound|80||reviews.default.svc.cluster.local", "inbound|80||")]
+    assert [one.WhichOneof("protocol_config") for one in found] == ["http2_protocol_options", "http_protocol_options"]

@@ -45,6 +45,11 @@ def test_a_fault_is_the_fault_filters_setting_of_the_route(route):
     assert (fault.abort.http_status, fault.abort.percentage.numerator) == (503, 0)  # no percentage is none, as in Istio
 
 
+@pytest.mark.parametrize("fault", ["{delay: {percentage: {value: 100}}}", "{abort: {percentage: {value: 100}}}"])
+def test_a_fault_without_a_time_or_an_error_is_none(route, fault):
+    assert setting(route(f"fault: {fault}, {TO_A}"), "fault") == proto.http_fault.HTTPFault()
+
+
 def test_a_grpc_status_is_known_by_its_name(route):
     fault = setting(route(f"fault: {{abort: {{grpcStatus: DEADLINE_EXCEEDED, percentage: {{value: 0.0001}}}}}}, {TO_A}"), "fault")
     assert (fault.abort.grpc_status, fault.abort.percentage.numerator) == (4, 1)

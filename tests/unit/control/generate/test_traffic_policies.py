@@ -98,6 +98,16 @@ def test_http2_towards_a_service_that_speaks_both(cluster, http, kind):
     assert (http2.connection_keepalive.interval.seconds, http2.connection_keepalive.timeout.seconds) == (9, 2)
 
 
+@pytest.mark.parametrize(
+    ("pool", "seconds"),
+    [("tcp: {idleTimeout: 60s}", 60), ("tcp: {idleTimeout: 60s}, http: {idleTimeout: 30s}", 30), ("tcp: {idleTimeout: 0s}", 0)],
+)
+def test_connections_for_requests_are_idle_as_long_as_others_unless_they_say_more(cluster, pool, seconds):
+    common = proto.unpack(cluster(f"connectionPool: {{{pool}}}").typed_extension_protocol_options[OPTIONS]).common_http_protocol_options
+    assert common.HasField("idle_timeout")
+    assert common.idle_timeout.seconds == seconds
+
+
 @pytest.mark.parametrize(("version", "expected"), [("{}", 0), ("{version: V2}", 1)])
 def test_a_proxy_header_comes_before_whatever_else_is_spoken(cluster, version, expected):
     made = cluster(f"proxyProtocol: {version}")
