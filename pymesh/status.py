@@ -22,17 +22,19 @@ def terminate() -> None:
 
 
 class StatusPort:
-    """Listens at the status port. `leave` is what /quitquitquit does."""
+    """Listens at the status port. `leave` is what /quitquitquit does; `ready` answers where there is no proxy to be asked."""
 
-    def __init__(self, settings: Settings, leave: Callable[[], None] = terminate) -> None:
+    def __init__(self, settings: Settings, leave: Callable[[], None] = terminate, ready: Callable[[], bool] | None = None) -> None:
         self._host, self._port = settings.listen_host, settings.proxy.status_port
         self._admin = f"http://127.0.0.1:{settings.proxy.proxy_admin_port}"
         self._leave = leave
+        self._well = ready
         app = web.Application()
         app.router.add_get("/healthz/ready", self._ready)
-        app.router.add_get("/stats/prometheus", self._metrics)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_post("/drain", self._drain)
+        if ready is None:
+            app.router.add_get("/stats/prometheus", self._metrics)
+            app.router.add_get("/metrics", self._metrics)
+            app.router.add_post("/drain", self._drain)
         app.router.add_post("/quitquitquit", self._quit)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
         self._session: aiohttp.ClientSession | None = None
@@ -51,6 +53,8 @@ class StatusPort:
 
     async def _ready(self, _request: web.Request) -> web.Response:
         """200 or 503, nothing else: a probe distinguishes no more."""
+        if self._well is not None:
+            return web.Response(status=200 if self._well() else 503)
         answer = await self._ask("GET", "/ready")
         answer.set_status(200 if answer.status == 200 else 503)
         return answer

@@ -27,6 +27,12 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(descriptor)  # closing drops the lock
 
 
+def make_parent(path: Path) -> None:
+    """Make the folder that a file is to be in, if need be."""
+    with _as_sentences():
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 that appears under its name only when complete and on disk."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

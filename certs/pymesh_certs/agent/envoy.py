@@ -11,6 +11,7 @@ from pymesh import tasks
 from pymesh.bootstrap.environment import Settings
 
 from ..errors import AgentError
+from .stop import Stop
 
 _log = logging.getLogger("pymesh.certs.agent")
 
@@ -39,17 +40,6 @@ def command(settings: Settings, bootstrap: Path, given: Sequence[str]) -> list[s
     # One Envoy a pod: a hot restart's shared memory would tie neighbours on one host together.
     alone = [] if names & {"--disable-hot-restart", "--base-id", "--use-dynamic-base-id"} else ["--disable-hot-restart"]
     return [program, "-c", str(bootstrap), *added, *alone, *arguments]
-
-
-class Stop:
-    """What signals ask for: to end in order, and, asked a second time, to end at once."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.hurry = asyncio.Event()
-
-    def ask(self) -> None:
-        (self.hurry if self.asked.is_set() else self.asked).set()
 
 
 class Envoy:

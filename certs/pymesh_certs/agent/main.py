@@ -1,5 +1,7 @@
 """`pymesh-agent [--sds-path P] -- envoy ARGS...`: Envoy as a sidecar, configured by Istio's environment variables.
 
+With `--no-envoy` it keeps the certificates of an application that needs no proxy.
+
 Exit codes: Envoy's own once it runs; before that 2 for wrong usage and 64 for an environment that cannot be used.
 """
 
@@ -10,22 +12,25 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from google.protobuf import json_format
 
-from pymesh import tasks
 from pymesh.bootstrap import envoy as bootstrap
-from pymesh.bootstrap.environment import InvalidEnvironment, Settings
-from pymesh.status import StatusPort
+from pymesh.bootstrap.environment import InvalidEnvironment, Settings, is_on
 from pymesh.xds import node
 
 from .. import enrol, files, keys
 from ..errors import AgentError, FileUnusable
-from .envoy import Envoy, Stop, command
+from ..workload import Bundle
+from . import proxyless
+from .envoy import Envoy, command
+from .folder import CertificateFolder
 from .sds import SdsServer
 from .secrets import Secrets
+from .status import answering
+from .stop import Stop, done_before
 
 UNUSABLE = 64
 DEFAULT_SDS_PATH = "./var/run/secrets/workload-spiffe-uds/socket"
@@ -36,79 +41,62 @@ BOOTSTRAP_FILE = "envoy-rev.json"
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
     """Run until Envoy ends; returns the exit code."""
     ours, theirs = _split(list(sys.argv[1:] if argv is None else argv))
-    arguments = _parser().parse_args(ours)
+    arguments = _parser(environ).parse_args(ours)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s", stream=sys.stderr)
     try:
         settings = Settings.from_environ(environ, arguments.role)
-        return asyncio.run(_run(settings, Path(arguments.sds_path).absolute(), theirs))
+        return asyncio.run(_run(settings, arguments, theirs))
     except InvalidEnvironment as error:
         return _fail(*error.problems)
     except (AgentError, FileUnusable) as error:
         return _fail(str(error))
 
 
-async def _run(settings: Settings, sds_path: Path, given: Sequence[str]) -> int:
-    """The ports, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
+async def _run(settings: Settings, arguments: argparse.Namespace, given: Sequence[str]) -> int:
     keys.keep_out_of_core_dumps()
+    stop = Stop()
+    stop.on_signals()
+    folder = CertificateFolder(arguments.output_certs) if arguments.output_certs else None
+    if not arguments.no_envoy:
+        return await _with_envoy(settings, arguments.sds_path, folder, given, stop)
+    if given:
+        raise AgentError(f"{given[0]} is not to be run with --no-envoy (DISABLE_ENVOY)")
+    if folder is None:
+        raise AgentError("without Envoy there is nothing to do but to keep certificates: say where, in --output-certs (OUTPUT_CERTS)")
+    return await proxyless.run(settings, folder, arguments.grpc_bootstrap, stop)
+
+
+async def _with_envoy(settings: Settings, sds_path: Path, folder: CertificateFolder | None, given: Sequence[str], stop: Stop) -> int:
+    """The ports, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
     path = _write_bootstrap(settings, sds_path)
     envoy = Envoy(
         command(settings, path, given),
         admin_port=settings.proxy.proxy_admin_port,
         drain=settings.proxy.termination_drain_duration,
     )
-    stop = _listen_to_signals(envoy)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, envoy.forward, signal.SIGUSR1)
     secrets = Secrets()
     server = SdsServer(secrets, sds_path)
-    identity = enrol.identity_for(settings, secrets.put)
-    status = StatusPort(settings, stop.ask)
-    async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(status.stop)
-        await _open(status)
+
+    def keep(bundle: Bundle) -> None:
+        secrets.put(bundle)
+        if folder is not None:
+            folder.put(bundle)
+
+    identity = enrol.identity_for(settings, keep)
+    async with answering(settings, stop), contextlib.AsyncExitStack() as stack:
         await server.start()
         stack.push_async_callback(server.stop)
         stack.push_async_callback(identity.close)
-        return await envoy.run(stop) if await _enrolled(identity.start(), stop) else 0
-
-
-async def _open(status: StatusPort) -> None:
-    try:
-        await status.start()
-    except OSError as error:
-        raise AgentError(f"PROXY_CONFIG.statusPort: {error.strerror or error}") from None
-
-
-async def _enrolled(starting: Coroutine[None, None, None], stop: Stop) -> bool:
-    """Wait for the first certificate, which may take as long as the CA is away; False when told to stop before."""
-    enrolling = tasks.spawn(starting, name="first certificate")
-    stopping = tasks.spawn(stop.asked.wait(), name="signal")
-    try:
-        await asyncio.wait([enrolling, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if enrolling.done():
-            enrolling.result()
-        return enrolling.done()
-    finally:
-        stopping.cancel()
-        enrolling.cancel()
+        return await envoy.run(stop) if await done_before(stop, identity.start()) else 0
 
 
 def _write_bootstrap(settings: Settings, sds_path: Path) -> Path:
     message = bootstrap.build(settings, sds_path=str(sds_path))
     path = Path(settings.proxy.config_path) / BOOTSTRAP_FILE
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileUnusable(f"{error.filename}: {error.strerror}") from None
+    files.make_parent(path)
     files.write(path, json_format.MessageToJson(message, preserving_proto_field_name=True).encode())
     return path
-
-
-def _listen_to_signals(envoy: Envoy) -> Stop:
-    stop = Stop()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.ask)
-    loop.add_signal_handler(signal.SIGUSR1, envoy.forward, signal.SIGUSR1)
-    return stop
 
 
 def _split(argv: list[str]) -> tuple[list[str], list[str]]:
@@ -119,18 +107,36 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:at], argv[at + 1 :]
 
 
+def _path(text: str) -> Path | None:
+    return Path(text).absolute() if text else None
+
+
 def _fail(*problems: str) -> int:
     for problem in problems:
         print(f"pymesh-agent: error: {problem}", file=sys.stderr)
     return UNUSABLE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(environ: Mapping[str, str] = os.environ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="pymesh-agent",
-        usage="pymesh-agent [--sds-path PATH] [sidecar | router] [-- envoy ARGS...]",
-        description="Give Envoy an identity and a bootstrap from Istio's environment variables, run it, drain it.",
+        usage="pymesh-agent [OPTIONS] [sidecar | router] [-- envoy ARGS...]",
+        description="Give Envoy, or an application that needs no proxy, an identity and a bootstrap from Istio's environment variables.",
     )
     parser.add_argument("role", nargs="?", choices=sorted(node.TYPES), help="default: PYMESH_NODE_TYPE, else sidecar")
-    parser.add_argument("--sds-path", default=DEFAULT_SDS_PATH, metavar="PATH", help="Unix socket for secrets; default: %(default)s")
+    parser.add_argument(
+        "--sds-path", type=_path, default=DEFAULT_SDS_PATH, metavar="PATH", help="Unix socket for secrets; default: %(default)s"
+    )
+    parser.add_argument(
+        "--output-certs", type=_path, default=environ.get("OUTPUT_CERTS", ""), metavar="DIR",
+        help="folder to keep cert-chain.pem, key.pem and root-cert.pem in; OUTPUT_CERTS",
+    )  # fmt: skip
+    parser.add_argument(
+        "--no-envoy", action="store_true", default=is_on(environ.get("DISABLE_ENVOY", "")),
+        help="run nothing, only keep the certificates in --output-certs; DISABLE_ENVOY",
+    )  # fmt: skip
+    parser.add_argument(
+        "--grpc-bootstrap", type=_path, default=environ.get("GRPC_XDS_BOOTSTRAP", ""), metavar="FILE",
+        help="with --no-envoy: where to write the bootstrap of a gRPC application; GRPC_XDS_BOOTSTRAP",
+    )  # fmt: skip
     return parser

@@ -52,6 +52,11 @@ def test_certificates_are_watched_and_shown_to_the_control_plane(options, variab
     assert server["channel_creds"] == [{"type": "tls", "config": {**FILES, "ca_certificate_file": "/roots.pem"}}]
 
 
+def test_files_are_read_again_before_what_they_replace_has_ended():
+    made = printed("--certs", "/certs", SECRET_TTL="80s", SECRET_GRACE_PERIOD_RATIO="0.25")
+    assert made["certificate_providers"]["default"]["config"]["refresh_interval"] == "5s"
+
+
 def test_without_certificates_there_is_no_provider():
     made = printed(XDS_ROOT_CA="/roots.pem")
     assert "certificate_providers" not in made

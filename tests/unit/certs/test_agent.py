@@ -7,8 +7,9 @@ import pytest
 
 from pymesh import tasks
 from pymesh.bootstrap.environment import Settings
-from pymesh_certs.agent.envoy import Envoy, Stop, command
+from pymesh_certs.agent.envoy import Envoy, command
 from pymesh_certs.agent.main import main
+from pymesh_certs.agent.stop import Stop
 from pymesh_certs.errors import AgentError
 
 MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "127.0.0.1"}
@@ -121,3 +122,16 @@ def test_an_unknown_role_is_wrong_usage():
     with pytest.raises(SystemExit) as caught:
         main(["ztunnel"], MINIMAL)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--no-envoy"], "say where, in --output-certs"),
+        (["--no-envoy", "--output-certs", "/dev/null/certs", "--"], "/dev/null/certs: Not a directory"),
+        (["--no-envoy", "--output-certs", "/tmp", "--", "envoy"], "envoy is not to be run with --no-envoy"),
+    ],
+)
+def test_what_cannot_be_done_without_envoy_is_a_sentence(capsys, argv, sentence):
+    assert main(argv, MINIMAL) == 64
+    assert sentence in capsys.readouterr().err

@@ -11,6 +11,8 @@ import sys
 import aiohttp
 import pytest
 
+from tests.waiting import eventually
+
 from .served import Ca
 
 ENVOY = """
@@ -130,3 +132,39 @@ async def test_a_taken_status_port_is_a_sentence(ca, environment, tmp_path, stat
         _, errors = await agent.communicate()
     assert agent.returncode == 64
     assert b"pymesh-agent: error: PROXY_CONFIG.statusPort: " in errors
+
+
+async def without_envoy(environment, certs, bootstrap):
+    program = "import sys; from pymesh_certs.agent.main import main; sys.exit(main())"
+    asked = {"DISABLE_ENVOY": "true", "OUTPUT_CERTS": str(certs), "GRPC_XDS_BOOTSTRAP": str(bootstrap)}
+    pipe = asyncio.subprocess.PIPE
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env={**environment, **asked}, stdout=pipe, stderr=pipe
+    )  # fmt: skip
+
+
+async def test_without_envoy_it_keeps_files_and_says_when_they_are_there(environment, tmp_path, status_port):
+    certs, bootstrap = tmp_path / "certs", tmp_path / "new" / "bootstrap.json"
+    agent = await without_envoy({**environment, "SECRET_TTL": "3s"}, certs, bootstrap)
+    url = f"http://127.0.0.1:{status_port}/healthz/ready"
+
+    async def ready():
+        async with aiohttp.ClientSession() as session:
+            try:
+                async with session.get(url) as answer:
+                    return answer.status
+            except OSError:
+                return 0
+
+    await eventually(ready, lambda status: status == 200)
+    (provider,) = json.loads(bootstrap.read_text())["certificate_providers"].values()
+    assert provider["config"]["certificate_file"] == str(certs / "cert-chain.pem")
+    first = (certs / "cert-chain.pem").read_bytes()
+
+    async def held():
+        return (certs / "cert-chain.pem").read_bytes()
+
+    await eventually(held, lambda chain: chain != first)
+    agent.send_signal(signal.SIGTERM)
+    await agent.communicate()
+    assert agent.returncode == 0
