@@ -24,11 +24,16 @@ if TYPE_CHECKING:
     from pymesh_certs.workload import WorkloadIdentity
 
     from .assembly import Assembly
+    from .dns_proxy.server import DnsProxy
+    from .dns_proxy.table import Table
 
 _log = logging.getLogger("pymesh.proxy")
 
 _LISTENERS = "listeners"
 """The latch of readiness: every listener known at start is open."""
+
+_NAMES = "names"
+"""Another, of a sidecar that answers DNS queries: the first name table is there."""
 
 
 async def validate(launch: Launch) -> None:
@@ -49,6 +54,16 @@ def _assemble(launch: Launch, *, serving: bool = True) -> "Assembly":
     return assemble(launch.plan, concurrency=launch.concurrency, principal=principal, serving=serving)
 
 
+def _dns_proxy(launch: Launch) -> "DnsProxy | None":
+    settings = launch.settings
+    if settings is None or settings.dns is None:
+        return None
+    from .dns_proxy.server import DnsProxy
+
+    place = settings.node_id
+    return DnsProxy(settings.dns, namespace=place.namespace, domain=place.domain, reuse_port=launch.concurrency > 1)
+
+
 class Process:
     """The parts of one worker in their order of life."""
 
@@ -56,7 +71,8 @@ class Process:
         loop = asyncio.get_running_loop()
         plan = launch.plan
         self.launch = launch
-        self.life = Life(_LISTENERS)
+        self._dns = _dns_proxy(launch)
+        self.life = Life(_LISTENERS, *((_NAMES,) if self._dns is not None else ()))
         self.status = Status()
         self._assembly = assembly
         self._runtime = assembly.runtime
@@ -69,11 +85,12 @@ class Process:
         dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
         self.configuration = Configuration(
             self._runtime,
-            assembly.compilers,
+            {**assembly.compilers, **({types.NAME_TABLE: self._dns.compile} if self._dns is not None else {})},
             status=self.status,
             schedule=loop.call_later,
             dynamic={url: fetch for url, fetch in dynamic.items() if fetch is not None},
             origins=checked.origins,
+            name_table=self._take_names if self._dns is not None else None,
         )
 
     def __repr__(self) -> str:
@@ -99,6 +116,9 @@ class Process:
         stack.push_async_callback(self._assembly.sinks.close)
         stack.push_async_callback(self._assembly.rate_limit_services.close)
         await self._open_admin(stack)
+        if self._dns is not None:
+            self._runtime.dns = self._dns.counts
+            await self._dns.start(stack)
         for secret in self._static.secrets:
             self._runtime.secrets.put(secret)
         self._subscribe(stack)
@@ -148,7 +168,7 @@ class Process:
             self.launch.plan.ads,
             open_channel=self._channels.open,
             methods=ADS,
-            subscribe=types.PUSH_ORDER,
+            subscribe=tuple(one for one in types.PUSH_ORDER if one != types.NAME_TABLE or self._dns is not None),
             consumer=self.configuration,
             node=self.launch.plan.node,
             status=self.status,
@@ -164,6 +184,12 @@ class Process:
             self.life.initializing()
         if self.configuration.stage is Stage.DONE:
             self.life.release(_LISTENERS)
+
+    def _take_names(self, table: "Table") -> None:
+        """Istio's agent, too, is ready only when it can answer."""
+        assert self._dns is not None
+        self._dns.use(table)
+        self.life.release(_NAMES)
 
     async def _leave(self) -> None:
         leaving = drain(self.life, self._runtime.listeners, seconds=self.launch.drain_time, announce=self._announce)

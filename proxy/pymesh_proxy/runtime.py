@@ -7,6 +7,7 @@ from email.utils import formatdate
 from typing import Any
 from weakref import WeakValueDictionary
 
+from .dns_proxy.counts import DnsCounts
 from .filters.counts import Tallies
 from .http.options import HttpStats
 from .http.route_slot import RouteSlot
@@ -53,6 +54,8 @@ class Runtime:
         self.routes = Routes()
         self.listeners = Listeners(self)
         self.filter_counts = Tallies()
+        self.dns: DnsCounts | None = None
+        """Of a sidecar that answers its application's DNS queries."""
         self._http_stats: dict[str, HttpStats] = {}
         self._date = (0, b"")
 

@@ -22,7 +22,10 @@ from .proxy_config import parse as parse_proxy_config
 PLAINTEXT_XDS_PORT = 15010
 DEFAULT_ROOT = "./var/run/secrets/istio/root-cert.pem"
 DEFAULT_TOKEN = "./var/run/secrets/tokens/istio-token"  # noqa: S105  a path, not a token
+DEFAULT_DNS_ADDRESS = "localhost:15053"
+DNS_CAPTURE = "ISTIO_META_DNS_CAPTURE"
 _ON = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_OFF = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _META = "ISTIO_META_"
 _META_JSON = "ISTIO_METAJSON_"
 
@@ -38,6 +41,18 @@ class InvalidEnvironment(ValueError):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
         self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsSettings:
+    """The DNS server of a sidecar."""
+
+    listen: Address
+    """An IP address, or `localhost` for all of the loopback addresses."""
+    parallel: bool
+    """Whether all of the machine's servers are asked at once."""
+    resolv_conf: Path
+    """Where these servers and the search domains stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +77,8 @@ class Settings:
     """The part of a certificate's life after which it is replaced is `1 - rotation_ratio` (SECRET_GRACE_PERIOD_RATIO)."""
     rsa_bits: int | None
     """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
+    dns: DnsSettings | None
+    """None for a sidecar that answers no DNS queries, and for gateways, which never do."""
 
     @property
     def listen_host(self) -> str:
@@ -120,6 +137,13 @@ class _Reader:
         self.problems.append(f"{name}: {self.variables[name]!r} is not a number between 0 and 1")
         return default
 
+    def boolean(self, name: str) -> bool:
+        """A truth value as Go reads it; False when nothing is said."""
+        text = self.text(name, "false")
+        if text not in _ON | _OFF:
+            self.problems.append(f"{name}: {text!r} is neither true nor false")
+        return is_on(text)
+
     def only(self, name: str, supported: str) -> bool:
         """Whether a variable is set to the one value that can be honoured."""
         value = self.text(name, "")
@@ -150,8 +174,9 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
     metadata = _metadata(reader, proxy, namespace, account)
     discovery = reader.address("PROXY_CONFIG.discoveryAddress", proxy.discovery_address)
     root = reader.text("CA_ROOT_CA", DEFAULT_ROOT)
+    node_id = _node_id(reader, namespace, node_type)
     return Settings(
-        node_id=_node_id(reader, namespace, node_type),
+        node_id=node_id,
         service_cluster=proxy.service_cluster or _service_cluster(metadata, namespace),
         metadata=metadata,
         identity=_identity(reader, namespace, account),
@@ -167,7 +192,20 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
         secret_ttl=reader.seconds("SECRET_TTL", 86400.0),
         rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
         rsa_bits=_rsa_bits(reader),
+        dns=_dns(reader, node_id),
     )
+
+
+def _dns(reader: _Reader, node_id: node.NodeId) -> DnsSettings | None:
+    listen = reader.address("DNS_PROXY_ADDR", reader.text("DNS_PROXY_ADDR", DEFAULT_DNS_ADDRESS))
+    if not listen.is_ip and listen.host not in ("localhost", "invalid"):
+        reader.problems.append(f"DNS_PROXY_ADDR: {listen.host!r} is neither an IP address nor localhost")
+    settings = DnsSettings(
+        listen=listen,
+        parallel=reader.boolean("DNS_FORWARD_PARALLEL"),
+        resolv_conf=Path(reader.text("PYMESH_RESOLV_CONF", "/etc/resolv.conf")),
+    )
+    return settings if reader.boolean(DNS_CAPTURE) and node_id.type == node.SIDECAR else None
 
 
 def _rsa_bits(reader: _Reader) -> int | None:

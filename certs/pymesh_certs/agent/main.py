@@ -18,7 +18,7 @@ from pathlib import Path
 from google.protobuf import json_format
 
 from pymesh.bootstrap import envoy as bootstrap
-from pymesh.bootstrap.environment import InvalidEnvironment, Settings, is_on
+from pymesh.bootstrap.environment import DNS_CAPTURE, InvalidEnvironment, Settings, is_on
 from pymesh.xds import node
 
 from .. import enrol, files, keys
@@ -45,6 +45,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
     logging.basicConfig(level=logging.INFO, format="%(asctime)s\t%(levelname)s\t%(name)s\t%(message)s", stream=sys.stderr)
     try:
         settings = Settings.from_environ(environ, arguments.role)
+        if settings.dns is not None:
+            raise InvalidEnvironment([f"{DNS_CAPTURE}: the agent answers no DNS queries; take it out, or use pymesh-proxy"])
         return asyncio.run(_run(settings, arguments, theirs))
     except InvalidEnvironment as error:
         return _fail(*error.problems)

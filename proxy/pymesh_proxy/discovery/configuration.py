@@ -60,8 +60,9 @@ class Configuration:
         schedule: Schedule,
         dynamic: Mapping[str, Fetch],
         origins: Origins | None = None,
+        name_table: Callable[[Any], None] | None = None,
     ) -> None:
-        """`dynamic` says where clusters and listeners come from, by type URL."""
+        """`dynamic` says where clusters and listeners come from, by type URL; `name_table` takes Istio's, which is asked for if given."""
         self.stage = Stage.CLUSTERS
         self.on_change: list[Callable[[], None]] = []
         self._runtime = runtime
@@ -70,6 +71,7 @@ class Configuration:
         self._schedule = schedule
         self._dynamic = dynamic
         self._origins = origins or Origins()
+        self._name_table = name_table
         self._rosters = {types.CLUSTER: Roster(), types.LISTENER: Roster()}
         self._assignments: dict[str, Any] = {}
         self._present: set[Need] = set()
@@ -94,6 +96,8 @@ class Configuration:
 
     def wanted(self, type_url: str) -> frozenset[str] | None:
         """The names to subscribe to over ADS (none means all, for CDS and LDS), or None when it is not time to ask."""
+        if type_url == types.NAME_TABLE:
+            return None if self._name_table is None else frozenset()
         if type_url in types.WILDCARD:
             early = type_url == types.LISTENER and self.stage is Stage.CLUSTERS
             return None if early or type_url not in self._dynamic else frozenset()
@@ -160,6 +164,10 @@ class Configuration:
             case types.SECRET:
                 for secret in prepared.values():
                     self._runtime.secrets.put(secret)
+            case types.NAME_TABLE if self._name_table is not None:
+                for table in prepared.values():
+                    self._name_table(table)
+                return
         if update.type_url not in self._rosters:
             # A removed name that is in use keeps its last value; one that is waited for will not come.
             for need in [Need(update.type_url, name) for name in {*prepared, *update.removed}]:
@@ -193,6 +201,8 @@ class Configuration:
 
     def _relevant(self, update: Update) -> Mapping[str, Any]:
         """The resources that were asked for and differ from what is held."""
+        if update.type_url == types.NAME_TABLE:
+            return update.resources
         if update.type_url not in self._rosters:
             references = {one.need for one in self._references()}
             return {name: one for name, one in update.resources.items() if Need(update.type_url, name) in references}

@@ -63,6 +63,9 @@ def fill(
             yield
     exposition.family("istio_build", "gauge").append(f'istio_build{{component="proxy",tag="{pymesh.__version__}"}} 1')
     _add_certificates(exposition, runtime)
+    if runtime.dns is not None:
+        for name, kind, samples in runtime.dns.metrics():
+            exposition.family(name, kind).extend(samples)
     for stats in istio:
         stats.settle()
         for request in list(stats.requests):

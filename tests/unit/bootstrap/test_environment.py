@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pymesh.address import Address
-from pymesh.bootstrap.environment import InvalidEnvironment, Settings
+from pymesh.bootstrap.environment import DnsSettings, InvalidEnvironment, Settings
 
 MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "10.1.2.3"}
 
@@ -100,3 +100,30 @@ def test_an_ec_key_is_made_unless_rsa_alone_is_asked_for():
     assert bits() is None
     assert bits(WORKLOAD_RSA_KEY_SIZE="4096") == 4096
     assert bits(WORKLOAD_RSA_KEY_SIZE="4096", ECC_SIGNATURE_ALGORITHM="ECDSA") is None
+
+
+def test_a_sidecar_answers_dns_queries_when_asked():
+    assert Settings.from_environ(MINIMAL).dns is None
+    settings = Settings.from_environ({**MINIMAL, "ISTIO_META_DNS_CAPTURE": "true"})
+    assert settings.dns == DnsSettings(listen=Address("localhost", 15053), parallel=False, resolv_conf=Path("/etc/resolv.conf"))
+    assert settings.metadata["DNS_CAPTURE"] == "true"
+
+
+def test_it_does_so_where_and_how_it_is_told():
+    own = {"DNS_PROXY_ADDR": "[::1]:53", "DNS_FORWARD_PARALLEL": "1", "PYMESH_RESOLV_CONF": "/r"}
+    config = "proxyMetadata: {ISTIO_META_DNS_CAPTURE: 'true'}"
+    settings = Settings.from_environ({**MINIMAL, **own, "PROXY_CONFIG": config})
+    assert settings.dns == DnsSettings(listen=Address("::1", 53), parallel=True, resolv_conf=Path("/r"))
+
+
+def test_a_gateway_answers_none():
+    assert Settings.from_environ({**MINIMAL, "ISTIO_META_DNS_CAPTURE": "true"}, "router").dns is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ISTIO_META_DNS_CAPTURE", "yes"), ("DNS_FORWARD_PARALLEL", "on"), ("DNS_PROXY_ADDR", "host:53"), ("DNS_PROXY_ADDR", "127.0.0.1")],
+)
+def test_a_mistake_about_dns_is_told(variable, value):
+    (problem,) = problems_of(**{variable: value})
+    assert problem.startswith(f"{variable}: ")

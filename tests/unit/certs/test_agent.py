@@ -118,6 +118,11 @@ def test_an_unusable_environment_is_told_whole_before_anything_starts(capsys):
     assert all(name in told for name in ("POD_NAME", "POD_NAMESPACE", "INSTANCE_IP", "SECRET_TTL"))
 
 
+def test_dns_queries_are_refused_rather_than_left_unanswered(capsys):
+    assert main(["--", "envoy"], {**MINIMAL, "ISTIO_META_DNS_CAPTURE": "true"}) == 64
+    assert "ISTIO_META_DNS_CAPTURE: the agent answers no DNS queries" in capsys.readouterr().err
+
+
 def test_an_unknown_role_is_wrong_usage():
     with pytest.raises(SystemExit) as caught:
         main(["ztunnel"], MINIMAL)

@@ -19,6 +19,7 @@ from pymesh_proxy.admin.facts import Facts
 from pymesh_proxy.admin.server import COMMANDS
 from pymesh_proxy.admin.statistics import process_subjects
 from pymesh_proxy.discovery.status import Status
+from pymesh_proxy.dns_proxy.counts import DnsCounts
 from pymesh_proxy.drain import Life
 from pymesh_proxy.observe.istio import IstioStats
 from pymesh_proxy.observe.labels import HTTP_LABELS, TCP_LABELS
@@ -31,7 +32,7 @@ from pymesh_proxy.tls.config import SecretValue
 from .pages import ALL, CONFIGURATION, README, code, first_cells, prose, rows, same, section
 
 SIDECAR = {"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1"}
-_METRIC = re.compile(r"(istio|envoy|pymesh|pilot|citadel|galley)_[a-z0-9_]+")
+_METRIC = re.compile(r"(istio|envoy|pymesh|pilot|citadel|galley|dns)_[a-z0-9_]+")
 _NO_METRIC = re.compile(r"pymesh_(proxy|control|certs)")
 
 
@@ -60,7 +61,8 @@ def test_the_ports_told_are_the_defaults() -> None:
     settings = Settings.from_environ(SIDECAR)
     ours = (settings.proxy.proxy_admin_port, settings.proxy.status_port, settings.health_port, settings.prometheus_port)
     mine = {str(port) for port in (options.XDS.port, options.SECURE_XDS.port, options.MONITORING.port, *ours)}
-    captured = {"15001", "15006"}
+    dns = Settings.from_environ({**SIDECAR, "ISTIO_META_DNS_CAPTURE": "true"}).dns
+    captured = {"15001", "15006", str(dns and dns.listen.port)}
     same([row[0] for row in rows(section(CONFIGURATION, "Ports"))], mine | captured, "ports")
     assert mine <= set(re.findall(r"\b\d{5}\b", section(README, "The commands")))
 
@@ -105,12 +107,13 @@ def control_metrics() -> set[str]:
 
 
 def proxy_metrics(folder: Path) -> set[str]:
-    """What a proxy tells that has a certificate, a cluster, requests, connections and a control plane."""
+    """What a proxy tells that has a certificate, a cluster, requests, connections, a control plane and answers to DNS queries."""
     runtime = Runtime(asyncio.get_running_loop())
     chain, key = Authority.load_or_create(folder, "cluster.local").issue_server(["a"], [])
     runtime.secrets.put(SecretValue(name="default", chain=chain, key=key))
     runtime.clusters.put(static_cluster("c", ("127.0.0.1", 1)))
     runtime.http_stats("h")
+    runtime.dns = DnsCounts()
     stats = IstioStats(UNKNOWN, "INBOUND")
     stats.requests.of(("destination",) * len(HTTP_LABELS))
     stats.connections.of(("destination",) * len(TCP_LABELS))

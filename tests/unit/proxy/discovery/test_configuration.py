@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from pymesh.xds import types
+from pymesh.xds import nds, types
 from pymesh_proxy.discovery.configuration import BIND_AGAIN, Stage
 from pymesh_proxy.discovery.origins import Origins
 from pymesh_proxy.discovery.roster import Held
@@ -325,3 +325,16 @@ async def test_static_listeners_are_opened_when_static_names_are_known() -> None
     world.runtime.looked_up["dns"].set()
     await starting
     assert world.runtime.take() == ["cluster dns", "listener l:1"]
+
+
+async def test_name_tables_are_asked_for_from_the_start_if_anybody_wants_them() -> None:
+    world = await World(resolves=True).start()
+    assert world.wanted(NDS) == set()
+    assert await world.give(NDS, nds.NameTable()) == ["names"]
+    assert await world.give(NDS, removed=("",)) == []
+
+
+async def test_and_not_at_all_if_nobody_does() -> None:
+    world = await World().start()
+    assert world.wanted(NDS) is None
+    assert await world.give(NDS, nds.NameTable()) == []

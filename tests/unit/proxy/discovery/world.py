@@ -151,7 +151,7 @@ class _Timer:
 class World:
     """A configuration between a recorder and a clock."""
 
-    def __init__(self, *, origins: Origins | None = None) -> None:
+    def __init__(self, *, origins: Origins | None = None, resolves: bool = False) -> None:
         self.runtime = Recorder()
         self.clock = Clock()
         self.status = Status()
@@ -162,6 +162,7 @@ class World:
             schedule=self.clock.schedule,
             dynamic={types.CLUSTER: Fetch(ads=True), types.LISTENER: Fetch(ads=True)},
             origins=origins,
+            name_table=(lambda _table: self.runtime.journal.append("names")) if resolves else None,
         )
 
     async def start(self) -> "World":

@@ -93,6 +93,7 @@ class NoChain:
 def runtime(clusters: Any = (), listeners: Any = (), **facts: Any) -> Any:
     """A runtime that serves nothing."""
     nothing = {"all_http_stats": [], "filter_counts": [], "concurrency": 1, "node": None, "routes": [], "secrets": [], "started_wall": WALL}
+    nothing["dns"] = None
     return Thing(clusters=clusters, listeners=listeners, **nothing | facts)
 
 
