@@ -243,6 +243,8 @@ def _metadata(reader: _Reader, proxy: ProxyConfig, namespace: str, account: str)
     }
     if proxy.interception_mode:
         metadata["INTERCEPTION_MODE"] = proxy.interception_mode.value
+    if proxy.generated:
+        metadata["PROXY_CONFIG"] = proxy.generated
     if proxy.mesh_id:
         metadata["MESH_ID"] = proxy.mesh_id
     for name, value in sorted(reader.variables.items()):

@@ -48,6 +48,15 @@ class ProxyConfig(BaseModel):
     interception_mode: InterceptionMode | None = None
     mesh_id: str | None = None
     proxy_metadata: dict[str, str] = Field(default_factory=dict)
+    gateway_topology: dict[str, Any] | None = None
+    proxy_headers: dict[str, Any] | None = None
+    connection_settings: dict[str, Any] | None = None
+
+    @property
+    def generated(self) -> dict[str, Any]:
+        """The parts that the control plane reads for what it sends; it is the one to judge them."""
+        parts = {name: getattr(self, name) for name in ("gateway_topology", "proxy_headers", "connection_settings")}
+        return {to_camel(name): part for name, part in parts.items() if part is not None}
 
 
 def parse(text: str) -> tuple[ProxyConfig, list[str]]:

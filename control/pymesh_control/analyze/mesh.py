@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pymesh.api import proxytext
+
 from ..model.filelog import BUILT_IN
 from ..model.mesh import PROMETHEUS
 from ..model.support import INERT, spell, walk
@@ -65,6 +67,17 @@ def default_provider(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
+    "PYM0504", "warning", "a pod's ProxyConfig cannot be used, or not whole", on_load=True,
+    why="What it says of the proxy's listeners does not reach the proxy.",
+    fix="Correct the annotation; what proxies read at their start belongs into their PROXY_CONFIG.",
+)  # fmt: skip
+def pod_settings(subject: Subject) -> Iterator[Found]:
+    for resource in subject.of("Pod"):
+        for mistake in proxytext.read(resource.annotations.get(proxytext.ANNOTATION, ""))[1]:
+            yield Found(resource, ("metadata", "annotations", proxytext.ANNOTATION), f"{proxytext.ANNOTATION}: {mistake}")
+
+
+@rule(
     "IST0159", "error", "two Telemetries select the same workloads",
     why="Istio uses one of them, the oldest.",
     fix="Join them, or give them selectors that exclude one another.",
@@ -114,6 +127,7 @@ RULES = (
     second_settings,
     unused_settings,
     default_provider,
+    pod_settings,
     same_telemetry_selector,
     several_telemetry_defaults,
     telemetry_provider,

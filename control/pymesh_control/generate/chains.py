@@ -66,6 +66,11 @@ def original_destination() -> Any:
     return _PARTS.ListenerFilter(**extension("envoy.filters.listener.original_dst", proto.original_dst.OriginalDst()))
 
 
+def proxy_header() -> Any:
+    """The filter that takes both addresses of a connection from the PROXY header that it begins with."""
+    return _PARTS.ListenerFilter(**extension("envoy.filters.listener.proxy_protocol", proto.proxy_protocol.ProxyProtocol()))
+
+
 def chain(
     filters: Sequence[Any],
     *,

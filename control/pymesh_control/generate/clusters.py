@@ -31,16 +31,14 @@ def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
     if view.is_router:
         return found | (scope.cached(("twins",), lambda: _twins(scope)) if gateways.passes_by_name(scope, view) else {})
     if view.captures:
-        found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.snapshot.cached(
-            ("inbound passthrough",), lambda: pack(_inbound_passthrough(scope.snapshot))
-        )
+        found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.cached(("inbound passthrough",), lambda: pack(_inbound_passthrough(scope)))
     for server in inbound.servers(scope.snapshot, view):
         found[names.inbound_cluster(server.app)] = pack(_application(scope.snapshot, view, server))
     return found
 
 
 def _outbound(scope: Scope) -> dict[str, Built]:
-    found = {names.BLACKHOLE_CLUSTER: pack(_blackhole()), names.PASSTHROUGH_CLUSTER: pack(_passthrough(scope.snapshot))}
+    found = {names.BLACKHOLE_CLUSTER: pack(_blackhole()), names.PASSTHROUGH_CLUSTER: pack(_passthrough(scope))}
     for service, port in scope.ports():
         rule = scope.rule(service)
         for subset in ("", *(rule.subsets if rule else ())):
@@ -66,7 +64,8 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, spoken, scope.resolution(service), passed)
+    traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case)
+    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, *traits)
     return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, passed=passed))
 
 
@@ -87,7 +86,8 @@ def _service_cluster(
     policy.connect(message, settled, scope.snapshot.mesh)
     if not passed:
         follows = scope.type != nodes.ROUTER  # a gateway's clients all offer HTTP/2, which says nothing of the service
-        policy.speak(message, port.protocol, settled, follows=follows, upgrade=scope.snapshot.mesh.upgrades_http)
+        upgrade, keeps_case = scope.snapshot.mesh.upgrades_http, scope.settings.keeps_header_case
+        policy.speak(message, port.protocol, settled, follows=follows, upgrade=upgrade, keeps_case=keeps_case)
         policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
         policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
@@ -141,9 +141,9 @@ def _blackhole() -> Any:
     return _CLUSTER(name=nowhere.cluster_name, type=_CLUSTER.STATIC, connect_timeout=proto.duration(10), load_assignment=nowhere)
 
 
-def _passthrough(snapshot: Snapshot) -> Any:
-    message = _original(names.PASSTHROUGH_CLUSTER, snapshot)
-    policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE)
+def _passthrough(scope: Scope) -> Any:
+    message = _original(names.PASSTHROUGH_CLUSTER, scope.snapshot)
+    policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE, keeps_case=scope.settings.keeps_header_case)
     return message
 
 
@@ -153,10 +153,10 @@ def _original(name: str, snapshot: Snapshot) -> Any:
     return message
 
 
-def _inbound_passthrough(snapshot: Snapshot) -> Any:
-    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, snapshot)
+def _inbound_passthrough(scope: Scope) -> Any:
+    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, scope.snapshot)
     message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
-    policy.speak(message, Protocol.AUTO)
+    policy.speak(message, Protocol.AUTO, keeps_case=scope.settings.keeps_header_case)
     return message
 
 
@@ -176,7 +176,8 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     )
     message.circuit_breakers.CopyFrom(policy.breakers(settled))
     policy.connect(message, settled, snapshot.mesh)
-    policy.speak(message, server.protocol, settled, upgrade=None)  # that is between proxies, and no affair of the application
+    keeps_case = snapshot.settings_of(view).keeps_header_case
+    policy.speak(message, server.protocol, settled, upgrade=None, keeps_case=keeps_case)  # upgrades are between proxies
     if server.service:
         message.metadata.CopyFrom(_inbound_metadata(server.service))
     stamp(message, server.origins)

@@ -11,13 +11,13 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService
-from . import manager, passing, secure, statnames, tcp
+from . import limits, manager, passing, secure, statnames, tcp
 from .built import Built, pack
-from .chains import chain, inspectors, listener
+from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
 from .provenance import stamp
-from .routes import Place, virtual_routes
+from .routes import Place, virtual_host, virtual_routes
 from .scope import Scope
 
 _ROUTE = proto.route_components
@@ -54,6 +54,9 @@ def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]
 def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
     message = listener(f"{bind}_{port}", bind, port, scope.snapshot.mesh, outbound=True, inspect=False)
     message.ClearField("bind_to_port")
+    limits.buffer(message, scope.settings)
+    if scope.settings.reads_proxy_header:
+        message.listener_filters.append(proxy_header())
     if group[0].protocol.is_tls:
         message.listener_filters.append(inspectors()[0])
         message.listener_filters_timeout.CopyFrom(proto.duration(scope.snapshot.mesh.protocol_detection_timeout))
@@ -63,7 +66,7 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
 
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
     if group[0].protocol.is_http:
-        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, f"{bind}_{port}", _http_name(bind, port))])
+        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, scope.settings, f"{bind}_{port}", _http_name(bind, port))])
         return
     claims = Claims()  # of servers with the same host on one port the oldest has it
     for server in group:
@@ -76,7 +79,7 @@ def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
 def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     mesh = scope.snapshot.mesh
     if server.serves_http:
-        filters = [manager.gateway(mesh, scope.flavor, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
+        filters = [manager.gateway(mesh, scope.flavor, scope.settings, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
         stats = statnames.of_target(scope, route.targets[0][0])
         filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats)
@@ -159,7 +162,7 @@ def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
     for name, pairs in bound.items():
         routes = [route for server, rule in pairs for route in virtual_routes(_place(scope, server, rule))]
         routes.sort(key=lambda route: is_catch_all(route.match))
-        host = _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], routes=routes, include_request_attempt_count=True)
+        host = virtual_host(scope, f"{name}:{group[0].port}", [name], routes)
         if any(_redirects(server) for server, _ in pairs):
             host.require_tls = _ROUTE.VirtualHost.ALL
         yield host

@@ -10,6 +10,7 @@ from pymesh.xds import names, proto
 from ..model.authentication import Mode
 from ..model.origin import Origin
 from ..model.protocol import Protocol
+from ..model.settings import Settings
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, statnames, tcp
@@ -89,8 +90,9 @@ def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
 def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
     """The chains of a port that no service names, of all such ports for 0; shared by the proxies to which they apply."""
     found = mode(snapshot, view, port)
-    key = ("inbound passthrough", view.flavor, found, port)
-    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, found, port)))
+    settings = snapshot.settings_of(view)
+    key = ("inbound passthrough", view.flavor, found, port, settings)
+    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, settings, found, port)))
 
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
@@ -102,12 +104,12 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     return stamp(message, server.origins)
 
 
-def _passthrough(snapshot: Snapshot, flavor: str, found: Mode, port: int) -> Iterator[Any]:
+def _passthrough(snapshot: Snapshot, flavor: str, settings: Settings, found: Mode, port: int) -> Iterator[Any]:
     """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0")
     for row in _rows(Protocol.AUTO, found):
-        http = manager.inbound(snapshot.mesh, flavor, cluster, routes)
+        http = manager.inbound(snapshot.mesh, flavor, settings, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
         yield _chain(snapshot, row, filters, name, port, ())
@@ -120,7 +122,7 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
         if row.http:
             retry = None if server.protocol is Protocol.GRPC else retries.inbound(snapshot.mesh.inbound_retry)
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
-            filters = [manager.inbound(snapshot.mesh, view.flavor, name, routes)]
+            filters = [manager.inbound(snapshot.mesh, view.flavor, snapshot.settings_of(view), name, routes)]
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats)

@@ -1,51 +1,64 @@
 """HTTP connection managers with Istio's settings: for a sidecar's two directions and for gateways."""
 
+import functools
 from typing import Any
 
 from pymesh.xds import proto
 
 from ..model.mesh import Mesh
+from ..model.settings import Settings
 from ..model.view import PYMESH
-from . import cors, faults
+from . import cors, faults, limits
 from .accesslog import access_logs
 from .common import ADS, extension
 
 _HCM = proto.hcm.HttpConnectionManager
 _ESCAPED_SLASHES = {"DECODE_AND_MERGE_SLASHES": _HCM.UNESCAPE_AND_FORWARD}
+_SERVER = "istio-envoy"
+"""What answers call their server, but for those to a sidecar's own application: there it is Envoy's default."""
 _FILTER = "envoy.filters.network.http_connection_manager"
 
 
-def outbound(mesh: Mesh, flavor: str, prefix: str, route: str) -> Any:
+def outbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str) -> Any:
     """The network filter that routes an application's requests by the RDS resource `route`."""
-    manager = _base(mesh, flavor, f"outbound_{prefix};")
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="")
     manager.rds.CopyFrom(_rds(route))
     return _filter(manager)
 
 
-def inbound(mesh: Mesh, flavor: str, prefix: str, routes: Any) -> Any:
+def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: Any) -> Any:
     """The network filter in front of the application; it adds the caller's identity to x-forwarded-client-cert."""
-    manager = _base(mesh, flavor, f"inbound_{prefix};")
+    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER)
     manager.route_config.CopyFrom(routes)
-    manager.forward_client_cert_details = _HCM.APPEND_FORWARD
-    _reveal_client(manager)
+    manager.forward_client_cert_details = settings.client_cert
+    details = manager.set_current_client_cert_details
+    details.subject.value = settings.tells_of_client("subject", usual=True)
+    details.uri = settings.tells_of_client("uri", usual=True)
+    details.dns = settings.tells_of_client("dns", usual=True)
+    details.cert = settings.tells_of_client("cert", usual=False)
+    details.chain = flavor != PYMESH and settings.tells_of_client("chain", usual=False)  # ours knows no chain of a peer
     return _filter(manager)
 
 
-def gateway(mesh: Mesh, flavor: str, prefix: str, route: str) -> Any:
+def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str) -> Any:
     """The network filter at the edge: clients are strangers, so what they say of themselves is replaced."""
-    manager = _base(mesh, flavor, f"outbound_{prefix};")
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True)
     manager.rds.CopyFrom(_rds(route))
     manager.use_remote_address.value = True
-    manager.forward_client_cert_details = _HCM.SANITIZE_SET
-    _reveal_client(manager)
+    manager.xff_num_trusted_hops = settings.trusted_hops
+    manager.forward_client_cert_details = settings.client_cert_at_the_edge
+    if settings.client_cert_at_the_edge in ("APPEND_FORWARD", "SANITIZE_SET"):
+        details = manager.set_current_client_cert_details
+        details.subject.value = True
+        details.cert = details.dns = details.uri = True
     return _filter(manager)
 
 
-def _base(mesh: Mesh, flavor: str, prefix: str) -> Any:
+def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: str, at_the_edge: bool = False) -> Any:
     manager = _HCM(
         stat_prefix=prefix,
-        server_name="istio-envoy",
         use_remote_address=proto.wrappers_pb2.BoolValue(value=False),
+        append_x_forwarded_port=settings.forwards_port,
         normalize_path=proto.wrappers_pb2.BoolValue(value=mesh.path_normalization != "NONE"),
         merge_slashes=mesh.path_normalization.endswith("MERGE_SLASHES"),
         path_with_escaped_slashes_action=_ESCAPED_SLASHES.get(mesh.path_normalization, _HCM.KEEP_UNCHANGED),
@@ -53,40 +66,49 @@ def _base(mesh: Mesh, flavor: str, prefix: str) -> Any:
         upgrade_configs=[_HCM.UpgradeConfig(upgrade_type="websocket")],
         access_log=access_logs(mesh),
     )
-    manager.http_filters.extend(_http_filters(mesh, flavor))
+    if settings.server is None:
+        manager.server_header_transformation = _HCM.PASS_THROUGH
+    else:
+        manager.server_name = settings.server or server
+    if not settings.makes_request_ids:
+        manager.generate_request_id.value = False
+    if settings.keeps_header_case:
+        manager.http_protocol_options.header_key_format.CopyFrom(keep_case())
+    limits.apply(manager, settings, at_the_edge=at_the_edge)
+    manager.http_filters.extend(_http_filters(mesh, flavor, suppress=not settings.tells_of_itself))
     return manager
 
 
-def _http_filters(mesh: Mesh, flavor: str) -> list[Any]:
+@functools.cache
+def keep_case() -> Any:
+    """The HTTP/1 header format that leaves names as they were written."""
+    formatter = extension("preserve_case", proto.preserve_case.PreserveCaseFormatterConfig())
+    return proto.protocol.Http1ProtocolOptions.HeaderKeyFormat(stateful_formatter=formatter)
+
+
+def _http_filters(mesh: Mesh, flavor: str, *, suppress: bool) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
     exchange, stats = [], []
     if flavor == PYMESH:
         exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
         stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
-    return [*exchange, *by_route, *stats, router()]
+    return [*exchange, *by_route, *stats, router(suppress=suppress)]
 
 
 def _http_filter(name: str, config: Any) -> Any:
     return proto.hcm.HttpFilter(**extension(name, config))
 
 
-def router() -> Any:
-    """The filter that ends every chain of HTTP filters."""
-    return _http_filter("envoy.filters.http.router", proto.router.Router())
+def router(*, suppress: bool = False) -> Any:
+    """The filter that ends every chain of HTTP filters; `suppress` keeps its own headers to itself."""
+    return _http_filter("envoy.filters.http.router", proto.router.Router(suppress_envoy_headers=suppress))
 
 
 def istio_extension(name: str, type_name: str, wrapper: Any) -> Any:
     """A filter of Istio's as it sends them: a TypedStruct that names the type of an empty configuration."""
     config = proto.udpa_typed_struct.TypedStruct(type_url=f"type.googleapis.com/{type_name}")
     return wrapper(**extension(name, config))
-
-
-def _reveal_client(manager: Any) -> None:
-    details = manager.set_current_client_cert_details
-    details.subject.value = True
-    details.uri = True
-    details.dns = True
 
 
 def _rds(route: str) -> Any:

@@ -102,7 +102,7 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     matched, rest = _connection_chains(scope, bound, address)
     message = listener(name, address, number, scope.snapshot.mesh, outbound=True, inspect=False)
     if bound.http:
-        http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, bound.http)
+        http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, bound.http)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and address == _ANY:
@@ -175,7 +175,7 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
 
 
 def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:
-    http = manager.outbound(scope.snapshot.mesh, scope.flavor, name, f"{service.host}:{port.number}")
+    http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, f"{service.host}:{port.number}")
     if port.protocol.is_http:
         return [chain([http])]
     claims = Claims()
@@ -190,5 +190,5 @@ def _http_proxy(scope: Scope, port: int) -> Any:
     name = f"{_LOOPBACK}_{port}"
     message = listener(name, _LOOPBACK, port, scope.snapshot.mesh, outbound=True, inspect=False)
     message.ClearField("bind_to_port")
-    message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, name, names.HTTP_PROXY_ROUTE)]))
+    message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, names.HTTP_PROXY_ROUTE)]))
     return message

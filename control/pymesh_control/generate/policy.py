@@ -10,7 +10,7 @@ from ..model.destination import Policy
 from ..model.mesh import Mesh
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
-from . import secure
+from . import manager, secure
 from .common import UNLIMITED
 from .scope import Scope
 
@@ -61,11 +61,13 @@ def speak(
     idle_timeout: float = 0.0,
     follows: bool = True,
     upgrade: bool | None = False,
+    keeps_case: bool = False,
 ) -> None:
     """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds.
 
     `follows`: whether a port whose protocol is not known is spoken to as the client speaks.
     `upgrade` says that HTTP/1.1 goes on as HTTP/2 where a rule says nothing of it and the port's protocol is declared; None: no rule may.
+    `keeps_case`: names of HTTP/1 headers are written as they came.
     """
     if not protocol.may_be_http:
         return
@@ -73,12 +75,12 @@ def speak(
     _, http = _pools(policy)
     upgraded = upgrade is not None and _upgrades(http, by_default=upgrade and protocol.is_http)
     if (follows and protocol is Protocol.AUTO) or (http and http.use_client_protocol):
-        options.use_downstream_protocol_config.http_protocol_options.SetInParent()
+        _http1(options.use_downstream_protocol_config.http_protocol_options, keeps_case=keeps_case)
         _http2(options.use_downstream_protocol_config.http2_protocol_options, http)
     elif protocol.is_http2 or upgraded:
         _http2(options.explicit_http_config.http2_protocol_options, http)
     else:
-        options.explicit_http_config.http_protocol_options.SetInParent()
+        _http1(options.explicit_http_config.http_protocol_options, keeps_case=keeps_case)
     _limit(options, policy, idle_timeout)
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
 
@@ -86,6 +88,12 @@ def speak(
 def _upgrades(http: Any, *, by_default: bool) -> bool:
     stated = http and http.h2_upgrade_policy and http.h2_upgrade_policy.value
     return by_default if stated in (None, "DEFAULT") else bool(stated == "UPGRADE")
+
+
+def _http1(message: Any, *, keeps_case: bool) -> None:
+    message.SetInParent()
+    if keeps_case:
+        message.header_key_format.CopyFrom(manager.keep_case())
 
 
 def _http2(message: Any, http: Any) -> None:

@@ -72,6 +72,12 @@ def virtual_routes(place: Place) -> list[Any]:
     return found
 
 
+def virtual_host(scope: Scope, name: str, domains: Sequence[str], routes: Sequence[Any]) -> Any:
+    """A virtual host; its requests are told at which attempt they are, unless the proxy's settings do not want it."""
+    counts = scope.settings.counts_attempts
+    return _ROUTE.VirtualHost(name=name, domains=domains, routes=routes, include_request_attempt_count=counts)
+
+
 def default_route(scope: Scope, cluster: str, service: Service) -> Any:
     """The route of a service that no VirtualService speaks of."""
     route = _ROUTE.Route(name="default", match=EVERYTHING, route=_ACTION(cluster=cluster, timeout=proto.duration(0)))
@@ -119,6 +125,7 @@ def _forward(route: Any, place: Place, http: Any) -> None:
         action.retry_policy.CopyFrom(policy)
     action.request_mirror_policies.extend(mirrors.policies(place, http))
     _rewrite(action, http.rewrite)
+    action.append_x_forwarded_host = bool(http.rewrite) and place.scope.settings.forwards_host
     host = (http.rewrite and http.rewrite.authority) or edits.host_of(http.headers)
     if len(targets) == 1:
         action.cluster = targets[0][0]

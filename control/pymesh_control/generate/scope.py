@@ -11,6 +11,7 @@ from pymesh.xds import node as nodes
 
 from ..model.destination import Policy, Rule
 from ..model.service import Port, Service, full_name
+from ..model.settings import NOTHING, Settings
 from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
@@ -38,12 +39,13 @@ class Scope:
     """Whether the client's DNS tells the addresses that the mesh has given services which have none of their own."""
     families: frozenset[int] = frozenset({4})
     """The IP versions of the client's own addresses."""
+    settings: Settings = NOTHING
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
         limits = self.sidecar and self.sidecar.key
         place = (self.namespace, self.labels, self.type, self.flavor, self.locality)
-        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, limits, *key), make)
+        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, self.settings, limits, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -137,6 +139,7 @@ def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
         view.captures,
         view.resolves,
         view.families,
+        snapshot.settings_of(view),
     )
 
 

@@ -119,7 +119,7 @@ def originate(settings: Any, mesh: Mesh, service: Service, credential: str) -> A
     else:
         if mutual and settings.client_certificate:
             common.tls_certificates.append(_pair(settings.client_certificate, settings.private_key))
-        if not settings.insecure_skip_verify and (settings.ca_certificates or mesh.verifies_servers):
+        if not settings.insecure_skip_verify:
             common.validation_context.CopyFrom(_verify(settings.ca_certificates or _SYSTEM_ROOTS, settings.ca_crl, sans))
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
 
@@ -219,10 +219,10 @@ def _modern(wanted: TlsSettings = _USUAL) -> Any:
 
 
 def _parameters(settings: Any, mesh: Mesh) -> Any:
-    lowest = settings.min_protocol_version.value if settings.min_protocol_version else ""
+    lowest = settings.min_protocol_version.value if settings.min_protocol_version else "TLS_AUTO"
     highest = settings.max_protocol_version.value if settings.max_protocol_version else ""
     return _TLS.TlsParameters(
-        tls_minimum_protocol_version=_VERSIONS.get(lowest, _TLS.TlsParameters.TLSv1_2),
+        tls_minimum_protocol_version=_VERSIONS[mesh.other_tls.lowest if lowest == "TLS_AUTO" else lowest],
         tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
         cipher_suites=settings.cipher_suites or mesh.other_tls.ciphers,
         ecdh_curves=settings.ecdh_curves or mesh.other_tls.curves,

@@ -9,7 +9,7 @@ from pymesh.xds import names, proto
 from ..model.service import Port, Service
 from ..model.virtual import MESH
 from .built import Built, pack
-from .routes import Place, default_route, virtual_routes
+from .routes import Place, default_route, virtual_host, virtual_routes
 from .scope import Scope, alternative_names, port_number
 
 _ROUTE = proto.route_components
@@ -89,7 +89,7 @@ def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str])
     cluster = names.outbound_cluster(service.host, port.number)
     rule = scope.routes.find(service.host)
     routes = virtual_routes(Place(scope, rule, _MESH, port.number)) if rule and rule.spec.http else [default_route(scope, cluster, service)]
-    return _ROUTE.VirtualHost(name=f"{service.host}:{port.number}", domains=names_, routes=routes, include_request_attempt_count=True)
+    return virtual_host(scope, f"{service.host}:{port.number}", names_, routes)
 
 
 def _undeclared(scope: Scope) -> Iterable[Any]:
@@ -97,7 +97,7 @@ def _undeclared(scope: Scope) -> Iterable[Any]:
     for host, rule in scope.routes.claims():
         if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
             routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
-            yield _ROUTE.VirtualHost(name=f"{host}:{_LEGACY_PORT}", domains=[host], routes=routes, include_request_attempt_count=True)
+            yield virtual_host(scope, f"{host}:{_LEGACY_PORT}", [host], routes)
 
 
 def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
@@ -125,7 +125,7 @@ def _otherwise(scope: Scope) -> Any:
     if scope.unknown == names.BLACKHOLE_CLUSTER:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
         route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
-        return _ROUTE.VirtualHost(name="block_all", domains=["*"], routes=[route], include_request_attempt_count=True)
-    action = _ROUTE.RouteAction(cluster=scope.unknown, timeout=proto.duration(0))
+        return virtual_host(scope, "block_all", ["*"], [route])
+    action = _ROUTE.RouteAction(cluster=scope.unknown, timeout=proto.duration(0), append_x_forwarded_host=scope.settings.forwards_host)
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
-    return _ROUTE.VirtualHost(name="allow_any", domains=["*"], routes=[route], include_request_attempt_count=True)
+    return virtual_host(scope, "allow_any", ["*"], [route])

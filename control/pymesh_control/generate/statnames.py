@@ -12,7 +12,7 @@ _END = ";"
 def of_outbound(scope: Scope, service: Service, port: Port, subset: str, cluster: str) -> str:
     """The name of a cluster towards the mesh."""
     pattern = scope.snapshot.mesh.outbound_stats
-    return (_filled(pattern, service, port, subset, port.target) if pattern else cluster) + _END
+    return (_filled(pattern, service, port, subset, 0) if pattern else cluster) + _END
 
 
 def of_target(scope: Scope, cluster: str) -> str:
@@ -22,7 +22,7 @@ def of_target(scope: Scope, cluster: str) -> str:
     port = service.port(parts.port) if parts and service else None
     if parts is None or service is None or port is None or not scope.snapshot.mesh.outbound_stats:
         return cluster
-    return _filled(scope.snapshot.mesh.outbound_stats, service, port, parts.subset, port.target)
+    return _filled(scope.snapshot.mesh.outbound_stats, service, port, parts.subset, 0)
 
 
 def of_inbound(pattern: str, service: Service | None, number: int, target: int, cluster: str) -> str:

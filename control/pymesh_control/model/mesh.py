@@ -5,8 +5,9 @@ from typing import Any
 
 from pymesh.api import Resource
 
-from . import filelog
+from . import filelog, settings
 from .filelog import FileLog
+from .settings import NOTHING, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,6 @@ class Mesh:
     serves_loopback: bool = False
     """Whether applications listen on loopback only (`inboundTrafficPolicy` LOCALHOST)."""
     auto_mtls: bool = True
-    verifies_servers: bool = True
-    """Whether servers outside are verified by the system's authorities where a rule names none."""
     mutual_tls: TlsSettings = TlsSettings()
     other_tls: TlsSettings = TlsSettings()
     connect_timeout: float = 10.0
@@ -92,6 +91,8 @@ class Mesh:
     retry: RetrySettings = RetrySettings()
     inbound_retry: RetrySettings = INBOUND_RETRY
     exports: Exports = Exports()
+    settings: Settings = NOTHING
+    """The ProxyConfig of proxies that have none of their own."""
     keepalive: Any = field(default=None, hash=False)
     locality: Any = field(default=None, hash=False)
     """The localityLbSetting of rules that have none."""
@@ -119,7 +120,6 @@ def from_config(spec: Any) -> Mesh:
         registry_only=bool(outbound and outbound.mode.value == "REGISTRY_ONLY"),
         serves_loopback=bool(inbound and inbound.mode and inbound.mode.value == "LOCALHOST"),
         auto_mtls=spec.enable_auto_mtls is not False,
-        verifies_servers=spec.verify_certificate_at_client is not False,
         mutual_tls=_tls(spec.mesh_mTLS),
         other_tls=_tls(spec.tls_defaults),
         connect_timeout=spec.connect_timeout or default.connect_timeout,
@@ -135,6 +135,7 @@ def from_config(spec: Any) -> Mesh:
         retry=_retry(spec.default_http_retry_policy, default.retry),
         inbound_retry=_inbound_retry(spec.default_inbound_http_retry_policy),
         exports=_exports(spec),
+        settings=settings.from_config(spec.default_config),
         keepalive=spec.tcp_keepalive,
         locality=spec.locality_lb_setting,
         connection_pool=baseline and baseline.connection_pool,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from pymesh.api import Problem, Resource
+from pymesh.api import Problem, Resource, proxytext
 from pymesh.api.models.meshconfig import MeshConfig
 
 from . import (
@@ -25,6 +25,8 @@ from . import (
     virtual,
 )
 from .credential import NO_CREDENTIALS, Credentials
+from .settings import Settings, from_config
+from .view import ProxyView
 from .workload import Workload
 
 T = TypeVar("T")
@@ -49,6 +51,8 @@ class Snapshot:
     aliases: Mapping[str, str]
     """Hosts that are only other names, with the hosts of the services that they stand for."""
     credentials: Credentials
+    pod_settings: Mapping[tuple[str, str], Settings]
+    """Of the pods that are annotated with a ProxyConfig, by namespace and address."""
     label_keys: frozenset[str]
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
     localities_count: bool
@@ -87,6 +91,10 @@ class Snapshot:
     def workload(self, namespace: str, address: str) -> Workload | None:
         """The workload at an address."""
         return self.cached(("workloads",), lambda: {(one.namespace, one.ip): one for one in self.workloads}).get((namespace, address))
+
+    def settings_of(self, view: ProxyView) -> Settings:
+        """What a proxy's settings come to: its own, those of its pod, and the mesh's."""
+        return view.settings.over(self.pod_settings.get((view.namespace, view.ip))).over(self.mesh.settings)
 
     def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
         """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""
@@ -144,9 +152,19 @@ def _assemble(
         workloads=workloads,
         aliases={alias.host: host for alias, host in aliases.items()},
         credentials=credentials,
+        pod_settings=_pod_settings(by_kind.get("Pod", ())),
         label_keys=_label_keys(rules, routes) | _failover_keys(rules, services, chosen),
         localities_count=_localities_count(rules, services, chosen),
     )
+
+
+def _pod_settings(pods: Iterable[Resource]) -> dict[tuple[str, str], Settings]:
+    read = ((pod, proxytext.read(pod.annotations[proxytext.ANNOTATION])[0]) for pod in pods if proxytext.ANNOTATION in pod.annotations)
+    return {
+        (pod.namespace, pod.spec.status.pod_ip): from_config(settings)
+        for pod, settings in read
+        if settings is not None and pod.spec.status.pod_ip
+    }  # fmt: skip
 
 
 def _services(

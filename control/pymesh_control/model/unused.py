@@ -12,7 +12,6 @@ _INGRESS = "Ingress objects are not read; use a Gateway"
 _SPANS = "no proxy of this mesh makes spans"
 _ASKED = "no proxy of this mesh asks an authorizer"
 _LOG_SERVICE = "access logs go to files only; use envoyFileAccessLog"
-_LISTENERS = "the listeners that are generated do not have it"
 
 _REASONS = {
     "certificates come from the control plane's own authority, or from the proxy's CA_ADDR": "ca",
@@ -22,7 +21,12 @@ _REASONS = {
     "an application's metrics are not merged with its proxy's: scrape both": "enablePrometheusMerge",
     "Istio's own mutual TLS has no choice of curves": "meshMTLS.ecdhCurves",
     "there is one cluster, to which every service is local": "serviceSettings",
-    "the lowest version of other TLS than the mesh's own is that of each Gateway": "tlsDefaults.minProtocolVersion",
+    "servers are verified unless a rule has insecureSkipVerify; Istio does not read it, either": "verifyCertificateAtClient",
+    "metadata stay in the mesh in any case": "defaultConfig.proxyHeaders.metadataExchangeHeaders",
+    "for Envoys only, as Python's ssl tells no chain of a peer": "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain",
+    "Istio does not act on it, either": (
+        "defaultConfig.connectionSettings.clusterPerConnectionBufferLimitBytes defaultConfig.connectionSettings.listenerConnectionLimit"
+    ),
     "proxies do not balance by the capacity of zones": "zoneAwareLbSetting",
     "credentials come from the folder of --secrets": "extensionProviders[].sds",
     "a proxy's zone is that of its node": "defaultConfig.availabilityZone",
@@ -51,9 +55,8 @@ _OF_PROXIES = {
     _BOOTSTRAP: (
         "tracingServiceName zipkinAddress statsdUdpAddress envoyMetricsServiceAddress customConfigFile statNameLength"
         " proxyBootstrapTemplatePath envoyMetricsService runtimeValues extraStatTags proxyStatsMatcher fileFlushInterval"
-        " fileFlushMinSizeKb statsCompression"
+        " fileFlushMinSizeKb statsCompression connectionSettings.globalDownstreamConnectionLimit"
     ),
-    _LISTENERS: "gatewayTopology proxyHeaders connectionSettings",
 }
 
 
@@ -64,7 +67,7 @@ def _by_field(reasons: Mapping[str, str], above: str = "") -> dict[str, str]:
 UNUSED = _by_field(_REASONS) | _by_field(_PROVIDERS, "extensionProviders[].") | _by_field(_OF_PROXIES, "defaultConfig.")
 """By the dotted field, the reason. What lies below a field shares its fate."""
 
-_NOTHING_LOST = {"ingressControllerMode": "OFF"}
+_NOTHING_LOST = {"ingressControllerMode": "OFF", "verifyCertificateAtClient": True}
 """Values that ask for nothing, besides what is false or empty."""
 
 

@@ -9,11 +9,15 @@ from typing import Any
 from google.protobuf import json_format
 
 from pymesh.address import is_ip
+from pymesh.api import proxytext
 from pymesh.bootstrap.environment import is_on
 from pymesh.identity import SpiffeId
 from pymesh.xds import node as nodes
 
 from .locality import CLUSTER_LABEL, HOSTNAME_LABEL, NETWORK_LABEL
+from .settings import NOTHING, Settings, from_config
+
+_GENERATED = ("gatewayTopology", "proxyHeaders", "connectionSettings")
 
 PYMESH = "pymesh"
 ENVOY = "envoy"
@@ -50,6 +54,8 @@ class ProxyView:
     """Whether it answers its application's DNS queries, and so can tell addresses that nobody else knows."""
     families: frozenset[int] = frozenset({4})
     """The IP versions that it has addresses of."""
+    settings: Settings = NOTHING
+    """What its own PROXY_CONFIG says of what it is sent."""
     http_proxy_port: int = 0
     inbound_ports: Mapping[str, BoundPort] | None = None
     """By service port name; None when the sidecar does not say and serves what services select it for."""
@@ -90,10 +96,20 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
         families=_families(metadata, parsed),
+        settings=_settings(metadata),
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
     )
+
+
+def _settings(metadata: Mapping[str, Any]) -> Settings:
+    """The parts of the ProxyConfig that generators read; what else it holds is the proxy's own affair."""
+    config = _object(metadata, "PROXY_CONFIG")
+    settings, mistakes = proxytext.read(json.dumps({key: config[key] for key in _GENERATED if key in config}))
+    if settings is None:
+        raise nodes.InvalidNodeId(f"node metadata PROXY_CONFIG: {mistakes[0]}")
+    return from_config(settings)
 
 
 def _locality(node: Any, labels: Mapping[str, Any]) -> str:

@@ -110,6 +110,8 @@ def _inner(options: HttpOptions, exchange: Exchange) -> None:
     if b"x-forwarded-proto" not in index:
         index[b"x-forwarded-proto"] = scheme = b"https" if exchange.downstream.tls_version else b"http"
         fields.append((b"x-forwarded-proto", scheme))
+    if options.append_x_forwarded_port and b"x-forwarded-port" not in index:
+        _told_port(exchange)
     if b"x-request-id" not in index and options.generate_request_id:
         index[b"x-request-id"] = request_id = new_request_id()
         fields.append((b"x-request-id", request_id))
@@ -133,6 +135,8 @@ def _edge(options: HttpOptions, exchange: Exchange, internal: bool) -> None:
         _append(head, b"x-forwarded-for", peer.strip("[]").encode())
     if not options.xff_num_trusted_hops or b"x-forwarded-proto" not in head.index:
         head.set(b"x-forwarded-proto", b"https" if exchange.downstream.tls_version else b"http")
+    if options.append_x_forwarded_port and not (options.xff_num_trusted_hops and b"x-forwarded-port" in head.index):
+        _told_port(exchange)
     if not internal:
         head.set(b"x-envoy-external-address", exchange.remote_address.rpartition(":")[0].encode() or peer.encode())
     keeps_id = internal or options.preserve_external_request_id
@@ -170,6 +174,13 @@ def _join(head: Headers, name: bytes) -> None:
     lines = head.get_all(name)
     if len(lines) > 1:
         head.set(name, b",".join(lines))
+
+
+def _told_port(exchange: Exchange) -> None:
+    """`append_x_forwarded_port`; a Unix socket has no port."""
+    _, found, port = exchange.downstream.local_address.rpartition(":")
+    if found and port.isdecimal():
+        exchange.head.set(b"x-forwarded-port", port.encode())
 
 
 def _append(head: Headers, name: bytes, value: bytes) -> None:

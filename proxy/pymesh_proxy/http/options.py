@@ -110,6 +110,8 @@ class HttpOptions:
     use_remote_address: bool = False
     xff_num_trusted_hops: int = 0
     skip_xff_append: bool = False
+    append_x_forwarded_port: bool = False
+    """Whether requests are told at which port they arrived, unless somebody who is believed has told them."""
     internal: "Callable[[bytes], bool] | None" = None
     """Whether an address, as text, is within (internal_address_config); None where none is."""
     via: bytes = b""

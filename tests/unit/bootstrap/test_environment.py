@@ -55,6 +55,13 @@ def test_metadata_comes_from_both_families_of_variables():
     assert settings.service_cluster == "model-serving.ml"
 
 
+def test_the_control_plane_is_told_the_settings_that_it_generates_by():
+    config = "{concurrency: 2, gatewayTopology: {numTrustedProxies: 1}, proxyHeaders: {server: {value: x}}}"
+    settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": config})
+    assert settings.metadata["PROXY_CONFIG"] == {"gatewayTopology": {"numTrustedProxies": 1}, "proxyHeaders": {"server": {"value": "x"}}}
+    assert "PROXY_CONFIG" not in Settings.from_environ({**MINIMAL, "PROXY_CONFIG": "{concurrency: 2}"}).metadata
+
+
 def test_proxy_metadata_acts_like_variables_and_yields_to_them():
     config = "proxyMetadata: {ISTIO_META_CLUSTER_ID: from-config, SECRET_TTL: 1h}"
     settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": config, "ISTIO_META_CLUSTER_ID": "from-environment"})

@@ -49,6 +49,19 @@ async def test_at_the_edge_the_scheme_is_believed_of_a_trusted_hop_only(hops, sc
         assert b"x-forwarded-proto: " + scheme + b"\r\n" in head
 
 
+@pytest.mark.parametrize(
+    ("edge", "hops", "given", "told"),
+    [(True, 0, b"9", b"8080"), (True, 1, b"9", b"9"), (True, 1, b"", b"8080"), (False, 0, b"9", b"9"), (False, 0, b"", b"8080")],
+)
+async def test_requests_are_told_the_port_unless_somebody_believed_has(edge, hops, given, told):
+    """As a real Envoy answers."""
+    async with Mesh(use_remote_address=edge, xff_num_trusted_hops=hops, append_x_forwarded_port=True) as mesh:
+        header = b"x-forwarded-port: " + given + b"\r\n" if given else b""
+        head = await sent_up(mesh, b"GET / HTTP/1.1\r\nHost: a\r\n" + header + b"\r\n")
+        assert head.count(b"x-forwarded-port: ") == 1
+        assert b"x-forwarded-port: " + told + b"\r\n" in head
+
+
 async def test_an_edit_of_the_answer_knows_its_status():
     seen = []
     route = replace(forward_to("up"), edit_response=lambda exchange: seen.append(exchange.status))

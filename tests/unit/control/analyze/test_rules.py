@@ -352,6 +352,11 @@ CASES = {
         settings("defaultProviders: {accessLogging: [envoy], metrics: [prometheus]}"),
         "no provider gone writes access logs into a file",
     ),
+    "pod-settings": (
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'}"),
+        'gatewayTopology.numTrustedProxy: unknown field (did you mean "numTrustedProxies"?)',
+    ),
     "same-telemetry-selector": (
         telemetry("a", "{selector: {matchLabels: {app: b}}}") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
         telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),

@@ -67,6 +67,11 @@ spec: {address: 10.0.0.9, labels: {app: own}, serviceAccount: own}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
+metadata: {name: rewritten}
+spec: {hosts: [reviews], http: [{rewrite: {uri: /}, route: [{destination: {host: reviews}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
 metadata: {name: outside, namespace: shop}
 spec:
   hosts: [outside.example.com]
@@ -95,6 +100,26 @@ LOG = "extensionProviders: [{name: file, envoyFileAccessLog: {%s}}]\ndefaultProv
 SELECTOR = "discoverySelectors: [{%s}]"
 OWN_METRICS = "defaultProviders: {metrics: [own]}"
 BY_NAME = "kubernetes.io/metadata.name"
+
+HEADERS, TOPOLOGY = "defaultConfig: {proxyHeaders: {%s}}", "defaultConfig: {gatewayTopology: {%s}}"
+CONNECTIONS = "defaultConfig: {connectionSettings: {%s}}"
+LIMITS = {
+    "httpDrainTimeout": "3s",
+    "httpHeadersWithUnderscoresAction": "HEADERS_WITH_UNDERSCORES_DROP_HEADER",
+    "httpIdleTimeout": "3s",
+    "httpMaxConcurrentStreams": "7",
+    "httpMaxConnectionDuration": "3s",
+    "httpMaxStreamDuration": "3s",
+    "httpMergeSlashes": "true",
+    "httpPathWithEscapedSlashesAction": "REJECT_REQUEST",
+    "httpRequestHeadersTimeout": "3s",
+    "httpRequestTimeout": "3s",
+    "httpStreamIdleTimeout": "3s",
+    "http2InitialConnectionWindowSize": "70000",
+    "http2InitialStreamWindowSize": "70000",
+    "listenerPerConnectionBufferLimitBytes": "4096",
+    "profile": "EDGE",
+}
 
 EFFECTS = {
     "accessLogEncoding": "accessLogFile: /dev/stdout\naccessLogEncoding: JSON",
@@ -141,7 +166,24 @@ EFFECTS = {
     "tlsDefaults.ecdhCurves": "tlsDefaults: {ecdhCurves: [P-256]}",
     "trustDomain": "trustDomain: other.example",
     "trustDomainAliases": "trustDomainAliases: [old.example]",
-    "verifyCertificateAtClient": "verifyCertificateAtClient: false",
+    "tlsDefaults.minProtocolVersion": "tlsDefaults: {minProtocolVersion: TLSV1_3}",
+    "defaultConfig.gatewayTopology.forwardClientCertDetails": TOPOLOGY % "forwardClientCertDetails: APPEND_FORWARD",
+    "defaultConfig.gatewayTopology.numTrustedProxies": TOPOLOGY % "numTrustedProxies: 2",
+    "defaultConfig.gatewayTopology.proxyProtocol": TOPOLOGY % "proxyProtocol: {}",
+    "defaultConfig.proxyHeaders.attemptCount.disabled": HEADERS % "attemptCount: {disabled: true}",
+    "defaultConfig.proxyHeaders.envoyDebugHeaders.disabled": HEADERS % "envoyDebugHeaders: {disabled: true}",
+    "defaultConfig.proxyHeaders.forwardedClientCert": HEADERS % "forwardedClientCert: SANITIZE",
+    "defaultConfig.proxyHeaders.preserveHttp1HeaderCase": HEADERS % "preserveHttp1HeaderCase: true",
+    "defaultConfig.proxyHeaders.requestId.disabled": HEADERS % "requestId: {disabled: true}",
+    "defaultConfig.proxyHeaders.server.disabled": HEADERS % "server: {disabled: true}",
+    "defaultConfig.proxyHeaders.server.value": HEADERS % "server: {value: mine}",
+    "defaultConfig.proxyHeaders.setCurrentClientCertDetails.cert": HEADERS % "setCurrentClientCertDetails: {cert: true}",
+    "defaultConfig.proxyHeaders.setCurrentClientCertDetails.dns": HEADERS % "setCurrentClientCertDetails: {dns: false}",
+    "defaultConfig.proxyHeaders.setCurrentClientCertDetails.subject": HEADERS % "setCurrentClientCertDetails: {subject: false}",
+    "defaultConfig.proxyHeaders.setCurrentClientCertDetails.uri": HEADERS % "setCurrentClientCertDetails: {uri: false}",
+    "defaultConfig.proxyHeaders.xForwardedHost.enabled": HEADERS % "xForwardedHost: {enabled: true}",
+    "defaultConfig.proxyHeaders.xForwardedPort.enabled": HEADERS % "xForwardedPort: {enabled: true}",
+    **{f"defaultConfig.connectionSettings.{name}": CONNECTIONS % f"{name}: {value}" for name, value in LIMITS.items()},
 }
 """Settings by what they show: the last field of each path makes the difference."""
 

@@ -63,7 +63,7 @@ def test_http_services_share_the_listener_of_their_port(mesh, view):
 
 def test_a_connection_manager_has_istios_settings(mesh, view):
     manager = config(mesh(entry("a", "[{number: 80, name: http}]")).listeners(view())["0.0.0.0_80"].filter_chains[0])
-    assert manager.server_name == "istio-envoy"
+    assert manager.server_name == ""  # as Istio leaves it: towards its own application a sidecar calls itself envoy
     assert manager.normalize_path.value
     assert not manager.use_remote_address.value
     assert manager.HasField("stream_idle_timeout")

@@ -75,6 +75,7 @@ def test_istios_manager_is_honoured_whole(options):
         server_name="istio-envoy",
         server_header_transformation="PASS_THROUGH",
         use_remote_address=False,
+        append_x_forwarded_port=True,
         normalize_path=True,
         path_with_escaped_slashes_action="UNESCAPE_AND_FORWARD",
         stream_idle_timeout="0s",
@@ -91,6 +92,7 @@ def test_istios_manager_is_honoured_whole(options):
     assert (made.server_name, made.server_header, made.normalize_path) == (b"istio-envoy", ServerHeader.PASS_THROUGH, True)
     assert (made.escaped_slashes, made.stream_idle_timeout, made.upgrades) == (EscapedSlashes.UNESCAPE_AND_FORWARD, 0.0, {b"websocket"})
     assert made.forward_client_cert is ClientCert.APPEND_FORWARD
+    assert made.append_x_forwarded_port
     assert (made.client_cert_subject, made.client_cert_uri, made.client_cert_dns, made.client_cert_cert) == (True, True, True, False)
     assert (made.idle_timeout, made.underscores, made.max_headers_count) == (5.0, Underscores.DROP_HEADER, 7)
     assert (made.accept_http_10, made.max_request_headers, made.stream_error) == (True, 96 * 1024, True)
