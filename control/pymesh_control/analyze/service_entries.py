@@ -15,14 +15,17 @@ from .subject import Subject
 
 
 @rule(
-    "PYM0401", "warning", "a port speaks UDP", on_load=True,
+    "PYM0401", "warning", "a port speaks UDP or SCTP", on_load=True,
     why="Proxies carry TCP: datagrams go past them, without policies, encryption or metrics.",
-    fix="Take the port out, so that nobody counts on it.",
+    fix="Take the port out of a ServiceEntry, so that nobody counts on it. Of a Service it is reached as without a mesh.",
 )  # fmt: skip
 def udp_port(subject: Subject) -> Iterator[Found]:
     for resource, path, port in subject.each("ServiceEntry", "ports[]"):
         if _protocol(port) is Protocol.UDP:
             yield Found(resource, path, f"port {port.number}: UDP is not carried by the mesh")
+    for resource, path, port in subject.each("Service", "spec.ports[]"):
+        if port.protocol not in (None, "TCP"):
+            yield Found(resource, path, f"port {port.port}: {port.protocol} is not carried by the mesh")
 
 
 @rule(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ..model.authentication import Mode
 from ..model.service import full_name
 from . import rivals
 from .rule import Found, rule
@@ -66,4 +67,18 @@ def outbound_mode(subject: Subject) -> Iterator[Found]:
             yield Found(resource, path, "has no mode, which means REGISTRY_ONLY")
 
 
-RULES = (several_defaults, same_selector, egress_host, root_selector, outbound_mode)
+@rule(
+    "PYM0701", "warning", "a port of a Sidecar has TLS of its own, and mutual TLS of the mesh beside it", on_load=True,
+    why="A port ends one TLS: where the mesh's is not off, the Sidecar's is not used, and clients without a sidecar get no further.",
+    fix="Switch mutual TLS off for the port (portLevelMtls of a PeerAuthentication, mode DISABLE), or take `tls` out.",
+)  # fmt: skip
+def ingress_tls(subject: Subject) -> Iterator[Found]:
+    known = subject.snapshot.authentication
+    for resource, path, listener in subject.each("Sidecar", "ingress[]"):
+        selector = resource.spec.workload_selector
+        mode = known.mode(resource.namespace, selector.labels if selector else {}, listener.port.number or 0)
+        if listener.tls is not None and mode is not Mode.DISABLE:
+            yield Found(resource, (*path, "tls"), f"is not used: mutual TLS is {mode.value} on port {listener.port.number}")
+
+
+RULES = (several_defaults, same_selector, egress_host, root_selector, outbound_mode, ingress_tls)

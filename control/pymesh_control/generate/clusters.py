@@ -164,7 +164,7 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     """The cluster of one port of the application: where the connection was meant to go, or loopback without capture."""
     name = names.inbound_cluster(server.app)
     settled = inbound.server_policy(snapshot, view, server)
-    if view.captures and not server.endpoint and not snapshot.mesh.serves_loopback:
+    if server.captured and not server.endpoint and not snapshot.mesh.serves_loopback:
         message = _original(name, snapshot)
         message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
     else:

@@ -29,6 +29,12 @@ class InboundServer:
     """The connectionPool of a Sidecar, which stands over a DestinationRule's."""
     limits: Sidecar | None = None
     """The Sidecar whose ingress listener it is."""
+    address: str = ""
+    """Where to listen, if not at the workload's own address; of no concern where connections are captured."""
+    captured: bool = True
+    """Whether connections are redirected here, rather than made to a listener of its own."""
+    tls: Any = None
+    """The TLS that an ingress listener ends, where mutual TLS of the mesh is off."""
 
     @property
     def origins(self) -> tuple[Origin, ...]:
@@ -52,7 +58,7 @@ def _all(snapshot: Snapshot, view: ProxyView, limits: Sidecar | None) -> Iterato
         return
     pool = limits.pool if limits else None
     for server in _declared(snapshot, view) if view.inbound_ports is not None else _selected(snapshot, view):
-        yield replace(server, pool=pool)
+        yield replace(server, pool=pool, captured=view.captures)
 
 
 def _stated(snapshot: Snapshot, view: ProxyView, limits: Sidecar) -> Iterator[InboundServer]:
@@ -69,6 +75,9 @@ def _stated(snapshot: Snapshot, view: ProxyView, limits: Sidecar) -> Iterator[In
             endpoint=listener.endpoint,
             pool=listener.pool or limits.pool,
             limits=limits,
+            address=listener.bind,
+            captured=view.captures if listener.captured is None else listener.captured,
+            tls=listener.tls,
         )
 
 

@@ -65,19 +65,20 @@ def _for_either(wanted: Mode) -> tuple[_Row, ...]:
 
 
 def inbound(snapshot: Snapshot, view: ProxyView) -> dict[str, Built]:
-    """The inbound listeners of a sidecar by name."""
-    made = [_virtual(snapshot, view)] if view.captures else [_own(snapshot, view, server) for server in servers(snapshot, view)]
+    """The inbound listeners of a sidecar by name. Without capture there is nothing to redirect, whatever a Sidecar says of a port."""
+    served = servers(snapshot, view)
+    virtual = [_virtual(snapshot, view, [server for server in served if server.captured])] if view.captures else []
+    made = [*virtual, *(_own(snapshot, view, server) for server in served if not server.captured)]
     return {message.name: pack(message) for message in made}
 
 
-def _virtual(snapshot: Snapshot, view: ProxyView) -> Any:
+def _virtual(snapshot: Snapshot, view: ProxyView, served: Sequence[InboundServer]) -> Any:
     port = snapshot.mesh.inbound_port
     message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.listener_filters.insert(0, original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
-    served = servers(snapshot, view)
     message.filter_chains.extend(_unserved(snapshot, view, 0))
     for stated in snapshot.authentication.stated_ports(view.namespace, view.labels):
         if all(server.bind != stated for server in served):
@@ -96,8 +97,9 @@ def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
 
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
-    name = f"{view.ip}_{server.bind}"
-    message = listener(name, view.ip, server.bind, snapshot.mesh, outbound=False, inspect=False)
+    address = server.address or view.ip
+    name = f"{address}_{server.bind}"
+    message = listener(name, address, server.bind, snapshot.mesh, outbound=False, inspect=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_chains(snapshot, view, server, name, 0))
     inspect_as_needed(message, snapshot.mesh)
@@ -118,7 +120,9 @@ def _passthrough(snapshot: Snapshot, flavor: str, settings: Settings, found: Mod
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:
     """The chains of one served port; `port` is the destination port to match, 0 where the listener has only one."""
     cluster = names.inbound_cluster(server.app)
-    for row in _rows(server.protocol, mode(snapshot, view, server.bind)):
+    found = mode(snapshot, view, server.bind)
+    ended = server.tls if found is Mode.DISABLE else None
+    for row in (_Row("tls", http=server.protocol.is_http),) if ended else _rows(server.protocol, found):
         if row.http:
             retry = None if server.protocol is Protocol.GRPC else retries.inbound(snapshot.mesh.inbound_retry)
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
@@ -126,11 +130,16 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats)
-        yield _chain(snapshot, row, filters, name, port, server.origins)
+        yield _chain(snapshot, row, filters, name, port, server.origins, ended)
 
 
-def _chain(snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int, origins: Iterable[Origin]) -> Any:
+def _chain(
+    snapshot: Snapshot, row: _Row, filters: Sequence[Any], name: str, port: int, origins: Iterable[Origin], ended: Any = None
+) -> Any:
+    """One chain; `ended` is the TLS of a Sidecar's, which takes the place of the mesh's."""
     secured = secure.server_socket(snapshot.mesh) if row.mutual else None
+    if ended:
+        secured = secure.gateway_socket(ended, snapshot.mesh, http=row.http)
     return chain(filters, name=name, port=port, transport=row.transport, application_protocols=row.alpn, secured=secured, origins=origins)
 
 

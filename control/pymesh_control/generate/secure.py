@@ -125,7 +125,7 @@ def originate(settings: Any, mesh: Mesh, service: Service, credential: str) -> A
 
 
 def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
-    """What a Gateway's server terminates TLS with."""
+    """What a Gateway's server, or a Sidecar's port, terminates TLS with."""
     mode = settings.mode.value
     if mode == "ISTIO_MUTUAL":
         return server_socket(mesh)

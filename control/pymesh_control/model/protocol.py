@@ -36,6 +36,11 @@ class Protocol(enum.Enum):
         return self in (Protocol.HTTPS, Protocol.TLS)
 
     @property
+    def inside_tls(self) -> "Protocol":
+        """What is spoken once TLS is ended."""
+        return {Protocol.HTTPS: Protocol.HTTP, Protocol.TLS: Protocol.TCP}.get(self, self)
+
+    @property
     def may_be_http(self) -> bool:
         return self.is_http or self is Protocol.AUTO
 
@@ -44,7 +49,7 @@ _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_W
 _HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC})
 _STANDARD = {"kubernetes.io/h2c": Protocol.HTTP2, "kubernetes.io/ws": Protocol.HTTP, "kubernetes.io/wss": Protocol.HTTPS}
 """The names that Kubernetes itself gives to protocols."""
-_BY_NAME = {protocol.value.lower(): protocol for protocol in Protocol if protocol is not Protocol.AUTO}
+_BY_NAME = {protocol.value.lower(): protocol for protocol in Protocol if protocol is not Protocol.AUTO} | {"http_proxy": Protocol.HTTP}
 
 
 def declared(text: str) -> Protocol | None:

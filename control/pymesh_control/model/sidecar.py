@@ -12,6 +12,7 @@ from .service import full_name
 from .workload import selects
 
 _EVERY, _NOWHERE = "*", "~"
+_TERMINATING = ("SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,12 @@ class Ingress:
     endpoint: str = ""
     """`127.0.0.1:PORT` and the like, or `unix://PATH`."""
     pool: Any = None
+    bind: str = ""
+    """The address to listen on, where connections are not redirected; empty: the workload's own."""
+    captured: bool | None = None
+    """Whether connections are redirected to it; None: as the node says."""
+    tls: Any = None
+    """What ends TLS here: `protocol` is what is spoken inside then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,14 +145,18 @@ def from_resource(resource: Any) -> Sidecar:
 
 def _egress(listener: Any, namespace: str) -> Egress:
     port = listener.port
-    capture = listener.capture_mode.value if listener.capture_mode else "DEFAULT"
     return Egress(
         imports=tuple(_import(text, namespace) for text in listener.hosts),
         port=port.number or 0 if port else 0,
         protocol=of_port(port.number or 0, port.name or "", port.protocol or "") if port and port.protocol else None,
         bind=listener.bind or "",
-        captured={"IPTABLES": True, "NONE": False}.get(capture),
+        captured=_captured(listener),
     )
+
+
+def _captured(listener: Any) -> bool | None:
+    mode = listener.capture_mode.value if listener.capture_mode else "DEFAULT"
+    return {"IPTABLES": True, "NONE": False}.get(mode)
 
 
 def _import(text: str, own: str) -> Import:
@@ -157,10 +168,15 @@ def _import(text: str, own: str) -> Import:
 
 def _ingress(listener: Any) -> Ingress:
     port = listener.port
+    protocol = of_port(port.number, port.name or "", port.protocol or "")
+    tls = listener.tls if listener.tls and listener.tls.mode and listener.tls.mode.value in _TERMINATING else None
     return Ingress(
         port=port.number,
         name=port.name or "",
-        protocol=of_port(port.number, port.name or "", port.protocol or ""),
+        protocol=protocol.inside_tls if tls else protocol,
         endpoint=listener.default_endpoint or "",
         pool=listener.connection_pool,
+        bind=listener.bind or "",
+        captured=_captured(listener),
+        tls=tls,
     )

@@ -29,9 +29,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
     "EnvoyFilter": ("targetRefs",),
-    "Sidecar": ("ingress[].tls", "ingress[].bind"),
+    "Sidecar": ("ingress[].tls.insecureSkipVerify",),
     "Gateway": (
-        "servers[].defaultEndpoint",
         "servers[].tls.insecureSkipVerify",
         "servers[].port.targetPort",
     ),
@@ -60,14 +59,12 @@ VALUES: dict[str, dict[str, str]] = {
     "VirtualService": {
         "http[].match[].headers.*": r"(?!@request\.auth\.claims).*",
         "http[].match[].withoutHeaders.*": r"(?!@request\.auth\.claims).*",
-        "hosts[]": _NAME,
         "tls[].match[].sniHosts[]": _NAME,
         "http[].redirect.redirectCode": "0|301|302|303|307|308",
     },
     "DestinationRule": {f"{policy}.tunnel.protocol": "(?i:CONNECT)?" for policy in _WHOLE},
     "Gateway": {
-        "servers[].port.protocol": "(?i:HTTP|HTTPS|HTTP2|GRPC|GRPC-WEB|TLS|TCP)",
-        "servers[].tls.mode": "PASSTHROUGH|AUTO_PASSTHROUGH|SIMPLE|MUTUAL|ISTIO_MUTUAL|OPTIONAL_MUTUAL",
+        "servers[].port.protocol": "(?!(?i:UDP|HTTP_PROXY)).*",
         "servers[].bind": "(?!unix:).*",
     },
     "EnvoyFilter": {
@@ -75,7 +72,7 @@ VALUES: dict[str, dict[str, str]] = {
         "configPatches[].match.context": "(?!WAYPOINT).*",
     },
     "ConfigMap": {"outboundTrafficPolicy.mode": "REGISTRY_ONLY|ALLOW_ANY"},
-    "Sidecar": {"ingress[].captureMode": "DEFAULT|IPTABLES", "egress[].bind": "(?!unix:).*"},
+    "Sidecar": {"egress[].bind": "(?!unix:).*", "egress[].port.protocol": "(?!(?i:HTTP_PROXY)).*"},
     "EndpointSlice": {"addressType": "IPv4|IPv6"},
     "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
 }

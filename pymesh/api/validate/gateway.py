@@ -37,9 +37,11 @@ def _server(server: Server) -> Findings:
     bind = server.bind or ""
     if bind and not bind.startswith(UNIX) and not is_ip(bind):
         yield Finding(("bind",), f'"{bind}" is neither an IP address nor unix://')
+    if server.default_endpoint:
+        yield Finding(("default_endpoint",), "is not looked at, in Istio as here: a VirtualService says where requests go", "warning")
     yield from _tls_for_protocol(server)
     if server.tls is not None:
-        yield from below("tls", _tls(server.tls, server.port.protocol.upper()))
+        yield from below("tls", check_tls(server.tls, server.port.protocol.upper()))
 
 
 def _port(port: Port, bind: str) -> Findings:
@@ -84,7 +86,8 @@ def _tls_for_protocol(server: Server) -> Findings:
         yield Finding(("tls",), f"a port of protocol {protocol} cannot have tls")
 
 
-def _tls(tls: ServerTLSSettings, protocol: str) -> Findings:
+def check_tls(tls: ServerTLSSettings, protocol: str) -> Findings:
+    """Everything wrong with the TLS of a port that speaks `protocol`."""
     yield from _sources(tls)
     if tls.mode is TLSMode.ISTIO_MUTUAL:
         yield from _mesh_certificates(tls)

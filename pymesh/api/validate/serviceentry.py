@@ -9,7 +9,7 @@ from . import common, words
 from .finding import Finding, Findings, below, verdict
 from .workloadentry import UNIX, endpoint
 
-PROTOCOLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "TCP", "TLS")
+PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP")
 _HTTP_OR_TLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "TLS")
 _DNS = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN, Resolution.DYNAMIC_DNS)
 

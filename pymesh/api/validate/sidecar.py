@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from pymesh.address import is_ip
+
 from ..models.destinationrule import ConnectionPoolSettings, H2UpgradePolicy
 from ..models.gateway import ServerTLSSettings
 from ..models.gateway import TLSMode as ServerMode
@@ -10,11 +12,14 @@ from ..models.sidecar import IstioEgressListener, IstioIngressListener, Sidecar,
 from . import attachment, common, words
 from .connectionpool import check as check_pool
 from .finding import Finding, Findings, below, repeated, verdict
+from .gateway import check_tls
 from .serviceentry import PROTOCOLS
 
 _ENDPOINT = re.compile(r"(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):(\d+)|unix://(/|@).+")
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
-_FOREIGN_TLS = ("subject_alt_names", "https_redirect", "credential_name", "credential_names", "tls_certificates")
+_FOREIGN_TLS = (
+    "subject_alt_names", "https_redirect", "credential_name", "credential_names", "ca_cert_credential_name", "tls_certificates",
+)  # fmt: skip
 """Settings of a gateway's TLS that a sidecar's port cannot have."""
 
 
@@ -46,11 +51,14 @@ def _ingress(listener: IstioIngressListener) -> Findings:
     yield from below("port", _port(listener.port))
     if not listener.port.number:
         yield Finding(("port",), "needs a number")
+    if listener.bind and not is_ip(listener.bind):
+        yield Finding(("bind",), f'"{listener.bind}" is not an IP address')
     if listener.default_endpoint is not None:
         yield from _endpoint(listener.default_endpoint)
     if listener.tls is not None:
-        yield from below("tls", _tls(listener.tls))
-        if (listener.port.protocol or "").upper() not in ("HTTPS", "TLS"):
+        protocol = (listener.port.protocol or "").upper()
+        yield from below("tls", _tls(listener.tls, protocol))
+        if protocol not in ("HTTPS", "TLS"):
             yield Finding(("tls",), "needs a port of protocol HTTPS or TLS")
     if listener.connection_pool is not None:
         yield from below("connection_pool", _pool(listener.connection_pool))
@@ -74,12 +82,14 @@ def _endpoint(text: str) -> Findings:
         yield from verdict("default_endpoint", words.port(int(found[2])))
 
 
-def _tls(tls: ServerTLSSettings) -> Findings:
-    for name in _FOREIGN_TLS:
-        if getattr(tls, name):
-            yield Finding((name,), "is for gateways, not for sidecars")
+def _tls(tls: ServerTLSSettings, protocol: str) -> Findings:
+    foreign = [name for name in _FOREIGN_TLS if getattr(tls, name)]
+    for name in foreign:
+        yield Finding((name,), "is for gateways, not for sidecars")
     if tls.mode in (ServerMode.ISTIO_MUTUAL, ServerMode.AUTO_PASSTHROUGH):
         yield Finding(("mode",), f"mode {tls.mode.value} is for gateways, not for sidecars")
+    elif not foreign:
+        yield from check_tls(tls, protocol)
 
 
 def _port(port: SidecarPort) -> Findings:

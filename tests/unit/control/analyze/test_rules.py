@@ -69,6 +69,10 @@ def http_filter(name, patch, beside="x", priority=0):
 SIMPLE = ", tls: {mode: SIMPLE, credentialName: web}"
 EDGE = gateway(server())
 SECURE = server(443, protocol="HTTPS", rest=SIMPLE)
+INGRESS_TLS = (
+    "{ingress: [{port: {number: 8443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k},"
+    " defaultEndpoint: '127.0.0.1:8080'}]}"
+)
 APP_B = ", selector: {matchLabels: {app: b}}"
 MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "istio-system")
 
@@ -265,6 +269,11 @@ CASES = {
         thing("Sidecar", "a", "{outboundTrafficPolicy: {mode: ALLOW_ANY}}"),
         "has no mode",
     ),
+    "ingress-tls": (
+        thing("Sidecar", "a", INGRESS_TLS),
+        thing("Sidecar", "a", INGRESS_TLS) + mtls("DISABLE"),
+        "mutual TLS is PERMISSIVE on port 8443",
+    ),
     "several-peer-defaults": (
         mtls("STRICT") + mtls("DISABLE", "q"),
         mtls("STRICT") + mtls("DISABLE", "q", APP_B),
@@ -440,6 +449,12 @@ def test_ports_of_services_of_kubernetes_should_have_names_too():
     (one,) = found(rule, kube("{port: 9, name: web}"))
     assert one.message == "port 9: neither appProtocol nor the name 'web' says what is spoken"
     assert found(rule, kube("{port: 9, name: http-web}, {port: 53, name: dns, protocol: UDP}")) == []
+
+
+def test_datagrams_of_services_of_kubernetes_go_past_the_mesh_too():
+    rule = next(one for one in RULES if one.name == "udp-port")
+    (one,) = found(rule, kube("{port: 53, name: dns, protocol: UDP}, {port: 54, name: dns-tcp}"))
+    assert one.message == "port 53: UDP is not carried by the mesh"
 
 
 def test_nothing_is_said_of_selectors_while_no_pod_is_known():

@@ -122,3 +122,34 @@ def test_a_pool_of_the_sidecars_stands_over_the_rules_and_a_listeners_over_both(
     ingress = f"ingress: [{first}, {{port: {{number: 2, protocol: HTTP}}}}]"
     clusters = mesh(SERVICES + sidecar(f"{{{ingress}, {pools}}}")).clusters(view())
     assert [clusters[f"inbound|{port}||"].circuit_breakers.thresholds[0].max_requests.value for port in (1, 2)] == [8, 7]
+
+
+def test_a_port_of_its_own_is_listened_on_where_the_sidecar_says(mesh, view):
+    port = "port: {number: 9080, protocol: HTTP, name: web}, defaultEndpoint: '127.0.0.1:8080'"
+    built = mesh(SERVICES + sidecar(f"{{ingress: [{{{port}, bind: 127.0.0.7, captureMode: NONE}}]}}"))
+    own = built.listeners(view())["127.0.0.7_9080"]
+    assert (own.address.socket_address.address, own.address.socket_address.port_value) == ("127.0.0.7", 9080)
+    assert not own.HasField("bind_to_port")
+    assert all(chain.name != "0.0.0.0_9080" for chain in built.listeners(view())["virtualInbound"].filter_chains)
+
+
+TLS = "tls: {mode: MUTUAL, serverCertificate: /etc/c.pem, privateKey: /etc/k.pem, caCertificates: /etc/ca.pem, minProtocolVersion: TLSV1_3}"
+
+
+def test_tls_of_a_sidecars_port_is_ended_where_mutual_tls_is_off(mesh, view, strictness):
+    ingress = f"{{ingress: [{{port: {{number: 9443, protocol: HTTPS, name: web}}, defaultEndpoint: '127.0.0.1:8080', {TLS}}}]}}"
+    built = mesh(SERVICES + sidecar(ingress) + strictness("DISABLE"))
+    (chain,) = [one for one in built.listeners(view())["virtualInbound"].filter_chains if one.name == "0.0.0.0_9443"]
+    context = proto.unpack(chain.transport_socket.typed_config)
+    assert chain.filter_chain_match.transport_protocol == "tls"
+    assert chain.filters[-1].name == "envoy.filters.network.http_connection_manager"
+    assert context.require_client_certificate.value
+    assert context.common_tls_context.tls_certificates[0].certificate_chain.filename == "/etc/c.pem"
+
+
+def test_tls_of_a_sidecars_port_gives_way_to_mutual_tls(mesh, view):
+    ingress = f"{{ingress: [{{port: {{number: 9443, protocol: TLS, name: web}}, defaultEndpoint: '127.0.0.1:8080', {TLS}}}]}}"
+    listener = mesh(SERVICES + sidecar(ingress)).listeners(view())["virtualInbound"]
+    chains = [one for one in listener.filter_chains if one.name == "0.0.0.0_9443"]
+    assert len(chains) == 3
+    assert all(b"/etc/c.pem" not in one.SerializeToString() for one in chains)

@@ -29,9 +29,9 @@ kind: Gateway
 metadata: {name: bad}
 spec:
   servers:
-  - port: {number: 80, name: http, protocol: HTTP}
+  - port: {number: 0, name: http, protocol: HTTP}
     hosts: [a.example.com]
-    defaultEndpoint: 127.0.0.1:80
+    bind: unix:///run/edge
 """
 
 
@@ -39,7 +39,7 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
     snapshot, problems = built(ROUTE % ("good", "good") + GATEWAY)
     assert ([one.name for one in snapshot.virtual_services], snapshot.gateways) == (["good"], ())
     assert [str(problem) for problem in errors(problems)] == [
-        "mesh.yaml:19:5: error: Gateway default/bad: servers[0].defaultEndpoint is not supported"
+        "mesh.yaml:19:5: error: Gateway default/bad: servers[0].bind: unix:///run/edge is not supported"
     ]
 
 
@@ -66,14 +66,19 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             "{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}",
             "outlierDetection.outlierDetectionHttpErrorCodes",
         ),
-        ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: MONGO}, hosts: [a.com]}]}", "servers[0].port.protocol: MONGO"),
+        ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: UDP}, hosts: [a.com]}]}", "servers[0].port.protocol: UDP"),
         (
             "Gateway",
             "{servers: [{port: {number: 1, name: s, protocol: HTTPS}, hosts: [a.com],"
             " tls: {mode: MUTUAL, serverCertificate: /c, privateKey: /k, caCertificates: /a, insecureSkipVerify: true}}]}",
             "servers[0].tls.insecureSkipVerify",
         ),
-        ("VirtualService", "{hosts: ['*a.com'], http: [{route: [{destination: {host: a.com}}]}]}", "hosts[0]: *a.com"),
+        (
+            "VirtualService",
+            "{hosts: ['*a.com'], tls: [{match: [{sniHosts: ['*a.com']}], route: [{destination: {host: a.com}}]}]}",
+            "tls[0].match[0].sniHosts[0]: *a.com",
+        ),
+        ("Sidecar", "{egress: [{port: {number: 80, protocol: HTTP_PROXY}, hosts: ['*/*']}]}", "egress[0].port.protocol: HTTP_PROXY"),
         (
             "ServiceEntry",
             "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
