@@ -1,6 +1,5 @@
 """What the mesh is at this moment: one snapshot, swapped whole, made of the files that count and the workloads that are there."""
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -13,8 +12,9 @@ from .ads.subscription import Resources
 from .analyze.run import warnings
 from .generate import generate
 from .metrics import Metrics
+from .model.assembly import build
 from .model.credential import NO_CREDENTIALS, Credentials
-from .model.snapshot import Snapshot, build
+from .model.snapshot import Snapshot
 from .model.view import ProxyView, view_of
 from .model.workload import Workload
 from .store.catalogue import Contents, Key
@@ -37,18 +37,17 @@ class World:
         self.problems: tuple[Problem, ...] = ()
         self._metrics = metrics
         self._quarantine = Quarantine()
-        self.snapshot = self._in_trust_domain(build([], [], 0)[0])
+        self.snapshot = build([], [], 0, trust_domain=trust_domain)[0]
 
     def rebuild(self, contents: Contents, workloads: Sequence[Workload], credentials: Credentials = NO_CREDENTIALS) -> None:
         """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
-        version = self.snapshot.version + 1
-        snapshot, refused = build(contents.resources, workloads, version, credentials)
+        snapshot, refused = self._build(contents.resources, workloads, credentials)
         blamed = blame(refused, contents.resources)
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
         if blamed:
-            snapshot, _ = build(used, workloads, version, credentials)
+            snapshot, _ = self._build(used, workloads, credentials)
         self.resources_read, self.refused = contents.resources, frozenset(blamed)
-        self.snapshot, self.resources_used = self._in_trust_domain(snapshot), used
+        self.snapshot, self.resources_used = snapshot, used
         self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 
     def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
@@ -59,9 +58,12 @@ class World:
         """The present snapshot through a client's eyes; it stays the same whatever is built later."""
         return partial(generate, self.snapshot, view)
 
-    def _in_trust_domain(self, snapshot: Snapshot) -> Snapshot:
+    def _build(
+        self, resources: Sequence[Resource], workloads: Sequence[Workload], credentials: Credentials
+    ) -> tuple[Snapshot, list[Problem]]:
         """The certificates decide which trust domain the mesh is: a policy for another would refuse all of them."""
-        return dataclasses.replace(snapshot, mesh=dataclasses.replace(snapshot.mesh, trust_domain=self.trust_domain))
+        version = self.snapshot.version + 1
+        return build(resources, workloads, version, credentials, former=self.snapshot, trust_domain=self.trust_domain)
 
     def _other_trust_domains(self, resources: Sequence[Resource]) -> list[Problem]:
         text = f"this control plane runs for trust domain {self.trust_domain}; restart it to change that"

@@ -14,7 +14,8 @@ from pymesh.xds import proto, types
 from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import Built, generate
 from pymesh_control.model import support
-from pymesh_control.model.snapshot import Snapshot, build
+from pymesh_control.model.assembly import build
+from pymesh_control.model.snapshot import Snapshot
 from pymesh_control.model.view import ProxyView, view_of
 
 MESH = Path(__file__).with_name("mesh.yaml").read_text()

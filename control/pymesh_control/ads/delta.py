@@ -1,12 +1,16 @@
 """The incremental form: requests add and drop names, responses carry what changed and name what is gone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pymesh.xds import proto, types
 
-from .session import SERVER, Session, digest
-from .subscription import WILDCARD_NAME, Built, Resources, Subscription
+from ..built import Built
+from ..holding import Difference, Held, difference, digest, shared
+from .response import Response
+from .session import SERVER, Session
+from .subscription import WILDCARD_NAME, Resources, Subscription
 
 BREAK_LAST = frozenset({types.CLUSTER, types.ENDPOINT})
 """Types whose removals leave strictly after the routes: until those have moved on, they still send requests there."""
@@ -15,7 +19,7 @@ BREAK_LAST = frozenset({types.CLUSTER, types.ENDPOINT})
 class DeltaSession(Session):
     """A client of DeltaAggregatedResources: our proxy, and Envoy as Istio starts it."""
 
-    def request(self, request: Any) -> list[Any]:
+    def request(self, request: Any) -> list[Response]:
         if request.type_url not in types.MESSAGES:
             return self._nothing_of(request)
         subscription = self.subscriptions.get(request.type_url)
@@ -25,86 +29,91 @@ class DeltaSession(Session):
         # Unlike in state-of-the-world, names are instructions and not a statement: they count whatever the nonce.
         return self._ask(subscription, _subscribe(subscription, request))
 
-    def _open(self, request: Any) -> list[Any]:
+    def _open(self, request: Any) -> list[Response]:
         """The first request of a type: everything, or after a reconnect only what differs from what the client holds."""
         subscription = self.subscriptions[request.type_url] = Subscription(request.type_url)
         asked = _subscribe(subscription, request)
         if request.type_url in types.WILDCARD and not request.resource_names_subscribe:
             subscription.wildcard = True
-        held = request.initial_resource_versions
-        subscription.sent = {name: held[name] for name in held if subscription.wildcard or name in subscription.names}
+        if held := request.initial_resource_versions:
+            subscription.sent = {name: _Known(held[name]) for name in held if subscription.wildcard or name in subscription.names}
         if not subscription.wildcard and not subscription.names:
             return []
         current = subscription.fetch(self.resources)
-        gone = (subscription.sent.keys() | asked) - current.keys() - {WILDCARD_NAME}
-        return [self._send(subscription, current, subscription.changed(current), gone)]
+        step = difference(subscription.sent, current)
+        absent = asked - current.keys() - {WILDCARD_NAME}
+        return [self._send(subscription, Difference(step.changed, step.gone | absent) if absent else step, current)]
 
-    def _ask(self, subscription: Subscription, asked: set[str]) -> list[Any]:
+    def _ask(self, subscription: Subscription, asked: set[str]) -> list[Response]:
         """Answer names at once and in any case, whether or not the client was sent them before."""
         if not asked:
             return []
+        whole = subscription.fetch(self.resources)
         if WILDCARD_NAME in asked:
-            current = subscription.fetch(self.resources)
             # What is still on its way from before a `*` was dropped will be taken in now: what of it is gone has to be said.
-            asked = (asked - {WILDCARD_NAME}) | subscription.changed(current) | (subscription.unanswered() - current.keys())
+            changed = difference(subscription.sent, whole).changed.keys()
+            asked = (asked - {WILDCARD_NAME}) | changed | (subscription.unanswered() - whole.keys())
+            current = whole
         else:
             current = self.resources(subscription.type_url, frozenset(asked))
-        return [self._send(subscription, current, asked & current.keys(), asked - current.keys())]
+        there = asked & current.keys()
+        step = Difference({name: current[name] for name in there}, frozenset(asked - there))
+        return [self._send(subscription, step, subscription.after(step, whole))]
 
-    def push(self, resources: Resources) -> list[Any]:
+    def push(self, resources: Resources) -> list[Response]:
         self.resources = resources
         responses = []
-        late: list[tuple[Subscription, set[str]]] = []
-        for subscription, current, changed, gone in self.moved():
-            if subscription.type_url in BREAK_LAST and gone:
-                late.append((subscription, gone))
-                gone = set()
-            if changed or gone:
-                responses.append(self._send(subscription, current, changed, gone))
-        return responses + [self._send(subscription, {}, (), gone) for subscription, gone in late]
+        late: list[tuple[Subscription, Difference, Mapping[str, Built]]] = []
+        for subscription, current, step in self.moved():
+            if subscription.type_url in BREAK_LAST and step.gone:
+                late.append((subscription, Difference({}, step.gone), current))
+                step = Difference(step.changed)
+            if step:
+                responses.append(self._send(subscription, step, current))
+        return responses + [self._send(*rest) for rest in late]
 
-    def _send(self, subscription: Subscription, current: Mapping[str, Built], changed: Iterable[str], gone: Iterable[str]) -> Any:
-        changed, gone = sorted(changed), sorted(gone)
-        subscription.sent.update({name: current[name].version for name in changed})
-        for name in gone:
-            subscription.sent.pop(name, None)
-        version = digest(f"{name}={held}" for name, held in sorted(subscription.sent.items()))
+    def _send(self, subscription: Subscription, step: Difference, held: Held) -> Response:
+        """The response that tells of a step; `held` is what the client holds when all is said."""
+        subscription.sent = held
+        version = digest(held)
         nonce = self.next_nonce()
-        subscription.record(nonce, version, [*changed, *gone])
-        response = proto.discovery.DeltaDiscoveryResponse(
-            system_version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER, removed_resources=gone,
-            resources=[
-                proto.discovery.Resource(name=name, version=current[name].version, resource=current[name].any) for name in changed
-            ],
+        subscription.record(nonce, version, step.names)
+        head = proto.discovery.DeltaDiscoveryResponse(
+            system_version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER,
+            removed_resources=sorted(step.gone),
         )  # fmt: skip
-        self.metrics.pushed(subscription.type_url, response.ByteSize())
-        return response
+        return self.respond(head, step.delta)
 
-    def _nothing_of(self, request: Any) -> list[Any]:
+    def _nothing_of(self, request: Any) -> list[Response]:
         """Tell a client that asks for a type we do not serve that none of it exists."""
         if request.response_nonce and not request.resource_names_subscribe:
             return []
-        return [
-            proto.discovery.DeltaDiscoveryResponse(
-                type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER,
-                removed_resources=[name for name in request.resource_names_subscribe if name != WILDCARD_NAME],
-            )
-        ]  # fmt: skip
+        head = proto.discovery.DeltaDiscoveryResponse(
+            type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER,
+            removed_resources=[name for name in request.resource_names_subscribe if name != WILDCARD_NAME],
+        )  # fmt: skip
+        return [Response(head)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a client says it holds, of which only the version is known."""
+
+    version: str
 
 
 def _subscribe(subscription: Subscription, request: Any) -> set[str]:
     """Apply the request's names; returns those that want an answer, `*` among them when everything does."""
-    asked = set(request.resource_names_subscribe)
-    subscription.names |= asked - {WILDCARD_NAME}
+    asked, dropped = set(request.resource_names_subscribe), set(request.resource_names_unsubscribe)
+    names = (subscription.names | (asked - {WILDCARD_NAME})) - dropped
+    if names != subscription.names:
+        subscription.names = shared(names)
     subscription.wildcard |= WILDCARD_NAME in asked
-    dropped = set(request.resource_names_unsubscribe)
-    subscription.names -= dropped
     if WILDCARD_NAME in dropped:
         subscription.wildcard = False
-        subscription.sent = {name: version for name, version in subscription.sent.items() if name in subscription.names}
+        subscription.forget(subscription.sent.keys() - subscription.names)
     elif subscription.wildcard:
         # The client forgets a name it unsubscribes from; if the wildcard still covers it, it has to be told again.
         asked |= dropped
-    for name in dropped - asked:
-        subscription.sent.pop(name, None)
+    subscription.forget(dropped - asked)
     return asked

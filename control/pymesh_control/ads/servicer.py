@@ -14,6 +14,7 @@ from ..metrics import Metrics
 from .admission import Admit
 from .clients import Clients
 from .delta import DeltaSession
+from .response import Response
 from .session import Session
 from .sotw import SotwSession
 
@@ -23,6 +24,8 @@ _STATUS = {
     InvalidClient: grpc.StatusCode.INVALID_ARGUMENT,
     SlowClient: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
+
+SERVICE = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port that another process serves is taken, also if that is gRPC too
@@ -43,10 +46,10 @@ class AdsServicer:
         self._admit = admit
         self._metrics = metrics
 
-    async def StreamAggregatedResources(self, requests: AsyncIterator[Any], context: Context) -> None:  # noqa: N802  gRPC's name
+    async def state_of_the_world(self, requests: AsyncIterator[Any], context: Context) -> None:
         await self._serve(SotwSession, requests, context)
 
-    async def DeltaAggregatedResources(self, requests: AsyncIterator[Any], context: Context) -> None:  # noqa: N802  gRPC's name
+    async def delta(self, requests: AsyncIterator[Any], context: Context) -> None:
         await self._serve(DeltaSession, requests, context)
 
     async def _serve(self, form: type[Session], requests: AsyncIterator[Any], context: Context) -> None:
@@ -75,6 +78,15 @@ class AdsServicer:
 
 def server(clients: Clients, admit: Admit, metrics: Metrics) -> grpc.aio.Server:
     """A gRPC server that offers ADS; ports are still to be added."""
+    servicer = AdsServicer(clients, admit, metrics)
+    forms = {
+        "StreamAggregatedResources": (servicer.state_of_the_world, proto.discovery.DiscoveryRequest),
+        "DeltaAggregatedResources": (servicer.delta, proto.discovery.DeltaDiscoveryRequest),
+    }
+    methods = {
+        name: grpc.stream_stream_rpc_method_handler(serve, request.FromString, Response.serialized)
+        for name, (serve, request) in forms.items()
+    }
     made = grpc.aio.server(options=OPTIONS)
-    proto.ads_grpc.add_AggregatedDiscoveryServiceServicer_to_server(AdsServicer(clients, admit, metrics), made)
+    made.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
     return made

@@ -1,23 +1,20 @@
 """One client's side of the protocol, whichever form it speaks: a request or a push comes in, the responses to send come out."""
 
 import abc
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pymesh.xds import proto, types
 
+from ..built import Built
+from ..holding import Difference, difference
 from ..metrics import Metrics
-from .subscription import Built, Heard, Resources, Subscription
+from .response import Response
+from .subscription import Heard, Resources, Subscription
 
 SERVER = proto.base.ControlPlane(identifier="pymesh-control")
-
-
-def digest(parts: Iterable[str]) -> str:
-    """A version text that is equal for equal content, also after a restart."""
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(slots=True)
@@ -31,28 +28,29 @@ class Session(abc.ABC):
     _nonces: int = 0
 
     @abc.abstractmethod
-    def request(self, request: Any) -> list[Any]:
+    def request(self, request: Any) -> list[Response]:
         """What to answer to a discovery request, in order."""
 
     @abc.abstractmethod
-    def push(self, resources: Resources) -> list[Any]:
+    def push(self, resources: Resources) -> list[Response]:
         """What to send because the configuration became `resources`; nothing the client already holds."""
 
     def subscribed(self) -> Iterable[Subscription]:
         """The subscriptions in the order in which a push carries them: make before break."""
         return (self.subscriptions[type_url] for type_url in types.PUSH_ORDER if type_url in self.subscriptions)
 
-    def moved(self) -> Iterator[tuple[Subscription, Mapping[str, Built], set[str], set[str]]]:
-        """Every subscription with its present resources and the names of those that its client must be told of and has to forget."""
-        clusters: set[str] = set()
+    def moved(self) -> Iterator[tuple[Subscription, Mapping[str, Built], Difference]]:
+        """Every subscription with its present resources, and the step that its client has to make to them."""
+        clusters: Mapping[str, Built] = {}
         for subscription in self.subscribed():
             current = subscription.fetch(self.resources)
-            changed = subscription.changed(current)
+            step = difference(subscription.sent, current)
             if subscription.type_url == types.CLUSTER:
-                clusters = changed
-            elif subscription.type_url == types.ENDPOINT:
-                changed |= _needs_endpoints(subscription, clusters) & current.keys()
-            yield subscription, current, changed, subscription.sent.keys() - current.keys()
+                clusters = step.changed
+            elif subscription.type_url == types.ENDPOINT and clusters:
+                again = _needs_endpoints(subscription, clusters)
+                step = Difference({**step.changed, **{name: current[name] for name in again if name in current}}, step.gone)
+            yield subscription, current, step
 
     def hear(self, subscription: Subscription, request: Any) -> Heard:
         """Record the request's ACK or NACK, and count what is worth counting."""
@@ -69,8 +67,14 @@ class Session(abc.ABC):
         self._nonces += 1
         return str(self._nonces)
 
+    def respond(self, head: Any, resources: Sequence[bytes]) -> Response:
+        """The response with these resources, counted."""
+        response = Response(head, resources)
+        self.metrics.pushed(head.type_url, response.size)
+        return response
 
-def _needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> set[str]:
+
+def _needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> frozenset[str]:
     """Load assignments that must be sent again although unchanged, because their cluster was.
 
     Envoy warms a changed cluster until it hears its assignment anew, and a push in flight would make its own request stale.

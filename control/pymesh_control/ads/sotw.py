@@ -5,14 +5,17 @@ from typing import Any
 
 from pymesh.xds import proto, types
 
-from .session import SERVER, Session, digest
-from .subscription import WILDCARD_NAME, Built, Heard, Resources, Subscription
+from ..built import Built
+from ..holding import EMPTY, Difference, digest, shared
+from .response import Response
+from .session import SERVER, Session
+from .subscription import WILDCARD_NAME, Heard, Resources, Subscription
 
 
 class SotwSession(Session):
     """A client of StreamAggregatedResources: Envoy with api_type GRPC, and every grpcio client."""
 
-    def request(self, request: Any) -> list[Any]:
+    def request(self, request: Any) -> list[Response]:
         if request.type_url not in types.MESSAGES:
             return self._nothing_of(request)
         subscription = self.subscriptions.get(request.type_url)
@@ -36,9 +39,9 @@ class SotwSession(Session):
             return Heard.STALE
         return heard
 
-    def _answer(self, subscription: Subscription, heard: Heard, before: frozenset[str]) -> list[Any]:
+    def _answer(self, subscription: Subscription, heard: Heard, before: frozenset[str]) -> list[Response]:
         if not subscription.interest:
-            subscription.sent.clear()
+            subscription.sent = EMPTY
             return []
         added = subscription.interest - before
         # An answered nonce that comes again, with names the same or more, means that a warming cluster wants its endpoints.
@@ -48,49 +51,45 @@ class SotwSession(Session):
             return [self._send(subscription, current, current)]
         return [self._send(subscription, current, added)] if added else []
 
-    def push(self, resources: Resources) -> list[Any]:
+    def push(self, resources: Resources) -> list[Response]:
         self.resources = resources
         responses = []
-        for subscription, current, changed, gone in self.moved():
-            for name in gone:
-                del subscription.sent[name]
-            if changed or (gone and subscription.type_url in types.WILDCARD):
-                responses.append(self._send(subscription, current, changed))
+        for subscription, current, step in self.moved():
+            if step.changed or (step.gone and subscription.type_url in types.WILDCARD):
+                responses.append(self._send(subscription, current, step.changed))
+            elif step.gone:
+                subscription.sent = current
         return responses
 
-    def _send(self, subscription: Subscription, current: Mapping[str, Built], wanted: Iterable[str]) -> Any:
+    def _send(self, subscription: Subscription, current: Mapping[str, Built], wanted: Iterable[str]) -> Response:
         """A response with the wanted resources; of CDS and LDS with all of them, since there absence means removal."""
-        names = current.keys() if subscription.type_url in types.WILDCARD else current.keys() & set(wanted)
-        subscription.sent.update({name: current[name].version for name in names})
-        for name in subscription.sent.keys() - current.keys():
-            del subscription.sent[name]
-        version = digest(f"{name}={held}" for name, held in sorted(subscription.sent.items()))
+        full = subscription.type_url in types.WILDCARD
+        told = current if full else {name: current[name] for name in wanted if name in current}
+        subscription.sent = subscription.after(Difference(told, frozenset(subscription.sent.keys() - current.keys())), current)
+        version = digest(subscription.sent)
         nonce = self.next_nonce()
-        if subscription.type_url in types.WILDCARD:
+        if full:
             subscription.supersede()
-        subscription.record(nonce, version, names)
-        response = proto.discovery.DiscoveryResponse(
-            version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER,
-            resources=[current[name].any for name in sorted(names)],
-        )  # fmt: skip
-        self.metrics.pushed(subscription.type_url, response.ByteSize())
-        return response
+        subscription.record(nonce, version, told)
+        head = proto.discovery.DiscoveryResponse(version_info=version, type_url=subscription.type_url, nonce=nonce, control_plane=SERVER)
+        return self.respond(head, [told[name].in_full() for name in sorted(told)])
 
-    def _nothing_of(self, request: Any) -> list[Any]:
+    def _nothing_of(self, request: Any) -> list[Response]:
         """Answer a first request for a type we do not serve with nothing, so that the client does not wait for it."""
         if request.response_nonce:
             return []
-        return [proto.discovery.DiscoveryResponse(type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER)]
+        return [Response(proto.discovery.DiscoveryResponse(type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER))]
 
 
 def _subscribe(subscription: Subscription, requested: Iterable[str]) -> None:
     """Replace the names. An empty list is the wildcard of CDS and LDS only until names were given; then it ends everything."""
-    names = set(requested)
+    names, before = set(requested), subscription.interest
     if names:
         subscription.wildcard = WILDCARD_NAME in names
         subscription.named = True
     elif subscription.type_url in types.WILDCARD:
         subscription.wildcard = not subscription.named
-    subscription.names = names - {WILDCARD_NAME}
-    if not subscription.wildcard:  # what is not asked for any more is not missed when it is absent from the next push
-        subscription.sent = {name: version for name, version in subscription.sent.items() if name in subscription.names}
+    subscription.names = shared(names - {WILDCARD_NAME})
+    if not subscription.wildcard and subscription.interest != before:
+        # What is not asked for any more is not missed when it is absent from the next push.
+        subscription.forget(subscription.sent.keys() - subscription.names)

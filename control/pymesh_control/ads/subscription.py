@@ -4,22 +4,14 @@ import enum
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+
+from ..built import Built
+from ..holding import EMPTY, Difference, Held, difference, merged
 
 MAX_OUTSTANDING = 64
 """Responses of one type that may wait for their ACK; Envoy withholds its ACKs while clusters warm, so there can be several."""
 
 WILDCARD_NAME = "*"
-
-
-class Built(Protocol):
-    """One resource as the generators make it: the packed message, and a version that changes with its content only."""
-
-    @property
-    def any(self) -> Any: ...
-
-    @property
-    def version(self) -> str: ...
 
 
 Resources = Callable[[str, frozenset[str] | None], Mapping[str, Built]]
@@ -47,14 +39,17 @@ class Status(enum.Enum):
 
 @dataclass(slots=True)
 class Subscription:
-    """One type on one stream. `sent` maps each resource the client holds, or is about to, to its content version."""
+    """One type on one stream. `sent` is what the client holds or is about to.
+
+    Both `names` and `sent` are shared with other clients: they are replaced, never changed.
+    """
 
     type_url: str
-    names: set[str] = field(default_factory=set)
+    names: frozenset[str] = frozenset()
     wildcard: bool = False
     named: bool = False
     """Whether names were ever given: from then on an empty state-of-the-world list means none, and no longer all."""
-    sent: dict[str, str] = field(default_factory=dict)
+    sent: Held = field(default_factory=lambda: EMPTY)
     nonce: str = ""
     version: str = ""
     accepted_version: str = ""
@@ -82,17 +77,22 @@ class Subscription:
     @property
     def interest(self) -> frozenset[str]:
         """The names asked for, `*` among them when that is everything."""
-        return frozenset(self.names | {WILDCARD_NAME} if self.wildcard else self.names)
+        return self.names | {WILDCARD_NAME} if self.wildcard else self.names
 
     def fetch(self, resources: Resources) -> Mapping[str, Built]:
         """Everything the client is subscribed to and that exists."""
         if not self.wildcard and not self.names:
-            return {}
-        return resources(self.type_url, None if self.wildcard else frozenset(self.names))
+            return EMPTY
+        return resources(self.type_url, None if self.wildcard else self.names)
 
-    def changed(self, current: Mapping[str, Built]) -> set[str]:
-        """Names whose content the client has not been sent. A refused resource counts as sent until its content changes."""
-        return {name for name, built in current.items() if self.sent.get(name) != built.version}
+    def forget(self, names: Iterable[str]) -> None:
+        """The client drops what it holds of these names."""
+        if dropped := self.sent.keys() & set(names):
+            self.sent = {name: one for name, one in self.sent.items() if name not in dropped}
+
+    def after(self, step: Difference, whole: Mapping[str, Built]) -> Held:
+        """What the client holds after a step. Where that is the whole state it is that very object, as it is for other clients."""
+        return whole if difference(self.sent, whole).names <= step.names else merged(self.sent, step)
 
     def record(self, nonce: str, version: str, names: Iterable[str]) -> None:
         """A response about these names leaves for the client."""

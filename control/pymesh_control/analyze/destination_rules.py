@@ -171,6 +171,6 @@ def _governed(subject: Subject, pattern: str, namespace: str) -> Service | None:
 def _modes(subject: Subject, service: Service) -> set[Mode]:
     """The modes of its instances; the namespace's, while none is known."""
     known = subject.snapshot.authentication
-    endpoints = [endpoint for some in service.endpoints.values() for endpoint in some]
+    endpoints = [endpoint for some in subject.snapshot.instances(service).values() for endpoint in some]
     found = {known.mode(one.workload.namespace, one.workload.labels, one.port) for one in endpoints}
     return found or {known.namespace_mode(service.namespace)}

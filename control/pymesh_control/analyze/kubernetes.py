@@ -49,7 +49,7 @@ def pod_protocols(subject: Subject) -> Iterator[Found]:
     for resource in subject.of("Service"):
         service = subject.snapshot.service(host_of(resource), resource.namespace)
         for index, port in enumerate(service.ports if service and not is_alias(resource) else ()):
-            for endpoint in service.endpoints.get(port.number, ()) if service else ():
+            for endpoint in subject.snapshot.instances(service).get(port.number, ()) if service else ():
                 place = (endpoint.workload.namespace, endpoint.workload.ip, endpoint.port)
                 name, protocol = held.setdefault(place, (resource.name, port.protocol))
                 if protocol is not port.protocol:
@@ -94,7 +94,7 @@ def gateway_port(subject: Subject) -> Iterator[Found]:
     for resource, gateway in subject.gateways.values():
         pod = next((one for one in subject.running(gateway.selector, None) if one.pod), None) if gateway.selector else None
         services = subject.snapshot.memberships.of(pod.namespace, pod.labels, pod.ip) if pod else []
-        endpoints = [endpoint for one in services for some in one.endpoints.values() for endpoint in some]
+        endpoints = [endpoint for one in services for some in subject.snapshot.instances(one).values() for endpoint in some]
         open_ports = {endpoint.port for endpoint in endpoints} | {port.number for one in services for port in one.ports}
         for index, server in enumerate(gateway.servers if services else ()):
             if server.port not in open_ports:

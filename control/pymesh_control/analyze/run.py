@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from pymesh.api import Problem, Resource
 from pymesh.api.diagnostic import Diagnostic
 
-from ..model.snapshot import Snapshot, build
+from ..model.assembly import build
+from ..model.snapshot import Snapshot
 from .catalogue import RULES
 from .subject import Subject
 

@@ -114,4 +114,4 @@ class Subject:
 
     def instances(self, service: Service) -> list[dict[str, str]]:
         """The labels of each instance at each port."""
-        return [dict(endpoint.workload.labels) for some in service.endpoints.values() for endpoint in some]
+        return [dict(endpoint.workload.labels) for some in self.snapshot.instances(service).values() for endpoint in some]

@@ -96,7 +96,7 @@ def resourcesz(stream: Stream) -> dict[str, Any]:
         "proxy": stream.node.id,
         "types": {
             types.SHORT[one.type_url]: {
-                name: {"version": version, "status": one.standing(name).value} for name, version in sorted(one.sent.items())
+                name: {"version": held.version, "status": one.standing(name).value} for name, held in sorted(one.sent.items())
             }
             for one in stream.session.subscribed()
         },

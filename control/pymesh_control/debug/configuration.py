@@ -40,7 +40,7 @@ def push_status(world: World, streams: Iterable[Stream]) -> dict[str, Any]:
         "clients": len(known),
         "types": standings(known),
         "services": len(snapshot.services),
-        "endpoints": sum(len(found) for service in snapshot.services for found in service.endpoints.values()),
+        "endpoints": sum(len(found) for instances in snapshot.endpoints.values() for found in instances.values()),
         "virtual_services": len(snapshot.virtual_services),
         "gateways": len(snapshot.gateways),
         "workloads": len(snapshot.workloads),

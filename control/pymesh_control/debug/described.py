@@ -32,7 +32,7 @@ def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
         "ports": [_port(snapshot, service, port) for port in service.ports],
         "destination_rules": [str(one) for one in rule.origins] if rule else [],
         "tls": rule.policy.tls.mode.value if rule and rule.policy and rule.policy.tls and rule.policy.tls.mode else None,
-        "subsets": _subsets(service, rule) if rule else [],
+        "subsets": _subsets(snapshot, service, rule) if rule else [],
         "virtual_service": str(routes.origin) if routes else None,
         "exposed_by": _exposures(snapshot, service),
     }
@@ -48,7 +48,7 @@ def _find(snapshot: Snapshot, name: str, namespace: str) -> Service:
 
 
 def _port(snapshot: Snapshot, service: Service, port: Port) -> dict[str, Any]:
-    instances = service.endpoints.get(port.number, ())
+    instances = snapshot.instances(service).get(port.number, ())
     modes = Counter(
         snapshot.authentication.mode(one.workload.namespace, one.workload.labels, one.port).value
         for one in instances
@@ -64,8 +64,8 @@ def _port(snapshot: Snapshot, service: Service, port: Port) -> dict[str, Any]:
     }
 
 
-def _subsets(service: Service, rule: Rule) -> list[dict[str, Any]]:
-    workloads = {id(one.workload): one.workload for found in service.endpoints.values() for one in found}.values()
+def _subsets(snapshot: Snapshot, service: Service, rule: Rule) -> list[dict[str, Any]]:
+    workloads = {id(one.workload): one.workload for found in snapshot.instances(service).values() for one in found}.values()
     return [
         {"name": one.name, "labels": one.labels, "instances": sum(selects(one.labels, workload.labels) for workload in workloads)}
         for one in rule.subsets.values()

@@ -52,7 +52,8 @@ def _held(stream: Stream, subscription: Subscription) -> Iterator[tuple[str, Any
 
 def _facts(subscription: Subscription, name: str) -> dict[str, Any]:
     standing = subscription.standing(name)
-    facts: dict[str, Any] = {"version_info": subscription.sent.get(name, ""), "client_status": _STANDING[standing]}
+    held = subscription.sent.get(name)
+    facts: dict[str, Any] = {"version_info": held.version if held else "", "client_status": _STANDING[standing]}
     if standing is Status.NACKED:
         facts["error_state"] = _DUMP.UpdateFailureState(details=subscription.error or "")
     if standing is Status.SYNCED and subscription.accepted_at is not None:

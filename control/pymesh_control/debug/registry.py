@@ -23,7 +23,7 @@ def endpointz(snapshot: Snapshot) -> list[dict[str, Any]]:
             "port": port.name,
             "resolution": service.resolution,
             "cluster": names.outbound_cluster(service.host, port.number),
-            "endpoints": _endpoints(service, port.number),
+            "endpoints": _endpoints(snapshot, service, port.number),
         }
         for service in snapshot.services
         for port in service.ports
@@ -36,7 +36,7 @@ def instancesz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
     return {"proxy": view.node_id, "services": [{"host": one.host, "namespace": one.namespace, "ports": one.ports} for one in found]}
 
 
-def _endpoints(service: Service, number: int) -> list[dict[str, Any]]:
+def _endpoints(snapshot: Snapshot, service: Service, number: int) -> list[dict[str, Any]]:
     return [
         {
             "address": one.workload.ip,
@@ -50,5 +50,5 @@ def _endpoints(service: Service, number: int) -> list[dict[str, Any]]:
             "tls_mode": one.workload.tls_mode,
             "registered_by": one.workload.node_id or None,
         }
-        for one in service.endpoints.get(number, ())
+        for one in snapshot.instances(service).get(number, ())
     ]

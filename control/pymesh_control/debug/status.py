@@ -8,7 +8,8 @@ from pymesh.api import Problem, Resource
 from pymesh.xds import proto, types
 
 from ..ads.stream import Stream
-from ..ads.subscription import Built, Status
+from ..ads.subscription import Status
+from ..built import Built
 from ..generate.provenance import origins_of
 from ..model.origin import Origin
 from ..model.service import full_name

@@ -1,11 +1,14 @@
 """From a snapshot to xDS: pure functions, one room for each kind of resource."""
 
+from collections.abc import Mapping
+
 from pymesh.xds import types
 
+from ..built import Built
+from ..holding import Holding, Part, holding
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
 from . import clusters, endpoints, gateways, name_table, proxyless, proxyless_servers, secrets, sidecar_routes
-from .built import Built
 from .inbound_listeners import inbound
 from .outbound import outbound
 from .patched import patched
@@ -14,8 +17,8 @@ from .scope import Scope, scope_of
 __all__ = ["Built", "generate"]
 
 
-def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozenset[str] | None) -> dict[str, Built]:
-    """The resources of one type for one proxy, by name.
+def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozenset[str] | None) -> Mapping[str, Built]:
+    """The resources of one type for one proxy, by name; a Holding where proxies have many of them in common.
 
     `names` limits them to the ones subscribed to; None means all there are. A name that stands for nothing is absent.
     EnvoyFilters have been applied, but not for gRPC clients, which have no filters to change.
@@ -27,7 +30,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     if type_url == types.ENDPOINT:
         return endpoints.assignments(scope, names)
     if type_url == types.ROUTE:
-        return patched(snapshot, view, type_url, _routes(scope, view, names))
+        return patched(snapshot, view, type_url, Holding(Part(_routes(scope, view, names))))
     if type_url == types.CLUSTER:
         return _only(patched(snapshot, view, type_url, clusters.clusters(scope, view)), names)
     if type_url == types.LISTENER:
@@ -39,7 +42,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     return {}
 
 
-def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str]) -> dict[str, Built]:
+def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str]) -> Mapping[str, Built]:
     """Proxyless clients name everything that they want, listeners and clusters too."""
     if type_url == types.LISTENER:
         return {**proxyless.listeners(scope, names), **proxyless_servers.listeners(scope.snapshot, view, names)}
@@ -51,18 +54,19 @@ def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str
     return makers[type_url](scope, names) if type_url in makers else {}
 
 
-def _listeners(scope: Scope, view: ProxyView) -> dict[str, Built]:
+def _listeners(scope: Scope, view: ProxyView) -> Holding:
     if view.is_router:
-        return gateways.listeners(scope, view)
-    return {**outbound(scope, view), **inbound(scope.snapshot, view)}
+        return Holding(Part(gateways.listeners(scope, view)))
+    common, own = outbound(scope, view)
+    return holding(common, Part({**own, **inbound(scope.snapshot, view)}) if own else inbound(scope.snapshot, view))
 
 
-def _routes(scope: Scope, view: ProxyView, names: frozenset[str] | None) -> dict[str, Built]:
+def _routes(scope: Scope, view: ProxyView, names: frozenset[str] | None) -> Mapping[str, Built]:
     if view.is_router:
         return _only(gateways.route_configurations(scope, view), names)
     made = ((name, sidecar_routes.route_configuration(scope, name)) for name in names or ())
     return {name: built for name, built in made if built}
 
 
-def _only(found: dict[str, Built], names: frozenset[str] | None) -> dict[str, Built]:
+def _only(found: Mapping[str, Built], names: frozenset[str] | None) -> Mapping[str, Built]:
     return found if names is None else {name: found[name] for name in names if name in found}

@@ -1,17 +1,20 @@
 """CDS: a cluster for every port of every visible service and for each of its subsets, and Istio's special ones."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pymesh.xds import names, proto
 from pymesh.xds import node as nodes
 
+from ..built import Built, pack
+from ..holding import Holding, Part, holding
 from ..model.destination import Policy, Rule
+from ..model.memory import Same
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import balancing, endpoints, gateways, inbound, locality, outlier, passing, policy, statnames
-from .built import Built, pack
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
 from .scope import Scope
@@ -25,14 +28,22 @@ _ANY = frozenset({"0.0.0.0", "[::]"})
 _PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
 
 
-def clusters(scope: Scope, view: ProxyView) -> dict[str, Built]:
+def clusters(scope: Scope, view: ProxyView) -> Holding:
     """Every cluster of a proxy, by name."""
-    found = dict(scope.cached(("clusters",), lambda: _outbound(scope)))
+    outbound = scope.cached(("clusters",), lambda: Part(_outbound(scope)))
     if view.is_router:
-        return found | (scope.cached(("twins",), lambda: _twins(scope)) if gateways.passes_by_name(scope, view) else {})
+        return holding(outbound, scope.cached(("twins",), lambda: Part(_twins(scope))) if gateways.passes_by_name(scope, view) else {})
+    served = inbound.served(scope.snapshot, view)
+    key = ("inbound clusters", Same(view), Same(served))
+    return holding(outbound, scope.snapshot.cached(key, lambda: Part(_inbound(scope, view, served))))
+
+
+def _inbound(scope: Scope, view: ProxyView, served: Iterable[inbound.InboundServer]) -> dict[str, Built]:
+    """The clusters of a sidecar's own application."""
+    found = {}
     if view.captures:
         found[names.INBOUND_PASSTHROUGH_CLUSTER] = scope.cached(("inbound passthrough",), lambda: pack(_inbound_passthrough(scope)))
-    for server in inbound.servers(scope.snapshot, view):
+    for server in served:
         found[names.inbound_cluster(server.app)] = pack(_application(scope.snapshot, view, server))
     return found
 
@@ -65,7 +76,7 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""
     traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case)
-    key = ("cluster", service.namespace, service.host, port, subset, id(rule), placed, named, *traits)
+    key = ("cluster", Same(service), port, subset, Same(rule), placed, named, *traits)
     return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, passed=passed))
 
 
@@ -109,7 +120,7 @@ def _discover(
         message.eds_cluster_config.eds_config.CopyFrom(ADS)
         message.eds_cluster_config.service_name = message.name
     else:
-        assignment = endpoints.assignment(scope, service, port, subset, rule, passed=passed)
+        assignment = endpoints.assignment(scope, service, port, subset, rule, scope.instances(service, port), passed=passed)
         if not assignment.endpoints and service.host.startswith("*"):
             return False
         single = service.resolution == "DNS_ROUND_ROBIN" and assignment.endpoints  # LOGICAL_DNS needs one, and a subset may have none

@@ -4,36 +4,45 @@ from collections.abc import Iterable
 from typing import Any
 
 from pymesh.xds import names, proto
+from pymesh.xds import node as nodes
 
+from ..built import Built, pack
+from ..holding import Holding, Part, holding
 from ..model.authentication import Mode
 from ..model.destination import Policy, Rule
 from ..model.locality import Group
+from ..model.memory import Same
 from ..model.service import Endpoint, Port, Service
 from ..model.workload import Workload, selects
 from . import locality, passing
-from .built import Built, pack
 from .common import endpoint_address
 from .scope import Scope
 
 _POINT = proto.endpoint_components
 
 
-def assignments(scope: Scope, wanted: frozenset[str] | None) -> dict[str, Built]:
+def assignments(scope: Scope, wanted: frozenset[str] | None) -> Holding:
     """The assignments of a scope by cluster name; all of them when `wanted` is None."""
-    found = scope.cached(("endpoints",), lambda: dict(_all(scope)))
+    found = scope.cached(("endpoints",), lambda: Part(_all(scope)))
     if wanted is None:
-        return found
-    passed = {name: built for name in wanted if (built := _passed(scope, name)) is not None}
-    return {name: found[name] for name in wanted if name in found} | passed
+        return Holding(found)
+    return holding(found.only(wanted), _twins(scope, wanted) if scope.type == nodes.ROUTER else {})
 
 
-def assignment(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Any:
+def _twins(scope: Scope, wanted: frozenset[str]) -> dict[str, Built]:
+    return {name: built for name in wanted if (built := _passed(scope, name)) is not None}
+
+
+def assignment(
+    scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, instances: Iterable[Endpoint], *, passed: bool = False
+) -> Any:
     """The ClusterLoadAssignment of one cluster; localities in sorted order, so that equal content is equal bytes.
 
-    `passed` is for the cluster's twin to which a gateway passes TLS on: under its name, with instances that end mutual TLS.
+    `instances` are those of the port, of which a subset has some. `passed` is for the cluster's twin to which a gateway passes TLS on:
+    under its name, with instances that end mutual TLS.
     """
     labels = rule.subsets[subset].labels if rule and subset else {}
-    chosen = [one for one in service.endpoints.get(port.number, ()) if selects(labels, one.workload.labels)]
+    chosen = [one for one in instances if selects(labels, one.workload.labels)]
     policy = scope.policy(rule, port.number, subset)
     stated = _rule_says_mutual(policy)
     if passed:
@@ -63,8 +72,9 @@ def _passed(scope: Scope, name: str) -> Built | None:
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
     placed = locality.key(scope, service, scope.policy(rule, port.number, subset))
-    key = ("endpoints", service.namespace, service.host, port.number, subset, id(rule), placed, passed)
-    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, passed=passed)))
+    instances = scope.instances(service, port)
+    key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, passed)
+    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, instances, passed=passed)))
 
 
 def _rule_says_mutual(policy: Policy) -> bool | None:

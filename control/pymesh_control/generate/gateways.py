@@ -6,13 +6,13 @@ from typing import Any
 
 from pymesh.xds import proto
 
+from ..built import Built, pack
 from ..model import gateway
 from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService
 from . import limits, manager, passing, secure, statnames, tcp
-from .built import Built, pack
 from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from pymesh.xds import names, proto
 
+from ..model.destination import Rule
+
 if TYPE_CHECKING:
     from .scope import Scope
 
@@ -15,20 +17,23 @@ def settings(scope: "Scope", cluster: str) -> Any | None:
     """The consistentHash of the rule that governs an outbound cluster."""
     parts = names.parse_cluster(cluster)
     service = scope.services.get(parts.host) if parts else None
-    rule = scope.rule(service) if service else None
-    if parts is None or rule is None:
-        return None
-    balancer = rule.policy_for(parts.port, parts.subset if parts.subset in rule.subsets else "").load_balancer
+    return of_rule(scope.rule(service), parts.port, parts.subset) if parts and service else None
+
+
+def of_rule(rule: Rule | None, port: int, subset: str = "") -> Any | None:
+    """The consistentHash of a rule for one port and subset."""
+    balancer = rule.policy_for(port, subset if subset in rule.subsets else "").load_balancer if rule else None
     return balancer.consistent_hash if balancer else None
 
 
 def policies(scope: "Scope", clusters: Iterable[str]) -> list[Any]:
     """The hash policies of a route to clusters: one for each that is balanced by a hash."""
     wanted = (settings(scope, cluster) for cluster in clusters)
-    return [_policy(one) for one in wanted if one is not None]
+    return [policy(one) for one in wanted if one is not None]
 
 
-def _policy(wanted: Any) -> Any:
+def policy(wanted: Any) -> Any:
+    """The hash policy of a consistentHash."""
     if wanted.http_header_name:
         return _POLICY(header={"header_name": wanted.http_header_name})
     if wanted.http_cookie:

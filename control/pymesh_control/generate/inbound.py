@@ -6,6 +6,7 @@ from typing import Any
 
 from ..model.authentication import Mode
 from ..model.destination import Policy
+from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.protocol import Protocol, of_port
 from ..model.service import Service
@@ -40,6 +41,11 @@ class InboundServer:
     def origins(self) -> tuple[Origin, ...]:
         """The resources because of which it is served."""
         return (*(self.service.origins if self.service else ()), *((self.limits.origin,) if self.limits else ()))
+
+
+def served(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
+    """The same list as long as nothing about it changes, whatever happens to instances elsewhere."""
+    return snapshot.cached(("served", Same(view)), lambda: servers(snapshot, view))
 
 
 def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
@@ -114,7 +120,7 @@ def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
     """The target ports of every service that this workload is an instance of."""
     for service in _own(snapshot, view):
         for port in service.ports:
-            ports = {one.port for one in service.endpoints.get(port.number, ()) if one.workload.ip == view.ip}
+            ports = {one.port for one in snapshot.instances(service).get(port.number, ()) if one.workload.ip == view.ip}
             for target in sorted(ports) or (port.target,):
                 yield InboundServer(bind=target, app=target, protocol=port.protocol, service=service, service_port=port.number)
 

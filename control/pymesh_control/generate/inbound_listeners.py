@@ -7,16 +7,18 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
+from ..built import pack
+from ..holding import Part
 from ..model.authentication import Mode
+from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.settings import Settings
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, statnames, tcp
-from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener, original_destination
-from .inbound import InboundServer, mode, servers
+from .inbound import InboundServer, mode, served
 from .provenance import stamp
 
 _ROUTE = proto.route_components
@@ -64,15 +66,20 @@ def _for_either(wanted: Mode) -> tuple[_Row, ...]:
     return (mutual, plain, _Row("tls", secure.TCP_ALPN, mutual=True), _Row("raw_buffer"), _Row("tls"))
 
 
-def inbound(snapshot: Snapshot, view: ProxyView) -> dict[str, Built]:
-    """The inbound listeners of a sidecar by name. Without capture there is nothing to redirect, whatever a Sidecar says of a port."""
-    served = servers(snapshot, view)
-    virtual = [_virtual(snapshot, view, [server for server in served if server.captured])] if view.captures else []
-    made = [*virtual, *(_own(snapshot, view, server) for server in served if not server.captured)]
-    return {message.name: pack(message) for message in made}
+def inbound(snapshot: Snapshot, view: ProxyView) -> Part:
+    """The inbound listeners of a sidecar by name."""
+    found = served(snapshot, view)
+    return snapshot.cached(("inbound listeners", Same(view), Same(found)), lambda: _made(snapshot, view, found))
 
 
-def _virtual(snapshot: Snapshot, view: ProxyView, served: Sequence[InboundServer]) -> Any:
+def _made(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]) -> Part:
+    """Without capture there is nothing to redirect, whatever a Sidecar says of a port."""
+    virtual = [_virtual(snapshot, view, [server for server in found if server.captured])] if view.captures else []
+    made = [*virtual, *(_own(snapshot, view, server) for server in found if not server.captured)]
+    return Part((message.name, pack(message)) for message in made)
+
+
+def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]) -> Any:
     port = snapshot.mesh.inbound_port
     message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
@@ -81,9 +88,9 @@ def _virtual(snapshot: Snapshot, view: ProxyView, served: Sequence[InboundServer
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     message.filter_chains.extend(_unserved(snapshot, view, 0))
     for stated in snapshot.authentication.stated_ports(view.namespace, view.labels):
-        if all(server.bind != stated for server in served):
+        if all(server.bind != stated for server in found):
             message.filter_chains.extend(_unserved(snapshot, view, stated))
-    for server in served:
+    for server in found:
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
     return message
 

@@ -6,11 +6,11 @@ from typing import Any
 from pymesh.address import is_ip
 from pymesh.xds import nds
 
+from ..built import Built, pack
 from ..model.locality import NETWORK_LABEL
 from ..model.service import Service
 from ..model.view import ProxyView
 from ..model.workload import Health, Workload
-from .built import Built, pack
 from .scope import Scope
 
 
@@ -28,7 +28,7 @@ def _table(scope: Scope, network: str) -> Any:
     for service in services:
         if addresses := _addresses(scope, service, network):
             message.table[service.host].CopyFrom(_info(service, addresses, service.name))
-    for host, told in (named for service in services for named in _pods(service, network)):
+    for host, told in (named for service in services for named in _pods(scope, service, network)):
         if host not in message.table:
             message.table[host].CopyFrom(told)
     return message
@@ -37,21 +37,21 @@ def _table(scope: Scope, network: str) -> Any:
 def _addresses(scope: Scope, service: Service, network: str) -> tuple[str, ...]:
     if service.addresses:
         return scope.reachable(service.virtual_ips)
-    return tuple(dict.fromkeys(one.ip for one in _instances(service, network)))
+    return tuple(dict.fromkeys(one.ip for one in _instances(scope, service, network)))
 
 
-def _pods(service: Service, network: str) -> Iterator[tuple[str, Any]]:
+def _pods(scope: Scope, service: Service, network: str) -> Iterator[tuple[str, Any]]:
     """The names that Kubernetes gives pods under a headless service: `<hostname>.<subdomain>.<namespace>.svc.<domain>`."""
     domain = service.host.partition(".")[2]
-    for one in _instances(service, network):
+    for one in _instances(scope, service, network):
         if one.host_name:
             yield f"{one.host_name}.{domain}", _info(service, (one.ip,), one.host_name)
 
 
-def _instances(service: Service, network: str) -> Iterator[Workload]:
+def _instances(scope: Scope, service: Service, network: str) -> Iterator[Workload]:
     """What clients of a service without a virtual IP may call: its ready instances in a network within their reach."""
     if service.resolution == "NONE" and not service.addresses and service.ports:
-        for one in (endpoint.workload for endpoint in service.endpoints.get(service.ports[0].number, ())):
+        for one in (endpoint.workload for endpoint in scope.instances(service, service.ports[0])):
             near = not network or one.network in ("", network)
             if near and one.health is Health.HEALTHY and is_ip(one.ip):
                 yield one

@@ -6,10 +6,11 @@ from typing import Any
 
 from pymesh.xds import names
 
+from ..built import Built, pack
+from ..holding import Part
 from ..model.service import Port, Service
 from ..model.view import ProxyView
 from . import manager, statnames, tcp
-from .built import Built, pack
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
 from .provenance import stamp
@@ -28,23 +29,24 @@ class _Bound:
     """With the CIDR block that the connection must go to, where the address does not tell."""
 
 
-def outbound(scope: Scope, view: ProxyView) -> dict[str, Built]:
-    """The outbound listeners of a proxy by name."""
+def outbound(scope: Scope, view: ProxyView) -> tuple[Part, dict[str, Built]]:
+    """The outbound listeners of a proxy by name: those that it shares, and its own."""
     found: dict[str, Built] = {}
+    common = Part()
     if view.outbound_ports is not None:
         for (host, number), local in view.outbound_ports.items():
             message = _single(scope, host, number, local)
             if message is not None:
                 found[message.name] = pack(message)
     else:
-        shared = scope.cached(("outbound", view.captures), lambda: _shared(scope, captures=view.captures))
-        own = _of_itself(scope, view)
-        found.update((name, built) for name, built in shared.items() if name not in own)
+        common = scope.cached(("outbound", view.captures), lambda: Part(_shared(scope, captures=view.captures)))
+        if excepted := _of_itself(scope, view) & common.keys():
+            common = Part((name, built) for name, built in common.items() if name not in excepted)
     proxy_port = view.http_proxy_port or scope.snapshot.mesh.http_proxy_port
     if proxy_port:
         message = _http_proxy(scope, proxy_port)
         found[message.name] = pack(message)
-    return found
+    return common, found
 
 
 def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
@@ -85,7 +87,7 @@ def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) ->
     elif not _captured(scope, port.number, captures=captures):
         yield _LOOPBACK, "", number
     elif service.headless and not port.protocol.is_http:
-        for address in dict.fromkeys(one.workload.ip for one in service.endpoints.get(port.number, ())):
+        for address in dict.fromkeys(one.workload.ip for one in scope.instances(service, port)):
             yield address, "", f"{service.host}:{port.number}"
     elif port.protocol.is_http or not service.addresses:
         yield _ANY, "", number

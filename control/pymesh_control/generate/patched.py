@@ -7,11 +7,13 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext
 from pymesh.xds import proto, types
 
+from ..built import Built, pack
+from ..holding import Holding, Part
 from ..model.envoyfilter import Patches
+from ..model.memory import Same
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from ..patch import clusters, listeners, routes
-from .built import Built, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class _Room:
     added: Callable[[Patches, tuple[PatchContext, ...]], Iterable[Any]]
 
 
-def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: dict[str, Built]) -> dict[str, Built]:
+def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: Holding) -> Holding:
     """The resources as EnvoyFilters leave them: changed, fewer, or more. What no patch can touch is returned as it is.
 
     A new resource whose name is taken is left out, as it could only be refused.
@@ -33,15 +35,21 @@ def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: dict[str,
     room = _ROOMS.get(type_url)
     if not patches or room is None or not any(target in patches.by_target for target in room.targets):
         return found
-    made = {name: _once(snapshot, patches, room, built, view.is_router) for name, built in found.items()}
-    kept = {name: built for name, built in made.items() if built is not None}
-    for message in room.added(patches, _ROUTER if view.is_router else _SIDECAR):
-        kept.setdefault(message.name, pack(message))
-    return kept
+    parts = [_part(snapshot, patches, room, part, view.is_router) for part in found.parts]
+    new = {message.name: pack(message) for message in room.added(patches, _ROUTER if view.is_router else _SIDECAR)}
+    fresh = {name: built for name, built in new.items() if not any(name in part for part in parts)}
+    return Holding(*parts, Part(fresh)) if fresh else Holding(*parts)
+
+
+def _part(snapshot: Snapshot, patches: Patches, room: _Room, part: Part, is_router: bool) -> Part:
+    """What proxies have in common that are patched alike they have in common after it."""
+    made = ((name, _once(snapshot, patches, room, built, is_router)) for name, built in part.items())
+    key = ("patched part", Same(patches), is_router, Same(part))
+    return snapshot.cached(key, lambda: Part((name, built) for name, built in made if built is not None))
 
 
 def _once(snapshot: Snapshot, patches: Patches, room: _Room, built: Built, is_router: bool) -> Built | None:
-    key = ("patched", patches.key, is_router, built.any.type_url, built.version)
+    key = ("patched", Same(patches), is_router, built.any.type_url, built.version)
     kept = snapshot.cached(key, lambda: (_made(patches, room, built, is_router),))  # a tuple, because None would not be kept
     return kept[0]
 

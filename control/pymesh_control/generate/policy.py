@@ -134,7 +134,7 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
         mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
         if message.type != _CLUSTER.ORIGINAL_DST:
             _detect(message, mutual)
-        elif _all_mutual(service, port):
+        elif _all_mutual(scope, service, port):
             message.transport_socket.CopyFrom(mutual)
 
 
@@ -160,8 +160,8 @@ def _may_detect(scope: Scope, service: Service) -> bool:
     return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
 
 
-def _all_mutual(service: Service, port: Port) -> bool:
-    instances = service.endpoints.get(port.number, ())
+def _all_mutual(scope: Scope, service: Service, port: Port) -> bool:
+    instances = scope.instances(service, port)
     return bool(instances) and all(endpoint.speaks_mutual_tls for endpoint in instances)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
+from ..built import Built, pack
 from ..model.destination import Rule
 from ..model.service import Port, Service
 from ..model.virtual import MESH
 from . import endpoints, faults, proxyless_clusters, secure
-from .built import Built, pack
 from .common import ADS, extension
 from .provenance import stamp
 from .proxyless_routes import reduced
@@ -70,7 +70,7 @@ def _routes(scope: Scope, name: str) -> Any | None:
         return None
     rule = scope.routes.find(parts.host)
     place = Place(scope, rule, frozenset({MESH}), parts.port) if rule and rule.spec.http else None
-    routes = virtual_routes(place) if place else [default_route(scope, name, found[0])]
+    routes = virtual_routes(place) if place else [default_route(scope.snapshot.mesh, *found, scope.rule(found[0]))]
     host = _ROUTE.VirtualHost(name=f"{parts.host}:{parts.port}", domains=["*"], routes=itertools.chain.from_iterable(map(reduced, routes)))
     return proto.route.RouteConfiguration(name=name, virtual_hosts=[host])
 
@@ -103,7 +103,7 @@ def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: 
         return True
     if scope.resolution(service) == "NONE":
         return False
-    assignment = endpoints.assignment(scope, service, port, subset, rule)
+    assignment = endpoints.assignment(scope, service, port, subset, rule, scope.instances(service, port))
     if sum(len(group.lb_endpoints) for group in assignment.endpoints) != 1:
         return False
     proxyless_clusters.find_by_dns(message, assignment)

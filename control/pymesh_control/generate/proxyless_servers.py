@@ -10,12 +10,12 @@ from pymesh.api.models.authorizationpolicy import Action
 from pymesh.bootstrap.grpc import SERVERS
 from pymesh.xds import names, proto
 
+from ..built import Built, pack
 from ..model.authentication import Mode
 from ..model.authorization import AuthorizationPolicy
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import rbac, secure
-from .built import Built, pack
 from .common import extension, socket
 from .inbound import InboundServer, mode, servers
 from .provenance import stamp

@@ -6,7 +6,9 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
-from ..model.service import Service
+from ..model.destination import Rule
+from ..model.mesh import Mesh
+from ..model.service import Port, Service
 from ..model.virtual import MESH, VirtualService
 from ..model.workload import selects
 from . import cors, edits, faults, hashing, mirrors, retries
@@ -78,11 +80,13 @@ def virtual_host(scope: Scope, name: str, domains: Sequence[str], routes: Sequen
     return _ROUTE.VirtualHost(name=name, domains=domains, routes=routes, include_request_attempt_count=counts)
 
 
-def default_route(scope: Scope, cluster: str, service: Service) -> Any:
-    """The route of a service that no VirtualService speaks of."""
-    route = _ROUTE.Route(name="default", match=EVERYTHING, route=_ACTION(cluster=cluster, timeout=proto.duration(0)))
-    route.route.hash_policy.extend(hashing.policies(scope, (cluster,)))
-    policy = retries.outbound(None, scope.snapshot.mesh.retry, hashed=bool(route.route.hash_policy))
+def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -> Any:
+    """The route of a service's port that no VirtualService speaks of, only a DestinationRule perhaps."""
+    action = _ACTION(cluster=names.outbound_cluster(service.host, port.number), timeout=proto.duration(0))
+    route = _ROUTE.Route(name="default", match=EVERYTHING, route=action)
+    if hashed := hashing.of_rule(rule, port.number):
+        route.route.hash_policy.append(hashing.policy(hashed))
+    policy = retries.outbound(None, mesh.retry, hashed=hashed is not None)
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
     return stamp(route, service.origins)

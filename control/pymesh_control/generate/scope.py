@@ -10,7 +10,8 @@ from pymesh.xds import names
 from pymesh.xds import node as nodes
 
 from ..model.destination import Policy, Rule
-from ..model.service import Port, Service, full_name
+from ..model.memory import Same
+from ..model.service import Endpoint, Port, Service, full_name
 from ..model.settings import NOTHING, Settings
 from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
@@ -51,11 +52,14 @@ class Scope:
     def services(self) -> Mapping[str, Service]:
         """The services in sight, by host."""
         seen = self.snapshot.visible(self.namespace, self.sidecar)
-        return self.cached(("services",), lambda: {host: self._found(one) for host, one in seen.items()}) if self.resolves else seen
+        return self.cached(("services",), lambda: {host: self._reached(one) for host, one in seen.items()}) if self.resolves else seen
 
-    def _found(self, service: Service) -> Service:
+    def _reached(self, service: Service) -> Service:
         """The service under the addresses that the client's DNS tells."""
-        return service if service.addresses or not service.allocated else replace(service, addresses=self.reachable(service.allocated))
+        if service.addresses or not service.allocated:
+            return service
+        key = ("reached", Same(service), self.families)
+        return self.snapshot.cached(key, lambda: replace(service, addresses=self.reachable(service.allocated)))
 
     def reachable(self, addresses: tuple[str, ...]) -> tuple[str, ...]:
         """Those of the client's own IP versions, if there are any."""
@@ -86,6 +90,10 @@ class Scope:
         for service in self.services.values():
             for port in service.ports:
                 yield service, port
+
+    def instances(self, service: Service, port: Port) -> tuple[Endpoint, ...]:
+        """What answers for one port of a service."""
+        return self.snapshot.instances(service).get(port.number, ())
 
     def listens_for(self, service: Service, port: Port) -> bool:
         """Whether the application's calls to a port have a listener here; a destination of rules alone needs none."""

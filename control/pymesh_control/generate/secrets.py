@@ -8,10 +8,10 @@ from typing import Any
 
 from pymesh.xds import names, proto
 
+from ..built import Built, pack
 from ..model.credential import AUTHORITY_SUFFIX, Credential
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from .built import Built, pack
 
 
 def secrets(snapshot: Snapshot, view: ProxyView, wanted: Iterable[str]) -> dict[str, Built]:

@@ -6,9 +6,10 @@ from typing import Any
 from pymesh.api import hosts
 from pymesh.xds import names, proto
 
+from ..built import Built, pack
+from ..model.memory import Same
 from ..model.service import Port, Service
 from ..model.virtual import MESH
-from .built import Built, pack
 from .routes import Place, default_route, virtual_host, virtual_routes
 from .scope import Scope, alternative_names, port_number
 
@@ -86,10 +87,14 @@ def _aliases(service: Service, namespace: str) -> Iterable[str]:
 
 
 def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str]) -> Any:
-    cluster = names.outbound_cluster(service.host, port.number)
+    """A virtual host, which others may hold too: it must not be changed."""
     rule = scope.routes.find(service.host)
-    routes = virtual_routes(Place(scope, rule, _MESH, port.number)) if rule and rule.spec.http else [default_route(scope, cluster, service)]
-    return virtual_host(scope, f"{service.host}:{port.number}", names_, routes)
+    name = f"{service.host}:{port.number}"
+    if rule and rule.spec.http:
+        return virtual_host(scope, name, names_, virtual_routes(Place(scope, rule, _MESH, port.number)))
+    policies, mesh = scope.rule(service), scope.snapshot.mesh
+    key = ("virtual host", Same(service), port, Same(policies), tuple(names_), scope.settings.counts_attempts)
+    return scope.snapshot.cached(key, lambda: virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
 
 
 def _undeclared(scope: Scope) -> Iterable[Any]:
@@ -108,11 +113,18 @@ def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
         for domain in one.domains:
             if _is_full_name(domain, one.name):
                 taken.setdefault(domain, one.name)
-    for one in made:
-        kept = [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]
-        del one.domains[:]
-        one.domains.extend(kept)
-    return [one for one in made if one.domains]
+    left = ((one, [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]) for one in made)
+    return [_with_domains(one, kept) for one, kept in left if kept]
+
+
+def _with_domains(virtual_host: Any, domains_: list[str]) -> Any:
+    if len(domains_) == len(virtual_host.domains):
+        return virtual_host
+    changed = _ROUTE.VirtualHost()
+    changed.CopyFrom(virtual_host)
+    del changed.domains[:]
+    changed.domains.extend(domains_)
+    return changed
 
 
 def _is_full_name(domain: str, name: str) -> bool:

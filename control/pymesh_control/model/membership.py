@@ -31,18 +31,19 @@ class Workloads:
 class Memberships:
     """Services of the mesh by what makes a workload one of their instances: a label of the selector, or a listed address."""
 
-    def __init__(self, services: Iterable[Service]) -> None:
+    def __init__(self, services: Iterable[tuple[Service, Sequence[Workload]]]) -> None:
+        """Of each service also the instances that it lists itself."""
         self._order: dict[int, int] = {}
         self._by_label: dict[_Label, list[Service]] = {}
-        self._by_address: dict[tuple[str, str], list[Service]] = {}
-        for order, service in enumerate(services):
+        self._by_address: dict[tuple[str, str], list[tuple[Service, Sequence[Workload]]]] = {}
+        for order, (service, listed) in enumerate(services):
             if service.external:
                 continue
             self._order[id(service)] = order
             for key, value in sorted((service.selector or {}).items())[:1]:
                 self._by_label.setdefault((service.namespace, key, value), []).append(service)
-            for address in dict.fromkeys(workload.ip for workload in service.inline):
-                self._by_address.setdefault((service.namespace, address), []).append(service)
+            for address in dict.fromkeys(workload.ip for workload in listed):
+                self._by_address.setdefault((service.namespace, address), []).append((service, listed))
 
     def of(self, namespace: str, labels: Mapping[str, str], address: str) -> list[Service]:
         """The services that a workload is an instance of, oldest first."""
@@ -54,7 +55,7 @@ class Memberships:
         ]
         found += (
             one
-            for one in self._by_address.get((namespace, address), ())
-            if any(listed.ip == address and selects(listed.labels, labels) for listed in one.inline)
+            for one, listed in self._by_address.get((namespace, address), ())
+            if any(workload.ip == address and selects(workload.labels, labels) for workload in listed)
         )
         return sorted({id(one): one for one in found}.values(), key=lambda one: self._order[id(one)])

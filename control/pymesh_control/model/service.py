@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymesh.api import hosts
@@ -69,8 +69,8 @@ class Service:
     inline: tuple[Workload, ...] = ()
     """The instances that the ServiceEntry itself lists."""
     subject_alt_names: tuple[str, ...] = ()
-    endpoints: Mapping[int, tuple[Endpoint, ...]] = field(default_factory=dict)
-    """By service port."""
+    service_accounts: tuple[tuple[str, str], ...] = ()
+    """The (namespace, service account) pairs that its instances run as, sorted."""
     origins: tuple[Origin, ...] = ()
     """The resources that declare it."""
     headless: bool = False
@@ -93,16 +93,15 @@ class Service:
     def virtual_ips(self) -> tuple[str, ...]:
         return tuple(address for address in self.addresses if "/" not in address)
 
-    @property
-    def service_accounts(self) -> tuple[tuple[str, str], ...]:
-        """The (namespace, service account) pairs that its instances run as, sorted."""
-        found = {
-            (endpoint.workload.namespace, endpoint.workload.service_account)
-            for endpoints in self.endpoints.values()
-            for endpoint in endpoints
-            if endpoint.workload.service_account
-        }
-        return tuple(sorted(found))
+
+Instances = Mapping[int, tuple[Endpoint, ...]]
+"""What answers for a service, by its ports."""
+
+
+def accounts_of(instances: Instances) -> tuple[tuple[str, str], ...]:
+    """The (namespace, service account) pairs that instances run as, sorted."""
+    workloads = (endpoint.workload for endpoints in instances.values() for endpoint in endpoints)
+    return tuple(sorted({(one.namespace, one.service_account) for one in workloads if one.service_account}))
 
 
 def full_name(host: str, namespace: str) -> str:
@@ -149,15 +148,14 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
     )
 
 
-def with_endpoints(service: Service, selected: Sequence[Workload]) -> Service:
-    """The service with its instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
+def instances_of(service: Service, selected: Sequence[Workload]) -> Instances:
+    """A service's instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
     chosen = (*service.inline, *(workload for workload in selected if workload.health is not Health.DRAINING))
     if service.resolution == "STATIC":
         chosen = tuple(workload for workload in chosen if is_address(workload.ip))
     elif service.resolution.startswith("DNS"):
         chosen = _resolvable(service, chosen)
-    endpoints = {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
-    return replace(service, endpoints=endpoints)
+    return {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}
 
 
 def _resolvable(service: Service, chosen: tuple[Workload, ...]) -> tuple[Workload, ...]:

@@ -10,7 +10,7 @@ from pymesh.api import parse_text
 from pymesh.api.kinds import KINDS
 from pymesh.cli import main as pymesh
 from pymesh.local.meshfile import MeshFile
-from pymesh_control.model import snapshot, support
+from pymesh_control.model import assembly, support
 from pymesh_proxy.launch import Rejected, prepare
 from pymesh_proxy.main import parser
 from pymesh_proxy.process import validate
@@ -41,7 +41,7 @@ def test_the_smallest_mesh_of_the_readme_is_accepted_whole() -> None:
     mesh = MeshFile.parse(_block(README, "shop/mesh.yaml"), "mesh.yaml")
     parsed = parse_text(_block(README, "shop/config/web.yaml"), "web.yaml")
     assert parsed.problems == []
-    _, problems = snapshot.build(parsed.resources, (), 1)
+    _, problems = assembly.build(parsed.resources, (), 1)
     assert [problem for problem in problems if problem.severity == "error"] == []
     assert {f"{mesh.gateways[0].ports[0]}"} == set(re.findall(r"number: (\d{4})", _block(README, "shop/config/web.yaml")))
 

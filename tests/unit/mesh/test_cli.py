@@ -45,12 +45,13 @@ def test_an_error_is_printed_without_colours_or_wrapping_and_exits_with_1(folder
 
 
 def test_what_istio_takes_and_the_mesh_does_not_honour_is_an_error(folder):
-    server = "{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.test], defaultEndpoint: 127.0.0.1:80}"
+    tls = "{mode: SIMPLE, credentialName: c, insecureSkipVerify: true}"
+    server = f"{{port: {{number: 80, name: s, protocol: HTTPS}}, hosts: [a.test], tls: {tls}}}"
     text = f"apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {{name: g}}\nspec: {{servers: [{server}]}}\n"
     result = run("validate", "-f", "-", stdin=f"{text}---\n{GOOD}")
     assert result.exit_code == 1
     assert result.output == (
-        "<stdin>:4:84: error: Gateway default/g: servers[0].defaultEndpoint is not supported\n1 valid resource in 1 file: 1 error\n"
+        "<stdin>:4:121: error: Gateway default/g: servers[0].tls.insecureSkipVerify is not supported\n1 valid resource in 1 file: 1 error\n"
     )
 
 

@@ -7,12 +7,14 @@ from pymesh.api import Resource
 
 from ..locality import NETWORK_LABEL
 from ..membership import Workloads
-from ..service import Alias, Endpoint, Port, Service, port_of
+from ..service import Alias, Endpoint, Instances, Port, Service, port_of
 from ..workload import Health, Workload
 from . import slices
 from .pods import Pods
 from .services import from_resource, host_of, is_alias, visibility_of
 from .topology import Topology
+
+KINDS = ("Endpoints", "EndpointSlice", "Namespace", "Node", "Pod", "Service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,8 @@ class Cluster:
     """What Kubernetes' objects add to the mesh."""
 
     services: tuple[Service, ...]
+    instances: Mapping[tuple[str, str], Instances]
+    """By the service's namespace and host."""
     workloads: tuple[Workload, ...]
     """The pods."""
     aliases: Mapping[Alias, str]
@@ -37,13 +41,19 @@ def read(
     pods = Pods(by_kind.get("Pod", ()), topology, _network(by_kind.get("Namespace", ()), root_namespace))
     instances = _Instances(by_kind, pods, topology, Workloads(others))
     resources = by_kind.get("Service", ())
-    services = tuple(instances.given(from_resource(one, exports), one) for one in resources if not is_alias(one))
+    given = [instances.given(from_resource(one, exports), one) for one in resources if not is_alias(one)]
+    by_host = {(service.namespace, service.host): found for service, found in given}
     aliases = {
         Alias(host_of(one), one.namespace, visibility_of(one, exports)): one.spec.spec.external_name.lower().rstrip(".")
         for one in resources
         if is_alias(one) and one.spec.spec.external_name
     }
-    return Cluster(services, pods.workloads, aliases)
+    return Cluster(tuple(service for service, _ in given), by_host, pods.workloads, aliases)
+
+
+def inputs(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload]) -> list[object]:
+    """All that `read` looks at."""
+    return [others, *(resource for kind in KINDS for resource in by_kind.get(kind, ()))]
 
 
 def _network(namespaces: Iterable[Resource], root_namespace: str) -> str:
@@ -63,8 +73,8 @@ class _Instances:
             key = (one.namespace, one.labels.get(slices.SERVICE_LABEL, ""))
             self._slices.setdefault(key, []).append(slices.from_slice(one))
 
-    def given(self, service: Service, resource: Resource) -> Service:
-        """The service with its instances."""
+    def given(self, service: Service, resource: Resource) -> tuple[Service, Instances]:
+        """The service, and its instances."""
         spec = resource.spec.spec
         listed = self._listed(service, spec.ip_families)
         unready = bool(spec.publish_not_ready_addresses)
@@ -74,7 +84,7 @@ class _Instances:
             for port in service.ports
         }
         inline = () if service.selector else tuple({one.workload.ip: one.workload for held in found.values() for one in held}.values())
-        return replace(service, endpoints=found, inline=inline)
+        return replace(service, inline=inline), found
 
     def _listed(self, service: Service, families: Sequence[str]) -> Mapping[int, tuple[Endpoint, ...]]:
         key = (service.namespace, service.name)

@@ -5,22 +5,15 @@ from dataclasses import dataclass, field
 from pymesh.xds import proto, types
 from pymesh_control.ads.delta import DeltaSession
 from pymesh_control.ads.sotw import SotwSession
+from pymesh_control.built import Built
 from pymesh_control.metrics import Metrics
-
-
-@dataclass(frozen=True)
-class Thing:
-    """A resource as the generators make it."""
-
-    any: object
-    version: str
 
 
 def thing(type_url, name, version):
     """A resource whose bytes say name and version; the sessions never look inside."""
     packed = proto.pack(types.MESSAGES[type_url]())
     packed.value = f"{name}={version}".encode()
-    return Thing(packed, version)
+    return Built(packed, version)
 
 
 def world(**content):
@@ -35,11 +28,31 @@ def world(**content):
 
 
 def sotw(resources):
-    return SotwSession(resources, Metrics())
+    return Parsing(SotwSession(resources, Metrics()), proto.discovery.DiscoveryResponse)
 
 
 def delta(resources):
-    return DeltaSession(resources, Metrics())
+    return Parsing(DeltaSession(resources, Metrics()), proto.discovery.DeltaDiscoveryResponse)
+
+
+class Parsing:
+    """A session whose responses have been on the wire."""
+
+    def __init__(self, session, form):
+        self._session = session
+        self._form = form
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+    def request(self, request):
+        return self._parsed(self._session.request(request))
+
+    def push(self, resources):
+        return self._parsed(self._session.push(resources))
+
+    def _parsed(self, responses):
+        return [self._form.FromString(response.serialized()) for response in responses]
 
 
 def ask(type_url, *names, nonce="", error=None, version=""):

@@ -4,7 +4,7 @@ from pymesh.api import parse_text
 from pymesh.api.kinds import KINDS, KUBERNETES_KINDS
 from pymesh_control.analyze.subject import Subject
 from pymesh_control.model import support
-from pymesh_control.model.snapshot import build
+from pymesh_control.model.assembly import build
 
 
 def thing(kind, name, spec, namespace="default", annotations="{}"):

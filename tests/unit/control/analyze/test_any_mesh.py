@@ -14,7 +14,7 @@ from pymesh_control.analyze.catalogue import RULES
 from pymesh_control.analyze.run import of_files, warnings
 from pymesh_control.analyze.subject import Subject
 from pymesh_control.model import support
-from pymesh_control.model.snapshot import build
+from pymesh_control.model.assembly import build
 from tests.unit.mesh.test_any_spec import specs
 
 from .meshes import subject, thing

@@ -6,8 +6,8 @@ import pytest
 
 from pymesh.xds import proto, types
 from pymesh_control.ads.delta import DeltaSession
+from pymesh_control.built import pack
 from pymesh_control.debug.dump import config_dump
-from pymesh_control.generate.built import pack
 from pymesh_control.metrics import Metrics
 
 from ..ads.client import ask_delta
@@ -39,13 +39,13 @@ def test_a_key_is_not_shown(connected):
 
 def test_a_refused_resource_has_the_reason(connected):
     [sent] = connected.session.request(ask_delta(types.CLUSTER))
-    connected.session.request(ask_delta(types.CLUSTER, nonce=sent.nonce, error="a: too wide"))
+    connected.session.request(ask_delta(types.CLUSTER, nonce=sent.head.nonce, error="a: too wide"))
     [cluster] = proto.unpack(config_dump(connected).configs[0]).dynamic_active_clusters
     assert (cluster.client_status, cluster.error_state.details) == (proto.config_dump_shared.ClientResourceStatus.NACKED, "a: too wide")
 
 
 def test_an_accepted_resource_has_the_time_of_it(connected):
     [sent] = connected.session.request(ask_delta(types.CLUSTER))
-    connected.session.request(ask_delta(types.CLUSTER, nonce=sent.nonce))
+    connected.session.request(ask_delta(types.CLUSTER, nonce=sent.head.nonce))
     [cluster] = proto.unpack(config_dump(connected).configs[0]).dynamic_active_clusters
     assert (cluster.last_updated.seconds, bool(cluster.version_info)) == (1700000000, True)

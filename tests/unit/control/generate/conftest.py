@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from pymesh.api import parse_text
 from pymesh.xds import proto, types
 from pymesh_control.generate import generate
-from pymesh_control.model.snapshot import build
+from pymesh_control.model.assembly import build
 from pymesh_control.model.view import ProxyView, view_of
 from pymesh_control.model.workload import Workload
 from tests import peers

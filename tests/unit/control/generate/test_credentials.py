@@ -9,8 +9,8 @@ from pymesh.identity import parse
 from pymesh.xds import proto, types
 from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import generate
+from pymesh_control.model.assembly import build
 from pymesh_control.model.credential import Credential
-from pymesh_control.model.snapshot import build
 from pymesh_control.model.view import view_of
 
 GATEWAY = """

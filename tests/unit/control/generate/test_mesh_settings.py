@@ -9,7 +9,7 @@ from pymesh.api import parse_text
 from pymesh.xds import types
 from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import generate
-from pymesh_control.model.snapshot import build
+from pymesh_control.model.assembly import build
 from pymesh_control.model.unused import UNUSED
 
 FIELDS = [

@@ -7,7 +7,8 @@ import pytest
 from pymesh.api import Problem, parse_text
 from pymesh_control.analyze.run import warnings
 from pymesh_control.model import support
-from pymesh_control.model.snapshot import Snapshot, build
+from pymesh_control.model.assembly import build
+from pymesh_control.model.snapshot import Snapshot
 from pymesh_control.model.workload import Workload
 
 

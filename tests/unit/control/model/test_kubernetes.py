@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh.api import parse_text
+from pymesh_control.model.assembly import build
 from pymesh_control.model.protocol import Protocol
-from pymesh_control.model.snapshot import build
 from pymesh_control.model.workload import Health, Workload
+
+from .answering import answering
 
 HOST = "web.shop.svc.cluster.local"
 
@@ -63,8 +65,8 @@ def instances(snapshot):
     """(address, port, health) of each instance of the service `web` at a port."""
 
     def look(*objects, port=80, host=HOST, workloads=()):
-        found = snapshot(*objects, workloads=workloads).service(host, "shop")
-        return [(one.workload.ip, one.port, str(one.workload.health)) for one in found.endpoints[port]]
+        found = answering(snapshot(*objects, workloads=workloads), host, port=port)
+        return [(one.workload.ip, one.port, str(one.workload.health)) for one in found]
 
     return look
 
@@ -158,7 +160,7 @@ def test_slices_of_host_names_are_refused(built):
 )
 def test_the_pod_behind_an_address_is_the_one_referred_to(snapshot, reference, labels):
     found = snapshot(service(), pod("a", "10.0.0.1", spec={"nodeName": "n"}), endpoint_slice(at("10.0.0.1", **reference)))
-    assert found.service(HOST, "shop").endpoints[80][0].workload.labels == labels
+    assert answering(found, HOST)[0].workload.labels == labels
 
 
 def test_workloads_outside_the_cluster_are_selected_too(instances):
@@ -182,9 +184,10 @@ def test_a_service_entry_selects_pods(instances):
 def test_a_service_entry_of_the_same_host_only_decorates(snapshot):
     other = entry(hosts=[HOST], ports=[{"number": 81, "name": "tcp"}], resolution="STATIC", subjectAltNames=["spiffe://x/y"])
     for objects in ([service(), other], [other, service()]):
-        found = snapshot(*objects, pod("a", "10.0.0.1")).service(HOST, "shop")
+        whole = snapshot(*objects, pod("a", "10.0.0.1"))
+        found = whole.service(HOST, "shop")
         assert [port.number for port in found.ports] == [80]
-        assert (found.external, found.subject_alt_names, len(found.endpoints[80])) == (False, ("spiffe://x/y",), 1)
+        assert (found.external, found.subject_alt_names, len(answering(whole, HOST))) == (False, ("spiffe://x/y",), 1)
 
 
 def test_protocols_are_told_by_app_protocol_then_name_then_number(snapshot):
@@ -218,7 +221,7 @@ def test_localities_are_the_nodes_unless_a_pod_says_otherwise(snapshot):
         pod("b", "10.0.0.2", spec={"nodeName": "n"}, labels={"istio-locality": "us.us-1"}),
         endpoint_slice(at("10.0.0.1"), at("10.0.0.2"), at("10.0.0.3", zone="eu-1"), at("10.0.0.4", nodeName="n"), at("10.0.0.5", zone="z")),
     ]
-    found = [one.workload.locality for one in snapshot(*objects).service(HOST, "shop").endpoints[80]]
+    found = [one.workload.locality for one in answering(snapshot(*objects), HOST)]
     assert found == ["eu/eu-1/r", "us/us-1", "eu/eu-1", "eu/eu-1/r", "/z"]
 
 
@@ -283,5 +286,5 @@ def test_what_is_listed_is_what_kubernetes_would_send_to(first, second):
         ready, terminating = one["conditions"]["ready"] is not False, one["conditions"]["terminating"]
         if ready or not terminating:
             wanted.setdefault(one["addresses"][0], Health.HEALTHY if ready else Health.UNHEALTHY)
-    told = {one.workload.ip: one.workload.health for one in snapshot.service(HOST, "shop").endpoints[80]}
+    told = {one.workload.ip: one.workload.health for one in answering(snapshot, HOST)}
     assert told == wanted

@@ -2,6 +2,8 @@
 
 from pymesh_control.model.workload import Workload
 
+from .answering import answering
+
 ENTRY = """
 ---
 apiVersion: networking.istio.io/v1
@@ -22,8 +24,7 @@ def workload(name, namespace="shop", ip="10.0.0.1", **more):
 
 
 def instances(built, workloads, text=ENTRY):
-    service = built(text, workloads)[0].service(HOST, "shop")
-    return [(one.workload.name, one.port) for one in service.endpoints[80]]
+    return [(one.workload.name, one.port) for one in answering(built(text, workloads)[0], HOST)]
 
 
 def test_a_selector_takes_the_workloads_of_its_own_namespace(built):
@@ -59,15 +60,14 @@ spec:
   ports: [{number: 80, name: http}, {number: 90, name: tcp}]
   endpoints: [{address: 10.0.0.8}]
 """
-    service = built(ENTRY + more, [workload("one")])[0].service(HOST, "shop")
-    assert [port.number for port in service.ports] == [80, 90]
-    assert {one.workload.ip for one in service.endpoints[80]} == {"10.0.0.8", "10.0.0.1"}
+    snapshot = built(ENTRY + more, [workload("one")])[0]
+    assert [port.number for port in snapshot.service(HOST, "shop").ports] == [80, 90]
+    assert {one.workload.ip for one in answering(snapshot, HOST)} == {"10.0.0.8", "10.0.0.1"}
 
 
 def test_a_name_found_by_dns_is_its_own_instance(built):
     text = ENTRY.replace("STATIC", "DNS").replace("  workloadSelector: {labels: {app: reviews}}\n", "")
-    service = built(text)[0].service(HOST, "shop")
-    assert [(one.workload.ip, one.port) for one in service.endpoints[80]] == [(HOST, 8080)]
+    assert [(one.workload.ip, one.port) for one in answering(built(text)[0], HOST)] == [(HOST, 8080)]
 
 
 def test_a_namespace_sees_its_own_service_of_a_host_before_anothers(built):
@@ -103,6 +103,6 @@ spec: {address: host.example.com, labels: {app: reviews}}
 """
     )
     snapshot, problems = built(text, [workload("one")])
-    assert [one.workload.name for one in snapshot.service(HOST, "shop").endpoints[80]] == ["one"]
+    assert [one.workload.name for one in answering(snapshot, HOST)] == ["one"]
     assert [problem.severity for problem in problems] == ["warning"]
     assert "host.example.com" in problems[0].message

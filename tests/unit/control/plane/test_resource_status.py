@@ -31,7 +31,11 @@ spec: {hosts: [web], http: [{route: [{destination: {host: web}}]}]}
 apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: bad, namespace: shop}
-spec: {servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.test], defaultEndpoint: 127.0.0.1:80}]}
+spec:
+  servers:
+    - port: {number: 80, name: s, protocol: HTTPS}
+      hosts: [a.test]
+      tls: {mode: SIMPLE, credentialName: c, insecureSkipVerify: true}
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -76,7 +80,7 @@ async def test_a_rule_that_another_shadows_says_so(get):
 async def test_what_is_refused_says_why(get):
     result = await get("gw", "bad")
     assert rows(result)[1][:4] == ["shop", "bad", "no", "no"]
-    assert "Gateway shop/bad: servers[0].defaultEndpoint is not supported" in result.output.splitlines()[-1]
+    assert "Gateway shop/bad: servers[0].tls.insecureSkipVerify is not supported" in result.output.splitlines()[-1]
 
 
 async def test_what_a_proxy_accepted_is_counted(get):

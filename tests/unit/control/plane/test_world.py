@@ -19,6 +19,8 @@ spec:
   - port: {number: 80, name: web, protocol: HTTP}
     hosts: ["one.example"]
 """
+UNHONOURED = """protocol: HTTPS}
+    tls: {mode: SIMPLE, credentialName: c, insecureSkipVerify: true}"""
 
 
 @pytest.fixture
@@ -61,15 +63,15 @@ def test_a_problem_is_logged_when_it_appears_and_not_again(world, caplog):
 
 def test_a_resource_that_cannot_be_honoured_stays_in_its_last_version_while_others_change(world):
     world.rebuild(contents(GATEWAY, WEB), ())
-    refused = GATEWAY.replace("one.example", "two.example").replace("protocol: HTTP", "protocol: MONGO")
+    refused = GATEWAY.replace("one.example", "two.example").replace("protocol: HTTP}", UNHONOURED)
     world.rebuild(contents(refused, WEB.replace("web.shop", "new.shop")), ())
-    assert [str(problem).partition(": ")[0] for problem in world.problems if problem.severity == "error"] == ["0.yaml:7:35"]
+    assert [str(problem).partition(": ")[0] for problem in world.problems if problem.severity == "error"] == ["0.yaml:8:44"]
     assert [one.spec.servers[0].hosts for one in world.resources_used if one.kind == "Gateway"] == [["one.example"]]
     assert hosts(world) == ["new.shop.svc.cluster.local"]
 
 
 def test_a_resource_that_could_never_be_honoured_is_left_out_until_it_is_mended(world):
-    world.rebuild(contents(GATEWAY.replace("protocol: HTTP", "protocol: MONGO"), WEB), ())
+    world.rebuild(contents(GATEWAY.replace("protocol: HTTP}", UNHONOURED), WEB), ())
     assert world.snapshot.gateways == ()
     assert hosts(world) == ["web.shop.svc.cluster.local"]
     world.rebuild(contents(GATEWAY, WEB), ())

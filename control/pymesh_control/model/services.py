@@ -1,0 +1,88 @@
+"""All services of the mesh: the cluster's and those of ServiceEntries, each with its instances and its further names."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pymesh.api import Resource
+
+from .allocation import allocated
+from .kubernetes import Cluster
+from .membership import Memberships
+from .membership import Workloads as Selectable
+from .models import Models
+from .service import Alias, Instances, Service, accounts_of, decorated, from_entry, instances_of, merged
+from .workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of services. What clients are told of them changes far less often than their instances: so they stand apart."""
+
+    services: tuple[Service, ...]
+    endpoints: Mapping[tuple[str, str], Instances]
+    memberships: Memberships
+    workloads: tuple[Workload, ...]
+    aliases: Mapping[str, str]
+
+
+def known(models: Models, cluster: Cluster, entries: Sequence[Resource], workloads: tuple[Workload, ...]) -> Known:
+    """Everything that resources and registered workloads say of services."""
+    aliases = _resolved(cluster.aliases)
+    inputs = (cluster, workloads, *entries)
+    return models.put_together("services", inputs, lambda parts: _known(parts, cluster, entries, workloads, aliases))
+
+
+def _known(
+    models: Models, cluster: Cluster, entries: Iterable[Resource], workloads: tuple[Workload, ...], aliases: Mapping[Alias, str]
+) -> Known:
+    selectable = Selectable(workloads)
+    found = allocated(_declared(models, cluster, entries, aliases))
+    told, endpoints = [], {}
+    for one in found:
+        key = (one.namespace, one.host)
+        instances = cluster.instances.get(key)
+        if instances is None:
+            instances = instances_of(one, () if one.selector is None else selectable.selected(one.namespace, one.selector))
+        endpoints[key] = models.equal(("instances", key), instances)
+        told.append(models.equal(("service", key), replace(one, inline=(), service_accounts=accounts_of(instances))))
+    services = models.same("told", tuple(told))
+    return Known(
+        services,
+        models.equal("endpoints", endpoints),
+        Memberships(zip(services, (one.inline for one in found), strict=True)),
+        workloads,
+        models.equal("aliases", {alias.host: host for alias, host in aliases.items()}),
+    )
+
+
+def _declared(
+    models: Models, cluster: Cluster, entries: Iterable[Resource], aliases: Mapping[Alias, str]
+) -> list[Service]:
+    """The cluster's first: they are who they are whatever a ServiceEntry of the same host says."""
+    of_cluster = {(one.namespace, one.host): one for one in cluster.services}
+    found: dict[tuple[str, str], Service] = {}
+    for entry in entries:
+        for one in models.one(from_entry, entry):
+            key = (one.namespace, one.host)
+            if key in of_cluster:
+                of_cluster[key] = decorated(of_cluster[key], one)
+            else:
+                found[key] = merged(found[key], one) if key in found else one
+    names: dict[str, tuple[Alias, ...]] = {}
+    for alias, host in aliases.items():
+        names[host] = (*names.get(host, ()), alias)
+    return [replace(one, aliases=names[one.host]) if one.host in names else one for one in (*of_cluster.values(), *found.values())]
+
+
+def _resolved(aliases: Mapping[Alias, str]) -> dict[Alias, str]:
+    """Each alias with the host at the end of its chain; those that lead back to themselves stand for nothing."""
+    hosts = {alias.host: host for alias, host in aliases.items()}
+    found: dict[Alias, str] = {}
+    for alias, host in aliases.items():
+        passed = {alias.host}
+        while host in hosts and host not in passed:
+            passed.add(host)
+            host = hosts[host]
+        if host not in passed:
+            found[alias] = host
+    return found
