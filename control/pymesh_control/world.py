@@ -21,7 +21,7 @@ from .store.catalogue import Contents, Key
 from .store.quarantine import Quarantine, blame
 
 _log = logging.getLogger("pymesh.config")
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING}
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 
 class World:

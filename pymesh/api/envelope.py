@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from . import configmap, validate
+from .foreign import is_foreign, note
 from .kinds import KUBERNETES_KINDS, Kind, explain_unknown, kind_of
 from .models.meshconfig import MeshConfig
 from .models.metadata import ForeignMetadata, Metadata
@@ -41,11 +42,14 @@ class Envelope:
         if name is None or api_version is None:
             self._report_missing_type()
             return None
-        if name == "ConfigMap" and api_version == "v1":
+        if name == "ConfigMap" and api_version == "v1" and self._text("metadata", "name") == configmap.NAME:
             return self._mesh_config()
         foreign = KUBERNETES_KINDS.get(name)
         if foreign is not None and api_version in foreign.api_versions:
             return self._foreign(foreign, api_version)
+        if is_foreign(name, api_version):
+            self._leave_alone(name, api_version)
+            return None
         kind = self._kind(name, api_version)
         return self._resource(kind, api_version) if kind else None
 
@@ -120,10 +124,15 @@ class Envelope:
         node: Node = spot.node if found else Mapping(spot.mark)
         return build(model, fit(node, model, self.report, path), self.document, self.report, path)
 
+    def _leave_alone(self, name: str, api_version: str) -> None:
+        if name == "ConfigMap" and self._text("data", configmap.KEY) is not None:
+            sentence = f'is not read: the mesh configuration is the ConfigMap named "{configmap.NAME}"'
+            self.report_at(("metadata", "name"), sentence, "warning")
+        else:
+            severity, sentence = note(name, api_version)
+            self.report((), self.document.mark, sentence, severity)
+
     def _mesh_config(self) -> Resource | None:
-        if self._text("metadata", "name") != configmap.NAME:
-            self.report_at(("metadata", "name"), f'the only ConfigMap read as mesh configuration is "{configmap.NAME}"')
-            return None
         self._check_keys((), ("apiVersion", "kind", "metadata", "data"))
         self._check_mesh_data()
         self.document, problems = configmap.expand(self.document, self.filename)

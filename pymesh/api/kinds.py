@@ -115,5 +115,11 @@ def explain_unknown(word: str, api_version: str) -> str:
         return f"{word} belongs to {' and '.join(elsewhere)}, not to {group}"
     if ours:
         return f"{word} is not a kind of {group}{did_you_mean(word, [kind.written for kind in KINDS.values()])}"
+    unserved = KUBERNETES_KINDS.get(word)
+    if unserved is not None and unserved.group == group:
+        return f"{api_version} is not served; use {unserved.api_versions[0]}"
+    near = [kind.name for kind in KUBERNETES_KINDS.values() if kind.group == group]
+    if near:
+        return f"{word} is not a kind of {api_version}{did_you_mean(word, near)}"
     known = ", ".join(dict.fromkeys(kind.written for kind in (*KINDS.values(), *KUBERNETES_KINDS.values())))
     return f"{word} of {api_version} is not mesh configuration; the kinds read are {known} and the ConfigMap istio"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,5 +39,5 @@ class Problem:
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:
-    """Whether any of them forbids using what was read; warnings do not."""
+    """Whether any of them forbids using what was read; all else does not."""
     return any(problem.severity == "error" for problem in problems)

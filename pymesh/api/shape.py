@@ -95,6 +95,12 @@ def _check_oneofs(model: type[Model], present: dict[str, Entry], report: Report,
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean "x"?)` for the closest known word, or nothing."""
+    found = closest(word.replace("_", ""), known)
+    return f' (did you mean "{found}"?)' if found else ""
+
+
+def closest(word: str, known: Iterable[str], alike: float = 0.6) -> str | None:
+    """The known word that is spelt most like this one, if one is alike enough (0 to 1)."""
     by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("_", ""), by_lower, n=1, cutoff=0.6)
-    return f' (did you mean "{by_lower[close[0]]}"?)' if close else ""
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=alike)
+    return by_lower[close[0]] if close else None

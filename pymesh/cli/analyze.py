@@ -19,8 +19,8 @@ from pymesh.api.diagnostic import Diagnostic
 
 from . import reading
 
-INVALID, DOUBTFUL = "IST0106", "IST0133"
-"""Istio's codes for what validation finds in a single resource: errors and warnings."""
+_CODES = {"error": "IST0106", "warning": "IST0133", "info": "PYM0001"}
+"""What validation finds in a single resource: Istio's codes for errors and warnings, and one for what is left alone."""
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
@@ -54,8 +54,7 @@ def analyze(
 
 
 def _of_problem(problem: Problem) -> Diagnostic:
-    code = INVALID if problem.severity == "error" else DOUBTFUL
-    return Diagnostic(problem.file, problem.line, problem.column, code, problem.severity, "", problem.message)
+    return Diagnostic(problem.file, problem.line, problem.column, _CODES[problem.severity], problem.severity, "", problem.message)
 
 
 def _as_json(found: Iterable[Diagnostic], files: int, resources: int) -> str:

@@ -1,6 +1,7 @@
 """`pymesh validate`: every mistake of Istio configuration, before a mesh has to refuse it."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 
 import click
@@ -11,7 +12,7 @@ from pymesh.api import Parsed, Problem, has_errors
 
 from . import reading
 
-_STYLES = {"error": "bold red", "warning": "bold yellow"}
+_STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
 
 @click.command()
@@ -61,11 +62,12 @@ def _coloured(problem: Problem) -> Text:
 
 
 def _summary(parsed: Parsed, files: int) -> Text:
-    errors = sum(problem.severity == "error" for problem in parsed.problems)
-    warnings = len(parsed.problems) - errors
+    counts = Counter[str](problem.severity for problem in parsed.problems)
+    errors, warnings = counts["error"], counts["warning"]
     found = f"{_count(len(parsed.resources), 'valid resource')} in {_count(files, 'file')}"
     told = ", ".join(_count(number, word) for number, word in ((errors, "error"), (warnings, "warning")) if number)
-    return Text(f"{found}: {told or 'no problems'}", "bold red" if errors else "bold green")
+    alone = f", {_count(counts['info'], 'object')} left alone" if counts["info"] else ""
+    return Text(f"{found}{alone}: {told or 'no problems'}", "bold red" if errors else "bold green")
 
 
 def _count(number: int, word: str) -> str:

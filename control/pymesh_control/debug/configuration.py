@@ -44,5 +44,5 @@ def push_status(world: World, streams: Iterable[Stream]) -> dict[str, Any]:
         "virtual_services": len(snapshot.virtual_services),
         "gateways": len(snapshot.gateways),
         "workloads": len(snapshot.workloads),
-        "problems": {severity: [str(one) for one in world.problems if one.severity == severity] for severity in ("error", "warning")},
+        "problems": {level: [str(one) for one in world.problems if one.severity == level] for level in ("error", "warning", "info")},
     }

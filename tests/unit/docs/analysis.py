@@ -14,8 +14,8 @@ _HEAD = """# Analysis
 
 What `pymesh analyze` finds. `python -m tests.unit.docs.analysis` writes this page from the rules, and a test fails when it is stale.
 
-Each resource is checked by itself first, as `pymesh validate` does; errors of that have the code IST0106, warnings IST0133, and a resource
-with an error takes no part in what follows. Codes are Istio's (ISTnnnn), else Kiali's (KIAnnnn), else our own (PYMnnnn). An error makes the
+Each resource is checked by itself first, as `pymesh validate` does; errors of that have the code IST0106, warnings IST0133, objects that
+are nothing to a mesh PYM0001, and a resource with an error takes no part in what follows. Codes are Istio's (ISTnnnn), else Kiali's (KIAnnnn), else our own (PYMnnnn). An error makes the
 command exit with 1. A resource that is not to be told of carries Istio's annotation `galley.istio.io/analyze-suppress: "CODE, CODE"` (`*` for
 every code).
 

@@ -90,6 +90,11 @@ def test_what_validation_finds_is_there_with_istios_codes():
     assert '<stdin>:5:3: error [IST0106]: VirtualService reviews: spec.hots: unknown field (did you mean "hosts"?)' in result.output
     warned = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w}\nspec: {network: n}\n"
     assert "<stdin>:4:1: warning [IST0133]: WorkloadEntry w: spec: has no address" in run("-", stdin=warned).output
+    beside = run("-", stdin="apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n")
+    assert (beside.exit_code, beside.output.splitlines()[0]) == (
+        0,
+        "<stdin>:1:1: info [PYM0001]: Job j: is no configuration of a mesh, and is left alone",
+    )
 
 
 @pytest.mark.usefixtures("folder")

@@ -30,6 +30,18 @@ def test_valid_configuration_exits_with_0(folder):
     assert (result.exit_code, result.output) == (0, "1 valid resource in 1 file: no problems\n")
 
 
+def test_what_is_nothing_to_a_mesh_is_left_alone(folder):
+    beside = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n---\n"
+    result = run("validate", "-", stdin=beside + GOOD)
+    assert (result.exit_code, result.output.splitlines()) == (
+        0,
+        [
+            "<stdin>:1:1: info: Deployment web: is no configuration of a mesh, and is left alone",
+            "1 valid resource in 1 file, 1 object left alone: no problems",
+        ],
+    )
+
+
 def test_a_warning_is_printed_and_does_not_fail(folder):
     result = run("validate", "-f", "warned.yaml")
     assert result.exit_code == 0

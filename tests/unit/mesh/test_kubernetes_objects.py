@@ -52,7 +52,60 @@ def test_nodes_and_namespaces_stand_in_no_namespace():
 
 def test_a_service_of_another_group_is_not_ours():
     _, (problem,) = read("apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: a}\nspec: {}\n")
-    assert "Service of serving.knative.dev/v1 is not mesh configuration" in problem
+    assert problem == "f.yaml:1:1: info: Service a: is no configuration of a mesh, and is left alone"
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version"),
+    [
+        ("Deployment", "apps/v1"), ("Job", "batch/v1"), ("ServiceAccount", "v1"), ("ConfigMap", "v1"),
+        ("NetworkPolicy", "networking.k8s.io/v1"), ("Certificate", "cert-manager.io/v1"),
+        ("Kustomization", "kustomize.config.k8s.io/v1beta1"),
+        ("CustomResourceDefinition", "apiextensions.k8s.io/v1"), ("IstioOperator", "install.istio.io/v1alpha1"),
+        ("VirtualService", "appmesh.k8s.aws/v1beta2"), ("Gateway", "gateway.acme.example/v1"),
+    ],
+)  # fmt: skip
+def test_objects_that_are_nothing_to_a_mesh_are_left_alone(kind, api_version):
+    text = f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\nspec: {{anything: [1]}}\n---\n"
+    resources, problems = read(text + SERVICE)
+    assert [one.kind for one in resources] == ["Service"]
+    assert problems == [f"f.yaml:1:1: info: {kind} a: is no configuration of a mesh, and is left alone"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version", "sentence"),
+    [
+        ("VirtualServce", "networking.istio.io/v1", 'not a kind of networking.istio.io (did you mean "VirtualService"?)'),
+        ("VirtualService", "networking.isto.io/v1", "VirtualService of networking.isto.io/v1 is not mesh configuration"),
+        ("VirtualService", "v1", "VirtualService is not a kind of v1"),
+        ("VirtualService", "networking/v1", "VirtualService of networking/v1 is not mesh configuration"),
+        ("Gateway", "network.istio.io/v1", "Gateway belongs to networking.istio.io and gateway.networking.k8s.io, not to network.istio.io"),
+        ("HTTPRoute", "gateway.networking.k8s.i/v1", "HTTPRoute of gateway.networking.k8s.i/v1 is not mesh configuration"),
+        ("Servce", "v1", 'Servce is not a kind of v1 (did you mean "Service"?)'),
+        ("EndpointSlice", "discovery.k8s.io/v1beta1", "discovery.k8s.io/v1beta1 is not served; use discovery.k8s.io/v1"),
+    ],
+)  # fmt: skip
+def test_what_is_misspelt_is_a_mistake(kind, api_version, sentence):
+    resources, (problem,) = read(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n")
+    assert resources == []
+    assert ": error: " in problem
+    assert sentence in problem
+
+
+@pytest.mark.parametrize(
+    ("kind", "api_version", "line"),
+    [
+        ("Ingress", "networking.k8s.io/v1", "warning: Ingress a: Istio reads it and this mesh does not: what it routes is not served"),
+        ("Secret", "v1", "info: Secret a: is left alone: credentials come from the folder of --secrets"),
+    ],
+)
+def test_what_istio_reads_and_we_do_not_is_told(kind, api_version, line):
+    assert read(f"apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a}}\n") == ([], [f"f.yaml:1:1: {line}"])
+
+
+def test_a_mesh_configuration_under_another_name_is_told():
+    _, (problem,) = read("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: istio-canary}\ndata: {mesh: 'trustDomain: a'}\n")
+    assert problem.startswith("f.yaml:3:18: warning: ConfigMap istio-canary: metadata.name: is not read: the mesh configuration is")
 
 
 def test_names_that_no_host_can_be_made_of_are_refused():

@@ -84,18 +84,12 @@ def test_a_missing_field_of_a_block_is_reported_at_its_key():
         ("apiVersion: networking.istio.io/v1\nkind: Gateway\nspec: {}", 'f.yaml:1:1: error: Gateway: the required field "metadata" is missing'),
         ("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {nam: g}", 'f.yaml:3:12: error: Gateway: metadata.nam: unknown field (did you mean "name"?)'),
         ("apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\nspek: {}", 'f.yaml:4:1: error: Gateway g: spek: unknown field (did you mean "spec"?)'),
-        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}", 'f.yaml:3:18: error: ConfigMap other: metadata.name: the only ConfigMap read as mesh configuration is "istio"'),
         ("- a", "f.yaml:1:1: error: expected an object with apiVersion, kind and metadata, found a list"),
         ("hello", 'f.yaml:1:1: error: expected an object with apiVersion, kind and metadata, found the string "hello"'),
     ],
 )
 def test_an_object_that_is_not_ours_is_refused_with_a_reason(text, expected):
     assert expected in lines_of(text)
-
-
-def test_another_kubernetes_kind_is_refused_by_name():
-    (line,) = lines_of("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}")
-    assert line.startswith("f.yaml:2:7: error: Deployment web: kind: Deployment of apps/v1 is not mesh configuration")
 
 
 def test_a_resource_with_an_error_is_left_out_and_the_others_are_kept():

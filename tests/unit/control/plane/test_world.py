@@ -54,6 +54,15 @@ def test_a_mesh_configuration_for_another_trust_domain_is_an_error_and_is_not_fo
     assert "trustDomain td.example: this control plane runs for trust domain cluster.local" in str(world.problems[0])
 
 
+def test_objects_that_are_nothing_to_the_mesh_are_told_and_are_no_failure(world):
+    found = parse_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n---\n" + WEB, "a.yaml")
+    world.rebuild(Contents(tuple(found.resources), tuple(found.problems)), ())
+    assert hosts(world) == ["web.shop.svc.cluster.local"]
+    assert [one.severity for one in world.problems] == ["info"]
+    assert world._metrics.registry.get_sample_value("pymesh_config_problems", {"severity": "info"}) == 1
+    assert world._metrics.registry.get_sample_value("pymesh_config_problems", {"severity": "error"}) == 0
+
+
 def test_a_problem_is_logged_when_it_appears_and_not_again(world, caplog):
     wrong = Contents((), tuple(parse_text("kind: [", "a.yaml").problems))
     world.rebuild(wrong, ())
