@@ -42,6 +42,13 @@ def subset_of(inner: str, outer: str) -> bool:
     return inner.removeprefix("*").endswith(outer[1:])
 
 
+def narrower(one: str, other: str) -> str | None:
+    """The narrower of two patterns of which one covers the other, or None."""
+    if subset_of(other, one):
+        return other
+    return one if subset_of(one, other) else None
+
+
 def most_specific(host: str, patterns: Iterable[str]) -> str | None:
     """The pattern that speaks for a host: the equal one, else the longest wildcard that covers it."""
     covering = [pattern for pattern in patterns if subset_of(host, pattern)]

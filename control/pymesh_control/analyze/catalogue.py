@@ -1,11 +1,24 @@
 """All rules, by subject."""
 
-from . import destination_rules, envoy_filters, gateways, kubernetes, mesh, proxyless, security, service_entries, sidecars, virtual_services
+from . import (
+    destination_rules,
+    envoy_filters,
+    gateway_api,
+    gateways,
+    kubernetes,
+    mesh,
+    proxyless,
+    security,
+    service_entries,
+    sidecars,
+    virtual_services,
+)
 
 RULES = (
     *virtual_services.RULES,
     *destination_rules.RULES,
     *gateways.RULES,
+    *gateway_api.RULES,
     *service_entries.RULES,
     *sidecars.RULES,
     *security.RULES,

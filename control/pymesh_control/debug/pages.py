@@ -41,6 +41,7 @@ PAGES: dict[str, tuple[str, Page]] = {
     "connections": ("who is connected", lambda asked: clients.connections(asked.streams)),
     "edsz": ("the load assignments of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.ENDPOINT)),
     "endpointz": ("the instances of every service's ports", lambda asked: registry.endpointz(asked.world.snapshot)),
+    "gatewayapiz": ("the conditions of the Gateway API's objects", lambda asked: asked.world.snapshot.gateway_api.statuses),
     "instancesz": ("the services a proxy serves (proxyID)", lambda asked: registry.instancesz(asked.world.snapshot, asked.view)),
     "mesh": ("the mesh configuration with its defaults", lambda asked: asked.world.snapshot.mesh),
     "ndsz": ("the name table of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.NAME_TABLE)),

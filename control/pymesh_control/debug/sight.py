@@ -32,5 +32,5 @@ def _destination_rules(scope: Scope) -> dict[str, list[str]]:
 def _gateways(snapshot: Snapshot, view: ProxyView) -> Iterable[str]:
     if not view.is_router:
         return ()
-    groups = merged(snapshot.gateways, view.labels).values()
+    groups = merged(snapshot.gateways, view.namespace, view.labels).values()
     return {server.gateway for group in groups for server in group}

@@ -19,7 +19,10 @@ from ..store.catalogue import key_of
 from ..world import World
 from .clients import short_name
 
-TRACED = ("DestinationRule", "Gateway", "Service", "ServiceEntry", "VirtualService")
+TRACED = (
+    "DestinationRule", "GRPCRoute", "Gateway", "HTTPRoute", "KubernetesGateway", "Service", "ServiceEntry", "TCPRoute", "TLSRoute",
+    "VirtualService",
+)  # fmt: skip
 """The kinds that what is made of them names; of others nobody can say which proxies have them."""
 
 _CARRIERS = (types.CLUSTER, types.LISTENER, types.ROUTE)

@@ -73,20 +73,20 @@ def connection_routes(scope: Scope, service: Service, port: Port, block: str, *,
 
 def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
     """The `tls` rules that apply at a place, by server name; `*` is every name, and so no condition."""
-    for route in place.rule.spec.tls:
-        targets = _targets(place, route)
+    for index, route in enumerate(place.rule.spec.tls):
+        targets, origins = _targets(place, route), (place.rule.author("tls", index),)
         for match in route.match:
             if place.admits(match):
                 named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
                 blocks_here = tuple(match.destination_subnets) or blocks
-                yield _governed(place.scope, Connections(targets, named, blocks_here, origins=(place.rule.origin,)))
+                yield _governed(place.scope, Connections(targets, named, blocks_here, origins=origins))
 
 
 def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
     """The `tcp` rules that apply at a place, up to the first that takes every connection."""
-    for route in place.rule.spec.tcp:
-        targets = _targets(place, route)
-        taken = _governed(place.scope, Connections(targets, (), blocks, origins=(place.rule.origin,)))
+    for index, route in enumerate(place.rule.spec.tcp):
+        targets, origins = _targets(place, route), (place.rule.author("tcp", index),)
+        taken = _governed(place.scope, Connections(targets, (), blocks, origins=origins))
         if not route.match:
             yield taken
             return

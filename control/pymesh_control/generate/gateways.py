@@ -48,7 +48,7 @@ def passes_by_name(scope: Scope, view: ProxyView) -> bool:
 
 
 def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]]:
-    return gateway.merged(scope.snapshot.gateways, view.labels)
+    return gateway.merged(scope.snapshot.gateways, view.namespace, view.labels)
 
 
 def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
@@ -112,14 +112,16 @@ def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
         return
     for rule in scope.snapshot.virtual_services:
         if server.names_of(rule):
-            place = Place(scope, rule, frozenset({server.gateway}), server.port)
-            yield from _named(server, tcp_routes(place)) if server.terminates or not server.protocol.is_tls else tls_routes(place)
+            place = Place(scope, rule, frozenset({server.gateway}), server.exposed)
+            yield from _named(server, rule, tcp_routes(place)) if server.terminates or not server.protocol.is_tls else tls_routes(place)
 
 
-def _named(server: Server, routes: Iterable[Connections]) -> Iterator[Connections]:
-    """Connections of a server that ends TLS itself are told by its own names."""
+def _named(server: Server, rule: VirtualService, routes: Iterable[Connections]) -> Iterator[Connections]:
+    """Connections of a server that ends TLS itself are told by its own names; by the Gateway API, by those that it shares with the rule."""
+    shared = () if "*" in rule.hosts else tuple(server.names_of(rule))
+    names = shared if rule.follows_gateway_api and shared else server.server_names
     for route in routes:
-        yield replace(route, server_names=server.server_names) if server.terminates else route
+        yield replace(route, server_names=names) if server.terminates else route
 
 
 def _route_configurations(scope: Scope, view: ProxyView) -> Iterator[tuple[str, Any]]:
@@ -186,4 +188,4 @@ def _bindings(rule: VirtualService, group: Group) -> Iterable[tuple[str, Server]
 
 
 def _place(scope: Scope, server: Server, rule: VirtualService) -> Place:
-    return Place(scope, rule, frozenset({server.gateway}), server.port, encrypted=server.protocol is Protocol.HTTPS)
+    return Place(scope, rule, frozenset({server.gateway}), server.exposed, encrypted=server.protocol is Protocol.HTTPS)

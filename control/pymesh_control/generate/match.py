@@ -11,10 +11,13 @@ _PSEUDO = (("method", ":method"), ("authority", ":authority"), ("scheme", ":sche
 EVERYTHING = _ROUTE.RouteMatch(prefix="/")
 
 
-def route_match(match: Any) -> Any:
-    """The RouteMatch of one HTTPMatchRequest, apart from what selects the proxy (port, gateways, source)."""
+def route_match(match: Any, *, whole_segments: bool = False) -> Any:
+    """The RouteMatch of one HTTPMatchRequest, apart from what selects the proxy (port, gateways, source).
+
+    `whole_segments`: the prefix `/a` is that of `/a` and `/a/b`, not of `/ab`.
+    """
     message = _ROUTE.RouteMatch()
-    _set_path(message, match.uri)
+    _set_path(message, match.uri, whole_segments=whole_segments)
     if match.ignore_uri_case:
         message.case_sensitive.value = False
     for name in sorted(match.headers):
@@ -35,12 +38,14 @@ def is_catch_all(message: Any) -> bool:
     return path and not message.headers and not message.query_parameters
 
 
-def _set_path(message: Any, uri: Any) -> None:
+def _set_path(message: Any, uri: Any, *, whole_segments: bool) -> None:
     kind, text = _condition(uri)
     if kind == "exact":
         message.path = text
     elif kind == "regex":
         message.safe_regex.regex = text
+    elif whole_segments and text.strip("/"):
+        message.path_separated_prefix = text
     else:
         message.prefix = text or "/"
 

@@ -22,15 +22,28 @@ def stamp(message: Any, origins: Iterable[Origin]) -> Any:
     return message
 
 
-def config_path(origin: Origin) -> str:
-    """The path by which Istio's `config` names a resource of its networking group."""
-    kind = {"DestinationRule": "destination-rule", "VirtualService": "virtual-service"}[origin.kind]
-    return f"/apis/networking.istio.io/v1/namespaces/{origin.namespace}/{kind}/{origin.name}"
+_RULES = {
+    "DestinationRule": ("networking.istio.io", "destination-rule"),
+    "VirtualService": ("networking.istio.io", "virtual-service"),
+    "BackendTLSPolicy": ("gateway.networking.k8s.io", "backend-tls-policy"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "http-route"),
+    "GRPCRoute": ("gateway.networking.k8s.io", "grpc-route"),
+}
+
+
+def config_path(origin: Origin) -> str | None:
+    """The path by which Istio's `config` names a resource that rules; None for one that does not."""
+    if origin.kind not in _RULES:
+        return None
+    group, kind = _RULES[origin.kind]
+    return f"/apis/{group}/v1/namespaces/{origin.namespace}/{kind}/{origin.name}"
 
 
 def stamp_config(message: Any, origin: Origin) -> None:
-    """Write Istio's own word for the rule that a message was made of."""
-    message.metadata.filter_metadata[_ISTIO].CopyFrom(struct({"config": config_path(origin)}))
+    """Write Istio's own word for the rule that a message was made of, if it was made of one."""
+    path = config_path(origin)
+    if path is not None:
+        message.metadata.filter_metadata[_ISTIO].CopyFrom(struct({"config": path}))
 
 
 def origins_of(message: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ A field that such a client refuses would cost it the whole route configuration, 
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,6 +49,8 @@ def _matches(match: Any) -> Iterator[Any]:
     for missing in itertools.product((False, True), repeat=len(split)):
         case = _ROUTE.RouteMatch()
         case.CopyFrom(match)
+        if match.path_separated_prefix:  # gRPC clients know no prefix of whole segments
+            case.safe_regex.regex = f"{re.escape(match.path_separated_prefix)}(/.*)?"
         for index in negated:
             case.headers[index].ClearField("treat_missing_header_as_empty")
         for index in itertools.compress(split, missing):

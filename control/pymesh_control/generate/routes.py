@@ -1,5 +1,6 @@
 """VirtualService HTTP routes as Envoy routes, for one kind of client on one port."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,9 @@ from pymesh.xds import names, proto
 
 from ..model.destination import Rule
 from ..model.mesh import Mesh
+from ..model.origin import Origin
 from ..model.service import Port, Service
-from ..model.virtual import MESH, VirtualService
+from ..model.virtual import MESH, UNKNOWN_SERVICE, VirtualService
 from ..model.workload import selects
 from . import cors, edits, faults, hashing, mirrors, retries
 from .match import EVERYTHING, is_catch_all, route_match
@@ -58,7 +60,9 @@ class Place:
         return [(self.cluster(one.destination), one.weight, one) for one in destinations if one.weight]
 
     def cluster(self, destination: Any) -> str:
-        """The cluster's name, whether or not it exists: one that does not is answered with 503 and flag NC."""
+        """The cluster's name, whether or not it exists: one that does not is answered with 503 (500 by the Gateway API) and flag NC."""
+        if destination.host == UNKNOWN_SERVICE:
+            return UNKNOWN_SERVICE
         host = self.scope.stands_for(self.rule.destination(destination.host))
         port = destination.port.number if destination.port else None
         return names.outbound_cluster(host, self.scope.destination_port(host, port, self.port), destination.subset or "")
@@ -93,33 +97,35 @@ def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -
 
 
 def _candidates(place: Place) -> Iterator[Any]:
-    for http in place.rule.spec.http:
+    for index, http in enumerate(place.rule.spec.http):
+        author = place.rule.author("http", index)
         if not http.match:
-            yield _route(place, http, None)
+            yield _route(place, http, None, author)
         for match in http.match:
             if place.admits(match):
-                yield _route(place, http, match)
+                yield _route(place, http, match, author)
 
 
-def _route(place: Place, http: Any, match: Any) -> Any:
+def _route(place: Place, http: Any, match: Any, author: Origin) -> Any:
     name = ".".join(part for part in (http.name, match.name if match else None) if part)
-    route = _ROUTE.Route(name=name, match=EVERYTHING if match is None else route_match(match))
+    condition = EVERYTHING if match is None else route_match(match, whole_segments=place.rule.follows_gateway_api)
+    route = _ROUTE.Route(name=name, match=condition)
     if match is not None and match.stat_prefix:
         route.stat_prefix = match.stat_prefix
     if http.redirect:
-        route.redirect.CopyFrom(_redirect(http.redirect, place))
+        route.redirect.CopyFrom(_redirect(http.redirect, place, condition))
     elif http.direct_response:
         route.direct_response.CopyFrom(_direct(http.direct_response))
     else:
-        _forward(route, place, http)
+        _forward(route, place, http, condition)
     faults.apply(route, http.fault)
     cors.apply(route, http.cors_policy)
     edits.apply(route, http.headers)
-    stamp_config(route, place.rule.origin)
-    return stamp(route, [place.rule.origin])
+    stamp_config(route, author)
+    return stamp(route, [author])
 
 
-def _forward(route: Any, place: Place, http: Any) -> None:
+def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
     action = route.route
     action.timeout.CopyFrom(proto.duration(http.timeout or 0))
     targets = place.targets(http.route)
@@ -128,7 +134,9 @@ def _forward(route: Any, place: Place, http: Any) -> None:
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
     action.request_mirror_policies.extend(mirrors.policies(place, http))
-    _rewrite(action, http.rewrite)
+    if place.rule.follows_gateway_api:
+        action.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
+    _rewrite(action, http.rewrite, place, condition)
     action.append_x_forwarded_host = bool(http.rewrite) and place.scope.settings.forwards_host
     host = (http.rewrite and http.rewrite.authority) or edits.host_of(http.headers)
     if len(targets) == 1:
@@ -150,22 +158,37 @@ def _share(cluster: str, weight: int, destination: Any, *, host: str) -> Any:
     return share
 
 
-def _rewrite(action: Any, rewrite: Any) -> None:
+def _rewrite(action: Any, rewrite: Any, place: Place, condition: Any) -> None:
     if rewrite is None:
         return
     if rewrite.uri_regex_rewrite:
         action.regex_rewrite.pattern.regex = rewrite.uri_regex_rewrite.match or ""
         action.regex_rewrite.substitution = rewrite.uri_regex_rewrite.rewrite or ""
     elif rewrite.uri:
-        action.prefix_rewrite = rewrite.uri
+        _replace_prefix(action, rewrite.uri, place, condition)
 
 
-def _redirect(redirect: Any, place: Place) -> Any:
+def _replace_prefix(action: Any, replacement: str, place: Place, condition: Any) -> None:
+    """Put something in the place of the prefix that matched. By the Gateway API it is whole segments that are replaced, maybe by none.
+
+    `action` is a route's or a redirect's, which have the same fields for it.
+    """
+    rest, matched = replacement.rstrip("/"), condition.path_separated_prefix
+    if not place.rule.follows_gateway_api or (rest and matched):
+        action.prefix_rewrite = replacement
+    elif matched:
+        action.regex_rewrite.pattern.regex = f"^{re.escape(matched)}/?"
+        action.regex_rewrite.substitution = "/"
+    elif rest:
+        action.prefix_rewrite = f"{rest}/"
+
+
+def _redirect(redirect: Any, place: Place, condition: Any) -> Any:
     action = _REDIRECT(response_code=_REDIRECT_CODES.get(redirect.redirect_code or 301, _REDIRECT.MOVED_PERMANENTLY))
     if redirect.uri:
         action.path_redirect = redirect.uri
     elif redirect.prefix_rewrite:
-        action.prefix_rewrite = redirect.prefix_rewrite
+        _replace_prefix(action, redirect.prefix_rewrite, place, condition)
     if redirect.authority:
         action.host_redirect = redirect.authority
     if redirect.scheme:

@@ -1,4 +1,5 @@
-"""SDS: the credentials that a proxy's listeners name, for nobody but a proxy of the credential's own namespace.
+"""SDS: the credentials that a proxy's listeners name, for nobody but a proxy of the credential's own namespace, and those that
+a Gateway of the Gateway API may name of another one (ReferenceGrant).
 
 A proxy gets them only on a stream whose certificate says who it is; anyone may claim a namespace on the plaintext port.
 """
@@ -27,7 +28,7 @@ def _secret(snapshot: Snapshot, view: ProxyView, name: str) -> Any | None:
     if place is None:
         return None
     namespace, title = place[0] or view.namespace, place[1]
-    if namespace != view.namespace:
+    if namespace != view.namespace and (view.namespace, namespace, title) not in snapshot.gateway_api.credentials:
         return None
     credentials = snapshot.credentials
     whole = credentials.get((namespace, title))

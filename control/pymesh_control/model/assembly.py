@@ -25,6 +25,7 @@ from . import (
     virtual,
 )
 from .credential import NO_CREDENTIALS, Credentials
+from .gatewayapi import translation
 from .models import Models
 from .settings import Settings, from_config
 from .snapshot import Snapshot
@@ -59,7 +60,7 @@ def build(
         if looked_at(resource.namespace):
             by_kind.setdefault(resource.kind, []).append(_exported(models, chosen, resource))
     registered = [one for one in workloads if looked_at(one.namespace)]
-    facts = {**_facts(models, chosen, by_kind, registered), "credentials": models.equal("credentials", credentials)}
+    facts = _facts(models, chosen, by_kind, registered, models.equal("credentials", credentials))
     models.settle()
     return Snapshot(version, facts, models, former), refused
 
@@ -74,8 +75,15 @@ def _exported(models: Models, chosen: mesh.Mesh, resource: Resource) -> Resource
     return models.of(("exported", id(resource)), (resource, chosen), lambda: chosen.exports.given(resource))
 
 
-def _facts(models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Sequence[Workload]) -> dict[str, Any]:
+def _facts(
+    models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Sequence[Workload], credentials: Credentials
+) -> dict[str, Any]:
     known = _services(models, chosen, by_kind, registered)
+    gateway_api = models.of(
+        "gateway api",
+        [known.services, known.aliases, credentials, *translation.inputs(by_kind)],
+        lambda: translation.translate(by_kind, known.services, known.aliases, credentials),
+    )
     rules = models.each(destination.from_resource, by_kind.get("DestinationRule", ()))
     rivals = by_kind.get("VirtualService", ())
     routes = models.each(virtual.from_resource, models.of("roots", rivals, lambda: delegation.resolved(rivals)[0]))
@@ -87,8 +95,10 @@ def _facts(models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Seque
         "endpoints": known.endpoints,
         "memberships": known.memberships,
         "rules": models.of("rules", (chosen, *rules), lambda: destination.Rules(rules, chosen.root_namespace)),
-        "virtual_services": routes,
-        "gateways": models.each(gateway.from_resource, by_kind.get("Gateway", ())),
+        "virtual_services": models.same("virtual services", (*routes, *gateway_api.virtual_services)),
+        "gateways": models.same("gateways", (*models.each(gateway.from_resource, by_kind.get("Gateway", ())), *gateway_api.gateways)),
+        "gateway_api": gateway_api,
+        "credentials": credentials,
         "authentication": index("PeerAuthentication", authentication.from_resource, authentication.Authentication),
         "authorization": index("AuthorizationPolicy", authorization.from_resource, authorization.Authorization),
         "sidecars": index("Sidecar", sidecar.from_resource, sidecar.Sidecars),

@@ -24,11 +24,10 @@ class Server:
     bind: str
     hosts: tuple[tuple[str, str], ...]
     """(namespace whose VirtualServices may bind, `*` for any; host pattern)."""
+    origin: Origin
+    exposed: int
+    """The port that clients call; a Service may lead from it to `port`."""
     tls: Any = None
-
-    @property
-    def origin(self) -> Origin:
-        return Origin("Gateway", *self.gateway.split("/", 1))
 
     @property
     def terminates(self) -> bool:
@@ -66,28 +65,33 @@ class Server:
         if self.gateway not in service.gateways or not service.visibility.reaches(self.gateway.partition("/")[0]):
             return []
         allowed = [pattern for place, pattern in self.hosts if place in ("*", service.namespace)]
-        found = (_overlap(pattern, host) for host in service.hosts for pattern in allowed)
+        found = (hosts.narrower(pattern, host) for host in service.hosts for pattern in allowed)
         return list(dict.fromkeys(name for name in found if name))
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One Gateway resource; a selector of None selects every gateway proxy."""
+    """One Gateway resource; an empty selector selects every gateway proxy, of the `namespace` if there is one."""
 
     selector: Mapping[str, str]
     servers: tuple[Server, ...]
+    namespace: str = ""
+
+    def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether a proxy serves it."""
+        return self.namespace in ("", namespace) and selects(self.selector, labels)
 
 
 def from_resource(resource: Any) -> Gateway:
-    name = f"{resource.namespace}/{resource.name}"
-    return Gateway(dict(resource.spec.selector), tuple(_server(server, name, resource.namespace) for server in resource.spec.servers))
+    origin = Origin(resource.kind, resource.namespace, resource.name)
+    return Gateway(dict(resource.spec.selector), tuple(_server(server, origin) for server in resource.spec.servers))
 
 
-def merged(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> dict[tuple[str, int], list[Server]]:
+def merged(gateways: Iterable[Gateway], namespace: str, labels: Mapping[str, str]) -> dict[tuple[str, int], list[Server]]:
     """The servers of a proxy by (bind, port). Servers of another kind than a bind's first one are left out, as the port can do one."""
     found: dict[tuple[str, int], list[Server]] = {}
     for gateway in gateways:
-        if not selects(gateway.selector, labels):
+        if not gateway.selects(namespace, labels):
             continue
         for server in gateway.servers:
             group = found.setdefault((server.bind or "0.0.0.0", server.port), [])
@@ -96,21 +100,16 @@ def merged(gateways: Iterable[Gateway], labels: Mapping[str, str]) -> dict[tuple
     return found
 
 
-def _overlap(one: str, other: str) -> str | None:
-    """The narrower of two host patterns of which one covers the other, or None."""
-    if hosts.subset_of(other, one):
-        return other
-    return one if hosts.subset_of(one, other) else None
-
-
-def _server(server: Any, gateway: str, namespace: str) -> Server:
+def _server(server: Any, origin: Origin) -> Server:
     return Server(
-        gateway=gateway,
+        gateway=f"{origin.namespace}/{origin.name}",
+        origin=origin,
         port=server.port.number,
+        exposed=server.port.number,
         port_name=server.port.name or "",
         protocol=declared(server.port.protocol or "") or Protocol.TCP,
         bind=server.bind or "",
-        hosts=tuple(_host(host, namespace) for host in server.hosts),
+        hosts=tuple(_host(host, origin.namespace) for host in server.hosts),
         tls=server.tls,
     )
 

@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from . import authentication, authorization, destination, envoyfilter, gateway, membership, mesh, service, sidecar, virtual
 from .credential import Credentials
+from .gatewayapi import translation
 from .memory import Memory
 from .models import Models
 from .settings import Settings
@@ -56,6 +57,8 @@ class Snapshot:
     credentials = _Fact[Credentials]()
     pod_settings = _Fact[Mapping[tuple[str, str], Settings]]()
     """Of the pods that are annotated with a ProxyConfig, by namespace and address."""
+    gateway_api = _Fact[translation.Translation]()
+    """What the Gateway API's objects have become; its gateways and routes are among those above."""
     label_keys = _Fact[frozenset[str]]()
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
     localities_count = _Fact[bool]()

@@ -19,6 +19,9 @@ _POLICY_FIELDS = (
 )
 _WHOLE_FIELDS = ("retryBudget.budgetInterval",)
 
+_OF_RULES_ALONE = ("requestMirror", "requestRedirect", "urlRewrite", "cors", "externalAuth", "extensionRef")
+"""Filters that Istio does not have for single backends either."""
+
 FIELDS: dict[str, tuple[str, ...]] = {
     "VirtualService": (
         "http[].fault.delay.exponentialDelay",
@@ -29,6 +32,18 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
     "EnvoyFilter": ("targetRefs",),
+    "HTTPRoute": (
+        "rules[].sessionPersistence",
+        *(f"rules[].filters[].{name}" for name in ("externalAuth", "extensionRef")),
+        *(f"rules[].backendRefs[].filters[].{name}" for name in _OF_RULES_ALONE),
+    ),
+    "GRPCRoute": (
+        "rules[].sessionPersistence",
+        "rules[].filters[].extensionRef",
+        *(f"rules[].backendRefs[].filters[].{name}" for name in ("requestMirror", "extensionRef")),
+    ),
+    "KubernetesGateway": ("allowedListeners", "tls.backend"),
+    "BackendTLSPolicy": ("options",),
     "Sidecar": ("ingress[].tls.insecureSkipVerify",),
     "Gateway": (
         "servers[].tls.insecureSkipVerify",
@@ -39,16 +54,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 INERT = {
     "AuthorizationPolicy": "only gRPC servers without a proxy enforce it: what it forbids elsewhere is NOT forbidden",
+    "BackendTLSPolicy": "TLS towards backends is what DestinationRules say",
     "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
     "Telemetry": "metrics and access logs are those of the mesh configuration",
     "TrafficExtension": "proxies run no foreign programs",
     "WasmPlugin": "proxies run no foreign programs",
     "WorkloadGroup": "workloads register with what their proxies say of themselves",
-    **dict.fromkeys(
-        ("BackendTLSPolicy", "GRPCRoute", "GatewayClass", "HTTPRoute", "KubernetesGateway", "ReferenceGrant", "TCPRoute", "TLSRoute"),
-        "the Gateway API is read and checked, and not translated yet",
-    ),
 }
 """Kinds that are read and checked, and do nothing: what that means."""
 
@@ -74,6 +86,12 @@ VALUES: dict[str, dict[str, str]] = {
     "ConfigMap": {"outboundTrafficPolicy.mode": "REGISTRY_ONLY|ALLOW_ANY"},
     "Sidecar": {"egress[].bind": "(?!unix:).*", "egress[].port.protocol": "(?!(?i:HTTP_PROXY)).*"},
     "EndpointSlice": {"addressType": "IPv4|IPv6"},
+    **{kind: {"useDefaultGateways": "None"} for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")},
+    "KubernetesGateway": {
+        "defaultScope": "None",
+        "tls.frontend.default.validation.mode": "AllowValidOnly",
+        "tls.frontend.perPort[].tls.validation.mode": "AllowValidOnly",
+    },
     "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
 }
 """By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""

@@ -1,7 +1,7 @@
 """VirtualServices: which one routes a host for a sidecar, and which ones bind to a gateway."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pymesh.api import hosts
@@ -12,6 +12,9 @@ from .visibility import Visibility, exported
 
 MESH = hosts.MESH_GATEWAY
 """The gateway name that stands for all sidecars."""
+
+UNKNOWN_SERVICE = "UnknownService"
+"""The destination of the Gateway API's routes whose backend is not there, or not for them: no proxy has such a cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +28,20 @@ class VirtualService:
     """`mesh`, or `<namespace>/<name>`."""
     visibility: Visibility
     spec: Any
+    authors: Mapping[str, tuple[Origin, ...]] = field(default_factory=dict)
+    """By list (`http`, `tls`, `tcp`) who wrote each of its routes, where that is not the VirtualService itself."""
+    follows_gateway_api: bool = False
+    """Whether its prefixes are of whole segments, and what its destinations lack is an error of the mesh (500)."""
 
     @property
     def origin(self) -> Origin:
-        return Origin("VirtualService", self.namespace, self.name)
+        """The resource that it was made of; of several the first."""
+        written = next((origins[0] for origins in self.authors.values() if origins), None)
+        return written or Origin("VirtualService", self.namespace, self.name)
+
+    def author(self, kind: str, index: int) -> Origin:
+        """The resource that wrote one route of a list."""
+        return self.authors[kind][index] if kind in self.authors else self.origin
 
     def destination(self, host: str) -> str:
         """The full name of a destination that one of its routes names."""

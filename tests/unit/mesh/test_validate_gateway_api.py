@@ -130,8 +130,14 @@ def test_what_is_not_written_has_the_schemas_defaults():
     ("head", "message"),
     [
         ("apiVersion: gateway.networking.k8s.io/v1alpha2\nkind: HTTPRoute", "is not served; use one of gateway.networking.k8s.io/v1"),
-        ("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoutes", 'is not a kind of gateway.networking.k8s.io (did you mean "HTTPRoute"?)'),
-        ("apiVersion: networking.istio.io/v1\nkind: HTTPRoute", "HTTPRoute belongs to gateway.networking.k8s.io, not to networking.istio.io"),
+        (
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoutes",
+            'is not a kind of gateway.networking.k8s.io (did you mean "HTTPRoute"?)',
+        ),
+        (
+            "apiVersion: networking.istio.io/v1\nkind: HTTPRoute",
+            "HTTPRoute belongs to gateway.networking.k8s.io, not to networking.istio.io",
+        ),
     ],
 )
 def test_a_wrong_version_kind_or_group_is_told(head, message):

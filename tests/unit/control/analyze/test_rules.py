@@ -74,6 +74,8 @@ INGRESS_TLS = (
     " defaultEndpoint: '127.0.0.1:8080'}]}"
 )
 APP_B = ", selector: {matchLabels: {app: b}}"
+FRONT = "{gatewayClassName: istio, listeners: [{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: %s}]}}]}"
+ATTACHED = "{parentRefs: [{name: front, sectionName: %s}], rules: [{backendRefs: [{name: reviews, port: 80}]}]}"
 MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "istio-system")
 
 
@@ -203,6 +205,16 @@ CASES = {
         EDGE,
         EDGE + route("directResponse: {status: 200}", head="hosts: [a.example.com], gateways: [edge]"),
         "no VirtualService is for it",
+    ),
+    "condition-unmet": (
+        REVIEWS + thing("KubernetesGateway", "front", FRONT % "web") + thing("HTTPRoute", "r", ATTACHED % "gone"),
+        REVIEWS + thing("KubernetesGateway", "front", FRONT % "web") + thing("HTTPRoute", "r", ATTACHED % "a"),
+        'the Gateway has no listener "gone" (Accepted: NoMatchingParent)',
+    ),
+    "listener-certificate": (
+        thing("KubernetesGateway", "front", FRONT % "half"),
+        thing("KubernetesGateway", "front", FRONT % "web"),
+        "the Secret half lacks a certificate or its key",
     ),
     "udp-port": (entry("a", "hosts: [a.b], ports: [{number: 53, name: udp-dns}]"), REVIEWS, "port 53: UDP"),
     "port-name": (

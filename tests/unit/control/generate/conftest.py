@@ -64,6 +64,12 @@ def everything_at_the_edge(everything: str) -> str:
 
 
 @pytest.fixture
+def everything_of_the_gateway_api(everything: str) -> str:
+    """The same with a gateway and routes of the Gateway API."""
+    return everything + "---\n" + (_SAMPLE / "gatewayapi.yaml").read_text()
+
+
+@pytest.fixture
 def cluster() -> str:
     """YAML of Kubernetes' own objects, in the namespace `shop`."""
     return (_SAMPLE / "kubernetes.yaml").read_text()

@@ -32,6 +32,14 @@ def test_a_gateway_is_accepted(mesh, view, everything_at_the_edge, envoy):
     envoy(mesh(everything_at_the_edge), view("router", agent="envoy", LABELS={"istio": "ingressgateway"}))
 
 
+FRONT = {"gateway.networking.k8s.io/gateway-name": "front"}
+
+
+@pytest.mark.parametrize(("kind", "labels"), [("sidecar", {"app": "reviews"}), ("router", FRONT)])
+def test_what_the_gateway_api_says_is_accepted(mesh, view, everything_of_the_gateway_api, envoy, kind, labels):
+    envoy(mesh(everything_of_the_gateway_api), view(kind, agent="envoy", LABELS=labels))
+
+
 @pytest.mark.parametrize("kind", ["sidecar", "router"])
 def test_the_services_of_a_cluster_are_accepted(mesh, view, cluster, envoy, kind):
     envoy(mesh(cluster), view(kind, agent="envoy", NAMESPACE="shop", LABELS={"app": "cart"}, NODE_NAME="node-a"))

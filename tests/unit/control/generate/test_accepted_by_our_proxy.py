@@ -62,6 +62,16 @@ def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled
     assert "http.8080" in compiled(mesh(everything_at_the_edge), view("router", LABELS={"istio": "ingressgateway"}))
 
 
+def test_a_gateway_takes_what_the_gateway_api_says(mesh, view, everything_of_the_gateway_api, compiled):
+    labels = {"gateway.networking.k8s.io/gateway-name": "front"}
+    names = compiled(mesh(everything_of_the_gateway_api), view("router", LABELS=labels))
+    assert {name.partition("~")[0] for name in names} == {"http.80", "https.443.default.front"}
+
+
+def test_a_sidecar_takes_what_the_gateway_api_says(mesh, view, everything_of_the_gateway_api, compiled):
+    assert "80" in compiled(mesh(everything_of_the_gateway_api), view(LABELS={"app": "reviews"}))
+
+
 def test_a_sidecar_takes_the_services_of_a_cluster(mesh, view, cluster, compiled):
     names = compiled(mesh(cluster), view(NAMESPACE="shop", LABELS={"app": "cart"}, NODE_NAME="node-a"))
     assert {"80", "cart.shop.svc.cluster.local:7000", "db.shop.svc.cluster.local:9000"} <= names

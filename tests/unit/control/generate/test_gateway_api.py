@@ -1,0 +1,617 @@
+"""The Gateway API's objects as listeners and routes: who serves them, under which names, and what becomes of each rule."""
+
+# ruff: noqa: E501  (specs in one line)
+
+import pytest
+
+from pymesh.xds import proto, types
+from pymesh_control.generate import generate
+
+GROUP = "gateway.networking.k8s.io/v1"
+WEB = "outbound|80||web.default.svc.cluster.local"
+OTHER = "outbound|80||web.other.svc.cluster.local"
+
+
+def thing(kind, name, spec, namespace="default", group=GROUP, labels="{}", created=""):
+    when = f", creationTimestamp: '{created}'" if created else ""
+    return f"---\napiVersion: {group}\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}, labels: {labels}{when}}}\nspec: {spec}\n"
+
+
+def service(name="web", namespace="default", ports="{number: 80, name: http}, {number: 9000, name: tcp}", more=""):
+    text = f"{{hosts: [{name}.{namespace}.svc.cluster.local], location: MESH_INTERNAL, resolution: STATIC, ports: [{ports}]{more}}}"
+    return thing("ServiceEntry", name, text, namespace, "networking.istio.io/v1")
+
+
+def gateway(*listeners, more=""):
+    return thing("Gateway", "edge", f"{{gatewayClassName: istio, listeners: [{', '.join(listeners)}]{more}}}")
+
+
+def route(rules="{backendRefs: [{name: web, port: 80}]}", name="r", hostnames="", parents="{name: edge}", namespace="default", created=""):
+    names = f"hostnames: [{hostnames}], " if hostnames else ""
+    return thing("HTTPRoute", name, f"{{parentRefs: [{parents}], {names}rules: [{rules}]}}", namespace, created=created)
+
+
+HTTP = "{name: http, port: 80, protocol: HTTP}"
+FROM_ALL = "{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}"
+SERVICES = service() + service(namespace="other")
+
+
+@pytest.fixture
+def edge(view):
+    return view("router", LABELS={"gateway.networking.k8s.io/gateway-name": "edge"})
+
+
+@pytest.fixture
+def routes(mesh, edge):
+    """The routes of the virtual host for every name, of one rule."""
+    return lambda rules, more="": mesh(SERVICES + gateway(HTTP) + route(rules) + more).hosts(edge, "http.80")["*:80"].routes
+
+
+def conditions(built, name, part="parents"):
+    (status,) = (one for one in built.snapshot.gateway_api.statuses if one.name == name)
+    return [(one.type, one.reason) for held in getattr(status, part) for one in held.conditions if not one.is_good]
+
+
+def unmet(built):
+    return [f"{one.kind} {one.name}: {bad.message}" for one in built.snapshot.gateway_api.statuses for bad in one.unmet]
+
+
+# Who serves a Gateway
+
+
+def test_a_gateway_is_served_by_the_proxies_that_carry_its_name_in_its_namespace(mesh, edge, view):
+    built = mesh(SERVICES + gateway(HTTP) + route())
+    assert set(built.listeners(edge)) == {"0.0.0.0_80"}
+    assert built.listeners(view("router", LABELS={"istio": "ingressgateway"})) == {}
+    assert built.listeners(view("router", NAMESPACE="other", LABELS={"gateway.networking.k8s.io/gateway-name": "edge"})) == {}
+
+
+def test_the_instances_of_a_service_serve_a_gateway_that_names_it_on_the_ports_it_leads_to(mesh, view):
+    ingress = service(
+        "ingress", "istio-system", "{number: 80, name: http, targetPort: 8080}", ", workloadSelector: {labels: {istio: ingress}}"
+    )
+    built = mesh(
+        SERVICES + ingress + gateway(HTTP, more=", addresses: [{type: Hostname, value: ingress.istio-system.svc.cluster.local}]") + route()
+    )
+    seen = view("router", NAMESPACE="istio-system", LABELS={"istio": "ingress"})
+    assert set(built.listeners(seen)) == {"0.0.0.0_8080"}
+    assert built.hosts(seen, "http.8080")["*:8080"].routes[0].route.cluster == WEB
+    assert built.listeners(view("router", LABELS={"istio": "ingress"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("addresses", "reason"),
+    [
+        ("[{type: Hostname, value: gone}]", ("Programmed", "AddressNotUsable")),
+        ("[{value: 10.0.0.1}]", ("Accepted", "UnsupportedAddress")),
+        ("[{type: Hostname, value: web}]", ("Programmed", "AddressNotUsable")),
+    ],
+)
+def test_an_address_that_nobody_serves_is_told(mesh, addresses, reason):
+    built = mesh(SERVICES + gateway(HTTP, more=f", addresses: {addresses}"))
+    (status,) = built.snapshot.gateway_api.statuses
+    assert [(one.type, one.reason) for one in status.conditions if not one.is_good] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("controller", "served", "told"), [("istio.io/gateway-controller", True, 1), ("example.com/other", False, 0), (None, False, 1)]
+)
+def test_a_gateway_of_another_class_is_left_to_others(mesh, edge, controller, served, told):
+    declared = thing("GatewayClass", "mine", f"{{controllerName: {controller}}}") if controller else ""
+    built = mesh(SERVICES + declared + gateway(HTTP).replace("Name: istio", "Name: mine") + route())
+    assert bool(built.listeners(edge)) == served
+    assert len([one for one in built.snapshot.gateway_api.statuses if one.kind == "KubernetesGateway"]) == told
+    assert conditions(built, "r") == ([] if controller else [("Accepted", "NoMatchingParent")])
+
+
+def test_a_listener_of_another_kind_on_a_taken_port_is_a_conflict(mesh, edge):
+    built = mesh(SERVICES + gateway(HTTP, "{name: tcp, port: 80, protocol: TCP}", "{name: udp, port: 53, protocol: UDP}"))
+    assert set(built.listeners(edge)) == {"0.0.0.0_80"}
+    assert conditions(built, "edge", "listeners") == [
+        ("Conflicted", "ProtocolConflict"), ("Programmed", "Invalid"), ("Accepted", "UnsupportedProtocol"), ("Programmed", "Invalid")
+    ]  # fmt: skip
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("listener", "hostnames", "served"),
+    [
+        ("", "", {"*"}),
+        ("", "a.example.com, '*.b.com'", {"a.example.com", "*.b.com"}),
+        ("hostname: '*.example.com'", "", {"*.example.com"}),
+        ("hostname: '*.example.com'", "a.example.com, b.other.com", {"a.example.com"}),
+        ("hostname: a.example.com", "'*.example.com'", {"a.example.com"}),
+        ("hostname: a.example.com", "b.example.com", set()),
+    ],
+)
+def test_a_route_is_served_under_the_names_that_it_shares_with_the_listener(mesh, edge, listener, hostnames, served):
+    built = mesh(SERVICES + gateway(f"{{name: http, port: 80, protocol: HTTP, {listener}}}") + route(hostnames=hostnames))
+    assert {domain for host in built.hosts(edge, "http.80").values() if host.routes for domain in host.domains} == served
+    assert conditions(built, "r") == ([] if served else [("Accepted", "NoMatchingListenerHostname")])
+
+
+def test_requests_for_a_narrower_listener_are_not_taken_by_a_wider_one(mesh, edge):
+    built = mesh(
+        SERVICES
+        + gateway(HTTP, "{name: sub, port: 80, protocol: HTTP, hostname: '*.example.com'}")
+        + route(name="wide", parents="{name: edge, sectionName: http}", hostnames="a.example.com, other.com")
+        + route(name="any", parents="{name: edge, sectionName: http}")
+    )
+    hosts = built.hosts(edge, "http.80")
+    assert {name: len(host.routes) for name, host in hosts.items()} == {"other.com:80": 1, "*:80": 1, "*.example.com:80": 0}
+
+
+def test_the_routes_of_one_name_are_joined(mesh, edge):
+    built = mesh(
+        SERVICES
+        + gateway(HTTP)
+        + route("{backendRefs: [{name: web, port: 80}]}", "b")
+        + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}]}", "a")
+    )
+    assert [one.name for one in built.hosts(edge, "http.80")["*:80"].routes] == ["default.a.0", "default.b.0"]
+
+
+# Which routes may attach
+
+
+@pytest.mark.parametrize(
+    ("allowed", "attached"),
+    [
+        ("", False),
+        ("allowedRoutes: {namespaces: {from: All}}", True),
+        ("allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {team: red}}}}", True),
+        (
+            "allowedRoutes: {namespaces: {from: Selector, selector: {matchExpressions: [{key: team, operator: NotIn, values: [red]}]}}}",
+            False,
+        ),
+        (
+            "allowedRoutes: {namespaces: {from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [other]}, {key: x, operator: DoesNotExist}, {key: team, operator: Exists}]}}}",
+            True,
+        ),
+    ],
+)
+def test_a_listener_takes_routes_of_the_namespaces_that_it_allows(mesh, edge, allowed, attached):
+    place = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other, labels: {team: red}}\n"
+    foreign = route(parents="{name: edge, namespace: default}", namespace="other")
+    built = mesh(SERVICES + place + gateway(f"{{name: http, port: 80, protocol: HTTP, {allowed}}}") + foreign)
+    assert ("*:80" in built.hosts(edge, "http.80")) == attached
+    assert conditions(built, "r") == ([] if attached else [("Accepted", "NotAllowedByListeners")])
+
+
+@pytest.mark.parametrize(
+    ("parent", "reason"),
+    [
+        ("{name: gone}", "NoMatchingParent"),
+        ("{name: edge, sectionName: gone}", "NoMatchingParent"),
+        ("{name: edge, port: 81}", "NoMatchingParent"),
+        ("{name: edge, sectionName: grpc}", "NotAllowedByListeners"),
+        ("{group: '', kind: Service, name: gone}", "NoMatchingParent"),
+        ("{group: '', kind: Service, name: web, port: 81}", "NoMatchingParent"),
+        ("{group: example.com, kind: Mesh, name: a}", "NoMatchingParent"),
+    ],
+)
+def test_a_parent_that_does_not_take_a_route_is_told(mesh, parent, reason):
+    grpc = "{name: grpc, port: 82, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}"
+    built = mesh(SERVICES + gateway(HTTP, grpc) + route(parents=parent))
+    assert conditions(built, "r") == [("Accepted", reason)]
+
+
+def test_a_kind_of_route_that_a_listener_cannot_take_is_told_and_the_listener_served(mesh, edge):
+    kinds = "allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: TCPRoute}]}"
+    built = mesh(SERVICES + gateway(f"{{name: http, port: 80, protocol: HTTP, {kinds}}}") + route())
+    assert conditions(built, "edge", "listeners") == [("ResolvedRefs", "InvalidRouteKinds")]
+    assert built.hosts(edge, "http.80")["*:80"].routes
+
+
+def test_attached_routes_are_counted(mesh):
+    built = mesh(
+        SERVICES + gateway(HTTP, "{name: two, port: 81, protocol: HTTP}") + route() + route(name="s", parents="{name: edge, port: 81}")
+    )
+    (status,) = (one for one in built.snapshot.gateway_api.statuses if one.name == "edge")
+    assert [(one.name, one.attached_routes) for one in status.listeners] == [("http", 1), ("two", 2)]
+
+
+# Conditions on requests, and their order
+
+
+def rule(match, name):
+    return f"{{name: {name}, matches: [{match}], backendRefs: [{{name: web, port: 80}}]}}"
+
+
+def test_rules_are_ranked_whatever_their_order(routes):
+    ranked = [
+        rule("{path: {type: Exact, value: /a}}", "exact"),
+        rule("{path: {value: /long/prefix}}", "long"),
+        rule("{path: {value: /a/}, method: GET}", "method"),
+        rule("{path: {value: /a}, headers: [{name: x, value: '1'}, {name: y, value: '1'}]}", "two-headers"),
+        rule("{path: {value: /b}, headers: [{name: x, value: '1'}], queryParams: [{name: q, value: '1'}]}", "query"),
+        rule("{path: {value: /b}, headers: [{name: x, value: '1'}]}", "header"),
+        rule("{path: {value: /b}}", "first"),
+        rule("{path: {value: /a}}", "second"),
+        rule("{headers: [{name: x, value: '1'}]}", "any-path"),
+        rule("{path: {type: RegularExpression, value: '/x.*'}}", "regex"),
+        "{name: all, backendRefs: [{name: web, port: 80}]}",
+    ]
+    shuffled = [*reversed(ranked[:6]), *ranked[6:8], *reversed(ranked[8:])]
+    names = ["exact", "long", "method", "two-headers", "query", "header", "first", "second", "any-path", "regex", "all"]
+    assert [one.name for one in routes(", ".join(shuffled))] == names
+
+
+def test_of_equal_rules_the_oldest_route_has_the_request(mesh, edge):
+    young = route(name="a", created="2026-02-01T00:00:00Z")
+    old = route(name="b", created="2026-01-01T00:00:00Z")
+    built = mesh(SERVICES + gateway(HTTP) + young + old + route(name="'0'"))
+    assert [one.name for one in built.hosts(edge, "http.80")["*:80"].routes][:1] == ["default.b.0"]
+
+
+def test_conditions_hold_together_and_the_first_on_a_name_counts(routes):
+    match = "{path: {type: Exact, value: /a}, method: PUT, headers: [{name: X, value: '1'}, {name: x, value: '2'}], queryParams: [{name: q, type: RegularExpression, value: '[0-9]'}]}"
+    (one,) = routes(rule(match, "r"))
+    assert one.match.path == "/a"
+    assert {header.name: header.string_match.exact for header in one.match.headers} == {"x": "1", ":method": "PUT"}
+    assert [(query.name, query.string_match.safe_regex.regex) for query in one.match.query_parameters] == [("q", "[0-9]")]
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [("/a", "path_separated_prefix", "/a"), ("/a/b/", "path_separated_prefix", "/a/b"), ("/", "prefix", "/")],
+)
+def test_a_prefix_is_one_of_whole_segments(routes, path, field, value):
+    (one,) = routes(rule(f"{{path: {{value: {path}}}}}", "r"))
+    assert getattr(one.match, field) == value
+
+
+def test_the_prefixes_of_istio_stay_as_they_are(mesh, view):
+    virtual = thing(
+        "VirtualService",
+        "v",
+        "{hosts: [web], http: [{match: [{uri: {prefix: /a}}], rewrite: {uri: /}, route: [{destination: {host: web, port: {number: 80}}}]}]}",
+        group="networking.istio.io/v1",
+    )
+    (one,) = mesh(SERVICES + virtual).hosts(view(), "80")["web.default.svc.cluster.local:80"].routes
+    assert (one.match.prefix, one.route.prefix_rewrite, one.route.cluster_not_found_response_code) == ("/a", "/", 0)
+
+
+# Filters
+
+
+@pytest.mark.parametrize(
+    ("prefix", "replacement", "field", "value"),
+    [
+        ("/foo", "/xyz", "prefix_rewrite", "/xyz"),
+        ("/foo/", "/xyz/", "prefix_rewrite", "/xyz"),
+        ("/", "/xyz", "prefix_rewrite", "/xyz/"),
+        ("/", "/", "prefix_rewrite", ""),
+        ("/f.o", "", "regex", ("^/f\\.o/?", "/")),
+        ("/f.o", "/", "regex", ("^/f\\.o/?", "/")),
+    ],
+)
+def test_a_prefix_is_replaced_by_whole_segments(routes, prefix, replacement, field, value):
+    path = f"path: {{type: ReplacePrefixMatch, replacePrefixMatch: '{replacement}'}}"
+    matches = f"matches: [{{path: {{value: {prefix}}}}}]"
+    rewrite = f"{{{matches}, filters: [{{type: URLRewrite, urlRewrite: {{{path}}}}}], backendRefs: [{{name: web, port: 80}}]}}"
+    redirect = f"{{{matches}, filters: [{{type: RequestRedirect, requestRedirect: {{{path}}}}}]}}"
+    for action in (routes(rewrite)[0].route, routes(redirect)[0].redirect):
+        if field == "regex":
+            assert (action.regex_rewrite.pattern.regex, action.regex_rewrite.substitution) == value
+        else:
+            assert (action.prefix_rewrite, action.HasField("regex_rewrite")) == (value, False)
+
+
+def test_a_whole_path_and_the_host_are_rewritten(routes):
+    filters = (
+        "filters: [{type: URLRewrite, urlRewrite: {hostname: b.example.com, path: {type: ReplaceFullPath, replaceFullPath: '/a\\1'}}}]"
+    )
+    (one,) = routes(f"{{{filters}, backendRefs: [{{name: web, port: 80}}]}}")
+    assert one.route.host_rewrite_literal == "b.example.com"
+    assert (one.route.regex_rewrite.pattern.regex, one.route.regex_rewrite.substitution) == ("/.*", "/a\\\\1")
+
+
+@pytest.mark.parametrize(
+    ("redirect", "port", "code"),
+    [
+        ("hostname: b.com", 0, "FOUND"),
+        ("scheme: https", 0, "FOUND"),
+        ("port: 8443, statusCode: 301", 8443, "MOVED_PERMANENTLY"),
+        ("scheme: https, port: 443, statusCode: 307", 0, "TEMPORARY_REDIRECT"),
+    ],
+)
+def test_a_redirect_names_the_port_that_is_meant(routes, redirect, port, code):
+    (one,) = routes(f"{{filters: [{{type: RequestRedirect, requestRedirect: {{{redirect}}}}}]}}")
+    assert one.redirect.port_redirect == port
+    assert proto.route_components.RedirectAction.RedirectResponseCode.Name(one.redirect.response_code) == code
+
+
+def test_a_redirect_without_a_scheme_stays_on_the_port_of_the_listener(mesh, edge):
+    listener = "{name: http, port: 8000, protocol: HTTP}"
+    built = mesh(gateway(listener) + route("{filters: [{type: RequestRedirect, requestRedirect: {hostname: b.com}}]}"))
+    assert built.hosts(edge, "http.8000")["*:8000"].routes[0].redirect.port_redirect == 8000
+
+
+def test_headers_are_edited_and_of_two_of_a_name_the_first_counts(routes):
+    edits = "set: [{name: A, value: '1'}, {name: a, value: '2'}], add: [{name: b, value: '3'}], remove: [c]"
+    (one,) = routes(
+        f"{{filters: [{{type: RequestHeaderModifier, requestHeaderModifier: {{{edits}}}}}, {{type: ResponseHeaderModifier, responseHeaderModifier: {{{edits}}}}}], backendRefs: [{{name: web, port: 80}}]}}"
+    )
+    for added, removed in (
+        (one.request_headers_to_add, one.request_headers_to_remove),
+        (one.response_headers_to_add, one.response_headers_to_remove),
+    ):
+        assert [(header.header.key, header.header.value, header.append_action) for header in added] == [("a", "1", 2), ("b", "3", 0)]
+        assert list(removed) == ["c"]
+
+
+def test_requests_are_mirrored_in_the_share_that_is_asked_for(routes):
+    mirrors = ["", ", percent: 10", ", fraction: {numerator: 1, denominator: 8}", ", percent: 0"]
+    filters = ", ".join(f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: web, port: 80}}{share}}}}}" for share in mirrors)
+    (one,) = routes(f"{{filters: [{filters}], backendRefs: [{{name: web, port: 80}}]}}")
+    shares = [mirror.runtime_fraction.default_value.numerator / 10_000 for mirror in one.route.request_mirror_policies]
+    assert shares == [100, 10, 12.5]
+
+
+def test_a_mirror_that_is_not_there_is_told_and_left_out(mesh, edge):
+    built = mesh(
+        SERVICES
+        + gateway(HTTP)
+        + route(
+            "{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: gone, port: 80}}}], backendRefs: [{name: web, port: 80}]}"
+        )
+    )
+    assert not built.hosts(edge, "http.80")["*:80"].routes[0].route.request_mirror_policies
+    assert unmet(built) == ["HTTPRoute r: there is no Service default/gone"]
+
+
+def test_origins_are_allowed_by_name_by_pattern_and_at_all(routes):
+    def origins(*allowed):
+        text = ", ".join(f"'{one}'" for one in allowed)
+        (one,) = routes(
+            f"{{filters: [{{type: CORS, cors: {{allowOrigins: [{text}], allowMethods: ['*'], maxAge: 7}}}}], backendRefs: [{{name: web, port: 80}}]}}"
+        )
+        policy = proto.unpack(one.typed_per_filter_config["envoy.filters.http.cors"])
+        assert (policy.allow_methods, policy.max_age, policy.forward_not_matching_preflights.value) == ("*", "7", False)
+        assert policy.HasField("forward_not_matching_preflights")
+        return [match.exact or match.safe_regex.regex for match in policy.allow_origin_string_match]
+
+    assert origins("https://a.com", "https://*.a.com") == ["https://a.com", "https://.*\\.a\\.com"]
+    assert origins("*") == [r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "timeout", "each", "attempts"),
+    [
+        ("timeouts: {request: 10s}", 10, None, 2),
+        ("timeouts: {backendRequest: 2s}", 2, None, 2),
+        ("timeouts: {request: 10s, backendRequest: 2s}, retry: {attempts: 5}", 10, 2, 5),
+        ("timeouts: {request: 0s}, retry: {}", 0, None, 2),
+    ],
+)
+def test_times_and_retries_are_those_of_istio(routes, settings, timeout, each, attempts):
+    (one,) = routes(f"{{{settings}, backendRefs: [{{name: web, port: 80}}]}}")
+    assert one.route.timeout.seconds == timeout
+    assert one.route.retry_policy.num_retries.value == attempts
+    assert (one.route.retry_policy.per_try_timeout.seconds or None) == each
+
+
+def test_codes_and_the_pause_between_tries_are_kept(routes):
+    (one,) = routes("{retry: {codes: [503, 429], backoff: 50ms}, backendRefs: [{name: web, port: 80}]}")
+    policy = one.route.retry_policy
+    assert policy.retry_on == "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
+    assert (list(policy.retriable_status_codes), policy.retry_back_off.base_interval.nanos) == ([503, 429], 50_000_000)
+
+
+# Backends
+
+
+def test_backends_share_requests_by_weight_with_edits_of_their_own(routes):
+    edits = "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: '1'}]}}]"
+    (one,) = routes(
+        f"{{backendRefs: [{{name: web, port: 80, weight: 9, {edits}}}, {{name: web, port: 9000, weight: 0}}, {{name: web, port: 9000}}]}}"
+    )
+    shares = one.route.weighted_clusters.clusters
+    assert [(share.name, share.weight.value) for share in shares] == [(WEB, 9), (WEB.replace("80", "9000"), 1)]
+    assert [len(share.request_headers_to_add) for share in shares] == [1, 0]
+
+
+@pytest.mark.parametrize("backends", ["", "backendRefs: [{name: web, port: 80, weight: 0}]"])
+def test_a_rule_without_backends_answers_500(routes, backends):
+    (one,) = routes(f"{{name: r, {backends}}}")
+    assert one.direct_response.status == 500
+
+
+@pytest.mark.parametrize(
+    ("backend", "reason"),
+    [
+        ("{name: gone, port: 80}", "BackendNotFound"),
+        ("{group: example.com, kind: Bucket, name: web, port: 80}", "InvalidKind"),
+        ("{name: web, namespace: other, port: 80}", "RefNotPermitted"),
+        ("{group: networking.istio.io, kind: Hostname, name: gone.example.com, port: 80}", "BackendNotFound"),
+    ],
+)
+def test_a_backend_that_is_not_there_or_not_for_the_route_is_an_error_of_its_share(mesh, edge, backend, reason):
+    built = mesh(SERVICES + gateway(HTTP) + route(f"{{backendRefs: [{{name: web, port: 80}}, {backend}]}}"))
+    (one,) = built.hosts(edge, "http.80")["*:80"].routes
+    assert [share.name for share in one.route.weighted_clusters.clusters] == [WEB, "UnknownService"]
+    assert one.route.cluster_not_found_response_code == proto.route_components.RouteAction.INTERNAL_SERVER_ERROR
+    assert conditions(built, "r") == [("ResolvedRefs", reason)]
+
+
+def test_a_port_that_a_backend_does_not_have_is_told(mesh):
+    assert unmet(mesh(SERVICES + gateway(HTTP) + route("{backendRefs: [{name: web, port: 81}]}"))) == [
+        "HTTPRoute r: Service default/web has no port 81"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("grant", "allowed"),
+    [
+        ("from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Service}]", True),
+        (
+            "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Service, name: web}]",
+            True,
+        ),
+        (
+            "from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Service, name: a}]",
+            False,
+        ),
+        ("from: [{group: gateway.networking.k8s.io, kind: GRPCRoute, namespace: default}], to: [{group: '', kind: Service}]", False),
+        ("from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: third}], to: [{group: '', kind: Service}]", False),
+        ("from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}], to: [{group: '', kind: Secret}]", False),
+    ],
+)
+def test_a_grant_lets_routes_name_backends_of_its_namespace(mesh, edge, grant, allowed):
+    built = mesh(
+        SERVICES
+        + gateway(HTTP)
+        + route("{backendRefs: [{name: web, namespace: other, port: 80}]}")
+        + thing("ReferenceGrant", "g", f"{{{grant}}}", "other", GROUP + "beta1")
+    )
+    assert built.hosts(edge, "http.80")["*:80"].routes[0].route.cluster == (OTHER if allowed else "UnknownService")
+
+
+# Calls and connections
+
+
+def test_calls_are_told_by_service_and_method(mesh, edge):
+    matches = [
+        "{method: {service: a.B, method: C}}",
+        "{method: {service: a.B}}",
+        "{method: {method: C}}",
+        "{method: {type: RegularExpression, service: 'a.*'}}",
+        "{headers: [{name: X, value: '1'}]}",
+    ]
+    calls = thing(
+        "GRPCRoute",
+        "g",
+        f"{{parentRefs: [{{name: edge}}], rules: [{{matches: [{', '.join(matches)}], backendRefs: [{{name: web, port: 80}}]}}]}}",
+    )
+    found = mesh(SERVICES + gateway(HTTP) + calls).hosts(edge, "http.80")["*:80"].routes
+    paths = [one.match.path or one.match.path_separated_prefix or one.match.safe_regex.regex or one.match.prefix for one in found]
+    assert paths == ["/a.B/C", "/a.B", "/", "/[^/]+/C", "/a.*/.+"]
+    assert {one.route.cluster for one in found} == {WEB}
+
+
+def test_a_grpc_route_without_rules_routes_nothing(mesh, edge):
+    built = mesh(SERVICES + gateway(HTTP) + thing("GRPCRoute", "g", "{parentRefs: [{name: edge}]}"))
+    assert [len(host.routes) for host in built.hosts(edge, "http.80").values()] == [0]
+
+
+def chains(built, edge, name):
+    return {
+        tuple(chain.filter_chain_match.server_names): proto.unpack(chain.filters[-1].typed_config)
+        for chain in built.listeners(edge)[name].filter_chains
+    }
+
+
+TLS_ROUTE = "{{parentRefs: [{{name: edge}}], hostnames: [{}], rules: [{{backendRefs: [{{name: web, port: 9000, weight: 3}}, {{name: gone, port: 1}}]}}]}}"
+
+
+def test_tls_is_passed_on_by_the_names_that_route_and_listener_share(mesh, edge):
+    listener = "{name: tls, port: 8443, protocol: TLS, hostname: '*.example.com', tls: {mode: Passthrough}}"
+    built = mesh(SERVICES + gateway(listener) + thing("TLSRoute", "t", TLS_ROUTE.format("a.example.com, '*.b.example.com', c.com")))
+    found = chains(built, edge, "0.0.0.0_8443")
+    assert set(found) == {("a.example.com",), ("*.b.example.com",)}
+    assert [(share.name, share.weight) for share in found["a.example.com",].weighted_clusters.clusters] == [
+        (WEB.replace("80", "9000"), 3),
+        ("UnknownService", 1),
+    ]
+
+
+def test_tls_that_ends_at_the_gateway_goes_to_the_backend_of_its_name(mesh, edge):
+    listener = "{name: tls, port: 8443, protocol: TLS, hostname: '*.example.com', tls: {options: {gateway.istio.io/tls-terminate-mode: ISTIO_MUTUAL}}}"
+    one = thing("TLSRoute", "one", TLS_ROUTE.format("a.example.com"))
+    two = thing("TLSRoute", "two", TLS_ROUTE.format("b.example.com").replace("web, port: 9000", "web, port: 80"))
+    built = mesh(SERVICES + gateway(listener) + one + two)
+    found = chains(built, edge, "0.0.0.0_8443")
+    assert {names: proxy.weighted_clusters.clusters[0].name for names, proxy in found.items()} == {
+        ("a.example.com",): WEB.replace("80", "9000"),
+        ("b.example.com",): WEB,
+    }
+    assert all(chain.HasField("transport_socket") for chain in built.listeners(edge)["0.0.0.0_8443"].filter_chains)
+
+
+def test_tcp_goes_to_the_backends_of_the_oldest_route(mesh, edge):
+    def tcp(name, port):
+        return thing("TCPRoute", name, f"{{parentRefs: [{{name: edge}}], rules: [{{backendRefs: [{{name: web, port: {port}}}]}}]}}")
+
+    built = mesh(SERVICES + gateway("{name: tcp, port: 9000, protocol: TCP}") + tcp("b", 80) + tcp("a", 9000))
+    assert chains(built, edge, "0.0.0.0_9000")[()].cluster == WEB.replace("80", "9000")
+
+
+# In the mesh
+
+
+IN_MESH = "{group: '', kind: Service, name: web}"
+
+
+def test_the_clients_of_a_service_obey_the_routes_of_its_namespace(mesh, view):
+    built = mesh(SERVICES + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 9000}]}", parents=IN_MESH))
+    for seen in (view(), view(NAMESPACE="other")):
+        (one,) = built.hosts(seen, "80")["web.default.svc.cluster.local:80"].routes
+        assert (one.match.path_separated_prefix, one.route.cluster) == ("/a", WEB.replace("80", "9000"))
+
+
+def test_routes_of_another_namespace_are_for_its_own_clients(mesh, view):
+    consumer = route(name="c", parents="{group: '', kind: Service, name: web, namespace: default}", namespace="other")
+    built = mesh(SERVICES + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}]}", parents=IN_MESH) + consumer)
+    names = {
+        place: [one.name for one in built.hosts(view(NAMESPACE=place), "80")["web.default.svc.cluster.local:80"].routes]
+        for place in ("default", "other")
+    }
+    assert names == {"default": ["default.r.0"], "other": ["other.c.0"]}
+
+
+def test_in_the_mesh_every_service_may_be_named(mesh, view):
+    built = mesh(SERVICES + route("{backendRefs: [{name: web, namespace: other, port: 80}]}", parents=IN_MESH))
+    assert built.hosts(view(), "80")["web.default.svc.cluster.local:80"].routes[0].route.cluster == OTHER
+    assert conditions(built, "r") == []
+
+
+def test_a_route_for_one_port_leaves_the_others_alone(mesh, view):
+    services = service(ports="{number: 80, name: http}, {number: 81, name: http-two}")
+    parent = IN_MESH.replace("}", ", port: 81}")
+    built = mesh(services + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}]}", parents=parent))
+    for port, cluster, name in ((80, WEB, "default"), (81, WEB, "default.r.0")):
+        (one,) = built.hosts(view(), str(port))[f"web.default.svc.cluster.local:{port}"].routes
+        assert (one.route.cluster, one.name) == (cluster, name)
+
+
+def test_a_service_entry_is_a_parent_with_all_its_hosts(mesh, view):
+    entry = thing(
+        "ServiceEntry",
+        "out",
+        "{hosts: [a.example.com, b.example.com], resolution: DNS, ports: [{number: 80, name: http}]}",
+        group="networking.istio.io/v1",
+    )
+    built = mesh(SERVICES + entry + route(parents="{group: networking.istio.io, kind: ServiceEntry, name: out}"))
+    hosts = built.hosts(view(), "80")
+    assert {hosts[f"{name}.example.com:80"].routes[0].route.cluster for name in "ab"} == {WEB}
+
+
+def test_connections_of_clients_are_routed_too(mesh, view):
+    tcp = thing(
+        "TCPRoute",
+        "t",
+        f"{{parentRefs: [{IN_MESH.replace('}', ', port: 9000}')}], rules: [{{backendRefs: [{{name: web, namespace: other, port: 9000}}]}}]}}",
+    )
+    listener = mesh(SERVICES + tcp + route(parents=IN_MESH)).listeners(view())["0.0.0.0_9000"]
+    found = listener.default_filter_chain if not listener.filter_chains else listener.filter_chains[0]
+    assert proto.unpack(found.filters[-1].typed_config).cluster == OTHER.replace("80", "9000")
+
+
+def test_grpc_clients_without_a_proxy_get_an_expression_for_a_prefix(mesh, view):
+    built = mesh(SERVICES + route("{matches: [{path: {value: /a.B}}], backendRefs: [{name: web, port: 80}]}", parents=IN_MESH))
+    seen = view(agent="grpc-python", GENERATOR="grpc")
+    (made,) = (proto.unpack(one.any) for one in generate(built.snapshot, seen, types.ROUTE, frozenset({WEB})).values())
+    (one,) = made.virtual_hosts[0].routes
+    assert (one.match.safe_regex.regex, one.match.path_separated_prefix) == ("/a\\.B(/.*)?", "")
+
+
+def test_routes_say_which_object_they_were_made_of(mesh, edge):
+    built = mesh(
+        SERVICES + gateway(HTTP) + route() + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}]}", "other")
+    )
+    found = built.hosts(edge, "http.80")["*:80"].routes
+    told = [one.metadata.filter_metadata["pymesh"].fields["origins"].list_value.values[0].string_value for one in found]
+    assert told == ["HTTPRoute default/other", "HTTPRoute default/r"]
