@@ -5,13 +5,19 @@
 The sources stay plain typed Python and run without this; what it buys is measured in docs/BENCHMARKS.md. Python prefers the
 compiled file wherever it is present, so the Makefile makes it anew when a source has changed. Exit code 0 also when there is no
 C compiler: the mesh then runs on the sources, and says so here.
+
+Each module is a C file of its own, and all are linked to one library: so every core compiles, and after a change only what it
+touches. mypyc leaves files alone whose text stays, so their times tell.
 """
 
+import hashlib
 import os
 import shutil
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 ROOMS = {
     "": ("runtime", "wheel"),
@@ -61,10 +67,50 @@ def main() -> int:
 def _compile() -> None:
     from mypyc.build import mypycify
     from setuptools import setup
+    from setuptools.command.build_ext import build_ext
+
+    class SideBySide(build_ext):
+        def build_extensions(self) -> None:
+            self.parallel = os.cpu_count()
+            with ThreadPoolExecutor(self.parallel) as cores:
+                self.build_temp = str(Path(self.build_temp, _fingerprint(self.compiler.compiler_so)))
+                self.compiler.compile = _Compile(self.compiler.compile, self.compiler.object_filenames, cores)
+                super().build_extensions()
 
     paths = [str(Path("pymesh_proxy", folder, f"{name}.py")) for folder, names in ROOMS.items() for name in names]
-    extensions = mypycify(["--config-file", str(HERE.parent / "pyproject.toml"), *paths], opt_level="3", debug_level="0")
-    setup(name="pymesh-rooms", ext_modules=extensions, packages=[], script_args=["-q", "build_ext", "--inplace"])
+    options = ["--config-file", str(HERE.parent / "pyproject.toml")]
+    extensions = mypycify([*options, *paths], opt_level="3", debug_level="0", multi_file=True)
+    commands = {"build_ext": SideBySide}
+    setup(name="pymesh-rooms", ext_modules=extensions, packages=[], cmdclass=commands, script_args=["-q", "build_ext", "--inplace"])
+
+
+def _fingerprint(command: list[str]) -> str:
+    """Of what objects depend on besides sources and headers; they are kept in a folder of this name."""
+    from mypy.version import __version__
+
+    return hashlib.sha256(repr((command, __version__, sys.version, Path(__file__).read_bytes())).encode()).hexdigest()[:16]
+
+
+class _Compile:
+    """Stands for a compiler's `compile`: the largest sources first, on every core; what is newer than its source and headers stays."""
+
+    def __init__(self, compile_all: Any, names: Any, cores: ThreadPoolExecutor) -> None:
+        self._compile = compile_all
+        self._names = names
+        self._cores = cores
+        self._headers = max(header.stat().st_mtime for header in Path("build").glob("__native*.h"))
+
+    def __call__(self, sources: list[str], output_dir: str, **options: Any) -> list[str]:
+        def one(source: str) -> str:
+            (name,) = self._names([source], output_dir=output_dir)
+            if not self._done(Path(source), Path(name)):
+                self._compile([source], output_dir=output_dir, **options)
+            return str(name)
+
+        return list(self._cores.map(one, sorted(sources, key=os.path.getsize, reverse=True)))
+
+    def _done(self, source: Path, made: Path) -> bool:
+        return made.exists() and made.stat().st_mtime > max(source.stat().st_mtime, self._headers)
 
 
 if __name__ == "__main__":
