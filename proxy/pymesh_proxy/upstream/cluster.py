@@ -14,6 +14,7 @@ from .priorities import Loads, Priorities
 from .spread import compose
 
 if TYPE_CHECKING:
+    from ..http.h1_known import KnownAnswer
     from ..tls.contexts import ClientTls
     from ..tls.counts import Handshakes
     from .watchman import Watchman
@@ -29,7 +30,7 @@ class Cluster:
 
     __slots__ = (
         "_partial", "_source", "assignment", "assignment_stale", "assignment_timeout_received", "breaker", "config", "drop_percent",
-        "endpoints", "high_breaker", "host_sets", "lb_healthy_panic", "membership_change", "original_dst_host_invalid",
+        "endpoints", "high_breaker", "host_sets", "latest_answer", "lb_healthy_panic", "membership_change", "original_dst_host_invalid",
         "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success",
         "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy",
         "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
@@ -61,6 +62,8 @@ class Cluster:
         """Who keeps an eye on the endpoints, where configuration asks for it."""
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
+        self.latest_answer: KnownAnswer | None = None
+        """The head that its endpoints have answered with last over HTTP/1.1, for all of their connections."""
         self.update_success = self.lb_healthy_panic = self.membership_change = 0
         self.original_dst_host_invalid = self.assignment_stale = self.assignment_timeout_received = 0
         self.upstream_cx_total = self.upstream_cx_destroy = self.upstream_cx_overflow = 0

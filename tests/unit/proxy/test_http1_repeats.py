@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pymesh_proxy.http.exchange import Downstream
 from pymesh_proxy.http.h1_server import ServerConnection
 from pymesh_proxy.http.options import ServerHeader
-from pymesh_proxy.testing import MemoryTransport, Mesh, Peer
+from pymesh_proxy.testing import MemoryTransport, Mesh, Peer, forward_to
 
 GET = b"GET /same HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /same HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"
@@ -103,6 +103,72 @@ async def test_managers_that_share_an_upstream_connection_keep_their_own_rules()
             assert b"server: envoy" in answer
         _, answer = await ask(mesh, other, upstream, GET, OK + b"12345")
         assert b"Server: app" in answer
+
+
+async def test_what_one_connection_has_learnt_is_known_to_the_others_of_its_cluster():
+    async with Mesh() as mesh:
+        cluster = mesh.runtime.clusters.get("up")
+        first, upstream = mesh.connect(), None
+        for _ in range(2):
+            upstream, _ = await ask(mesh, first, upstream, GET, OK + b"12345")
+        learnt = cluster.latest_answer
+        assert learnt.head == OK
+        assert learnt.response is not None
+        first.send(GET)  # keeps the connection busy, so that the next request gets another one
+        await mesh.settle()
+        _, answer = await ask(mesh, mesh.connect(), None, GET, OK + b"54321")
+        assert answer.endswith(b"54321")
+        (busy, other) = sorted(cluster.endpoints[0].pool._all, key=lambda connection: connection.attempts is None)
+        assert busy._known is learnt
+        assert other._known is learnt
+        assert cluster.latest_answer is learnt
+        upstream.send(OK + b"98765")
+        await mesh.settle()
+        assert first.received.endswith(b"98765")
+
+
+async def test_connections_whose_servers_answer_otherwise_keep_knowing_their_own():
+    async with Mesh() as mesh:
+        first, second = mesh.connect(), mesh.connect()
+        one, other = OK.replace(b"app", b"one"), OK.replace(b"app", b"other")
+        first.send(GET)
+        second.send(GET)
+        await mesh.settle()
+        upstreams = [await mesh.accepted(), await mesh.accepted()]
+        for _ in range(3):
+            for upstream, head in zip(upstreams, (one, other), strict=True):
+                upstream.send(head + b"12345")
+            await mesh.settle()
+            first.send(GET)
+            second.send(GET)
+            await mesh.settle()
+        known = [connection._known for connection in mesh.runtime.clusters.get("up").endpoints[0].pool._all]
+        assert {each.head for each in known} == {one, other}
+        assert all(each.response is not None for each in known)
+
+
+async def test_what_is_known_of_other_answers_does_not_keep_a_tunnel_from_opening():
+    async with Mesh(route=forward_to("up", upgrades={b"connect": True})) as mesh:
+        client, upstream = mesh.connect(), None
+        empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        for _ in range(4):
+            upstream, _ = await ask(mesh, client, upstream, GET, empty)
+        await ask(mesh, client, upstream, b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", empty)
+        client.send(b"\x00up")
+        upstream.send(b"\x00down")
+        await mesh.settle()
+        assert upstream.received.endswith(b"\r\n\r\n\x00up")
+        assert client.received.endswith(b"\r\n\r\n\x00down")
+
+
+async def test_a_connection_whose_upgrade_was_refused_is_not_used_again_even_if_the_answer_is_known():
+    async with Mesh(upgrades=frozenset({b"websocket"})) as mesh:
+        client, upstream = mesh.connect(), None
+        for _ in range(4):
+            upstream, _ = await ask(mesh, client, upstream, GET, OK + b"12345")
+        _, answer = await ask(mesh, client, upstream, GET[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", OK + b"12345")
+        assert answer.endswith(b"12345")
+        assert upstream.hung_up
 
 
 async def test_a_repeated_failure_is_retried_like_the_first():
@@ -235,14 +301,17 @@ ANSWERED = st.sampled_from(
 )
 
 
-async def serve(script, *, fresh):
-    """The answers to a script of exchanges; `fresh` uses a new connection for each, which remembers nothing."""
+async def serve(script, *, fresh, forgetful=True):
+    """The answers to a script of exchanges; `fresh` uses a new connection for each, which remembers nothing unless the cluster does."""
     async with Mesh() as mesh:
         client, upstream, answers = mesh.connect(), None, []
+        cluster = mesh.runtime.clusters.get("up")
         for request, answer in script:
             if fresh:
-                mesh.runtime.clusters.get("up").endpoints[0].pool = None
+                cluster.endpoints[0].pool = None
                 client, upstream = mesh.connect(), None
+                if forgetful:
+                    cluster.latest_answer = None
             head_only = request.startswith(b"HEAD")
             sent = answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if head_only else answer
             upstream, got = await ask(mesh, client, upstream, request, sent)
@@ -253,6 +322,8 @@ async def serve(script, *, fresh):
 @pytest.mark.parametrize("times", [1, 3])
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(ASKED, ANSWERED), min_size=1, max_size=6))
-def test_a_connection_with_a_memory_answers_like_ones_without(times, script):
+def test_a_connection_or_a_cluster_with_a_memory_answers_like_ones_without(times, script):
     script = [step for step in script for _ in range(times)]
-    assert asyncio.run(serve(script, fresh=False)) == asyncio.run(serve(script, fresh=True))
+    plain = asyncio.run(serve(script, fresh=True))
+    assert asyncio.run(serve(script, fresh=False)) == plain
+    assert asyncio.run(serve(script, fresh=True, forgetful=False)) == plain
