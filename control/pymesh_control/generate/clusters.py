@@ -1,6 +1,7 @@
 """CDS: a cluster for every port of every visible service and for each of its subsets, and Istio's special ones."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from pymesh.xds import names, proto
@@ -10,6 +11,7 @@ from ..built import Built, pack
 from ..holding import Holding, Part, holding
 from ..model.destination import Policy, Rule
 from ..model.memory import Same
+from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
@@ -72,16 +74,28 @@ def _twins(scope: Scope) -> dict[str, Built]:
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
     settled = scope.policy(rule, port.number, subset)
+    secured = scope.backend_tls(service, port) if settled.tls is None else None
+    if secured is not None:
+        settled = replace(settled, tls=secured.settings)
     placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""
-    traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case)
+    traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case, secured)
     key = ("cluster", Same(service), port, subset, Same(rule), placed, named, *traits)
-    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, passed=passed))
+    origins = (*service.origins, *(rule.origins if rule else ()), *((secured.origin,) if secured else ()))
+    return scope.snapshot.cached(key, lambda: _service_cluster(scope, service, port, subset, rule, settled, origins, passed=passed))
 
 
 def _service_cluster(
-    scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, settled: Policy, *, passed: bool
+    scope: Scope,
+    service: Service,
+    port: Port,
+    subset: str,
+    rule: Rule | None,
+    settled: Policy,
+    origins: Iterable[Origin],
+    *,
+    passed: bool,
 ) -> Built | None:
     name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
     message = _CLUSTER(
@@ -91,7 +105,7 @@ def _service_cluster(
         common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold={"value": outlier.healthy_share(settled.outlier_detection)}),
         metadata=_metadata(service, port, subset, rule),
     )
-    stamp(message, (*service.origins, *(rule.origins if rule else ())))
+    stamp(message, origins)
     if not _discover(message, scope, service, port, subset, rule, settled, passed=passed):
         return None
     policy.connect(message, settled, scope.snapshot.mesh)

@@ -120,7 +120,8 @@ def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
 def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy, *, selects: bool) -> None:
     """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can.
 
-    A rule's credential is for gateways; for sidecars only where the rule `selects` workloads, as it is one of their namespace.
+    A rule's credential is for gateways; for sidecars only where the rule `selects` workloads, as it is one of their namespace, or
+    where it stands with its namespace: then it is one of a BackendTLSPolicy, which is for every client.
     """
     mesh = scope.snapshot.mesh
     mode = policy.tls.mode.value if policy.tls and policy.tls.mode else ("DISABLE" if policy.tls else "")
@@ -128,8 +129,9 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
         sans = policy.tls.subject_alt_names or secure.mesh_identities(mesh, service)
         message.transport_socket.CopyFrom(secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or ""))
     elif mode in ("SIMPLE", "MUTUAL"):
-        named = policy.tls.credential_name if selects or scope.type == nodes.ROUTER else ""
-        message.transport_socket.CopyFrom(secure.originate(policy.tls, mesh, service, named or ""))
+        credential = policy.tls.credential_name or ""
+        named = credential if selects or scope.type == nodes.ROUTER or "/" in credential else ""
+        message.transport_socket.CopyFrom(secure.originate(policy.tls, mesh, service, named))
     elif not mode and _may_detect(scope, service):
         mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
         if message.type != _CLUSTER.ORIGINAL_DST:

@@ -10,6 +10,7 @@ from pymesh.xds import names
 from pymesh.xds import node as nodes
 
 from ..model.destination import Policy, Rule
+from ..model.gatewayapi.policies import BackendTls
 from ..model.memory import Same
 from ..model.service import Endpoint, Port, Service, full_name
 from ..model.settings import NOTHING, Settings
@@ -84,6 +85,12 @@ class Scope:
 
     def _find_rule(self, service: Service) -> Rule | None:
         return self.snapshot.rules.find(service.host, service.namespace, self.namespace, dict(self.labels))
+
+    def backend_tls(self, service: Service, port: Port) -> BackendTls | None:
+        """The BackendTLSPolicy for a port, for where no rule says anything of TLS."""
+        held = self.snapshot.backend_tls
+        places = ((service.namespace, service.host, number) for number in (port.number, 0))
+        return next((held[place] for place in places if place in held), None) if held else None
 
     def ports(self) -> Iterable[tuple[Service, Port]]:
         """Every port of every service in sight."""

@@ -28,11 +28,12 @@ def _secret(snapshot: Snapshot, view: ProxyView, name: str) -> Any | None:
     if place is None:
         return None
     namespace, title = place[0] or view.namespace, place[1]
-    if namespace != view.namespace and (view.namespace, namespace, title) not in snapshot.gateway_api.credentials:
+    foreign = namespace != view.namespace
+    if foreign and not {(view.namespace, namespace, title), ("", namespace, title)} & snapshot.shared_credentials:
         return None
     credentials = snapshot.credentials
     whole = credentials.get((namespace, title))
-    if whole is not None and whole.has_pair:
+    if whole is not None and whole.has_pair and not (foreign and title.endswith(AUTHORITY_SUFFIX)):
         return _pair(name, whole)
     if title.endswith(AUTHORITY_SUFFIX):
         authority = whole or credentials.get((namespace, title.removesuffix(AUTHORITY_SUFFIX)))

@@ -97,6 +97,8 @@ def _facts(
         "rules": models.of("rules", (chosen, *rules), lambda: destination.Rules(rules, chosen.root_namespace)),
         "virtual_services": models.same("virtual services", (*routes, *gateway_api.virtual_services)),
         "gateways": models.same("gateways", (*models.each(gateway.from_resource, by_kind.get("Gateway", ())), *gateway_api.gateways)),
+        "backend_tls": models.equal("backend tls", gateway_api.backend_tls),
+        "shared_credentials": models.equal("shared credentials", gateway_api.credentials),
         "gateway_api": gateway_api,
         "credentials": credentials,
         "authentication": index("PeerAuthentication", authentication.from_resource, authentication.Authentication),

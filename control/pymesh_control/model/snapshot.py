@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from . import authentication, authorization, destination, envoyfilter, gateway, membership, mesh, service, sidecar, virtual
 from .credential import Credentials
-from .gatewayapi import translation
+from .gatewayapi import policies, translation
 from .memory import Memory
 from .models import Models
 from .settings import Settings
@@ -57,8 +57,12 @@ class Snapshot:
     credentials = _Fact[Credentials]()
     pod_settings = _Fact[Mapping[tuple[str, str], Settings]]()
     """Of the pods that are annotated with a ProxyConfig, by namespace and address."""
+    backend_tls = _Fact[Mapping[policies.Place, policies.BackendTls]]()
+    """TLS towards services of which the rules say nothing."""
+    shared_credentials = _Fact[frozenset[tuple[str, str, str]]]()
+    """The credentials that proxies of other namespaces may have (`Translation.credentials`)."""
     gateway_api = _Fact[translation.Translation]()
-    """What the Gateway API's objects have become; its gateways and routes are among those above."""
+    """What the Gateway API's objects have become, whole."""
     label_keys = _Fact[frozenset[str]]()
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
     localities_count = _Fact[bool]()

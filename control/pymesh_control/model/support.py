@@ -54,7 +54,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 INERT = {
     "AuthorizationPolicy": "only gRPC servers without a proxy enforce it: what it forbids elsewhere is NOT forbidden",
-    "BackendTLSPolicy": "TLS towards backends is what DestinationRules say",
     "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
     "Telemetry": "metrics and access logs are those of the mesh configuration",

@@ -1,7 +1,7 @@
 """All objects of the Gateway API, as gateways and routes, with what is told of each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..credential import Credentials
@@ -17,12 +17,13 @@ from .grants import Grants
 from .listeners import Listener, listeners_of
 from .parents import Attached, Parents
 from .places import Places
+from .policies import BackendPolicies, BackendTls, Place
 from .precedence import of_age
 from .routes import AtListeners, InMesh
 from .rules import Rules
 
 _ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")
-_OTHERS = ("GatewayClass", "KubernetesGateway", "ReferenceGrant", "Namespace")
+_OTHERS = ("BackendTLSPolicy", "GatewayClass", "KubernetesGateway", "ReferenceGrant", "Namespace")
 _OF_REQUESTS = ("HTTPRoute", "GRPCRoute")
 
 
@@ -33,7 +34,9 @@ class Translation:
     gateways: tuple[Gateway, ...] = ()
     virtual_services: tuple[VirtualService, ...] = ()
     credentials: frozenset[tuple[str, str, str]] = frozenset()
-    """The credentials that listeners name: (namespace of their proxies, namespace, name)."""
+    """The credentials that may leave their namespace: (namespace of the proxies, empty for every one; namespace, name)."""
+    backend_tls: Mapping[Place, BackendTls] = field(default_factory=dict)
+    """TLS towards services of which no DestinationRule says anything."""
     statuses: tuple[Status, ...] = ()
 
 
@@ -55,11 +58,15 @@ def translate(
     for one in edge.served():
         if one.is_http and one.is_within_another(edge.beside(one)):
             routes.at_listeners.keep(one)
+    policies = BackendPolicies(backends, credentials)
+    for policy in sorted(by_kind.get("BackendTLSPolicy", ()), key=of_age):
+        policies.add(policy)
     return Translation(
         gateways=tuple(edge.gateways),
         virtual_services=(*routes.at_listeners.made(), *routes.in_mesh.made()),
-        credentials=frozenset(edge.credentials),
-        statuses=(*edge.statuses(routes.attached), *routes.statuses),
+        credentials=frozenset({*edge.credentials, *(("", *one) for one in policies.shared)}),
+        backend_tls=policies.found,
+        statuses=(*edge.statuses(routes.attached), *routes.statuses, *policies.statuses),
     )
 
 

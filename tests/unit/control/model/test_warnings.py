@@ -81,7 +81,7 @@ spec:
     assert "port 80 already speaks HTTP for Gateway default/edge" in problems[0].message
 
 
-@pytest.mark.parametrize("kind", sorted(INERT.keys() - {"BackendTLSPolicy"}))
+@pytest.mark.parametrize("kind", sorted(INERT))
 def test_a_kind_that_does_nothing_says_so(built, kind):
     specs = {"Sidecar": "{egress: [{hosts: ['*/*']}]}", "WorkloadGroup": "{template: {}}", "TrafficExtension": "{lua: {inlineCode: x}}"}
     spec = specs.get(kind, "{url: 'oci://a'}" if kind == "WasmPlugin" else "{}")
