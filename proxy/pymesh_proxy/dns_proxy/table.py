@@ -10,10 +10,10 @@ from pymesh.xds import nds
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """What a host stands for, as text."""
+    """What a host stands for, as the 4 and 16 bytes that records hold."""
 
-    v4: tuple[str, ...] = ()
-    v6: tuple[str, ...] = ()
+    v4: tuple[bytes, ...] = ()
+    v6: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def table_of(message: Any, place: Place) -> Table:
 
 def _addresses(ips: Iterable[str]) -> Addresses | None:
     found = [address for text in ips if (address := _parsed(text)) is not None]
-    v4, v6 = (tuple(str(one) for one in found if one.version == version) for version in (4, 6))
+    v4, v6 = (tuple(one.packed for one in found if one.version == version) for version in (4, 6))
     return Addresses(v4, v6) if found else None
 
 

@@ -1,18 +1,25 @@
 """What is answered from a name table, how large an answer may be, and which messages get none."""
 
+import ipaddress
+
 import dns.flags
 import dns.message
+import dns.name
 import dns.rcode
+import dns.rrset
+import dns.update
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pymesh_proxy.dns_proxy import answer
 from pymesh_proxy.dns_proxy.query import Code, Query, is_query, question
-from pymesh_proxy.dns_proxy.table import Addresses, Table
+from pymesh_proxy.dns_proxy.table import Table
+
+from .packed import packed
 
 MANY = tuple(f"10.0.{n // 256}.{n % 256}" for n in range(400))
-HOSTS = {"a.com": Addresses(("10.0.0.1", "10.0.0.2"), ("fd00::1",)), "*.b.com": Addresses(("10.0.0.3",)), "many.com": Addresses(MANY)}
+HOSTS = {"a.com": packed("10.0.0.1", "10.0.0.2", "fd00::1"), "*.b.com": packed("10.0.0.3"), "many.com": packed(*MANY)}
 TABLE = Table(HOSTS, "ns")
 
 
@@ -78,11 +85,43 @@ def test_anything_else_is_for_others_to_answer(query):
 
 
 def test_an_update_of_a_zone_is_for_others():
-    import dns.update
-
     update = dns.update.UpdateMessage("a.com")
     update.add("x", 300, "A", "10.0.0.1")
     assert ask(update) is None
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a.com", "*.a.com", "b.a.com"]), st.lists(st.ip_addresses(), max_size=5), max_size=3),
+    st.sampled_from(["a.com", "b.a.com", "x.a.com", "A.com.ns", "b.x.a.COM.ns"]),
+    st.sampled_from(["A", "AAAA"]),
+    st.booleans(),
+)
+def test_it_is_what_dnspython_would_have_written(hosts, name, kind, edns):
+    """The message that dnspython makes of the same records is the model."""
+    table = Table({host: packed(*map(str, found)) for host, found in hosts.items()}, "ns")
+    query = dns.message.make_query(name, kind, use_edns=edns, want_dnssec=edns)
+    read, message = answer.read(query.to_wire(), stream=True)
+    wire = answer.local(read, message, table)
+    found = table.find(name.lower())
+    assert (wire is None) == (found is None)
+    if wire is None:
+        return
+    expected = dns.message.make_response(query, recursion_available=True, our_payload=4096)
+    expected.flags |= dns.flags.AA
+    expected.ednsflags = query.ednsflags
+    owner = query.question[0].name
+    if found.alias:
+        expected.answer.append(dns.rrset.from_text(owner, 30, "IN", "CNAME", f"{found.alias}."))
+        owner = dns.name.from_text(found.alias)
+    addresses = [str(ipaddress.ip_address(one)) for one in (found.addresses.v4 if kind == "A" else found.addresses.v6)]
+    if addresses:
+        expected.answer.append(dns.rrset.from_text_list(owner, 30, "IN", kind, addresses))
+    assert told(dns.message.from_wire(wire)) == told(expected)
+
+
+def told(message):
+    """All that a message says, whatever the order of its records."""
+    return (message.id, message.flags, message.question, records(message), message.edns, message.ednsflags, message.payload)
 
 
 def test_the_order_of_addresses_changes():
