@@ -19,6 +19,7 @@ from .drain import Life, drain
 from .garbage import Freezer
 from .identity import make_identity
 from .launch import Launch
+from .upstream.dns_config import NameServers
 
 if TYPE_CHECKING:
     from pymesh_certs.workload import WorkloadIdentity
@@ -117,13 +118,19 @@ class Process:
         stack.push_async_callback(self._assembly.rate_limit_services.close)
         await self._open_admin(stack)
         if self._dns is not None:
-            self._runtime.dns = self._dns.counts
-            await self._dns.start(stack)
+            await self._answer(self._dns, stack)
         for secret in self._static.secrets:
             self._runtime.secrets.put(secret)
         self._subscribe(stack)
         await self.configuration.start(self._static.clusters, self._static.listeners)
         self._freezer.freeze()
+
+    async def _answer(self, names: "DnsProxy", stack: contextlib.AsyncExitStack) -> None:
+        """Answer DNS queries, but not our own: a cluster whose endpoint is the service's host would be sent to the service's virtual IP."""
+        self._runtime.dns = names.counts
+        if names.is_the_systems and names.servers:
+            self._runtime.clusters.name_servers = NameServers(addresses=names.servers)
+        await names.start(stack)
 
     async def _open_admin(self, stack: contextlib.AsyncExitStack) -> None:
         socket = self.launch.worker_socket

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pymesh.api import Resource
+from pymesh.bootstrap.environment import DNS_CAPTURE, is_on
 
 from ..model.kubernetes.services import is_alias
 from ..model.membership import Workloads
@@ -63,13 +64,23 @@ def unresolved_instances(subject: Subject) -> Iterator[Found]:
 @rule(
     "IST0134", "warning", "a TCP port of a ServiceEntry without addresses",
     why="Connections carry no host name, so that only an address tells services apart: all of this port's traffic is taken for this one.",
-    fix="Set `addresses`, or a protocol that carries names (HTTP, TLS).",
+    fix="Set `addresses`, or a protocol that carries names (HTTP, TLS), or let sidecars answer DNS queries (ISTIO_META_DNS_CAPTURE).",
 )  # fmt: skip
 def addresses_required(subject: Subject) -> Iterator[Found]:
+    allocated = _allocated(subject)
     for resource in subject.of("ServiceEntry"):
-        for index, port in enumerate(resource.spec.ports if not resource.spec.addresses else ()):
+        has_one = resource.spec.addresses or (resource.namespace, resource.name) in allocated
+        for index, port in enumerate(() if has_one else resource.spec.ports):
             if _protocol(port) in (Protocol.TCP, Protocol.MONGO, Protocol.REDIS, Protocol.MYSQL):
                 yield Found(resource, ("ports", index), f"port {port.number} speaks TCP, and no address says which connections are meant")
+
+
+def _allocated(subject: Subject) -> set[tuple[str, str]]:
+    """The ServiceEntries whose hosts have addresses of the mesh's own, where the mesh has its sidecars tell them."""
+    settings = [resource.spec.default_config for resource in list(subject.of("ConfigMap"))[:1]]
+    if not any(one and is_on(one.proxy_metadata.get(DNS_CAPTURE)) for one in settings):
+        return set()
+    return {(origin.namespace, origin.name) for one in subject.snapshot.services if one.allocated for origin in one.origins}
 
 
 @rule(

@@ -39,16 +39,22 @@ class DnsProxy:
         self._reuse_port = reuse_port
         machine = _machine(settings.resolv_conf)
         self._place = Place(namespace, domain, machine.search)
-        servers = [one for one in machine.servers if not _is_own(one, self._addresses)]
-        if not servers:
+        self.servers = tuple(one for one in machine.servers if not _is_own(one, self._addresses))
+        """The machine's own, IP and port."""
+        if not self.servers:
             _log.warning("%s names no other DNS server: hosts that the mesh does not know have no addresses", settings.resolv_conf)
-        self._forwarder = Forwarder(servers, self.counts, parallel=settings.parallel)
+        self._forwarder = Forwarder(self.servers, self.counts, parallel=settings.parallel)
         self._table: Table | None = None
         self._connections = 0
         self._waiting: set[asyncio.Task[None]] = set()
 
     def __repr__(self) -> str:
         return f"<DnsProxy {', '.join(map(str, self._addresses))} {self._table!r}>"
+
+    @property
+    def is_the_systems(self) -> bool:
+        """Whether the system's resolver may be told to ask us: it knows no other port than this."""
+        return any(one.port == resolv_conf.PORT for one in self._addresses)
 
     def compile(self, message: Any) -> Table:
         """A NameTable, ready to be used."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pymesh.address import parse
@@ -13,8 +14,10 @@ from ..tls.counts import Handshakes
 from .cluster import Cluster
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, UpstreamProtocol
 from .dns import Resolver
+from .dns_config import NameServers
 from .endpoint import Endpoint
 from .exclusive import ExclusivePool
+from .lookup import lookup
 from .negotiated import NegotiatedPool
 from .shared import SharedPool
 from .watchman import Watchman
@@ -31,7 +34,10 @@ _DNS = (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS)
 class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
-    __slots__ = ("_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "outlier_log")
+    __slots__ = (
+        "_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "name_servers",
+        "outlier_log",
+    )  # fmt: skip
 
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
@@ -43,6 +49,8 @@ class Clusters:
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self.outlier_log: Callable[[str], None] | None = None
         """Takes the lines of outlier detection's event log."""
+        self.name_servers: NameServers | None = None
+        """Whom clusters ask that name no servers of their own; None is the system."""
         self._prepared: dict[str, tuple[Resolver, asyncio.Task[None]]] = {}
         """DNS clusters that are not in use yet, looking up their names."""
         self._stale: dict[str, asyncio.TimerHandle] = {}
@@ -74,7 +82,7 @@ class Clusters:
         if config.discovery is Discovery.EDS:
             self._by_eds_name.setdefault(config.eds_name or config.name, set()).add(config.name)
         if config.discovery in _DNS:
-            self._resolving[config.name] = self._prepared.pop(config.name)[1] if resolver else self._resolve(Resolver(cluster))
+            self._resolving[config.name] = self._prepared.pop(config.name)[1] if resolver else self._resolve(self._resolver(cluster))
         return cluster
 
     def _make(self, config: ClusterConfig) -> Cluster:
@@ -96,9 +104,13 @@ class Clusters:
         self._forget_prepared(config.name)
         if config.discovery not in _DNS or not config.dns.wait:
             return None
-        resolver = Resolver(self._make(config))
+        resolver = self._resolver(self._make(config))
         self._prepared[config.name] = resolver, self._resolve(resolver)
         return resolver.first
+
+    def _resolver(self, cluster: Cluster) -> Resolver:
+        config = cluster.config.dns
+        return Resolver(cluster, lookup(config if config.servers is not None else replace(config, servers=self.name_servers)))
 
     def _resolve(self, resolver: Resolver) -> asyncio.Task[None]:
         return spawn(resolver.run(), name=f"dns {resolver.cluster.config.name}")

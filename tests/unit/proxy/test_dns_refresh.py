@@ -244,17 +244,20 @@ async def test_an_unknown_name_has_no_addresses_and_a_broken_server_no_answer(se
         await ask(server, "broken.test", Family.V4_ONLY)
 
 
-async def test_a_prepared_cluster_is_put_with_what_its_names_stand_for(server):
+@pytest.mark.parametrize("whose", ["the cluster's", "the process's"])
+async def test_a_prepared_cluster_is_put_with_what_its_names_stand_for(server, whose):
     endpoint = EndpointConfig(host="a.test", port=80)
     servers = NameServers(addresses=server.addresses, search=False)
+    nobody = NameServers(addresses=(("192.0.2.1", 53),), search=False)
     config = ClusterConfig(
         name="d",
         discovery=Discovery.STRICT_DNS,
         assignment=Assignment(cluster="d", endpoints=(endpoint,)),
-        dns=DnsConfig(servers=servers, family=Family.V4_ONLY),
+        dns=DnsConfig(servers=servers if whose == "the cluster's" else None, family=Family.V4_ONLY),
     )
     async with Mesh() as mesh:
         clusters = mesh.runtime.clusters
+        clusters.name_servers = nobody if whose == "the cluster's" else servers
         async with asyncio.timeout(10):
             await clusters.look_up(config).wait()
         assert clusters.get("d") is None

@@ -469,6 +469,16 @@ def test_datagrams_of_services_of_kubernetes_go_past_the_mesh_too():
     assert one.message == "port 53: UDP is not carried by the mesh"
 
 
+def test_where_sidecars_answer_dns_queries_tcp_ports_have_addresses_of_the_meshs_own():
+    rule = next(one for one in RULES if one.name == "addresses-required")
+    captured = thing("ConfigMap", "istio", "data: {mesh: 'defaultConfig: {proxyMetadata: {ISTIO_META_DNS_CAPTURE: \"true\"}}'}\n")
+    bare = CASES[rule.name][0]
+    assert found(rule, captured + bare) == []
+    assert found(rule, captured.replace("true", "false") + bare)
+    opted_out = "{name: a, namespace: default, labels: {networking.istio.io/enable-autoallocate-ip: 'false'},"
+    assert found(rule, captured + bare.replace("{name: a, namespace: default,", opted_out))
+
+
 def test_nothing_is_said_of_selectors_while_no_pod_is_known():
     for name in ("policy-selector", "gateway-selector", "principal-account"):
         rule = next(one for one in RULES if one.name == name)

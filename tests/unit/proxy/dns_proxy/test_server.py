@@ -224,6 +224,16 @@ async def test_localhost_is_both_loopback_addresses_as_far_as_there_are_two(tmp_
         assert addresses(await dns.asyncquery.udp(query, HOST, timeout=10, port=port)) == ["10.0.0.1"]
 
 
+@pytest.mark.parametrize(("port", "asked"), [(53, True), (15053, False)])
+def test_the_system_asks_us_only_on_the_port_that_it_knows(tmp_path, port, asked):
+    path = tmp_path / "resolv.conf"
+    path.write_text(f"nameserver {HOST}\nnameserver 192.0.2.1\n")
+    proxy = DnsProxy(DnsSettings(listen=Address(HOST, port), parallel=False, resolv_conf=path), namespace="n", domain="n.svc")
+    assert proxy.is_the_systems is asked
+    assert proxy.servers[-1:] == (("192.0.2.1", 53),)
+    assert ((HOST, 53) in proxy.servers) is not asked
+
+
 def test_without_resolv_conf_nothing_starts(tmp_path):
     settings = DnsSettings(listen=Address(HOST, 1), parallel=False, resolv_conf=tmp_path / "absent")
     with pytest.raises(StartupError, match=r"ISTIO_META_DNS_CAPTURE: cannot read .*absent"):
