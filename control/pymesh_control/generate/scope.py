@@ -52,8 +52,13 @@ class Scope:
     @property
     def services(self) -> Mapping[str, Service]:
         """The services in sight, by host."""
-        seen = self.snapshot.visible(self.namespace, self.sidecar)
-        return self.cached(("services",), lambda: {host: self._reached(one) for host, one in seen.items()}) if self.resolves else seen
+        return self.cached(("services",), self._all_reached) if self.resolves else self._seen()
+
+    def _seen(self) -> Mapping[str, Service]:
+        return self.snapshot.visible(self.namespace, self.sidecar)
+
+    def _all_reached(self) -> Mapping[str, Service]:
+        return {host: self._reached(one) for host, one in self._seen().items()}
 
     def _reached(self, service: Service) -> Service:
         """The service under the addresses that the client's DNS tells."""

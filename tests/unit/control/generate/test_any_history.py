@@ -85,6 +85,7 @@ VIEWS = [
     proxy(agent="envoy", NAMESPACE="shop", LABELS={"istio-locality": "eu.west.a"}),
     proxy("router", LABELS={"istio": "ingressgateway", "app": "gateway"}, NAMESPACE="istio-system"),
     proxy("router", agent="envoy", LABELS={"istio": "ingressgateway"}),
+    proxy(NAMESPACE="shop", DNS_CAPTURE="true"),
 ]
 ROUTES = frozenset({"80", "8080", "9080", "http_proxy", "http.80", "http.8080", "http.31400", "https.443.https.edge.default"})
 
@@ -98,6 +99,7 @@ def _all(snapshot, view):
         types.ENDPOINT: generate(snapshot, view, types.ENDPOINT, named),
         types.LISTENER: generate(snapshot, view, types.LISTENER, None),
         types.ROUTE: generate(snapshot, view, types.ROUTE, ROUTES),
+        types.NAME_TABLE: generate(snapshot, view, types.NAME_TABLE, None),
     }
 
 
@@ -109,7 +111,7 @@ def _versions(found):
 @given(st.lists(st.lists(CHANGES, min_size=1, max_size=12), min_size=2, max_size=6))
 def test_what_is_kept_is_what_would_be_made(batches):
     chosen, there, former = dict.fromkeys(range(len(DOCUMENTS)), 0), set(), None
-    held = [dict.fromkeys((types.CLUSTER, types.ENDPOINT, types.LISTENER, types.ROUTE), EMPTY) for _ in VIEWS]
+    held = [dict.fromkeys((types.CLUSTER, types.ENDPOINT, types.LISTENER, types.ROUTE, types.NAME_TABLE), EMPTY) for _ in VIEWS]
     for version, batch in enumerate(batches):
         for place, what in batch:
             if place >= 0:
