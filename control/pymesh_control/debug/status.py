@@ -20,8 +20,8 @@ from ..world import World
 from .clients import short_name
 
 TRACED = (
-    "BackendTLSPolicy", "DestinationRule", "GRPCRoute", "Gateway", "HTTPRoute", "KubernetesGateway", "Service", "ServiceEntry",
-    "TCPRoute", "TLSRoute", "VirtualService",
+    "AuthorizationPolicy", "BackendTLSPolicy", "DestinationRule", "EnvoyFilter", "GRPCRoute", "Gateway", "HTTPRoute",
+    "KubernetesGateway", "PeerAuthentication", "Service", "ServiceEntry", "Sidecar", "TCPRoute", "TLSRoute", "VirtualService",
 )  # fmt: skip
 """The kinds that what is made of them names; of others nobody can say which proxies have them."""
 

@@ -92,6 +92,12 @@ def mode(snapshot: Snapshot, view: ProxyView, port: int) -> Mode:
     return snapshot.authentication.mode(view.namespace, view.labels, port)
 
 
+def mode_origins(snapshot: Snapshot, view: ProxyView, port: int) -> tuple[Origin, ...]:
+    """The PeerAuthentication that says so, if one does."""
+    rule = snapshot.authentication.deciding(view.namespace, view.labels, port)
+    return (rule.origin,) if rule else ()
+
+
 def server_policy(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Policy | None:
     """The connection pool of a Sidecar, else that which the service's DestinationRule sets, which holds on this side too."""
     if server.pool is not None:

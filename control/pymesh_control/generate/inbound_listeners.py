@@ -18,7 +18,7 @@ from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener, original_destination
-from .inbound import InboundServer, mode, served
+from .inbound import InboundServer, mode, mode_origins, served
 from .provenance import stamp
 
 _ROUTE = proto.route_components
@@ -99,8 +99,9 @@ def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
     """The chains of a port that no service names, of all such ports for 0; shared by the proxies to which they apply."""
     found = mode(snapshot, view, port)
     settings = snapshot.settings_of(view)
-    key = ("inbound passthrough", view.flavor, found, port, settings)
-    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, settings, found, port)))
+    origins = mode_origins(snapshot, view, port)
+    key = ("inbound passthrough", view.flavor, found, port, settings, origins)
+    return snapshot.cached(key, lambda: list(_passthrough(snapshot, view.flavor, settings, found, port, origins)))
 
 
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
@@ -113,7 +114,9 @@ def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     return stamp(message, server.origins)
 
 
-def _passthrough(snapshot: Snapshot, flavor: str, settings: Settings, found: Mode, port: int) -> Iterator[Any]:
+def _passthrough(
+    snapshot: Snapshot, flavor: str, settings: Settings, found: Mode, port: int, origins: Iterable[Origin]
+) -> Iterator[Any]:
     """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
     routes = _routes(cluster, "inbound|http|0")
@@ -121,13 +124,14 @@ def _passthrough(snapshot: Snapshot, flavor: str, settings: Settings, found: Mod
         http = manager.inbound(snapshot.mesh, flavor, settings, cluster, routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
-        yield _chain(snapshot, row, filters, name, port, ())
+        yield _chain(snapshot, row, filters, name, port, origins)
 
 
 def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: str, port: int) -> Iterator[Any]:
     """The chains of one served port; `port` is the destination port to match, 0 where the listener has only one."""
     cluster = names.inbound_cluster(server.app)
     found = mode(snapshot, view, server.bind)
+    origins = (*server.origins, *mode_origins(snapshot, view, server.bind))
     ended = server.tls if found is Mode.DISABLE else None
     for row in (_Row("tls", http=server.protocol.is_http),) if ended else _rows(server.protocol, found):
         if row.http:
@@ -137,7 +141,7 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats)
-        yield _chain(snapshot, row, filters, name, port, server.origins, ended)
+        yield _chain(snapshot, row, filters, name, port, origins, ended)
 
 
 def _chain(

@@ -8,6 +8,7 @@ from pymesh.xds import names
 
 from ..built import Built, pack
 from ..holding import Part
+from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.view import ProxyView
 from . import manager, statnames, tcp
@@ -115,7 +116,8 @@ def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, capture
     inspect_as_needed(message, scope.snapshot.mesh)
     if not _captured(scope, number, captures=captures):
         message.ClearField("bind_to_port")
-    return message
+    own = scope.sidecar is not None and scope.sidecar.listener(number) is not None
+    return stamp(message, _limits(scope)) if own else message
 
 
 def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[Any], Any | None]:
@@ -159,7 +161,12 @@ def _virtual(scope: Scope) -> Any:
             chain(_to(scope, scope.unknown), name="virtualOutbound-catchall-tcp"),
         ]
     )
-    return message
+    return stamp(message, _limits(scope))
+
+
+def _limits(scope: Scope) -> tuple[Origin, ...]:
+    """The Sidecar that says what is in sight, and what becomes of the rest."""
+    return (scope.sidecar.origin,) if scope.sidecar else ()
 
 
 def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:

@@ -9,11 +9,12 @@ from pymesh.xds import proto, types
 
 from ..built import Built, pack
 from ..holding import Holding, Part
-from ..model.envoyfilter import Patches
+from ..model.envoyfilter import Askers, EnvoyPatch, Patches
 from ..model.memory import Same
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from ..patch import clusters, listeners, routes
+from .provenance import stamp, stamp_also
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class _Room:
     """One type of resource: what patches are looked at, how one resource is changed, and which are new."""
 
     targets: tuple[ApplyTo, ...]
-    patch: Callable[[Any, Patches, bool], bool]
-    """(message, patches, whether it is for a gateway); False when the resource is removed."""
-    added: Callable[[Patches, tuple[PatchContext, ...]], Iterable[Any]]
+    patch: Callable[[Any, Patches, bool, Askers], bool]
+    """(message, patches, whether it is for a gateway, whom to note); False when the resource is removed."""
+    added: Callable[[Patches, tuple[PatchContext, ...]], Iterable[EnvoyPatch]]
 
 
 def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: Holding) -> Holding:
@@ -36,7 +37,7 @@ def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: Holding) 
     if not patches or room is None or not any(target in patches.by_target for target in room.targets):
         return found
     parts = [_part(snapshot, patches, room, part, view.is_router) for part in found.parts]
-    new = {message.name: pack(message) for message in room.added(patches, _ROUTER if view.is_router else _SIDECAR)}
+    new = dict(map(_added, room.added(patches, _ROUTER if view.is_router else _SIDECAR)))
     fresh = {name: built for name, built in new.items() if not any(name in part for part in parts)}
     return Holding(*parts, Part(fresh)) if fresh else Holding(*parts)
 
@@ -56,22 +57,29 @@ def _once(snapshot: Snapshot, patches: Patches, room: _Room, built: Built, is_ro
 
 def _made(patches: Patches, room: _Room, built: Built, is_router: bool) -> Built | None:
     message = proto.unpack(built.any)
-    if not room.patch(message, patches, is_router):
+    askers: Askers = set()
+    if not room.patch(message, patches, is_router, askers):
         return None
     now = pack(message)
-    return built if now.version == built.version else now
+    return built if now.version == built.version else pack(stamp_also(message, sorted(askers)))
 
 
-def _listener(message: Any, patches: Patches, is_router: bool) -> bool:
-    return listeners.patch(message, patches, listeners.context_of(message, is_router=is_router))
+def _added(one: EnvoyPatch) -> tuple[str, Built]:
+    message = type(one.value)()
+    message.CopyFrom(one.value)
+    return message.name, pack(stamp(message, (one.origin,)))
 
 
-def _cluster(message: Any, patches: Patches, is_router: bool) -> bool:
-    return clusters.patch(message, patches, clusters.context_of(message, is_router=is_router))
+def _listener(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
+    return listeners.patch(message, patches, listeners.context_of(message, is_router=is_router), askers)
 
 
-def _routes(message: Any, patches: Patches, is_router: bool) -> bool:
-    routes.patch(message, patches, PatchContext.GATEWAY if is_router else PatchContext.SIDECAR_OUTBOUND)
+def _cluster(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
+    return clusters.patch(message, patches, clusters.context_of(message, is_router=is_router), askers)
+
+
+def _routes(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
+    routes.patch(message, patches, PatchContext.GATEWAY if is_router else PatchContext.SIDECAR_OUTBOUND, askers)
     return True
 
 

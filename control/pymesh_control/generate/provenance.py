@@ -22,6 +22,14 @@ def stamp(message: Any, origins: Iterable[Origin]) -> Any:
     return message
 
 
+def stamp_also(message: Any, origins: Iterable[Origin]) -> Any:
+    """Add origins to those that a message tells already; gives the message back."""
+    told = list(dict.fromkeys((*_told(message), *map(str, origins))))
+    if told:
+        message.metadata.filter_metadata[KEY].CopyFrom(struct({"origins": told}))
+    return message
+
+
 _RULES = {
     "DestinationRule": ("networking.istio.io", "destination-rule"),
     "VirtualService": ("networking.istio.io", "virtual-service"),

@@ -17,7 +17,7 @@ from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import rbac, secure
 from .common import extension, socket
-from .inbound import InboundServer, mode, servers
+from .inbound import InboundServer, mode, mode_origins, servers
 from .provenance import stamp
 from .scope import port_number
 
@@ -49,7 +49,8 @@ def _listener(snapshot: Snapshot, view: ProxyView, name: str, host: str, server:
     chain.filters.add(**extension("envoy.filters.network.http_connection_manager", _manager(server, _judges(snapshot, policies))))
     if mode(snapshot, view, server.bind) is Mode.STRICT:
         chain.transport_socket.CopyFrom(secure.provider_server_socket())
-    return stamp(message, (*server.origins, *(one.origin for found in policies.values() for one in found)))
+    permits = (one.origin for found in policies.values() for one in found)
+    return stamp(message, (*server.origins, *mode_origins(snapshot, view, server.bind), *permits))
 
 
 def _judges(snapshot: Snapshot, policies: Mapping[Action, list[AuthorizationPolicy]]) -> Iterator[Any]:

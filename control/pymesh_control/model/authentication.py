@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .origin import Origin
 from .workload import selects
 
 
@@ -18,11 +19,20 @@ class Mode(enum.Enum):
 class PeerRule:
     """One PeerAuthentication; a mode of None inherits from the level above."""
 
+    name: str
     namespace: str
     mode: Mode | None
     selector: Mapping[str, str] | None = None
     ports: Mapping[int, Mode | None] = field(default_factory=dict)
     """By the port that the workload listens on."""
+
+    def stated(self, port: int) -> Mode | None:
+        """What it says of a port."""
+        return self.ports.get(port) or self.mode
+
+    @property
+    def origin(self) -> Origin:
+        return Origin("PeerAuthentication", self.namespace, self.name)
 
 
 class Authentication:
@@ -40,20 +50,22 @@ class Authentication:
 
     def namespace_mode(self, namespace: str) -> Mode:
         """The mode without regard to workloads: what a client may infer of a whole service."""
-        for place in (namespace, self._root):
-            rule = self._namespaces.get(place)
-            if rule and rule.mode:
-                return rule.mode
-        return Mode.PERMISSIVE
+        rule = self._of_namespace(namespace)
+        return (rule and rule.mode) or Mode.PERMISSIVE
 
     def mode(self, namespace: str, labels: Mapping[str, str], port: int) -> Mode:
         """The mode of one port of one workload."""
+        rule = self.deciding(namespace, labels, port)
+        return (rule and rule.stated(port)) or Mode.PERMISSIVE
+
+    def deciding(self, namespace: str, labels: Mapping[str, str], port: int) -> PeerRule | None:
+        """The rule that gives a port of a workload its mode, if any does."""
         rule = next((rule for rule in self._selecting if self._applies(rule, namespace, labels)), None)
-        if rule:
-            stated = rule.ports.get(port) or rule.mode
-            if stated:
-                return stated
-        return self.namespace_mode(namespace)
+        return rule if rule and rule.stated(port) else self._of_namespace(namespace)
+
+    def _of_namespace(self, namespace: str) -> PeerRule | None:
+        rules = map(self._namespaces.get, (namespace, self._root))
+        return next((rule for rule in rules if rule and rule.mode), None)
 
     def stated_ports(self, namespace: str, labels: Mapping[str, str]) -> list[int]:
         """The ports of a workload that have a mode of their own."""
@@ -67,6 +79,7 @@ class Authentication:
 def from_resource(resource: Any) -> PeerRule:
     spec = resource.spec
     return PeerRule(
+        name=resource.name,
         namespace=resource.namespace,
         mode=_mode(spec.mtls),
         selector=dict(spec.selector.match_labels) if spec.selector else None,

@@ -10,8 +10,12 @@ import re2
 from pymesh.api.envoy_values import message_of
 from pymesh.api.models.envoyfilter import ApplyTo, EnvoyConfigObjectPatch, PatchContext, PatchOperation, ProxyMatch
 
+from .origin import Origin
 from .view import ProxyView
 from .workload import selects
+
+Askers = set[Origin]
+"""The EnvoyFilters of which something was done to a resource."""
 
 _INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
 _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
@@ -21,6 +25,8 @@ _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER
 class EnvoyPatch:
     """One change. `listener`, `routes` and `cluster` are the conditions of its match, None where it has none of the kind."""
 
+    origin: Origin
+    """The EnvoyFilter that asks for it."""
     apply_to: ApplyTo
     operation: PatchOperation
     context: PatchContext
@@ -119,13 +125,14 @@ def _is_for(wanted: ProxyMatch | None, metadata: Mapping[str, Any]) -> bool:
 
 def from_resource(resource: Any) -> Filter:
     spec = resource.spec
+    origin = Origin("EnvoyFilter", resource.namespace, resource.name)
     return Filter(
         name=resource.name,
         namespace=resource.namespace,
         priority=spec.priority or 0,
         created=resource.created.timestamp() if resource.created else 0.0,
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else {},
-        patches=tuple(_patch(_Change(change)) for change in spec.config_patches),
+        patches=tuple(_patch(_Change(change), origin) for change in spec.config_patches),
     )
 
 
@@ -150,13 +157,14 @@ class _Change:
 
 
 @functools.lru_cache(maxsize=4096)
-def _patch(held: _Change) -> EnvoyPatch:
+def _patch(held: _Change, origin: Origin) -> EnvoyPatch:
     change = held.change
     assert change.apply_to is not None  # validation has seen to it
     assert change.patch is not None
     assert change.patch.operation is not None
     match = change.match
     return EnvoyPatch(
+        origin=origin,
         apply_to=change.apply_to,
         operation=_operation(change.apply_to, change.patch.operation),
         context=match.context if match and match.context else PatchContext.ANY,

@@ -6,7 +6,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
 from pymesh.xds import names
 
-from ..model.envoyfilter import EnvoyPatch, Patches
+from ..model.envoyfilter import Askers, EnvoyPatch, Patches
 from .merging import merge, merge_socket
 
 TARGETS = (ApplyTo.CLUSTER,)
@@ -22,22 +22,23 @@ def context_of(cluster: Any, *, is_router: bool) -> PatchContext:
     return PatchContext.SIDECAR_INBOUND if inbound else PatchContext.SIDECAR_OUTBOUND
 
 
-def patch(cluster: Any, patches: Patches, context: PatchContext) -> bool:
+def patch(cluster: Any, patches: Patches, context: PatchContext, askers: Askers) -> bool:
     """Change a cluster; False when it is removed."""
     for one in patches.of(ApplyTo.CLUSTER, context):
         if _is_meant(one, cluster):
             if one.operation is PatchOperation.REMOVE:
                 return False
             if one.merges:
+                askers.add(one.origin)
                 _merge(cluster, one)
     return True
 
 
-def added(patches: Patches, contexts: tuple[PatchContext, ...]) -> Iterator[Any]:
+def added(patches: Patches, contexts: tuple[PatchContext, ...]) -> Iterator[EnvoyPatch]:
     """New clusters: those for any context belong to outbound traffic and to gateways."""
     for one in patches.by_target.get(ApplyTo.CLUSTER, ()):
         if one.operation is PatchOperation.ADD and one.context in (PatchContext.ANY, *contexts):
-            yield one.value
+            yield one
 
 
 def _is_meant(one: EnvoyPatch, cluster: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
 from pymesh.xds import proto
 
-from ..model.envoyfilter import EnvoyPatch, Patches
+from ..model.envoyfilter import Askers, EnvoyPatch, Patches
 from . import routes
 from .filters import patch_network_filters
 from .listener_match import listener_filter, of_chain, of_listener
@@ -30,47 +30,56 @@ def context_of(listener: Any, *, is_router: bool) -> PatchContext:
     return PatchContext.SIDECAR_INBOUND if inbound else PatchContext.SIDECAR_OUTBOUND
 
 
-def patch(listener: Any, patches: Patches, context: PatchContext) -> bool:
+def patch(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> bool:
     """Change a listener; False when it is removed."""
     if context is PatchContext.SIDECAR_INBOUND and patches.touch(routes.TARGETS, context):
-        routes.patch_inline(listener, patches, context)
+        routes.patch_inline(listener, patches, context, askers)
     for one in patches.of(ApplyTo.LISTENER, context):
         if of_listener(one, listener):
             if one.operation is PatchOperation.REMOVE:
                 return False
             if one.merges:
+                askers.add(one.origin)
                 merge(listener, one.value, replace_lists=one.replaces_lists)
     for one in patches.of(ApplyTo.LISTENER_FILTER, context):
-        if of_listener(one, listener):
-            rearrange(listener.listener_filters, one, listener_filter(one))
-    _patch_chains(listener, patches, context)
+        if of_listener(one, listener) and rearrange(listener.listener_filters, one, listener_filter(one)):
+            askers.add(one.origin)
+    _patch_chains(listener, patches, context, askers)
     return True
 
 
-def added(patches: Patches, contexts: tuple[PatchContext, ...]) -> Iterator[Any]:
+def added(patches: Patches, contexts: tuple[PatchContext, ...]) -> Iterator[EnvoyPatch]:
     """New listeners: those for any context belong to outbound traffic and to gateways."""
     for one in patches.by_target.get(ApplyTo.LISTENER, ()):
         if one.operation is PatchOperation.ADD and (one.context in (PatchContext.ANY, *contexts)):
-            yield one.value
+            yield one
 
 
-def _patch_chains(listener: Any, patches: Patches, context: PatchContext) -> None:
+def _patch_chains(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
     changes = [one for one in patches.of(ApplyTo.FILTER_CHAIN, context) if of_listener(one, listener)]
-    keep(listener.filter_chains, lambda chain: _patch_chain(listener, chain, changes, patches, context))
-    rest = listener.default_filter_chain if listener.HasField("default_filter_chain") else None
-    if rest is not None and not _patch_chain(listener, rest, changes, patches, context):
+
+    def patched(chain: Any) -> bool:
+        return _patch_chain(listener, chain, changes, patches, context, askers)
+
+    keep(listener.filter_chains, patched)
+    if listener.HasField("default_filter_chain") and not patched(listener.default_filter_chain):
         listener.ClearField("default_filter_chain")
-    listener.filter_chains.extend(one.value for one in changes if one.operation is PatchOperation.ADD)
+    for one in changes:
+        if one.operation is PatchOperation.ADD:
+            askers.add(one.origin)
+            listener.filter_chains.append(one.value)
 
 
-def _patch_chain(listener: Any, chain: Any, changes: list[EnvoyPatch], patches: Patches, context: PatchContext) -> bool:
+def _patch_chain(listener: Any, chain: Any, changes: list[EnvoyPatch], patches: Patches, context: PatchContext, askers: Askers) -> bool:
     for one in changes:
         if of_chain(one, listener, chain):
             if one.operation is PatchOperation.REMOVE:
+                askers.add(one.origin)
                 return False
             if one.merges:
+                askers.add(one.origin)
                 _merge_chain(chain, one)
-    patch_network_filters(listener, chain, patches, context)
+    patch_network_filters(listener, chain, patches, context, askers)
     return True
 
 

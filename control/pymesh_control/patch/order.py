@@ -11,21 +11,29 @@ Wanted = Callable[[Any], bool] | None
 """Whether an item is the one that a change names; None for a change that names none."""
 
 
-def rearrange(items: Any, patch: EnvoyPatch, wanted: Wanted) -> None:
-    """Add, insert, replace or remove. What stands next to nothing named goes to the end of the list that it is nearest to."""
+def rearrange(items: Any, patch: EnvoyPatch, wanted: Wanted) -> bool:
+    """Add, insert, replace or remove; whether that was done.
+
+    What stands next to nothing named goes to the end of the list that it is nearest to.
+    """
     match patch.operation:
         case PatchOperation.ADD:
             items.append(patch.value)
+            return True
         case PatchOperation.INSERT_FIRST:
             items.insert(0, patch.value)
+            return True
         case PatchOperation.INSERT_BEFORE:
-            _insert(items, patch.value, 0 if wanted is None else _index(items, wanted))
+            return _insert(items, patch.value, 0 if wanted is None else _index(items, wanted))
         case PatchOperation.INSERT_AFTER:
-            _insert(items, patch.value, len(items) if wanted is None else _index(items, wanted, after=1))
+            return _insert(items, patch.value, len(items) if wanted is None else _index(items, wanted, after=1))
         case PatchOperation.REPLACE if wanted is not None:
-            _replace(items, patch.value, _index(items, wanted))
+            return _replace(items, patch.value, _index(items, wanted))
         case PatchOperation.REMOVE if wanted is not None:
+            before = len(items)
             keep(items, lambda item: not wanted(item))
+            return len(items) < before
+    return False
 
 
 def keep(items: Any, good: Callable[[Any], bool]) -> None:
@@ -39,11 +47,13 @@ def _index(items: Any, wanted: Callable[[Any], bool], after: int = 0) -> int | N
     return next((index + after for index, item in enumerate(items) if wanted(item)), None)
 
 
-def _insert(items: Any, value: Any, index: int | None) -> None:
+def _insert(items: Any, value: Any, index: int | None) -> bool:
     if index is not None:
         items.insert(index, value)
+    return index is not None
 
 
-def _replace(items: Any, value: Any, index: int | None) -> None:
+def _replace(items: Any, value: Any, index: int | None) -> bool:
     if index is not None:
         items[index].CopyFrom(value)
+    return index is not None

@@ -5,7 +5,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation, RouteActionKind
 from pymesh.xds import proto
 
-from ..model.envoyfilter import EnvoyPatch, Patches
+from ..model.envoyfilter import Askers, EnvoyPatch, Patches
 from .filters import MANAGER
 from .merging import merge
 from .order import Wanted, keep, rearrange
@@ -14,24 +14,28 @@ from .route_match import of_configuration, of_host
 TARGETS = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE)
 
 
-def patch(configuration: Any, patches: Patches, context: PatchContext) -> None:
+def patch(configuration: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
     """Change a route configuration."""
     of_hosts, of_routes = (_meant(patches, target, context, configuration) for target in (ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE))
     for one in _meant(patches, ApplyTo.ROUTE_CONFIGURATION, context, configuration):
         if one.merges:
+            askers.add(one.origin)
             merge(configuration, one.value, replace_lists=one.replaces_lists)
-    keep(configuration.virtual_hosts, lambda host: _patch_host(host, of_hosts, of_routes))
-    configuration.virtual_hosts.extend(one.value for one in of_hosts if one.operation is PatchOperation.ADD)
+    keep(configuration.virtual_hosts, lambda host: _patch_host(host, of_hosts, of_routes, askers))
+    for one in of_hosts:
+        if one.operation is PatchOperation.ADD:
+            askers.add(one.origin)
+            configuration.virtual_hosts.append(one.value)
 
 
-def patch_inline(listener: Any, patches: Patches, context: PatchContext) -> None:
+def patch_inline(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
     """Change the route configurations that stand in a listener's connection managers."""
     for chain in listener.filter_chains:
         for item in chain.filters:
             if item.name == MANAGER:
                 manager = proto.unpack(item.typed_config)
                 if manager.HasField("route_config"):
-                    patch(manager.route_config, patches, context)
+                    patch(manager.route_config, patches, context, askers)
                     item.typed_config.CopyFrom(proto.pack(manager))
 
 
@@ -39,10 +43,11 @@ def _meant(patches: Patches, target: ApplyTo, context: PatchContext, configurati
     return [one for one in patches.of(target, context) if of_configuration(one, configuration.name, context)]
 
 
-def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatch]) -> bool:
+def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatch], askers: Askers) -> bool:
     """Change a virtual host; False when it is removed."""
     for one in of_hosts:
-        if of_host(one, host):
+        if of_host(one, host) and one.operation is not PatchOperation.ADD:
+            askers.add(one.origin)
             if one.operation is PatchOperation.REMOVE:
                 return False
             if one.operation is PatchOperation.REPLACE:
@@ -50,31 +55,33 @@ def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatc
             if one.merges:
                 merge(host, one.value, replace_lists=one.replaces_lists)
     changes = [one for one in of_routes if of_host(one, host)]
-    keep(host.routes, lambda route: _patch_route(route, changes))
+    keep(host.routes, lambda route: _patch_route(route, changes, askers))
     for one in changes:
-        _place(host.routes, one)
+        if _place(host.routes, one):
+            askers.add(one.origin)
     return True
 
 
-def _patch_route(route: Any, changes: list[EnvoyPatch]) -> bool:
+def _patch_route(route: Any, changes: list[EnvoyPatch], askers: Askers) -> bool:
     """Change a route; False when it is removed."""
     for one in changes:
         wanted = _route(one)
         if wanted is None or wanted(route):
             if one.operation is PatchOperation.REMOVE:
+                askers.add(one.origin)
                 return False
             if one.merges:
+                askers.add(one.origin)
                 merge(route, one.value, replace_lists=one.replaces_lists)
     return True
 
 
-def _place(routes: Any, one: EnvoyPatch) -> None:
-    """Add or insert. What is inserted first goes nowhere if it names a route that is not there."""
+def _place(routes: Any, one: EnvoyPatch) -> bool:
+    """Add or insert; whether that was done. What is inserted first goes nowhere if it names a route that is not there."""
     wanted = _route(one)
     if one.operation is PatchOperation.INSERT_FIRST and wanted is not None and not any(map(wanted, routes)):
-        return
-    if one.operation not in (PatchOperation.REMOVE, PatchOperation.REPLACE):
-        rearrange(routes, one, wanted)
+        return False
+    return one.operation not in (PatchOperation.REMOVE, PatchOperation.REPLACE) and rearrange(routes, one, wanted)
 
 
 def _route(one: EnvoyPatch) -> Wanted:

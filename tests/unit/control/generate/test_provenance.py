@@ -106,3 +106,76 @@ def test_the_services_that_share_a_port_do_not_change_its_listener(mesh, sidecar
     """Its chains would be drained whenever a service came or went."""
     more = MESH.replace("name: plain", "name: other").replace("plain.shop", "other.shop")
     assert mesh(MESH).listeners(sidecar)["0.0.0.0_80"] == mesh(f"{MESH}---\n{more.split('---')[1]}").listeners(sidecar)["0.0.0.0_80"]
+
+
+def security(name, namespace, spec):
+    head = f"---\napiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {{name: {name}, namespace: {namespace}}}\n"
+    return f"{head}spec: {spec}\n"
+
+
+PEERS = security("all", "istio-system", "{mtls: {mode: STRICT}}") + security(
+    "web", "shop", "{selector: {matchLabels: {app: web}}, portLevelMtls: {90: {mode: PERMISSIVE}}}"
+)
+
+
+def test_an_inbound_chain_names_what_decides_about_its_mutual_tls(mesh, sidecar):
+    chains = mesh(MESH + PEERS).listeners(sidecar)["virtualInbound"].filter_chains
+    told = {chain.name: origins(chain) for chain in chains}
+    assert told["0.0.0.0_90"] == ["ServiceEntry shop/web", "Sidecar shop/served", "PeerAuthentication shop/web"]
+    assert told["virtualInbound"] == ["PeerAuthentication istio-system/all"]
+    assert told["virtualInbound-blackhole"] == []
+
+
+def narrow(spec):
+    return f"---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {{name: narrow, namespace: shop}}\nspec: {spec}\n"
+
+
+def test_what_a_sidecar_limits_names_it(mesh, view):
+    text = MESH + narrow('{egress: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["./*"]}, {hosts: ["*/*"]}]}')
+    listeners = mesh(text).listeners(view(NAMESPACE="shop", LABELS={"app": "other"}))
+    assert {name: origins(one) for name, one in listeners.items() if "Inbound" not in name} == {
+        "0.0.0.0_80": ["Sidecar shop/narrow"],
+        "0.0.0.0_90": [],
+        "virtualOutbound": ["Sidecar shop/narrow"],
+    }
+    assert origins(mesh(MESH).listeners(view(NAMESPACE="elsewhere"))["virtualOutbound"]) == []
+
+
+def envoy_filter(name, *patches):
+    head = f"---\napiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\nmetadata: {{name: {name}, namespace: shop}}\n"
+    return f"{head}spec: {{configPatches: [{', '.join(patches)}]}}\n"
+
+
+def patch(target, operation, value="", match=""):
+    meant = f"match: {{{match}}}, " if match else ""
+    return f"{{applyTo: {target}, {meant}patch: {{operation: {operation}{value and f', value: {value}'}}}}}"
+
+
+PLAIN = "outbound|80||plain.shop.svc.cluster.local"
+
+
+def test_what_an_envoy_filter_changes_names_it_beside_the_rest(mesh, sidecar):
+    slow = envoy_filter("slow", patch("CLUSTER", "MERGE", "{connect_timeout: 9s}", f"cluster: {{name: '{PLAIN}'}}"))
+    idle = envoy_filter("idle", patch("CLUSTER", "MERGE", "{connect_timeout: 10s}", f"cluster: {{name: '{PLAIN}'}}"))
+    more = envoy_filter("more", patch("CLUSTER", "ADD", "{name: mine, type: STATIC, connect_timeout: 1s}"))
+    found = mesh(MESH + slow + more).clusters(sidecar)
+    assert origins(found[PLAIN]) == ["ServiceEntry shop/plain", "EnvoyFilter shop/slow"]
+    assert origins(found[f"outbound|80||{WEB}"]) == ["ServiceEntry shop/web", "DestinationRule shop/pools"]
+    assert origins(found["mine"]) == ["EnvoyFilter shop/more"]
+    assert "EnvoyFilter" not in str(mesh(MESH + idle).clusters(sidecar)[PLAIN]), "it says what is so already"
+
+
+def test_every_envoy_filter_that_counts_is_named(mesh, sidecar):
+    inner = "listener: {filterChain: {filter: {name: envoy.filters.network.http_connection_manager, subFilter: {name: mine}}}}"
+    value = "{name: %s, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}}"
+    first = envoy_filter("first", patch("HTTP_FILTER", "INSERT_FIRST", value % "mine"))
+    beside = envoy_filter("second", patch("HTTP_FILTER", "INSERT_AFTER", value % "other", inner))
+    lost = envoy_filter("third", patch("HTTP_FILTER", "INSERT_AFTER", value % "lost", inner.replace("mine", "nowhere")))
+    listener = mesh(MESH + first + beside + lost).listeners(sidecar)["0.0.0.0_80"]
+    assert origins(listener) == ["EnvoyFilter shop/first", "EnvoyFilter shop/second"]
+
+
+def test_a_patched_route_configuration_names_what_patched_it(mesh, sidecar):
+    plain = "routeConfiguration: {name: '80', vhost: {name: 'plain.shop.svc.cluster.local:80'}}"
+    gone = envoy_filter("gone", patch("VIRTUAL_HOST", "REMOVE", "", plain))
+    assert origins(mesh(MESH + gone).routes(sidecar, "80")) == ["EnvoyFilter shop/gone"]

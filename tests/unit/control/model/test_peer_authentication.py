@@ -55,3 +55,17 @@ def test_a_selecting_policy_of_the_root_namespace_reaches_all_namespaces(built):
 
 def test_what_clients_infer_of_a_namespace_ignores_workload_policies(built):
     assert built(NAMESPACE + WORKLOAD)[0].authentication.namespace_mode("shop") is Mode.DISABLE
+
+
+def test_the_policy_that_decides_is_known(built):
+    def decides(labels, port=8080, text=MESH + NAMESPACE + WORKLOAD):
+        rule = built(text)[0].authentication.deciding("shop", labels, port)
+        return rule and str(rule.origin)
+
+    assert decides({"app": "a"}) == "PeerAuthentication shop/w"
+    assert decides({"app": "b"}) == "PeerAuthentication shop/ns"
+    assert decides({"app": "b"}, text=MESH + WORKLOAD) == "PeerAuthentication istio-system/mesh"
+    assert decides({"app": "b"}, text=WORKLOAD) is None
+    unset = peers("w", "shop", "{selector: {matchLabels: {app: a}}, portLevelMtls: {9090: {mode: STRICT}}}")
+    assert decides({"app": "a"}, text=MESH + unset) == "PeerAuthentication istio-system/mesh"
+    assert decides({"app": "a"}, port=9090, text=MESH + unset) == "PeerAuthentication shop/w"

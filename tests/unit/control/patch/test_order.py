@@ -7,13 +7,17 @@ from hypothesis import strategies as st
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
 from pymesh.xds import proto
 from pymesh_control.model.envoyfilter import EnvoyPatch
+from pymesh_control.model.origin import Origin
 from pymesh_control.patch.order import rearrange
 
 
 def after(names, operation, wanted, value="new"):
     chain = proto.listener_components.FilterChain(filters=[{"name": name} for name in names])
     message = proto.listener_components.Filter(name=value)
-    patch = EnvoyPatch(apply_to=ApplyTo.NETWORK_FILTER, operation=PatchOperation[operation], context=PatchContext.ANY, value=message)
+    patch = EnvoyPatch(
+        origin=Origin("EnvoyFilter", "a", "b"), apply_to=ApplyTo.NETWORK_FILTER, operation=PatchOperation[operation],
+        context=PatchContext.ANY, value=message,
+    )  # fmt: skip
     rearrange(chain.filters, patch, wanted and (lambda item: item.name == wanted))
     return [one.name for one in chain.filters]
 

@@ -41,6 +41,11 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: strict, namespace: other}
 spec: {mtls: {mode: STRICT}}
+---
+apiVersion: telemetry.istio.io/v1
+kind: Telemetry
+metadata: {name: quiet, namespace: other}
+spec: {}
 """
 
 
@@ -88,7 +93,11 @@ async def test_what_a_proxy_accepted_is_counted(get):
 
 
 async def test_where_nobody_can_say_nothing_is_said(get):
-    assert rows(await get("peerauthentication"))[1][:6] == ["other", "strict", "yes", "-", "-", "-"]
+    assert rows(await get("telemetry"))[1][:6] == ["other", "quiet", "yes", "-", "-", "-"]
+
+
+async def test_a_policy_that_no_proxy_obeys_is_not_in_use(get):
+    assert rows(await get("peerauthentication"))[1][:4] == ["other", "strict", "yes", "no"]
 
 
 async def test_every_kind_at_once(get):
