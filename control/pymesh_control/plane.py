@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import socket
@@ -116,6 +117,8 @@ class ControlPlane:
             raise StartupError(str(error)) from error
         self.world = World(domain, self.metrics)
         self._rebuild()
+        gc.collect()
+        gc.freeze()  # documents with their positions are most of what is there and have no cycles; walking them holds every push back
 
     def _bind(self) -> tuple[grpc.aio.Server, socket.socket, socket.socket]:
         """The plaintext gRPC server, and the sockets of the secure port and of monitoring."""

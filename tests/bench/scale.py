@@ -41,6 +41,7 @@ class Mesh:
         for number in range(self.services):
             self.service(number)
             if number % 10 == 0:
+                self.subsets(number)
                 self.rule(number)
 
     def service(self, number: int, moved: int = 0) -> None:
@@ -58,13 +59,15 @@ class Mesh:
         self._file("ServiceEntry", number, {**spec, "addresses": [f"10.100.{number // 250}.{number % 250}"], "endpoints": endpoints})
 
     def rule(self, number: int, weight: int = 10) -> None:
-        """Two versions, the second with that weight."""
-        host = self.host(number)
-        shares = [("v1", 100 - weight), ("v2", weight)]
+        """Two versions share a service's requests, the second with that weight."""
+        host, shares = self.host(number), [("v1", 100 - weight), ("v2", weight)]
         route = [{"destination": {"host": host, "subset": subset}, "weight": share} for subset, share in shares]
         self._file("VirtualService", number, {"hosts": [host], "http": [{"route": route}]})
-        subsets = [{"name": subset, "labels": {"version": subset}} for subset, _ in shares]
-        self._file("DestinationRule", number, {"host": host, "subsets": subsets})
+
+    def subsets(self, number: int) -> None:
+        """The two versions."""
+        subsets = [{"name": subset, "labels": {"version": subset}} for subset in ("v1", "v2")]
+        self._file("DestinationRule", number, {"host": self.host(number), "subsets": subsets})
 
     @staticmethod
     def host(number: int) -> str:

@@ -77,7 +77,7 @@ class Scope:
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
-        return self.cached(("rule", service.namespace, service.host), lambda: self._find_rule(service))
+        return self.cached(("rule", service.namespace, service.host), lambda: (self._find_rule(service),))[0]  # None would not be kept
 
     def policy(self, rule: Rule | None, port: int, subset: str = "") -> Policy:
         """What a rule says of a port or subset of it, and the mesh where it says nothing."""

@@ -1,7 +1,7 @@
 """RDS for sidecars: the shared route configurations of each HTTP port, of single services, and of the HTTP proxy port."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pymesh.api import hosts
 from pymesh.xds import names, proto
@@ -30,14 +30,13 @@ def _make(scope: Scope, name: str) -> Built | None:
     if name == names.HTTP_PROXY_ROUTE:
         return pack(_configuration(name, [*_proxy_hosts(scope), _otherwise(scope)]))
     if number := port_number(name):
-        declared = _deduplicated(_port_hosts(scope, number))
-        return pack(_configuration(name, [*declared, _otherwise(scope)], ignore_port=True))
+        return pack(_configuration(name, [*_deduplicated(_port_hosts(scope, number)), _otherwise(scope)], ignore_port=True))
     host, _, port = name.rpartition(":")
     service = scope.services.get(host)
     known = service.port(port_number(port)) if service else None
     if service is None or known is None:
         return None
-    return pack(_configuration(name, [_virtual_host(scope, service, known, ["*"])], ignore_port=True))
+    return pack(_configuration(name, [_virtual_host(scope, service, known, ("*",)).message], ignore_port=True))
 
 
 def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool = False) -> Any:
@@ -51,24 +50,37 @@ def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool
     )
 
 
-def _port_hosts(scope: Scope, number: int) -> Iterable[Any]:
+class _Host(NamedTuple):
+    """A virtual host, which others may hold too: it must not be changed."""
+
+    name: str
+    domains: tuple[str, ...]
+    message: Any
+
+
+def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
     for service in scope.services.values():
         port = service.port(number)
         if port and port.protocol.may_be_http and scope.listens_for(service, port):
-            yield _virtual_host(scope, service, port, domains(service, scope.namespace))
+            yield _virtual_host(scope, service, port, _domains(scope, service))
     if number == _LEGACY_PORT:
         yield from _undeclared(scope)
 
 
-def _proxy_hosts(scope: Scope) -> Iterable[Any]:
+def _proxy_hosts(scope: Scope) -> list[Any]:
     """Hosts as a forward proxy is asked for them: with their port, which only 80 may leave out."""
     made = []
     for service, port in scope.ports():
         if port.protocol.may_be_http and scope.listens_for(service, port):
-            plain = domains(service, scope.namespace)
-            named = [f"{domain}:{port.number}" for domain in plain]
+            plain = _domains(scope, service)
+            named = tuple(f"{domain}:{port.number}" for domain in plain)
             made.append(_virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named))
     return _deduplicated([*made, *_undeclared(scope)])
+
+
+def _domains(scope: Scope, service: Service) -> tuple[str, ...]:
+    key = ("domains", Same(service), scope.namespace)
+    return scope.snapshot.cached(key, lambda: tuple(domains(service, scope.namespace)))
 
 
 def domains(service: Service, namespace: str) -> list[str]:
@@ -86,26 +98,29 @@ def _aliases(service: Service, namespace: str) -> Iterable[str]:
             yield from (alias.host, alias.host + ".", *alternative_names(alias.host, namespace))
 
 
-def _virtual_host(scope: Scope, service: Service, port: Port, names_: list[str]) -> Any:
-    """A virtual host, which others may hold too: it must not be changed."""
+def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str, ...]) -> _Host:
     rule = scope.routes.find(service.host)
     name = f"{service.host}:{port.number}"
     if rule and rule.spec.http:
-        return virtual_host(scope, name, names_, virtual_routes(Place(scope, rule, _MESH, port.number)))
+        return _Host(name, names_, virtual_host(scope, name, names_, virtual_routes(Place(scope, rule, _MESH, port.number))))
     policies, mesh = scope.rule(service), scope.snapshot.mesh
-    key = ("virtual host", Same(service), port, Same(policies), tuple(names_), scope.settings.counts_attempts)
-    return scope.snapshot.cached(key, lambda: virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
+
+    def make() -> _Host:
+        return _Host(name, names_, virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
+
+    return scope.snapshot.cached(("virtual host", Same(service), port, Same(policies), names_, scope.settings.counts_attempts), make)
 
 
-def _undeclared(scope: Scope) -> Iterable[Any]:
+def _undeclared(scope: Scope) -> Iterable[_Host]:
     """Virtual hosts for rules whose hosts stand for no service."""
     for host, rule in scope.routes.claims():
         if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
             routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
-            yield virtual_host(scope, f"{host}:{_LEGACY_PORT}", [host], routes)
+            name = f"{host}:{_LEGACY_PORT}"
+            yield _Host(name, (host,), virtual_host(scope, name, (host,), routes))
 
 
-def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
+def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[Any]:
     """Virtual hosts without the domains that an earlier one holds; full names are settled before short ones."""
     made = list(virtual_hosts)
     taken: dict[str, str] = {}
@@ -114,14 +129,12 @@ def _deduplicated(virtual_hosts: Iterable[Any]) -> list[Any]:
             if _is_full_name(domain, one.name):
                 taken.setdefault(domain, one.name)
     left = ((one, [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]) for one in made)
-    return [_with_domains(one, kept) for one, kept in left if kept]
+    return [one.message if len(kept) == len(one.domains) else _with_domains(one.message, kept) for one, kept in left if kept]
 
 
-def _with_domains(virtual_host: Any, domains_: list[str]) -> Any:
-    if len(domains_) == len(virtual_host.domains):
-        return virtual_host
+def _with_domains(message: Any, domains_: list[str]) -> Any:
     changed = _ROUTE.VirtualHost()
-    changed.CopyFrom(virtual_host)
+    changed.CopyFrom(message)
     del changed.domains[:]
     changed.domains.extend(domains_)
     return changed

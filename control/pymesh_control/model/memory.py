@@ -4,10 +4,13 @@ Whoever makes a value reads facts, and reading is noted. When the mesh changes, 
 that it was made from has changed: nobody has to list by hand which change concerns what, and so nobody can forget to.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+LONGEST = 16
+"""Memories for which a value is kept that nobody asks for."""
 
 
 class Same:
@@ -25,10 +28,15 @@ class Same:
         return isinstance(other, Same) and self._one is other._one
 
 
-class _Entry(NamedTuple):
-    value: Any
-    reads: int
-    """The facts that it was made from, as bits."""
+class _Entry:
+    __slots__ = ("age", "reads", "value")
+
+    def __init__(self, value: Any, reads: int) -> None:
+        self.value = value
+        self.reads = reads
+        """The facts that it was made from, as bits."""
+        self.age = 0
+        """How many memories ago it was last asked for."""
 
 
 class Memory:
@@ -37,9 +45,17 @@ class Memory:
     def __init__(self, former: "Memory | None" = None, changed: int = 0) -> None:
         """`changed`: the facts (as bits) that are not what they were."""
         self._entries: dict[Any, _Entry] = {}
-        self._former = former._entries if former else {}
+        self._former = dict(former._handed_on()) if former else {}
         self._changed = changed
         self._reads = [0]
+
+    def _handed_on(self) -> Iterator[tuple[Any, _Entry]]:
+        """What the next memory may use: what was asked for here, and for a while what was not, because what was made of it was kept."""
+        for key, entry in self._former.items():
+            if key not in self._entries and entry.age < LONGEST and not entry.reads & self._changed:
+                entry.age += 1
+                yield key, entry
+        yield from self._entries.items()
 
     def note(self, fact: int) -> None:
         """What is being made now has read a fact."""
@@ -59,9 +75,10 @@ class Memory:
 
     def _still(self, key: Any) -> _Entry | None:
         """The value that the key had before, if it still holds."""
-        former = self._former.get(key)
+        former: _Entry | None = self._former.get(key)
         if former is None or former.reads & self._changed:
             return None
+        former.age = 0
         self._entries[key] = former
         return former
 

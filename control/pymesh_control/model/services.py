@@ -40,11 +40,9 @@ def _known(
     told, endpoints = [], {}
     for one in found:
         key = (one.namespace, one.host)
-        instances = cluster.instances.get(key)
-        if instances is None:
-            instances = instances_of(one, () if one.selector is None else selectable.selected(one.namespace, one.selector))
-        endpoints[key] = models.equal(("instances", key), instances)
-        told.append(models.equal(("service", key), replace(one, inline=(), service_accounts=accounts_of(instances))))
+        instances = models.equal(("instances", key), _instances(models, cluster, one, selectable))
+        endpoints[key] = instances
+        told.append(models.equal(("service", key), _told(models, one, instances)))
     services = models.same("told", tuple(told))
     return Known(
         services,
@@ -53,6 +51,20 @@ def _known(
         workloads,
         models.equal("aliases", {alias.host: host for alias, host in aliases.items()}),
     )
+
+
+def _instances(models: Models, cluster: Cluster, one: Service, selectable: Selectable) -> Instances:
+    known = cluster.instances.get((one.namespace, one.host))
+    if known is not None:
+        return known
+    selected = () if one.selector is None else selectable.selected(one.namespace, one.selector)
+    return models.of(("chosen", one.namespace, one.host), (one, *selected), lambda: instances_of(one, selected))
+
+
+def _told(models: Models, one: Service, instances: Instances) -> Service:
+    """The service as clients are told of it."""
+    key = ("told", one.namespace, one.host)
+    return models.of(key, (one, instances), lambda: replace(one, inline=(), service_accounts=accounts_of(instances)))
 
 
 def _declared(

@@ -27,6 +27,11 @@ class _File:
     problems: tuple[Problem, ...]
 
 
+def _kept(held: Resource | None, read: Resource) -> Resource:
+    """The resource as read; the very object that is held if that is equal, so that others see that nothing has changed."""
+    return held if held == read else read
+
+
 class Catalogue:
     """The files, as last read. Reading is someone else's: nothing here does I/O."""
 
@@ -36,9 +41,10 @@ class Catalogue:
 
     def load(self, file: str, parsed: Parsed) -> None:
         """A file's new text. Of a file with errors nothing is taken away, for what it no longer defines may be what broke."""
-        good = {key_of(resource): resource for resource in parsed.resources}
-        if file in self._files and has_errors(parsed.problems):
-            good = {**self._files[file].good, **good}
+        held = self._files[file].good if file in self._files else {}
+        good = {key_of(resource): _kept(held.get(key_of(resource)), resource) for resource in parsed.resources}
+        if has_errors(parsed.problems):
+            good = {**held, **good}
         self._files[file] = _File(good, tuple(parsed.problems))
 
     def forget(self, file: str) -> None:
