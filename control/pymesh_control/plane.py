@@ -31,7 +31,7 @@ from .monitoring import Monitoring
 from .options import Options
 from .push.clock import SystemClock
 from .push.debounce import Batch, Debounce
-from .push.pusher import Pusher, default_concurrency
+from .push.pusher import Pusher
 from .registration.ledger import Ledger
 from .registration.registry import Registry
 from .store.catalogue import Contents
@@ -122,7 +122,7 @@ class ControlPlane:
 
     def _bind(self) -> tuple[grpc.aio.Server, socket.socket, socket.socket]:
         """The plaintext gRPC server, and the sockets of the secure port and of monitoring."""
-        self._pusher = Pusher(default_concurrency())
+        self._pusher = Pusher()
         self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics)
         plain = servicer.server(self.clients, admission.anyone, self.metrics)
         self._cleanup.push_async_callback(plain.stop, None)

@@ -14,6 +14,7 @@ from ..push.queue import PushQueue
 from .session import Session
 from .stream import Stream
 from .subscription import Resources
+from .window import Window
 
 _log = logging.getLogger("pymesh.ads")
 
@@ -47,6 +48,7 @@ class Clients:
         self._presence = presence
         self._queue = queue
         self._metrics = metrics
+        self._window = Window()
         self._streams: dict[Stream, None] = {}
 
     def __iter__(self) -> Iterator[Stream]:
@@ -72,6 +74,7 @@ class Clients:
             lambda: self._configuration.resources(view),
             lambda well: self._presence.felt(node, view, well=well),
             self._metrics,
+            self._window,
         )
         self._streams[stream] = None
         self._metrics.connected.inc()

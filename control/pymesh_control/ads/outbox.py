@@ -3,7 +3,7 @@
 import asyncio
 import enum
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 
@@ -14,7 +14,7 @@ class _Phase(enum.Enum):
 
 
 class Outbox:
-    """A queue with one reader. Whoever waits in `drained` is let go when all is written, or when the client is gone."""
+    """A queue with one reader. Whoever waits in `drained`, or for `then`, is let go when all is written, or when the client is gone."""
 
     def __init__(self) -> None:
         self._phase = _Phase.OPEN
@@ -22,6 +22,7 @@ class Outbox:
         self._more = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._afterwards: list[Callable[[], None]] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,6 +37,18 @@ class Outbox:
     async def drained(self) -> None:
         await self._drained.wait()
 
+    def then(self, callback: Callable[[], None]) -> None:
+        """Call once nothing waits any more: now, if nothing does."""
+        self._afterwards.append(callback)
+        if self._drained.is_set():
+            self._empty()
+
+    def _empty(self) -> None:
+        self._drained.set()
+        callbacks, self._afterwards = self._afterwards, []
+        for callback in callbacks:
+            callback()
+
     def end(self) -> None:
         """Nothing more will be put: the reader's loop ends after what waits."""
         if self._phase is _Phase.OPEN:
@@ -47,7 +60,7 @@ class Outbox:
         self._phase = _Phase.CLOSED
         self._waiting.clear()
         self._more.set()
-        self._drained.set()
+        self._empty()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """The responses in order; asking for the next says that the last is written."""
@@ -55,7 +68,7 @@ class Outbox:
             while self._waiting:
                 yield self._waiting[0]
                 self._waiting.popleft()
-            self._drained.set()
+            self._empty()
             if self._phase is not _Phase.OPEN:
                 return
             self._more.clear()

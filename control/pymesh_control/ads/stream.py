@@ -1,9 +1,9 @@
 """One client's open stream: requests and pushes go into its session, what the session answers goes out in order."""
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from pymesh.identity import SpiffeId
@@ -13,11 +13,10 @@ from pymesh.xds import types
 from ..errors import SlowClient
 from ..metrics import Metrics
 from .outbox import Outbox
+from .response import Response
 from .session import Session
 from .subscription import Resources
-
-SEND_TIMEOUT = 30.0
-"""Seconds for one response; a client that takes longer would hold one of the few push turns for ever."""
+from .window import Window
 
 _log = logging.getLogger("pymesh.ads")
 
@@ -33,8 +32,9 @@ class Stream:
         present: Callable[[], Resources],
         felt: Callable[[bool], None],
         metrics: Metrics,
+        window: Window,
     ) -> None:
-        """`felt` is told when the client says that its workload is well again, or no longer."""
+        """`window` is shared by all streams; `felt` is told when the client says that its workload is well again, or no longer."""
         self.node = node
         self.identity = identity
         self.session = session
@@ -43,6 +43,7 @@ class Stream:
         self._present = present
         self._felt = felt
         self._metrics = metrics
+        self._window = window
         self._outbox = Outbox()
 
     def __repr__(self) -> str:
@@ -59,16 +60,19 @@ class Stream:
             self._outbox.close()
             reader.cancel()
 
-    async def push(self, since: float) -> None:
-        """Bring the client up to the present snapshot; returns when that is on the wire, or the client is gone."""
+    def push(self, since: float, done: Callable[[], None]) -> None:
+        """Send what brings the client up to the present snapshot; `done` is called when that is on the wire, or the client is gone."""
         started = time.monotonic()
         self._metrics.queue_time.observe(started - since)
         responses = self.session.push(self._present())
         self._metrics.push_time.observe(time.monotonic() - started)
         self._outbox.put(responses)
-        await self._outbox.drained()
+        self._outbox.then(partial(self._pushed, since, started, done))
+
+    def _pushed(self, since: float, started: float, done: Callable[[], None]) -> None:
         self._metrics.send_time.observe(time.monotonic() - started)
         self._metrics.convergence_time.observe(time.monotonic() - since)
+        done()
 
     async def _read(self, first: Any, requests: AsyncIterator[Any]) -> None:
         try:
@@ -94,10 +98,10 @@ class Stream:
             self.well = well
             self._felt(well)
 
-    async def _write(self, response: Any, write: Callable[[Any], Awaitable[None]]) -> None:
+    async def _write(self, response: Response, write: Callable[[Any], Awaitable[None]]) -> None:
         try:
-            async with asyncio.timeout(SEND_TIMEOUT):
+            async with self._window.room(response.size):
                 await write(response)
         except TimeoutError:
             self._metrics.write_timeouts.inc()
-            raise SlowClient(f"{self.node.id} did not take a response in {SEND_TIMEOUT:g} s") from None
+            raise SlowClient(f"{self.node.id} did not take a response in time") from None

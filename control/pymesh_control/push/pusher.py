@@ -1,8 +1,9 @@
-"""The workers that serve the push queue; their number bounds how many pushes are in memory at once."""
+"""Serves the push queue: one client after another is brought up to date, and none waits until another has taken what it was sent."""
 
 import asyncio
 import logging
-import os
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from pymesh.tasks import spawn
@@ -12,40 +13,34 @@ from .queue import PushQueue
 _log = logging.getLogger("pymesh.push")
 
 
-def default_concurrency() -> int:
-    """Istio's PILOT_PUSH_THROTTLE: 15 pushes, and 5 more for each core, but not over 100."""
-    return min(15 + 5 * (os.cpu_count() or 1), 100)
-
-
 class PushTarget(Protocol):
     """A connected client."""
 
-    async def push(self, since: float) -> None:
-        """Bring the client up to the present snapshot, and return when that is written or the client is gone."""
+    def push(self, since: float, done: Callable[[], None]) -> None:
+        """Send what brings the client up to the present snapshot; `done` is called when that is written, or the client is gone."""
 
 
 class Pusher:
-    """Gives queued clients their turns, `concurrency` at a time."""
+    """Gives queued clients their turns. What waits to be written is bounded elsewhere (`ads.window`)."""
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self) -> None:
         self.queue: PushQueue[PushTarget] = PushQueue()
-        self._concurrency = concurrency
-        self._workers: list[asyncio.Task[None]] = []
+        self._working: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._workers = [spawn(self._work(), name=f"push worker {number}") for number in range(self._concurrency)]
+        self._working = spawn(self._work(), name="push")
 
     async def stop(self) -> None:
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
 
     async def _work(self) -> None:
         while True:
             client, since = await self.queue.next()
             try:
-                await client.push(since)
-            except Exception:  # noqa: BLE001  one client's push ends here; the worker has others to serve
+                client.push(since, partial(self.queue.done, client))
+            except Exception:  # noqa: BLE001  one client's push ends here; there are others to serve
                 _log.exception("push to %s failed", client)
-            finally:
                 self.queue.done(client)
+            await asyncio.sleep(0)  # a thousand pushes are a second in which others want to be heard

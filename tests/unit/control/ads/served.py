@@ -57,7 +57,7 @@ class Served:
         self.configuration = configuration
         self.presence = Presence()
         self.metrics = Metrics()
-        self.pusher = Pusher(concurrency=2)
+        self.pusher = Pusher()
         self.clients = Clients(configuration, self.presence, self.pusher.queue, self.metrics)
 
     def push(self, **content):

@@ -6,13 +6,14 @@ import pytest
 
 from pymesh.tasks import spawn
 from pymesh.xds import types
-from pymesh_control.ads import stream as streams
+from pymesh_control.ads.delta import DeltaSession
 from pymesh_control.ads.outbox import Outbox
 from pymesh_control.ads.stream import Stream
+from pymesh_control.ads.window import Window
 from pymesh_control.errors import SlowClient
 from pymesh_control.metrics import Metrics
 
-from .client import ask_delta, delta, world
+from .client import ask_delta, world
 from .served import node
 
 TIMEOUT = 10
@@ -28,15 +29,15 @@ async def stuck(_response):
     await asyncio.Event().wait()
 
 
-def stream():
+def stream(window=None):
     content = world(cds={"a": "1"})
     metrics = Metrics()
-    return Stream(node(), None, delta(content), lambda: content, lambda well: None, metrics), metrics
+    session = DeltaSession(content, metrics)
+    return Stream(node(), None, session, lambda: content, lambda well: None, metrics, window or Window()), metrics
 
 
-async def test_a_client_that_takes_too_long_is_dropped_and_counted(monkeypatch):
-    monkeypatch.setattr(streams, "SEND_TIMEOUT", 0)
-    slow, metrics = stream()
+async def test_a_client_that_takes_too_long_is_dropped_and_counted():
+    slow, metrics = stream(Window(timeout=0))
     with pytest.raises(SlowClient, match="did not take a response"):
         await slow.serve(ask_delta(types.CLUSTER), silent(), stuck)
     assert metrics.registry.get_sample_value("pilot_xds_write_timeout") == 1
@@ -52,13 +53,16 @@ async def test_a_push_to_a_client_that_vanishes_ends_with_it():
 
     serving = spawn(vanishing.serve(ask_delta(types.CLUSTER), silent(), write), name="serve")
     await writing.wait()
-    pushing = spawn(vanishing.push(0.0), name="push")
+    over = asyncio.Event()
+    vanishing.push(0.0, over.set)
     await asyncio.sleep(0)
-    assert not pushing.done()
+    assert not over.is_set()
     serving.cancel()
     async with asyncio.timeout(TIMEOUT):
-        await pushing
-    await vanishing.push(0.0)  # one that was queued before it vanished finds nothing to wait for
+        await over.wait()
+    again = asyncio.Event()
+    vanishing.push(0.0, again.set)  # one that was queued before it vanished finds nothing to wait for
+    assert again.is_set()
 
 
 async def test_an_outbox_hands_out_in_order_what_was_put_before_and_while_it_is_read():

@@ -50,35 +50,35 @@ async def test_waiting_for_a_turn_ends_with_the_next_change():
     assert await turn == ("a", 1.0)
 
 
-class SlowClient:
-    """Counts how many of its kind are being pushed to at once."""
+class Client:
+    """Writes down what it is told; says that it has taken it when the test wants."""
 
-    pushing = 0
-    most = 0
-
-    def __init__(self, gate):
-        self.gate = gate
+    def __init__(self):
         self.pushed = []
+        self.taken = None
 
-    async def push(self, since):
-        SlowClient.pushing += 1
-        SlowClient.most = max(SlowClient.most, SlowClient.pushing)
-        await self.gate.wait()
-        SlowClient.pushing -= 1
+    def push(self, since, done):
         self.pushed.append(since)
+        self.taken = done
 
 
-async def test_pushes_at_once_are_bounded_and_all_clients_get_theirs():
-    gate = asyncio.Event()
-    clients = [SlowClient(gate) for _ in range(7)]
-    pusher = Pusher(concurrency=3)
+class Broken:
+    def push(self, since, done):
+        raise ZeroDivisionError
+
+
+async def test_a_client_that_takes_its_time_keeps_nobody_waiting_and_gets_later_changes_as_one():
+    slow, quick, broken = Client(), Client(), Broken()
+    pusher = Pusher()
     pusher.start()
-    for client in clients:
-        pusher.queue.enqueue(client, 1.0)
+    for since in (1.0, 2.0, 3.0):
+        for client in (slow, broken, quick):
+            pusher.queue.enqueue(client, since)
+        for _ in range(10):
+            await settle()
+        quick.taken()
+    assert (slow.pushed, quick.pushed) == ([1.0], [1.0, 2.0, 3.0])
+    slow.taken()
     await settle()
-    assert SlowClient.pushing == 3
-    gate.set()
-    await settle()
-    assert SlowClient.most == 3
-    assert all(client.pushed == [1.0] for client in clients)
+    assert slow.pushed == [1.0, 2.0]
     await pusher.stop()

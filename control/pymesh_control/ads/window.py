@@ -1,0 +1,105 @@
+"""How many bytes may be on their way to all clients together: what a thousand are sent at once would not fit into memory.
+
+Clients that take what they are sent wait for one another only as long as it takes. One that does not take it is moved aside, so that
+the others go on; when those that were moved aside have too much in memory, the next of them is given up.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+
+LIMIT = 32 << 20
+"""Bytes on their way, and again as many moved aside. gRPC copies each once more."""
+
+PATIENCE = 1.0
+"""Seconds after which a response that is not taken is moved aside."""
+
+SEND_TIMEOUT = 30.0
+"""Seconds for one response; a client that takes longer would hold one of the few push turns for ever."""
+
+
+class Window:
+    """The room for responses that are being written, in order of arrival."""
+
+    def __init__(self, limit: int = LIMIT, patience: float = PATIENCE, timeout: float = SEND_TIMEOUT) -> None:
+        self._limit = limit
+        self._patience = patience
+        self._timeout = timeout
+        self._flying = 0
+        self._aside = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many responses have no room yet."""
+        return len(self._waiting)
+
+    @contextlib.asynccontextmanager
+    async def room(self, size: int) -> AsyncIterator[None]:
+        """Waits until there is room for so many bytes; they take it up until the context ends. Raises TimeoutError inside."""
+        await self._enter(size)
+        flight = _Flight(size)
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                moving = asyncio.get_running_loop().call_later(self._patience, self._move_aside, flight, limit)
+                try:
+                    yield
+                finally:
+                    moving.cancel()
+        finally:
+            self._leave(flight)
+
+    async def _enter(self, size: int) -> None:
+        if self._waiting or not self._fits(size):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append((size, turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                self._forsake(size, turn)
+                raise
+        else:
+            self._flying += size
+
+    def _fits(self, size: int) -> bool:
+        """One response may always fly, however large it is."""
+        return not self._flying or self._flying + size <= self._limit
+
+    def _admit(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][0]):
+            size, turn = self._waiting.popleft()
+            if not turn.done():
+                self._flying += size
+                turn.set_result(None)
+
+    def _forsake(self, size: int, turn: "asyncio.Future[None]") -> None:
+        """Someone who waits is cancelled; the room may have been given to it already."""
+        if turn.done() and not turn.cancelled():
+            self._flying -= size
+        self._admit()
+
+    def _move_aside(self, flight: "_Flight", limit: asyncio.Timeout) -> None:
+        flight.is_aside = True
+        self._flying -= flight.size
+        self._aside += flight.size
+        if self._aside > self._limit:
+            limit.reschedule(asyncio.get_running_loop().time())
+        self._admit()
+
+    def _leave(self, flight: "_Flight") -> None:
+        if flight.is_aside:
+            self._aside -= flight.size
+        else:
+            self._flying -= flight.size
+        self._admit()
+
+
+class _Flight:
+    """One response on its way."""
+
+    __slots__ = ("is_aside", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.is_aside = False
