@@ -37,6 +37,7 @@ peers: $(STAMP)  ## programs nobody here wrote, to test against
 bench: $(COMPILED) peers  ## CPU per request beside Envoy and HAProxy, in one run
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.trouble
+	$(BIN)/python -m tests.bench.scale
 
 bench-one: $(COMPILED) peers  ## one case in under a minute: make bench-one NAME=h1
 	$(BIN)/python -m tests.bench --case $(NAME) --rounds 4 --seconds 2

@@ -25,5 +25,9 @@ class InvalidClient(RefusedClient):
     """The client's first request does not say what it is."""
 
 
+class TooManyClients(RefusedClient):
+    """As many clients are connected as may be; a later try may find a place."""
+
+
 class SlowClient(RefusedClient):
     """The client does not take what it subscribed to."""

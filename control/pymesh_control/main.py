@@ -17,6 +17,7 @@ from pymesh.address import Address
 from pymesh_certs import keys
 
 from . import options
+from .ads.clients import DEFAULT_LIMIT
 from .errors import ControlError, StartupError
 from .plane import Bound, ControlPlane
 from .push.debounce import Timing
@@ -69,6 +70,7 @@ def _options(arguments: argparse.Namespace) -> options.Options:
         trust_domain=arguments.trust_domain,
         server_names=tuple(filter(None, os.environ.get("ISTIOD_CUSTOM_HOST", "").split(","))),
         registration_grace=arguments.registration_grace,
+        max_clients=arguments.max_clients,
         timing=Timing(after=arguments.debounce_after / 1000, longest=arguments.debounce_max / 1000),
     )
 
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--state-dir", type=Path, default=_state_home(), metavar="DIR", help="what outlives a restart (default %(default)s)")
     add("--trust-domain", type=_trust_domain, metavar="TD", help="default: the mesh configuration's, else cluster.local")
     add("--registration-grace", type=_seconds, default=DEFAULT_GRACE, metavar="S", help="seconds a lost workload stays (%(default)g)")
+    add("--max-clients", type=_count, default=DEFAULT_LIMIT, metavar="N", help="proxies connected at a time (%(default)d)")
     add("--debounce-after", type=_seconds, default=100.0, metavar="MS", help="push after so long without a change (%(default)g)")
     add("--debounce-max", type=_seconds, default=10_000.0, metavar="MS", help="but after so long in any case (%(default)g)")
     add("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="default %(default)s")
@@ -119,6 +122,12 @@ def _seconds(text: str) -> float:
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a time")
     return number
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of clients")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -35,8 +35,17 @@ class Metrics:
         self.debounce_time = self._seconds("pilot_debounce_time", "Seconds from a first change to its snapshot.")
         self.triggers = self._gauge("pilot_push_triggers", "Snapshots, by what asked for them.", "type")
         self.updates = self._gauge("pilot_inbound_updates", "Changes received, by source.", "type")
-        self.services = self._gauge("pilot_services", "Services known.")
-        self.virtual_services = self._gauge("pilot_virt_services", "VirtualServices known.")
+        self.snapshot_time = self._seconds("pilot_pushcontext_init_seconds", "Seconds to put a snapshot together.")
+        self.census = {
+            name: self._gauge(name, text)
+            for name, text in (
+                ("pilot_services", "Services known."),
+                ("pilot_virt_services", "VirtualServices known."),
+                ("pilot_vservice_dup_domain", "Hosts that several VirtualServices of sidecars name."),
+                ("pilot_eds_no_instances", "Ports of services without any instance."),
+                ("pilot_endpoint_not_ready", "Instances that are not ready."),
+            )
+        }
         self.config_problems = self._gauge("pymesh_config_problems", "Problems of the present configuration.", "severity")
         self.validation_failed = self._gauge("galley_validation_failed", "Configuration changes that left errors.")
         self.validation_passed = self._gauge("galley_validation_passed", "Configuration changes that left no error.")

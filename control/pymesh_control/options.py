@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pymesh.address import Address, parse
 
+from .ads.clients import DEFAULT_LIMIT
 from .push.debounce import Timing
 from .registration.registry import DEFAULT_GRACE
 
@@ -40,4 +41,5 @@ class Options:
     server_names: tuple[str, ...] = ()
     """Further DNS names for the certificate of the secure port (Istio's ISTIOD_CUSTOM_HOST)."""
     registration_grace: float = DEFAULT_GRACE
+    max_clients: int = DEFAULT_LIMIT
     timing: Timing = field(default_factory=Timing)

@@ -123,7 +123,7 @@ class ControlPlane:
     def _bind(self) -> tuple[grpc.aio.Server, socket.socket, socket.socket]:
         """The plaintext gRPC server, and the sockets of the secure port and of monitoring."""
         self._pusher = Pusher()
-        self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics)
+        self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics, self.options.max_clients)
         plain = servicer.server(self.clients, admission.anyone, self.metrics)
         self._cleanup.push_async_callback(plain.stop, None)
         _socket(self.options.xds).close()  # says why a port cannot be had, which gRPC does only in a log of its own

@@ -1,6 +1,7 @@
 """What the mesh is at this moment: one snapshot, swapped whole, made of the files that count and the workloads that are there."""
 
 import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,6 +14,7 @@ from .analyze.run import warnings
 from .generate import generate
 from .metrics import Metrics
 from .model.assembly import build
+from .model.census import census
 from .model.credential import NO_CREDENTIALS, Credentials
 from .model.snapshot import Snapshot
 from .model.view import ProxyView, view_of
@@ -41,6 +43,7 @@ class World:
 
     def rebuild(self, contents: Contents, workloads: Sequence[Workload], credentials: Credentials = NO_CREDENTIALS) -> None:
         """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
+        begun = time.monotonic()
         snapshot, refused = self._build(contents.resources, workloads, credentials)
         blamed = blame(refused, contents.resources)
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
@@ -48,6 +51,7 @@ class World:
             snapshot, _ = self._build(used, workloads, credentials)
         self.resources_read, self.refused = contents.resources, frozenset(blamed)
         self.snapshot, self.resources_used = snapshot, used
+        self._metrics.snapshot_time.observe(time.monotonic() - begun)
         self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 
     def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
@@ -83,8 +87,8 @@ class World:
         (metrics.validation_failed if has_errors(problems) else metrics.validation_passed).inc()
         for severity in _LEVELS:
             metrics.config_problems.labels(severity).set(sum(problem.severity == severity for problem in problems))
-        metrics.services.set(len(self.snapshot.services))
-        metrics.virtual_services.set(len(self.snapshot.virtual_services))
+        for name, number in census(self.snapshot).items():
+            metrics.census[name].set(number)
 
 
 def trust_domain_in(resource: Resource) -> str | None:

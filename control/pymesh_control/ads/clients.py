@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from pymesh.identity import SpiffeId
 
-from ..errors import InvalidClient
+from ..errors import InvalidClient, TooManyClients
 from ..metrics import Metrics
 from ..push.pusher import PushTarget
 from ..push.queue import PushQueue
@@ -15,6 +15,9 @@ from .session import Session
 from .stream import Stream
 from .subscription import Resources
 from .window import Window
+
+DEFAULT_LIMIT = 10_000
+"""Clients; whoever can reach the plaintext port could otherwise take all memory."""
 
 _log = logging.getLogger("pymesh.ads")
 
@@ -43,12 +46,21 @@ class Presence(Protocol):
 class Clients:
     """The streams, in the order of their arrival."""
 
-    def __init__(self, configuration: Configuration, presence: Presence, queue: PushQueue[PushTarget], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        presence: Presence,
+        queue: PushQueue[PushTarget],
+        metrics: Metrics,
+        limit: int = DEFAULT_LIMIT,
+    ) -> None:
+        """`limit`: how many may be connected at a time."""
         self._configuration = configuration
         self._presence = presence
         self._queue = queue
         self._metrics = metrics
         self._window = Window()
+        self._limit = limit
         self._streams: dict[Stream, None] = {}
 
     def __iter__(self) -> Iterator[Stream]:
@@ -61,7 +73,9 @@ class Clients:
 
     @contextlib.contextmanager
     def joined(self, form: type[Session], node: Any, identity: SpiffeId | None) -> Iterator[Stream]:
-        """A stream for a new client, which counts as connected inside the context. Raises InvalidClient."""
+        """A stream for a new client, which counts as connected inside the context. Raises InvalidClient, TooManyClients."""
+        if len(self._streams) >= self._limit:
+            raise TooManyClients(f"{self._limit} clients are connected, and --max-clients allows no more")
         try:
             view = self._configuration.view(node, identity)
         except ValueError as error:

@@ -9,7 +9,7 @@ import grpc.aio
 
 from pymesh.xds import proto
 
-from ..errors import InvalidClient, PermissionDenied, RefusedClient, SlowClient, Unauthenticated
+from ..errors import InvalidClient, PermissionDenied, RefusedClient, SlowClient, TooManyClients, Unauthenticated
 from ..metrics import Metrics
 from .admission import Admit
 from .clients import Clients
@@ -22,6 +22,7 @@ _STATUS = {
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     InvalidClient: grpc.StatusCode.INVALID_ARGUMENT,
+    TooManyClients: grpc.StatusCode.RESOURCE_EXHAUSTED,
     SlowClient: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 

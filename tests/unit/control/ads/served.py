@@ -10,7 +10,7 @@ import grpc.aio
 from pymesh.xds import node as nodes
 from pymesh.xds import proto
 from pymesh_control.ads import admission, front, servicer
-from pymesh_control.ads.clients import Clients
+from pymesh_control.ads.clients import DEFAULT_LIMIT, Clients
 from pymesh_control.metrics import Metrics
 from pymesh_control.push.pusher import Pusher
 
@@ -53,12 +53,12 @@ class Presence:
 
 
 class Served:
-    def __init__(self, configuration):
+    def __init__(self, configuration, limit=DEFAULT_LIMIT):
         self.configuration = configuration
         self.presence = Presence()
         self.metrics = Metrics()
         self.pusher = Pusher()
-        self.clients = Clients(configuration, self.presence, self.pusher.queue, self.metrics)
+        self.clients = Clients(configuration, self.presence, self.pusher.queue, self.metrics, limit)
 
     def push(self, **content):
         self.configuration.now = world(**content)
@@ -66,9 +66,9 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def plaintext(**content):
+async def plaintext(limit=DEFAULT_LIMIT, **content):
     """A server without identities; `.address` is where it listens."""
-    served = Served(Configuration(**content))
+    served = Served(Configuration(**content), limit)
     server = servicer.server(served.clients, admission.anyone, served.metrics)
     served.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
