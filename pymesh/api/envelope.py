@@ -7,6 +7,7 @@ from . import configmap, validate
 from .foreign import is_foreign, note
 from .kinds import KUBERNETES_KINDS, Kind, explain_unknown, kind_of
 from .models.meshconfig import MeshConfig
+from .models.meshnetworks import MeshNetworks
 from .models.metadata import ForeignMetadata, Metadata
 from .problem import Position, Problem, Severity, has_errors
 from .resource import DEFAULT_NAMESPACE, Resource
@@ -15,6 +16,7 @@ from .tree import Mapping, Mark, Node, Path, Scalar, describe, find, show
 from .types import Model
 from .values import build
 
+_CONFIGURATIONS: dict[str, type[Model]] = {configmap.KEY: MeshConfig, configmap.NETWORKS_KEY: MeshNetworks}
 _TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
@@ -24,6 +26,8 @@ class Envelope:
     def __init__(self, document: Mapping, filename: str) -> None:
         self.document, self.filename = document, filename
         self.problems: list[Problem] = []
+        self.beside: list[Resource] = []
+        """What else the object holds: a ConfigMap may have MeshNetworks beside its MeshConfig."""
         self._subject = " ".join(filter(None, (self._text("kind"), self._text("metadata", "name"))))
 
     def report(self, path: Path, mark: Mark, message: str, severity: Severity = "error") -> None:
@@ -135,18 +139,29 @@ class Envelope:
     def _mesh_config(self) -> Resource | None:
         self._check_keys((), ("apiVersion", "kind", "metadata", "data"))
         self._check_mesh_data()
-        self.document, problems = configmap.expand(self.document, self.filename)
-        self.problems += problems
-        path = ("data", configmap.KEY)
-        spec = self._spec(MeshConfig, path)
+        held = [key for key in configmap.KEYS if self._text("data", key) is not None]
+        for key in configmap.KEYS:
+            self.document, problems = configmap.expand(self.document, self.filename, key)
+            self.problems += problems
+        metadata = self._metadata()
+        made = {key: self._held(key) for key in held or [configmap.KEY]}
+        found = [self._finish(configmap.KINDS[key], "v1", metadata, spec) for key, spec in made.items()]
+        placed = [one and dataclasses.replace(one, root=("data", key)) for one, key in zip(found, made, strict=True)]
+        self.beside += filter(None, placed[1:])
+        return placed[0]
+
+    def _held(self, key: str) -> Model | None:
+        """What the YAML of one key says."""
+        path = ("data", key)
+        spec = self._spec(_CONFIGURATIONS[key], path)
         if spec is not None:
-            self._note(path, validate.check("ConfigMap", spec, DEFAULT_NAMESPACE))
-        return self._finish("ConfigMap", "v1", self._metadata(), spec)
+            self._note(path, validate.check(configmap.KINDS[key], spec, DEFAULT_NAMESPACE))
+        return spec
 
     def _check_mesh_data(self) -> None:
         spot = find(self.document, ("data",))
         for key, entry in spot.node.entries.items() if spot.shown and isinstance(spot.node, Mapping) else ():
-            if key != configmap.KEY:
+            if key not in configmap.KEYS:
                 self.report(("data", key), entry.mark, "not supported")
             elif self._text("data", key) is None:
                 self.report(("data", key), entry.mark, f"expected a block of YAML ({key}: |), found {describe(entry.node)}")

@@ -77,4 +77,4 @@ def _read(node: Node, filename: str) -> Parsed:
         return Parsed(problems=[Problem.at(where, f"expected an object with apiVersion, kind and metadata, found {describe(node)}")])
     envelope = Envelope(node, filename)
     resource = envelope.read()
-    return Parsed([resource] if resource else [], envelope.problems)
+    return Parsed([resource, *envelope.beside] if resource else [], envelope.problems)

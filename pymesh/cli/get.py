@@ -6,6 +6,7 @@ import click
 import yaml
 
 from pymesh.address import Address
+from pymesh.api.configmap import NETWORKS
 from pymesh.api.kinds import KINDS, KUBERNETES_KINDS
 
 from .control import ask, control_option
@@ -48,7 +49,7 @@ def get(kind: str, name: str | None, control: Address, namespace: str | None, ou
 
 def _kind(text: str) -> str | None:
     """The kind that is meant, in any case, in the plural or by its short name; None for all of them. Raises BadParameter."""
-    known = {name.lower(): name for name in (*KINDS, *KUBERNETES_KINDS, "ConfigMap")}
+    known = {name.lower(): name for name in (*KINDS, *KUBERNETES_KINDS, "ConfigMap", NETWORKS)}
     plurals = {_plural(lower): name for lower, name in known.items()}
     if text.lower() == _ALL:
         return None

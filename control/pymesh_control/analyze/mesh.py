@@ -67,6 +67,21 @@ def default_provider(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
+    "PYM0505", "warning", "a network's gateway that nobody can use, or not as it says", on_load=True,
+    why="Workloads of other networks get there by another gateway, or not at all.",
+    fix="Name a service of this mesh that has an address towards the outside, or an address.",
+)  # fmt: skip
+def network_gateway(subject: Subject) -> Iterator[Found]:
+    for resource, path, gateway in subject.each("MeshNetworks", "networks{}.gateways[]"):
+        if gateway.locality:
+            yield Found(resource, (*path, "locality"), "has no effect: gateways are in the localities of what they lead to, as in Istio")
+        network = path[1]
+        if gateway.registry_service_name and not any(one.network == network for one in subject.snapshot.networks.gateways):
+            sentence = f"{gateway.registry_service_name} has no address by which others get into network {network}"
+            yield Found(resource, (*path, "registryServiceName"), sentence)
+
+
+@rule(
     "PYM0504", "warning", "a pod's ProxyConfig cannot be used, or not whole", on_load=True,
     why="What it says of the proxy's listeners does not reach the proxy.",
     fix="Correct the annotation; what proxies read at their start belongs into their PROXY_CONFIG.",
@@ -127,6 +142,7 @@ RULES = (
     second_settings,
     unused_settings,
     default_provider,
+    network_gateway,
     pod_settings,
     same_telemetry_selector,
     several_telemetry_defaults,

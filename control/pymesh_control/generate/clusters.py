@@ -77,7 +77,7 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     secured = scope.backend_tls(service, port) if settled.tls is None else None
     if secured is not None:
         settled = replace(settled, tls=secured.settings)
-    placed = () if scope.resolution(service) == "STATIC" else locality.key(scope, service, settled)
+    placed = () if scope.resolution(service) == "STATIC" else (scope.site, locality.key(scope, service, settled))
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""
     traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case, secured)

@@ -14,7 +14,7 @@ from ..model.locality import Group
 from ..model.memory import Same
 from ..model.service import Endpoint, Port, Service
 from ..model.workload import Workload, selects
-from . import locality, passing
+from . import horizon, locality, passing
 from .common import endpoint_address
 from .scope import Scope
 
@@ -49,7 +49,8 @@ def assignment(
         chosen = [one for one in chosen if _mutual(scope, one, stated)]
     name = (names.sni if passed else names.outbound_cluster)(service.host, port.number, subset)
     assigned = proto.endpoint.ClusterLoadAssignment(cluster_name=name)
-    for group in locality.groups(scope, service, chosen, policy):
+    told = horizon.reached(scope, service, chosen, lambda one: _mutual(scope, one, stated))
+    for group in locality.groups(scope, service, told, policy):
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
         assigned.endpoints.append(_group(group, instances))
     return assigned
@@ -73,7 +74,7 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     """The assignment as every client gets it whom the same rule governs."""
     placed = locality.key(scope, service, scope.policy(rule, port.number, subset))
     instances = scope.instances(service, port)
-    key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, passed)
+    key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, scope.site, passed)
     return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, instances, passed=passed)))
 
 
@@ -84,8 +85,8 @@ def _rule_says_mutual(policy: Policy) -> bool | None:
 
 
 def _mutual(scope: Scope, endpoint: Endpoint, stated: bool | None) -> bool:
-    if stated is not None:
-        return stated
+    if stated is not None or endpoint.is_gateway:
+        return endpoint.is_gateway or bool(stated)
     workload = endpoint.workload
     mode = scope.snapshot.authentication.mode(workload.namespace, workload.labels, endpoint.port)
     return endpoint.speaks_mutual_tls and mode is not Mode.DISABLE
@@ -116,7 +117,7 @@ def _endpoint(endpoint: Endpoint, service: Service, *, mutual: bool) -> Any:
         load_balancing_weight=proto.wrappers_pb2.UInt32Value(value=endpoint.workload.weight),
     )
     metadata = message.metadata.filter_metadata
-    if not service.external:
+    if not service.external and not endpoint.is_gateway:
         metadata["istio"].fields["workload"].string_value = _identity(endpoint.workload)
     if mutual:
         metadata["envoy.transport_socket_match"].fields["tlsMode"].string_value = "istio"

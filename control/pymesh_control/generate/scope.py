@@ -12,6 +12,7 @@ from pymesh.xds import node as nodes
 from ..model.destination import Policy, Rule
 from ..model.gatewayapi.policies import BackendTls
 from ..model.memory import Same
+from ..model.networks import NOWHERE, Site
 from ..model.service import Endpoint, Port, Service, full_name
 from ..model.settings import NOTHING, Settings
 from ..model.sidecar import Sidecar
@@ -42,12 +43,13 @@ class Scope:
     families: frozenset[int] = frozenset({4})
     """The IP versions of the client's own addresses."""
     settings: Settings = NOTHING
+    site: Site = NOWHERE
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
         limits = self.sidecar and self.sidecar.key
         place = (self.namespace, self.labels, self.type, self.flavor, self.locality)
-        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, self.settings, limits, *key), make)
+        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, self.settings, self.site, limits, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -160,6 +162,7 @@ def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
         view.resolves,
         view.families,
         snapshot.settings_of(view),
+        snapshot.site_of(view),
     )
 
 

@@ -37,7 +37,7 @@ def of_inbound_cluster(pattern: str, service: Service | None, number: int, targe
 
 
 def _filled(pattern: str, service: Service, port: Port, subset: str, target: int) -> str:
-    short = f"{service.name}.{service.namespace}" if any(one.kind == "Service" for one in service.origins) else service.host
+    short = f"{service.name}.{service.namespace}" if service.is_of_cluster else service.host
     variables = {
         "%SERVICE%": short,
         "%SERVICE_FQDN%": service.host,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pymesh.api import Problem, Resource, proxytext
+from pymesh.api import Problem, Resource, configmap, proxytext
 from pymesh.api.models.meshconfig import MeshConfig
 
 from . import (
@@ -18,6 +18,7 @@ from . import (
     gateway,
     kubernetes,
     mesh,
+    networks,
     service,
     services,
     sidecar,
@@ -26,6 +27,7 @@ from . import (
 )
 from .credential import NO_CREDENTIALS, Credentials
 from .gatewayapi import translation
+from .locality import NETWORK_LABEL
 from .models import Models
 from .settings import Settings, from_config
 from .snapshot import Snapshot
@@ -78,7 +80,10 @@ def _exported(models: Models, chosen: mesh.Mesh, resource: Resource) -> Resource
 def _facts(
     models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Sequence[Workload], credentials: Credentials
 ) -> dict[str, Any]:
-    known = _services(models, chosen, by_kind, registered)
+    declared = next((one.spec for one in by_kind.get(configmap.NETWORKS, ())), None)
+    places = models.equal("places", networks.places_of(declared, _own_network(by_kind, chosen.root_namespace)))
+    known = _services(models, chosen, places, by_kind, registered)
+    between = networks.gateways_of(declared, places, known.services, known.endpoints)
     gateway_api = models.of(
         "gateway api",
         [known.services, known.aliases, credentials, *translation.inputs(by_kind)],
@@ -106,6 +111,8 @@ def _facts(
         "sidecars": index("Sidecar", sidecar.from_resource, sidecar.Sidecars),
         "envoy_filters": index("EnvoyFilter", envoyfilter.from_resource, envoyfilter.EnvoyFilters),
         "workloads": known.workloads,
+        "places": places,
+        "networks": models.equal("networks", networks.Networks(between)),
         "aliases": known.aliases,
         "pod_settings": models.of("pod settings", pods, lambda: _pod_settings(pods)),
         "label_keys": models.equal("label keys", _label_keys(rules, routes) | _failover_keys(rules, known.services, chosen)),
@@ -113,15 +120,26 @@ def _facts(
     }
 
 
-def _services(models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Sequence[Workload]) -> services.Known:
-    outside = models.same("outside", (*models.each(_outside, by_kind.get("WorkloadEntry", ())), *registered))
+def _own_network(by_kind: ByKind, root_namespace: str) -> str:
+    return next((one.labels.get(NETWORK_LABEL, "") for one in by_kind.get("Namespace", ()) if one.name == root_namespace), "")
+
+
+def _services(
+    models: Models, chosen: mesh.Mesh, places: networks.Places, by_kind: ByKind, registered: Sequence[Workload]
+) -> services.Known:
+    unplaced = (*models.each(_outside, by_kind.get("WorkloadEntry", ())), *registered)
+    outside = models.same("outside", tuple(_placed(models, one, places) for one in unplaced))
     cluster = models.of(
         "cluster",
-        [chosen, *kubernetes.inputs(by_kind, outside)],
-        lambda: kubernetes.read(by_kind, outside, chosen.root_namespace, chosen.exports.services),
+        [chosen, places, *kubernetes.inputs(by_kind, outside)],
+        lambda: kubernetes.read(by_kind, outside, places, chosen.exports.services),
     )
     workloads = models.same("workloads", (*outside, *cluster.workloads))
-    return services.known(models, cluster, by_kind.get("ServiceEntry", ()), workloads)
+    return services.known(models, cluster, by_kind.get("ServiceEntry", ()), workloads, places)
+
+
+def _placed(models: Models, workload: Workload, places: networks.Places) -> Workload:
+    return models.of(("placed", id(workload)), (workload, places), lambda: networks.placed(workload, places))
 
 
 def _outside(entry: Resource) -> Workload:

@@ -6,6 +6,7 @@ from typing import Any
 from pymesh.api import Resource
 
 from . import filelog, settings
+from .clusterlocal import ClusterLocal
 from .filelog import FileLog
 from .settings import NOTHING, Settings
 
@@ -93,6 +94,7 @@ class Mesh:
     exports: Exports = Exports()
     settings: Settings = NOTHING
     """The ProxyConfig of proxies that have none of their own."""
+    cluster_local: ClusterLocal = field(default_factory=lambda: ClusterLocal(()), hash=False)
     keepalive: Any = field(default=None, hash=False)
     locality: Any = field(default=None, hash=False)
     """The localityLbSetting of rules that have none."""
@@ -136,6 +138,7 @@ def from_config(spec: Any) -> Mesh:
         inbound_retry=_inbound_retry(spec.default_inbound_http_retry_policy),
         exports=_exports(spec),
         settings=settings.from_config(spec.default_config),
+        cluster_local=ClusterLocal(spec.service_settings),
         keepalive=spec.tcp_keepalive,
         locality=spec.locality_lb_setting,
         connection_pool=baseline and baseline.connection_pool,

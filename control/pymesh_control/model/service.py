@@ -33,6 +33,8 @@ class Endpoint:
 
     workload: Workload
     port: int
+    is_gateway: bool = False
+    """Whether it stands for instances of another network, to which it passes mutual TLS on."""
 
     @property
     def speaks_mutual_tls(self) -> bool:
@@ -46,6 +48,15 @@ class Alias:
     host: str
     namespace: str
     visibility: Visibility
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Where a service is reached from outside, and of which network it is a gateway, at which port, if it is labelled so."""
+
+    addresses: tuple[str, ...] = ()
+    network: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +91,7 @@ class Service:
     locality: Any = None
     """The localityLbSetting that its own wish for traffic close by amounts to."""
     aliases: tuple[Alias, ...] = ()
+    edge: Edge = Edge()
 
     def port(self, number: int) -> Port | None:
         return next((port for port in self.ports if port.number == number), None)
@@ -152,7 +164,7 @@ def instances_of(service: Service, selected: Sequence[Workload]) -> Instances:
     """A service's instances: those it lists, and those that its selector selects; else what DNS finds under its own name."""
     chosen = (*service.inline, *(workload for workload in selected if workload.health is not Health.DRAINING))
     if service.resolution == "STATIC":
-        chosen = tuple(workload for workload in chosen if is_address(workload.ip))
+        chosen = tuple(workload for workload in chosen if is_address(workload.ip) or (workload.network and not workload.ip))
     elif service.resolution.startswith("DNS"):
         chosen = _resolvable(service, chosen)
     return {port.number: tuple(Endpoint(workload, port_of(port, workload)) for workload in chosen) for port in service.ports}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from pymesh.api import Resource
 
@@ -10,6 +11,7 @@ from .kubernetes import Cluster
 from .membership import Memberships
 from .membership import Workloads as Selectable
 from .models import Models
+from .networks import Places, placed
 from .service import Alias, Instances, Service, accounts_of, decorated, from_entry, instances_of, merged
 from .workload import Workload
 
@@ -25,18 +27,22 @@ class Known:
     aliases: Mapping[str, str]
 
 
-def known(models: Models, cluster: Cluster, entries: Sequence[Resource], workloads: tuple[Workload, ...]) -> Known:
+def known(models: Models, cluster: Cluster, entries: Sequence[Resource], workloads: tuple[Workload, ...], places: Places) -> Known:
     """Everything that resources and registered workloads say of services."""
     aliases = _resolved(cluster.aliases)
-    inputs = (cluster, workloads, *entries)
-    return models.put_together("services", inputs, lambda parts: _known(parts, cluster, entries, workloads, aliases))
+    inputs = (cluster, workloads, places, *entries)
+
+    def make(parts: Models) -> Known:
+        return _known(parts, cluster, _declared(parts, cluster, entries, aliases, places), workloads, aliases)
+
+    return models.put_together("services", inputs, make)
 
 
 def _known(
-    models: Models, cluster: Cluster, entries: Iterable[Resource], workloads: tuple[Workload, ...], aliases: Mapping[Alias, str]
+    models: Models, cluster: Cluster, declared: Iterable[Service], workloads: tuple[Workload, ...], aliases: Mapping[Alias, str]
 ) -> Known:
     selectable = Selectable(workloads)
-    found = allocated(_declared(models, cluster, entries, aliases))
+    found = allocated(declared)
     told, endpoints = [], {}
     for one in found:
         key = (one.namespace, one.host)
@@ -68,13 +74,13 @@ def _told(models: Models, one: Service, instances: Instances) -> Service:
 
 
 def _declared(
-    models: Models, cluster: Cluster, entries: Iterable[Resource], aliases: Mapping[Alias, str]
+    models: Models, cluster: Cluster, entries: Iterable[Resource], aliases: Mapping[Alias, str], places: Places
 ) -> list[Service]:
     """The cluster's first: they are who they are whatever a ServiceEntry of the same host says."""
     of_cluster = {(one.namespace, one.host): one for one in cluster.services}
     found: dict[tuple[str, str], Service] = {}
     for entry in entries:
-        for one in models.one(from_entry, entry):
+        for one in models.of(("entry", id(entry)), (entry, places), partial(_of_entry, entry, places)):
             key = (one.namespace, one.host)
             if key in of_cluster:
                 of_cluster[key] = decorated(of_cluster[key], one)
@@ -84,6 +90,11 @@ def _declared(
     for alias, host in aliases.items():
         names[host] = (*names.get(host, ()), alias)
     return [replace(one, aliases=names[one.host]) if one.host in names else one for one in (*of_cluster.values(), *found.values())]
+
+
+def _of_entry(entry: Resource, places: Places) -> list[Service]:
+    """A ServiceEntry's services, the instances that it lists in their networks."""
+    return [replace(one, inline=tuple(placed(inner, places) for inner in one.inline)) for one in from_entry(entry)]
 
 
 def _resolved(aliases: Mapping[Alias, str]) -> dict[Alias, str]:

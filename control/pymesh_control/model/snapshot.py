@@ -6,8 +6,10 @@ from typing import Any, Generic, TypeVar, overload
 from . import authentication, authorization, destination, envoyfilter, gateway, membership, mesh, service, sidecar, virtual
 from .credential import Credentials
 from .gatewayapi import policies, translation
+from .locality import CLUSTER_LABEL, NETWORK_LABEL
 from .memory import Memory
 from .models import Models
+from .networks import NOWHERE, Networks, Places, Site
 from .settings import Settings
 from .view import ProxyView
 from .workload import Workload
@@ -52,6 +54,9 @@ class Snapshot:
     sidecars = _Fact[sidecar.Sidecars]()
     envoy_filters = _Fact[envoyfilter.EnvoyFilters]()
     workloads = _Fact[tuple[Workload, ...]]()
+    places = _Fact[Places]()
+    networks = _Fact[Networks]()
+    """The gateways between networks, if there are several."""
     aliases = _Fact[Mapping[str, str]]()
     """Hosts that are only other names, with the hosts of the services that they stand for."""
     credentials = _Fact[Credentials]()
@@ -106,6 +111,21 @@ class Snapshot:
     def workload(self, namespace: str, address: str) -> Workload | None:
         """The workload at an address."""
         return self.cached(("workloads",), lambda: {(one.namespace, one.ip): one for one in self.workloads}).get((namespace, address))
+
+    def site_of(self, view: ProxyView) -> Site:
+        """Where a proxy is: by its own word, else as the networks' configuration tells."""
+        clusters_count = self.cached(("clusters count",), self._keeps_to_clusters)
+        if not (self.networks or view.wanted_networks or clusters_count):
+            return NOWHERE
+        cluster, named = view.topology[CLUSTER_LABEL], view.topology[NETWORK_LABEL]
+        network = named or self.places.of(view.ip, view.labels, cluster)
+        cluster = cluster if clusters_count else ""
+        return Site(network=network, cluster=cluster, wanted=view.wanted_networks, families=view.families)
+
+    def _keeps_to_clusters(self) -> bool:
+        """Whether any service stays within a cluster."""
+        covers = self.mesh.cluster_local.covers
+        return any(covers(one.host) for one in self.services)
 
     def settings_of(self, view: ProxyView) -> Settings:
         """What a proxy's settings come to: its own, those of its pod, and the mesh's."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pymesh.address import is_ip
 from pymesh.api import Problem, Resource
 
 Path = tuple[str | int, ...]
@@ -101,6 +102,12 @@ def refusals(resource: Resource) -> list[Problem]:
     found = [problem_at(resource, path, sentence) for path, sentence in _refused(resource.spec, _tree(resource.kind), ())]
     if resource.kind == "ConfigMap" and not _log_format_is_usable(resource.spec):
         found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
+    if resource.kind == "MeshNetworks":
+        found += [
+            problem_at(resource, path, f"{spell(path)}: {address} is a name, and gateways have to have IP addresses")
+            for path, address in walk(resource.spec, "networks{}.gateways[].address")
+            if not is_ip(address)
+        ]
     return found
 
 
@@ -166,7 +173,8 @@ def _refused(value: Any, node: _Node, path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def walk(value: Any, name: str) -> Iterator[tuple[Path, Any]]:
-    """The places that a dotted field stands for in a model, with their values: `a[]` for each of a list, `a.*` for each key of a map."""
+    """The places that a dotted field stands for in a model, with their values: `a[]` for each of a list, `a.*` for each key of a map,
+    `a{}` for each of its values."""
     return _walk(value, _parts(name), ())
 
 
@@ -182,7 +190,9 @@ def _walk(value: Any, parts: tuple[str, ...], path: Path) -> Iterator[tuple[Path
 
 def _step(value: Any, part: str, path: Path) -> Iterator[tuple[Path, Any]]:
     """Where one step of a dotted field leads from a value: each item of a list, each key of a map, or one attribute."""
-    if part == "[]":
+    if part == "{}":
+        yield from (((*path, key), inner) for key, inner in value.items())
+    elif part == "[]":
         for index, item in enumerate(value):
             yield (*path, index), item
     elif part == "*":
@@ -199,7 +209,7 @@ def spell(path: Path) -> str:
 
 @functools.cache
 def _parts(name: str) -> tuple[str, ...]:
-    return tuple(name.replace("[]", ".[]").split("."))
+    return tuple(name.replace("[]", ".[]").replace("{}", ".{}").split("."))
 
 
 @functools.cache

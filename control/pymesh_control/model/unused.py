@@ -20,7 +20,6 @@ _REASONS = {
     "configuration comes from the folder of --config": "configSources",
     "an application's metrics are not merged with its proxy's: scrape both": "enablePrometheusMerge",
     "Istio's own mutual TLS has no choice of curves": "meshMTLS.ecdhCurves",
-    "there is one cluster, to which every service is local": "serviceSettings",
     "servers are verified unless a rule has insecureSkipVerify; Istio does not read it, either": "verifyCertificateAtClient",
     "metadata stay in the mesh in any case": "defaultConfig.proxyHeaders.metadataExchangeHeaders",
     "for Envoys only, as Python's ssl tells no chain of a peer": "defaultConfig.proxyHeaders.setCurrentClientCertDetails.chain",

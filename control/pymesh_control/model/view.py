@@ -62,6 +62,9 @@ class ProxyView:
     outbound_ports: Mapping[tuple[str, int], int] | None = None
     """(service host, service port) to local port; None for Istio's usual listeners."""
 
+    wanted_networks: frozenset[str] | None = None
+    """The networks whose instances it wants to hear of; None for all."""
+
     @property
     def topology(self) -> dict[str, str]:
         """The labels that stand for where a workload runs, whether or not it carries them."""
@@ -97,10 +100,18 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
         families=_families(metadata, parsed),
         settings=_settings(metadata),
+        wanted_networks=_networks(metadata),
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
     )
+
+
+def _networks(metadata: Mapping[str, Any]) -> frozenset[str] | None:
+    """REQUESTED_NETWORK_VIEW, a list or its text with commas between."""
+    wanted = metadata.get("REQUESTED_NETWORK_VIEW") or ()
+    names = wanted.split(",") if isinstance(wanted, str) else wanted
+    return frozenset(str(name).strip() for name in names) or None
 
 
 def _settings(metadata: Mapping[str, Any]) -> Settings:

@@ -37,12 +37,33 @@ class ServiceSpec(Foreign):
     selector: dict[str, str] = {}
     publish_not_ready_addresses: Bool | None = None
     traffic_distribution: str | None = None
+    external_ips: list[str] = Field(default=[], alias="externalIPs")
+
+
+class LoadBalancerIngress(Foreign):
+    """An address under which a Service is reached from outside; `hostname` where there is only a name."""
+
+    ip: str | None = None
+    hostname: str | None = None
+
+
+class LoadBalancerStatus(Foreign):
+    """What a load balancer has given a Service."""
+
+    ingress: list[LoadBalancerIngress] = []
+
+
+class ServiceStatus(Foreign):
+    """What the cluster says of a Service."""
+
+    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
 class Service(Foreign):
-    """A Service without its metadata and status."""
+    """A Service without its metadata."""
 
     spec: ServiceSpec
+    status: ServiceStatus = ServiceStatus()
 
 
 class Namespace(Foreign):

@@ -12,6 +12,7 @@ from . import (
     gateway,
     gatewayapi,
     meshconfig,
+    meshnetworks,
     peerauthentication,
     proxyconfig,
     requestauthentication,
@@ -32,6 +33,7 @@ __all__ = ["Finding", "check", "check_foreign", "check_metadata", "check_names"]
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "AuthorizationPolicy": authorizationpolicy.check,
     "ConfigMap": meshconfig.check,
+    "MeshNetworks": meshnetworks.check,
     "DestinationRule": destinationrule.check,
     "EnvoyFilter": envoyfilter.check,
     "Gateway": gateway.check,

@@ -34,12 +34,24 @@ def server_name(subset: str = "") -> str:
     return f"outbound_.80_.{subset}_.{REVIEWS}"
 
 
+_NETWORKS = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  meshNetworks: |
+    networks: {home: {endpoints: [{fromCidr: 127.0.0.0/8}], gateways: [{address: 127.0.0.1, port: %d}]}}
+"""
+
+
 @dataclass(frozen=True)
 class Caller:
     """A client of another network, which reaches the mesh through the gateway alone."""
 
     client: Client
     certificate: list[str]
+    flavor: str
+    port: int
 
     async def call(self, name: str, *options: str, alpn: str = "istio-http/1.1,istio") -> str:
         """All that OpenSSL says about one request to a server name."""
@@ -58,7 +70,8 @@ async def caller(request: pytest.FixtureRequest, mesh: Mesh, tmp_path_factory: p
     child = await mesh.supervisor.start(command)
     await mesh.supervisor.ready(child, proxy.ready_url)
     mesh.configure(f"{name}.yaml", _RESOURCE % {"name": name, "port": port})
-    caller = Caller(Client(f"{HOST}:{port}", mesh.plan.control.root), of_the_mesh(mesh, tmp_path_factory.mktemp(name)))
+    client = Client(f"{HOST}:{port}", mesh.plan.control.root)
+    caller = Caller(client, of_the_mesh(mesh, tmp_path_factory.mktemp(name)), request.param, port)
     await eventually(lambda: caller.call(server_name()), lambda said: "HTTP/1.1 200" in said)
     yield caller
     await child.stop(5.0)
@@ -88,3 +101,29 @@ async def test_nothing_else_is_passed_on(caller: Caller, name: str, alpn: str) -
     said = await caller.call(name, alpn=alpn)
     assert "no peer certificate available" in said
     assert "HTTP/1.1" not in said
+
+
+async def test_a_sidecar_of_another_network_is_sent_through_the_gateway(caller: Caller, mesh: Mesh) -> None:
+    """What it is told of a service is the gateway; the handshake is with the instance behind it all the same."""
+    mesh.configure("networks.yaml", _NETWORKS % caller.port)
+    far = mesh.place(f"far-{caller.flavor}")
+    (await mesh.token(far.pod)).replace(far.token)
+    folder = mesh.state / far.pod
+    folder.mkdir()
+    argv = ["pymesh-proxy"] if caller.flavor == OURS else ["pymesh-agent", "--sds-path", "sds", "--", str(require("envoy"))]
+    environment = far.environment(mesh.plan.control) | {"ISTIO_META_NETWORK": "elsewhere"}
+    child = await mesh.supervisor.start(Command(name=far.pod, argv=argv, env=environment, cwd=folder))
+    await mesh.supervisor.ready(child, far.ready_url)
+    try:
+        async with mesh.session.get(f"http://{HOST}:{far.admin}/clusters?format=json") as answer:
+            clusters = {one["name"]: one for one in (await answer.json())["cluster_statuses"]}
+        hosts = [one["address"]["socket_address"]["port_value"] for one in clusters[f"outbound|80||{REVIEWS}"]["host_statuses"]]
+        assert hosts == [caller.port]
+        url = f"http://{HOST}:{far.outbound[f'{REVIEWS}:80']}"
+        assert set(await mesh.versions(url, 20)) == {"v1", "v2"}
+        async with mesh.session.get(url) as answer:
+            assert f"/sa/{far.pod}" in (await answer.json())["headers"]["x-forwarded-client-cert"]
+        assert await mesh.instances_known() == 2  # within the network nothing has changed
+    finally:
+        await child.stop(5.0)
+        (mesh.plan.config / "networks.yaml").unlink()

@@ -11,6 +11,7 @@ import pytest
 from pymesh.api.kinds import KINDS
 from pymesh.api.models.gatewayapi.references import GROUP
 from pymesh.api.models.meshconfig import MeshConfig
+from pymesh.api.models.meshnetworks import MeshNetworks
 from pymesh.api.shape import fields_of
 from pymesh.api.tree import json_name
 from pymesh.api.types import Model
@@ -49,6 +50,11 @@ def published_for(kind):
 def test_the_mesh_configuration_has_the_published_fields():
     published = {line for line in MESH if line.startswith("MeshConfig.")}
     assert model_paths(MeshConfig, "MeshConfig", frozenset(OF_THE_MESH) | BORROWED) - NEWER_IN_MESH == published
+
+
+def test_the_networks_have_the_published_fields():
+    published = {line for line in MESH if line.startswith("MeshNetworks.")}
+    assert model_paths(MeshNetworks, "MeshNetworks") == published
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

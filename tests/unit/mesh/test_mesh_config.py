@@ -67,12 +67,21 @@ def test_positions_inside_a_literal_block_are_those_of_the_file():
         ("  mesh: 'trustDomainAliases: [a/b]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.trustDomainAliases[0]: trust domain \'a/b\' may hold only'),
         ("  mesh: 'rootNamespace: a.b'\n", 'f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: "a.b" is not a DNS label'),
         ("  mesh: 'defaultHttpRetryPolicy: {attempts: -1}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultHttpRetryPolicy.attempts: the number of attempts -1 is negative"),
-        ("  meshNetworks: ''\n", "f:5:3: error: ConfigMap istio: data.meshNetworks: not supported"),
+        ("  networks: ''\n", "f:5:3: error: ConfigMap istio: data.networks: not supported"),
         ("  mesh: ''\nbinaryData: {}\n", "f:6:1: error: ConfigMap istio: binaryData: unknown field"),
     ],
 )
 def test_a_mistake_inside_is_told_at_its_place_in_the_file(data, expected):
     assert any(line.startswith(expected) for line in lines_of(HEAD + data)), lines_of(HEAD + data)
+
+
+def test_networks_are_a_resource_of_their_own_beside_the_mesh_configuration_or_alone():
+    networks = "  meshNetworks: |\n    networks: {a: {}}\n"
+    mesh, found = parse_text(MESH + networks, "f").resources
+    assert (mesh.kind, found.kind, found.name, found.namespace) == ("ConfigMap", "MeshNetworks", "istio", "istio-system")
+    assert found.position_of(*found.root, "networks", "a") == Position("f", 15, 16)
+    (alone,) = parse_text(HEAD + networks, "f").resources
+    assert (alone.kind, list(alone.spec.networks)) == ("MeshNetworks", ["a"])
 
 
 def test_an_empty_mesh_configuration_has_only_defaults():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pymesh.api import Resource
 
-from ..locality import NETWORK_LABEL
+from ..networks import Places
 from ..workload import TLS_MODE_LABEL, Health, Workload
 from .topology import Topology
 
@@ -20,8 +20,8 @@ _ORDINAL = re.compile(r"-\d+$")
 class Pods:
     """The pods that have an address and have not ended, by name and by address."""
 
-    def __init__(self, pods: Iterable[Resource], topology: Topology, network: str) -> None:
-        self.workloads = tuple(found for pod in pods if (found := workload_of(pod, topology, network)))
+    def __init__(self, pods: Iterable[Resource], topology: Topology, places: Places) -> None:
+        self.workloads = tuple(found for pod in pods if (found := workload_of(pod, topology, places)))
         self._by_address: dict[str, Workload] = {}
         self._by_name: dict[tuple[str, str], Workload] = {}
         for workload in self.workloads:
@@ -36,7 +36,7 @@ class Pods:
         return found if found is None or not node or found.node in ("", node) else None
 
 
-def workload_of(pod: Resource, topology: Topology, network: str) -> Workload | None:
+def workload_of(pod: Resource, topology: Topology, places: Places) -> Workload | None:
     """The workload that a pod is; None for one without an address, and for one that has ended or is no use any more."""
     spec, status = pod.spec.spec, pod.spec.status
     health = _health(pod)
@@ -55,7 +55,7 @@ def workload_of(pod: Resource, topology: Topology, network: str) -> Workload | N
             if port.name and port.protocol in (None, "TCP")
         },
         locality=topology.of(spec.node_name or "", labels=pod.labels),
-        network=pod.labels.get(NETWORK_LABEL) or network,
+        network=places.of(status.pod_ip, pod.labels),
         tls_mode=pod.labels.get(TLS_MODE_LABEL, "disabled"),
         health=health,
         pod=pod.name,

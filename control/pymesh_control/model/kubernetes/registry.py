@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from pymesh.api import Resource
 
-from ..locality import NETWORK_LABEL
 from ..membership import Workloads
+from ..networks import Places
 from ..service import Alias, Endpoint, Instances, Port, Service, port_of
 from ..workload import Health, Workload
 from . import slices
@@ -14,7 +14,7 @@ from .pods import Pods
 from .services import from_resource, host_of, is_alias, visibility_of
 from .topology import Topology
 
-KINDS = ("Endpoints", "EndpointSlice", "Namespace", "Node", "Pod", "Service")
+KINDS = ("Endpoints", "EndpointSlice", "Node", "Pod", "Service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +30,14 @@ class Cluster:
     """Services of type ExternalName, with the hosts that they stand for."""
 
 
-def read(
-    by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], root_namespace: str, exports: Sequence[str] = ()
-) -> Cluster:
+def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], places: Places, exports: Sequence[str] = ()) -> Cluster:
     """The services and pods of a cluster; `others` are workloads outside of it, which its Services select too.
 
     `exports` is the exportTo of Services that have none.
     """
     topology = Topology(by_kind.get("Node", ()))
-    pods = Pods(by_kind.get("Pod", ()), topology, _network(by_kind.get("Namespace", ()), root_namespace))
-    instances = _Instances(by_kind, pods, topology, Workloads(others))
+    pods = Pods(by_kind.get("Pod", ()), topology, places)
+    instances = _Instances(by_kind, pods, topology, Workloads(others), places)
     resources = by_kind.get("Service", ())
     given = [instances.given(from_resource(one, exports), one) for one in resources if not is_alias(one)]
     by_host = {(service.namespace, service.host): found for service, found in given}
@@ -52,20 +50,18 @@ def read(
 
 
 def inputs(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload]) -> list[object]:
-    """All that `read` looks at."""
+    """All that `read` looks at, but for the networks and exportTo."""
     return [others, *(resource for kind in KINDS for resource in by_kind.get(kind, ()))]
-
-
-def _network(namespaces: Iterable[Resource], root_namespace: str) -> str:
-    """The network of pods that name none: that of the mesh's root namespace."""
-    return next((one.labels.get(NETWORK_LABEL, "") for one in namespaces if one.name == root_namespace), "")
 
 
 class _Instances:
     """What answers for a Service: what its EndpointSlices list, else its Endpoints, else the pods that it selects."""
 
-    def __init__(self, by_kind: Mapping[str, Sequence[Resource]], pods: Pods, topology: Topology, others: Workloads) -> None:
-        self._pods, self._topology, self._others = pods, topology, others
+    def __init__(
+        self, by_kind: Mapping[str, Sequence[Resource]], pods: Pods, topology: Topology, others: Workloads, places: Places
+    ) -> None:
+        self._sources = slices.Sources(pods, topology, places)
+        self._others = others
         self._selectable = Workloads(pods.workloads)
         self._slices: dict[tuple[str, str], list[slices.Slice]] = {}
         self._endpoints = {(one.namespace, one.name): slices.from_endpoints(one) for one in by_kind.get("Endpoints", ())}
@@ -91,7 +87,7 @@ class _Instances:
         listed = self._slices.get(key) or self._endpoints.get(key)
         if listed is not None:
             chosen = slices.of_family(listed, _family(service, families))
-            return slices.endpoints(chosen, service.ports, self._pods, self._topology, drains=service.drains)
+            return slices.endpoints(chosen, service.ports, self._sources, drains=service.drains)
         chosen_pods = () if service.selector is None else self._selectable.selected(service.namespace, service.selector)
         return {port.number: tuple(_of_pods(port, chosen_pods)) for port in service.ports}
 

@@ -9,9 +9,10 @@ from pymesh.api.models.destinationrule import LocalityLbSetting
 from ..locality import HOSTNAME_LABEL, LEVELS, NETWORK_LABEL
 from ..origin import Origin
 from ..protocol import of_service_port
-from ..service import Port, Service
+from ..service import Edge, Port, Service
 from ..visibility import Visibility, exported
 
+GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
 EXPORT_TO = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution"
 _PERSISTENT_SESSIONS = ("istio.io/persistent-session", "istio.io/persistent-session-header")
@@ -51,6 +52,7 @@ def from_resource(resource: Resource, exports: Sequence[str] = ()) -> Service:
         selector=dict(spec.selector) or None,
         headless=headless,
         drains=any(resource.labels.get(label) for label in _PERSISTENT_SESSIONS),
+        edge=_edge(resource),
         locality=_locality(spec.traffic_distribution or resource.annotations.get(TRAFFIC_DISTRIBUTION, "")),
         origins=(Origin("Service", resource.namespace, resource.name),),
     )
@@ -60,6 +62,16 @@ def visibility_of(resource: Resource, default: Sequence[str]) -> Visibility:
     """Whom the annotation exportTo, else the mesh's default, lets see it."""
     stated = [name for part in resource.annotations.get(EXPORT_TO, "").split(",") if (name := part.strip())]
     return exported(stated or default, resource.namespace)
+
+
+def _edge(resource: Resource) -> Edge:
+    port = resource.labels.get(GATEWAY_PORT_LABEL, "")
+    ingress = resource.spec.status.load_balancer.ingress
+    return Edge(
+        addresses=tuple(dict.fromkeys((*resource.spec.spec.external_ips, *(one.ip for one in ingress if one.ip)))),
+        network=resource.labels.get(NETWORK_LABEL, ""),
+        port=int(port) if port.isdecimal() else 0,
+    )
 
 
 def _locality(distribution: str) -> LocalityLbSetting | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymesh.api import Resource
 
+from ..networks import Places
 from ..service import Endpoint, Port
 from ..workload import Health, Workload
 from .pods import Pods
@@ -36,6 +37,15 @@ class Slice:
     """`IPv4` or `IPv6`, where it is told."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Who knows more of an address than the slice: the pods, the nodes, and the networks."""
+
+    pods: Pods
+    topology: Topology
+    places: Places
+
+
 def from_slice(resource: Resource) -> Slice:
     """An EndpointSlice."""
     spec = resource.spec
@@ -64,14 +74,14 @@ def of_family(slices: Iterable[Slice], wanted: str) -> list[Slice]:
 
 
 def endpoints(
-    slices: Iterable[Slice], ports: Iterable[Port], pods: Pods, topology: Topology, *, drains: bool
+    slices: Iterable[Slice], ports: Iterable[Port], sources: Sources, *, drains: bool
 ) -> dict[int, tuple[Endpoint, ...]]:
     """The endpoints by service port, each address and port once; `drains` says that those that end count, too."""
     found: dict[int, dict[tuple[str, int], Endpoint]] = {port.number: {} for port in ports}
     numbers = {port.name: port.number for port in ports}
     for one in slices:
         workloads = [
-            _workload(instance, one.namespace, pods, topology)
+            _workload(instance, one.namespace, sources)
             for instance in one.instances
             if drains or instance.health is not Health.DRAINING
         ]
@@ -82,16 +92,18 @@ def endpoints(
     return {number: tuple(held.values()) for number, held in found.items()}
 
 
-def _workload(instance: Instance, namespace: str, pods: Pods, topology: Topology) -> Workload:
+def _workload(instance: Instance, namespace: str, sources: Sources) -> Workload:
     """The pod with the health that the slice tells, as that knows of the service's wishes; else what the slice alone says."""
-    pod = pods.find(namespace, instance.pod, instance.address, instance.node)
+    place = sources.topology.of(instance.node, instance.zone)
+    pod = sources.pods.find(namespace, instance.pod, instance.address, instance.node)
     if pod is not None:
-        return replace(pod, ip=instance.address, health=instance.health, locality=pod.locality or topology.of(instance.node, instance.zone))
+        return replace(pod, ip=instance.address, health=instance.health, locality=pod.locality or place)
     return Workload(
         name=instance.pod or instance.address,
         namespace=namespace,
         ip=instance.address,
-        locality=topology.of(instance.node, instance.zone),
+        locality=place,
+        network=sources.places.of(instance.address, {}),
         health=instance.health,
         pod=instance.pod,
         node=instance.node,

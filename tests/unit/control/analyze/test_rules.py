@@ -83,6 +83,11 @@ def settings(text):
     return MESH.replace("mesh: ''", f"mesh: '{text}'")
 
 
+def networks(gateway):
+    network = f"{{endpoints: [{{fromRegistry: Kubernetes}}], gateways: [{{{gateway}}}]}}"
+    return MESH.replace("mesh: ''", f"meshNetworks: 'networks: {{n: {network}}}'")
+
+
 OTHER_MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "other")
 HTTP_9 = "ports: [{number: 9, name: http}], addresses: [10.9.9.9]"
 
@@ -372,6 +377,11 @@ CASES = {
         settings("defaultProviders: {accessLogging: [gone]}"),
         settings("defaultProviders: {accessLogging: [envoy], metrics: [prometheus]}"),
         "no provider gone writes access logs into a file",
+    ),
+    "network-gateway": (
+        networks("registryServiceName: nobody.example.com, port: 1"),
+        networks("address: 192.0.2.1, port: 1"),
+        "nobody.example.com has no address by which others get into network n",
     ),
     "pod-settings": (
         thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),

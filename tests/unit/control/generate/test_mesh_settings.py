@@ -99,6 +99,7 @@ spec: {mtls: {mode: DISABLE}}
 LOG = "extensionProviders: [{name: file, envoyFileAccessLog: {%s}}]\ndefaultProviders: {accessLogging: [file]}"
 SELECTOR = "discoverySelectors: [{%s}]"
 OWN_METRICS = "defaultProviders: {metrics: [own]}"
+LOCAL = "serviceSettings: [{settings: {clusterLocal: true}, hosts: [%s]}]"
 BY_NAME = "kubernetes.io/metadata.name"
 
 HEADERS, TOPOLOGY = "defaultConfig: {proxyHeaders: {%s}}", "defaultConfig: {gatewayTopology: {%s}}"
@@ -161,6 +162,8 @@ EFFECTS = {
     "proxyInboundListenPort": "proxyInboundListenPort: 16006",
     "proxyListenPort": "proxyListenPort: 16001",
     "rootNamespace": "rootNamespace: admin",
+    "serviceSettings.hosts": LOCAL % "reviews.default.svc.cluster.local",
+    "serviceSettings.settings.clusterLocal": LOCAL % "'*.default.svc.cluster.local'",
     "tcpKeepalive": "tcpKeepalive: {time: 10s}",
     "tlsDefaults.cipherSuites": "tlsDefaults: {cipherSuites: [ECDHE-RSA-AES256-GCM-SHA384]}",
     "tlsDefaults.ecdhCurves": "tlsDefaults: {ecdhCurves: [P-256]}",
@@ -200,7 +203,7 @@ def sent(view, settings):
 
 
 def _bytes(view, snapshot):
-    for seen in (view(LABELS={"app": "own"}), view("router", agent="envoy", LABELS={"app": "own"})):
+    for seen in (view(LABELS={"app": "own"}, CLUSTER_ID="other"), view("router", agent="envoy", LABELS={"app": "own"})):
         for kind in (types.CLUSTER, types.ENDPOINT, types.LISTENER):
             yield kind, sorted((name, one.any.SerializeToString()) for name, one in generate(snapshot, seen, kind, None).items())
         names = frozenset({"80", "http_proxy"})
