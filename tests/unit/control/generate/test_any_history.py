@@ -47,6 +47,22 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: own, namespace: default}
 spec: {selector: {matchLabels: {app: reviews}}, mtls: {mode: DISABLE}, portLevelMtls: {"9080": {mode: STRICT}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: first}
+data:
+  mesh: |
+    serviceSettings: [{settings: {clusterLocal: true}, hosts: ["*.shop.svc.cluster.local"]}]
+    defaultConfig: {connectionSettings: {httpIdleTimeout: 5s}}
+    defaultTrafficPolicy: {outlierDetection: {interval: 5s}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: first}
+data:
+  meshNetworks: |
+    networks: {far: {endpoints: [{fromCidr: 10.0.0.0/24}], gateways: [{address: 192.0.2.1, port: 15443}, {address: 10.0.0.4, port: 15443}]}}
 """
 
 
@@ -80,11 +96,11 @@ CHANGES = st.one_of(
 """(document, which variant of it or none) or (workload, whether it is there)."""
 
 VIEWS = [
-    proxy(LABELS={"app": "reviews", "version": "v1"}),
+    proxy(LABELS={"app": "reviews", "version": "v1"}, NETWORK="near", CLUSTER_ID="other"),
     proxy(agent="envoy", LABELS={"app": "reviews"}, NAMESPACE="shop", INTERCEPTION_MODE="NONE"),
     proxy(agent="envoy", NAMESPACE="shop", LABELS={"istio-locality": "eu.west.a"}),
     proxy("router", LABELS={"istio": "ingressgateway", "app": "gateway"}, NAMESPACE="istio-system"),
-    proxy("router", agent="envoy", LABELS={"istio": "ingressgateway"}),
+    proxy("router", agent="envoy", LABELS={"istio": "ingressgateway"}, NETWORK="near"),
     proxy(NAMESPACE="shop", DNS_CAPTURE="true"),
 ]
 ROUTES = frozenset({"80", "8080", "9080", "http_proxy", "http.80", "http.8080", "http.31400", "https.443.https.edge.default"})
