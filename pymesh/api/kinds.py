@@ -9,7 +9,7 @@ from .models.extension import TrafficExtension, WasmPlugin
 from .models.gateway import Gateway
 from .models.gatewayapi.connectionroutes import TCPRoute, TLSRoute
 from .models.gatewayapi.gateway import Gateway as KubernetesGateway
-from .models.gatewayapi.gateway import GatewayClass
+from .models.gatewayapi.gateway import GatewayClass, ListenerSet
 from .models.gatewayapi.grpcroute import GRPCRoute
 from .models.gatewayapi.httproute import HTTPRoute
 from .models.gatewayapi.policies import BackendTLSPolicy, ReferenceGrant
@@ -75,6 +75,7 @@ KINDS = {
         Kind("TrafficExtension", "extensions.istio.io", ("v1alpha1",), TrafficExtension),
         Kind("GatewayClass", GATEWAY_API, ("v1", "v1beta1"), GatewayClass, is_namespaced=False),
         Kind("KubernetesGateway", GATEWAY_API, ("v1", "v1beta1"), KubernetesGateway, word="Gateway"),
+        Kind("ListenerSet", GATEWAY_API, ("v1",), ListenerSet),
         Kind("HTTPRoute", GATEWAY_API, ("v1", "v1beta1"), HTTPRoute),
         Kind("GRPCRoute", GATEWAY_API, ("v1",), GRPCRoute),
         Kind("TLSRoute", GATEWAY_API, ("v1", "v1alpha3", "v1alpha2"), TLSRoute),

@@ -21,7 +21,8 @@ from .clients import short_name
 
 TRACED = (
     "AuthorizationPolicy", "BackendTLSPolicy", "DestinationRule", "EnvoyFilter", "GRPCRoute", "Gateway", "HTTPRoute",
-    "KubernetesGateway", "PeerAuthentication", "Service", "ServiceEntry", "Sidecar", "TCPRoute", "TLSRoute", "VirtualService",
+    "KubernetesGateway", "ListenerSet", "PeerAuthentication", "Service", "ServiceEntry", "Sidecar", "TCPRoute", "TLSRoute",
+    "VirtualService",
 )  # fmt: skip
 """The kinds that what is made of them names; of others nobody can say which proxies have them."""
 

@@ -43,7 +43,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "rules[].filters[].extensionRef",
         *(f"rules[].backendRefs[].filters[].{name}" for name in ("requestMirror", "extensionRef")),
     ),
-    "KubernetesGateway": ("allowedListeners", "tls.backend"),
+    "KubernetesGateway": ("tls.backend",),
     "BackendTLSPolicy": ("options",),
     "Sidecar": ("ingress[].tls.insecureSkipVerify",),
     "Gateway": (

@@ -37,8 +37,8 @@ class Certificates:
     def __init__(self, credentials: Credentials, grants: Grants) -> None:
         self._held, self._grants = credentials, grants
 
-    def secure(self, gateway: Any, listener: Any, path: Path) -> Secured:
-        """TLS of a listener that stands at `path` of a Gateway."""
+    def secure(self, gateway: Any, owner: Any, listener: Any, path: Path) -> Secured:
+        """TLS of a listener that stands at `path` of its owner, the Gateway itself or a ListenerSet that it takes in."""
         made = Secured()
         tls = listener.tls
         if tls is None:
@@ -47,19 +47,19 @@ class Certificates:
             return made
         ciphers = [text.strip() for text in tls.options.get(_CIPHERS, "").split(",") if text.strip()]
         if tls.mode.value == "Passthrough":
-            mode = TLSMode.AUTO_PASSTHROUGH if _passes_by_name(gateway, listener) else TLSMode.PASSTHROUGH
+            mode = TLSMode.AUTO_PASSTHROUGH if _passes_by_name(owner, listener) else TLSMode.PASSTHROUGH
             made.settings = ServerTLSSettings(mode=mode, cipher_suites=ciphers)
         elif tls.options.get(_TERMINATE_MODE) == "ISTIO_MUTUAL":
             made.settings = ServerTLSSettings(mode=TLSMode.ISTIO_MUTUAL)
         else:
-            self._terminate(made, gateway, listener, (*path, "tls"))
+            self._terminate(made, gateway, owner, listener, (*path, "tls"))
             if made.settings is not None:
                 made.settings = made.settings.model_copy(update={"cipher_suites": ciphers})
         return made
 
-    def _terminate(self, made: Secured, gateway: Any, listener: Any, path: Path) -> None:
-        names = list(self._names(made, gateway, listener.tls.certificate_refs, (*path, "certificateRefs")))
-        authorities = self._authorities(made, gateway, listener.port)
+    def _terminate(self, made: Secured, gateway: Any, owner: Any, listener: Any, path: Path) -> None:
+        names = list(self._names(made, owner, listener.tls.certificate_refs, (*path, "certificateRefs")))
+        authorities = self._authorities(made, gateway, owner, listener.port)
         wanted = listener.tls.options.get(_TERMINATE_MODE, "")
         if wanted and wanted not in _MODES:
             text = f"the option {_TERMINATE_MODE} is {wanted}, and must be one of {', '.join(_MODES)}"
@@ -74,7 +74,7 @@ class Certificates:
                 ca_cert_credential_name=authorities or None,
             )
 
-    def _names(self, made: Secured, gateway: Any, references: list[Any], path: Path) -> Iterator[str]:
+    def _names(self, made: Secured, owner: Any, references: list[Any], path: Path) -> Iterator[str]:
         """The credentials that can be served, each as `namespace/name`."""
         if len(references) > _MOST:
             text = f"at most {_MOST} certificates are served, one for each kind of key"
@@ -86,23 +86,24 @@ class Certificates:
                 text = f"a certificate of kind {reference.kind} is not served: name a Secret"
                 made.faults.append(bad(RESOLVED, "InvalidCertificateRef", text, here))
                 continue
-            held = self._find(made, gateway, reference, here, "InvalidCertificateRef")
+            held = self._find(made, owner, reference, here, "InvalidCertificateRef")
             if held is not None and not held.has_pair:
                 text = f"the Secret {reference.name} lacks a certificate or its key: tls.crt and tls.key"
                 made.faults.append(bad(RESOLVED, "InvalidCertificateRef", text, here))
             elif held is not None:
-                yield "/".join(self._admitted(made, gateway, reference, ""))
+                yield "/".join(self._admitted(made, owner, reference, ""))
 
-    def _authorities(self, made: Secured, gateway: Any, port: int) -> str:
+    def _authorities(self, made: Secured, gateway: Any, owner: Any, port: int) -> str:
         """The credential whose authorities clients' certificates are verified against; none where clients need none."""
         validation, path = _validation(gateway.spec, port)
         if validation is None:
             return ""
-        here = (*path, "caCertificateRefs", 0)
+        path = (*path, "caCertificateRefs") if owner is gateway else ()
+        here = (*path, 0) if path else ()
         reference = validation.ca_certificate_refs[0]
         fault = None
         if len(validation.ca_certificate_refs) > 1:
-            fault = bad(RESOLVED, "InvalidCACertificateRef", "only one caCertificateRef is supported", (*path, "caCertificateRefs"))
+            fault = bad(RESOLVED, "InvalidCACertificateRef", "only one caCertificateRef is supported", path)
         elif (reference.group, reference.kind) not in (("", "Secret"), ("", "ConfigMap")):
             text = f"authorities of kind {reference.kind} are not read: name a Secret or a ConfigMap"
             fault = bad(RESOLVED, "InvalidCACertificateKind", text, here)
@@ -116,12 +117,13 @@ class Certificates:
             return ""
         return "/".join(self._admitted(made, gateway, reference, AUTHORITY_SUFFIX))
 
-    def _find(self, made: Secured, gateway: Any, reference: Any, path: Path, reason: str) -> Credential | None:
-        """The credential that a Gateway names, if it is there and the Gateway may name it; that it may is asked first."""
-        namespace = reference.namespace or gateway.namespace
+    def _find(self, made: Secured, owner: Any, reference: Any, path: Path, reason: str) -> Credential | None:
+        """The credential that an object names, if it is there and the object may name it; that it may is asked first."""
+        namespace = reference.namespace or owner.namespace
+        kind = "ListenerSet" if owner.kind == "ListenerSet" else "Gateway"
         told = f"{reference.kind} {namespace}/{reference.name}"
-        if not self._grants.allow("Gateway", gateway.namespace, Target("", reference.kind, namespace, reference.name)):
-            text = f"{told} is of another namespace, and no ReferenceGrant there lets a Gateway of {gateway.namespace} name it"
+        if not self._grants.allow(kind, owner.namespace, Target("", reference.kind, namespace, reference.name)):
+            text = f"{told} is of another namespace, and no ReferenceGrant there lets a {kind} of {owner.namespace} name it"
             made.faults.append(bad(RESOLVED, "RefNotPermitted", text, path))
             return None
         held = self._held.get((namespace, reference.name))
@@ -130,8 +132,8 @@ class Certificates:
         return held
 
     @staticmethod
-    def _admitted(made: Secured, gateway: Any, reference: Any, suffix: str) -> tuple[str, str]:
-        found = (reference.namespace or gateway.namespace, reference.name + suffix)
+    def _admitted(made: Secured, owner: Any, reference: Any, suffix: str) -> tuple[str, str]:
+        found = (reference.namespace or owner.namespace, reference.name + suffix)
         made.credentials.append(found)
         return found
 
@@ -146,9 +148,9 @@ def _validation(spec: Any, port: int) -> tuple[Any, Path]:
     return spec.tls.frontend.default.validation, ("tls", "frontend", "default", "validation")
 
 
-def _passes_by_name(gateway: Any, listener: Any) -> bool:
+def _passes_by_name(owner: Any, listener: Any) -> bool:
     """Whether server names alone say where connections go: the gateway between networks, by option or by label and port."""
     if listener.tls.options.get(_PROTOCOL) == _AUTO_PASSTHROUGH:
         return True
     label, usual = _EAST_WEST
-    return _NETWORK in gateway.labels and str(listener.port) == gateway.labels.get(label, usual)
+    return bool(_NETWORK in owner.labels and str(listener.port) == owner.labels.get(label, usual))

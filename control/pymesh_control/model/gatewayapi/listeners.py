@@ -1,6 +1,6 @@
 """Listeners of Gateways: which of them can be served, by whom, and what may attach to them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ _KINDS = {
 
 EVERY = "*"
 
+Holder = tuple[str, str, str]
+"""Who has listeners: kind, namespace and name."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
@@ -32,6 +35,8 @@ class Listener:
 
     gateway: Any
     """The Gateway's resource."""
+    owner: Any
+    """The resource that has the listener: the Gateway, or a ListenerSet."""
     spec: Any
     hostname: str
     """`*` for every one."""
@@ -42,12 +47,13 @@ class Listener:
 
     @property
     def origin(self) -> Origin:
-        return Origin(self.gateway.kind, self.gateway.namespace, self.gateway.name)
+        return Origin(self.owner.kind, self.owner.namespace, self.owner.name)
 
     @property
     def key(self) -> str:
         """The name of the Gateway of Istio's that stands for it, `namespace/name`."""
-        return f"{self.gateway.namespace}/{self.gateway.name}~{_GENERATED}~{self.spec.name}"
+        name = self.owner.name if self.owner is self.gateway else f"{self.owner.name}~listenerset"
+        return f"{self.owner.namespace}/{name}~{_GENERATED}~{self.spec.name}"
 
     @property
     def is_served(self) -> bool:
@@ -61,7 +67,7 @@ class Listener:
 
     def admits(self, namespace: str) -> bool:
         """Whether routes of a namespace may attach."""
-        return self.places.admit(self.spec.allowed_routes.namespaces, self.gateway.namespace, namespace)
+        return self.places.admit(self.spec.allowed_routes.namespaces, self.owner.namespace, namespace)
 
     def isolates(self, host: str, others: Iterable["Listener"]) -> bool:
         """Whether requests for a host are this listener's, and not those of another of its port with a narrower name for them."""
@@ -97,19 +103,20 @@ class Listener:
         )
 
 
-def listeners_of(gateway: Any, certificates: Certificates, places: Places) -> list[Listener]:
-    """The listeners of a Gateway in order."""
+def listeners_of(gateway: Any, owner: Any, certificates: Certificates, places: Places, earlier: Sequence[Listener] = ()) -> list[Listener]:
+    """The listeners of a Gateway, or of a ListenerSet that it takes in, in order; `earlier` are those that the Gateway has already."""
     found: list[Listener] = []
-    for index, spec in enumerate(gateway.spec.listeners):
+    for index, spec in enumerate(owner.spec.listeners):
         path = ("listeners", index)
         kinds, faults = _kinds(spec, path)
-        secured = certificates.secure(gateway, spec, path)
-        faults += secured.faults
-        faults += _conflicts(spec, found, path)
+        secured = certificates.secure(gateway, owner, spec, path)
         hostname = spec.hostname.lower() if spec.hostname else EVERY
-        found.append(
-            Listener(gateway=gateway, spec=spec, hostname=hostname, kinds=kinds, places=places, secured=secured, faults=tuple(faults))
-        )  # fmt: skip
+        faults += secured.faults
+        faults += _conflicts(spec, hostname, [one for one in (*earlier, *found) if one.is_served], path)
+        made = Listener(
+            gateway=gateway, owner=owner, spec=spec, hostname=hostname, kinds=kinds, places=places, secured=secured, faults=tuple(faults)
+        )
+        found.append(made)
     return found
 
 
@@ -137,12 +144,18 @@ def _kinds(spec: Any, path: tuple[str | int, ...]) -> tuple[tuple[str, ...], lis
     return tuple(kind for kind in possible if kind in wanted), faults
 
 
-def _conflicts(spec: Any, earlier: Iterable[Listener], path: tuple[str | int, ...]) -> Iterator[Condition]:
-    """A port can speak TLS, HTTP or TCP: of listeners that want different ones the first has it."""
-    first = next((other for other in earlier if other.spec.port == spec.port), None)
-    if first is not None and _speaks(first.spec.protocol) != _speaks(spec.protocol):
-        text = f'port {spec.port} speaks {first.spec.protocol} for the listener "{first.spec.name}" already'
+def _conflicts(spec: Any, hostname: str, earlier: Iterable[Listener], path: tuple[str | int, ...]) -> Iterator[Condition]:
+    """A port can speak TLS, HTTP or TCP, and a name on it is one listener's: of those that contend the first has it."""
+    beside = [other for other in earlier if other.spec.port == spec.port]
+    other = next((one for one in beside if _speaks(one.spec.protocol) != _speaks(spec.protocol)), None)
+    if other is not None:
+        text = f'port {spec.port} speaks {other.spec.protocol} for the listener "{other.spec.name}" of {other.origin} already'
         yield bad(CONFLICTED, "ProtocolConflict", text, (*path, "protocol"))
+        return
+    same = next((one for one in beside if one.hostname == hostname), None)
+    if same is not None:
+        text = f'the listener "{same.spec.name}" of {same.origin} has {hostname} on port {spec.port} already'
+        yield bad(CONFLICTED, "HostnameConflict", text, path)
 
 
 def _speaks(protocol: str) -> str:

@@ -1,6 +1,6 @@
 """What routes attach to: listeners of Gateways, and in the mesh the services whose clients obey them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,13 @@ from ..service import Service
 from ..support import Path
 from .backends import Backends
 from .conditions import ACCEPTED, Condition, bad
+from .edge import Edge
 from .listeners import Listener
 
 _MESH = {("", "Service"), ("networking.istio.io", "ServiceEntry")}
+_HOLDERS = {"Gateway": "KubernetesGateway", "ListenerSet": "ListenerSet"}
+"""What has listeners, by the name that references have for its kind."""
+
 _REASONS = ("NoMatchingParent", "NoMatchingListenerHostname", "NotAllowedByListeners")
 """The further a route comes with some listener, the more its reason tells."""
 
@@ -53,34 +57,31 @@ class Attached:
 
 
 class Parents:
-    """Everything that routes can attach to. `others` are the Gateways that somebody else serves."""
+    """Everything that routes can attach to: listeners at the edge, and services."""
 
-    def __init__(
-        self, listeners: Mapping[tuple[str, str], Sequence[Listener]], others: Iterable[tuple[str, str]], backends: Backends
-    ) -> None:
-        self._listeners, self._others, self._backends = listeners, frozenset(others), backends
+    def __init__(self, edge: Edge, backends: Backends) -> None:
+        self._edge, self._backends = edge, backends
 
     def of(self, route: Any) -> Iterator[Attached]:
         """Each parent that a route names, but those that are somebody else's."""
         for index, reference in enumerate(route.spec.parent_refs):
             path = ("parentRefs", index)
-            place = (reference.namespace or route.namespace, reference.name)
             kind = (reference.group, reference.kind)
+            place = (_HOLDERS.get(reference.kind, ""), reference.namespace or route.namespace, reference.name)
             if kind in _MESH:
                 yield self._in_mesh(route, reference, path)
-            elif kind != (GROUP, "Gateway"):
+            elif reference.group != GROUP or not place[0]:
                 text = f"no parent of kind {reference.kind} ({reference.group or 'core'}) is served here"
                 yield Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
-            elif place not in self._others:
-                yield self._at_gateway(route, reference, self._listeners.get(place), path)
+            elif place not in self._edge.others:
+                yield self._at_gateway(route, reference, self._edge.listeners.get(place), path)
 
     def _at_gateway(self, route: Any, reference: Any, listeners: Sequence[Listener] | None, path: Path) -> Attached:
         if listeners is None:
-            text = f"no Gateway {reference.namespace or route.namespace}/{reference.name} is served here"
+            text = f"no {reference.kind} {reference.namespace or route.namespace}/{reference.name} is served here"
             return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
         refused = [(listener, _refusal(route, reference, listener)) for listener in listeners]
-        served = [listener for listener in listeners if listener.is_served]
-        found = tuple(Attachment(one, _hosts_at(route, one, served)) for one, reason in refused if reason is None)
+        found = tuple(Attachment(one, _hosts_at(route, one, self._edge.beside(one))) for one, reason in refused if reason is None)
         if found:
             return Attached(reference, listeners=found)
         reason, text = max((one for _, one in refused if one), key=lambda one: _REASONS.index(one[0]))
@@ -105,9 +106,9 @@ class Parents:
 def _refusal(route: Any, reference: Any, listener: Listener) -> tuple[str, str] | None:
     """Why a route cannot attach to a listener: a reason and a sentence; None when it can."""
     if reference.port not in (None, listener.spec.port):
-        return _REASONS[0], f"the Gateway has no listener on port {reference.port}"
+        return _REASONS[0], f"the {reference.kind} has no listener on port {reference.port}"
     if reference.section_name not in (None, "", listener.spec.name):
-        return _REASONS[0], f'the Gateway has no listener "{reference.section_name}"'
+        return _REASONS[0], f'the {reference.kind} has no listener "{reference.section_name}"'
     if not _names_at(route, listener):
         return _REASONS[1], f'no host name of the route is one of the listener "{listener.spec.name}" ({listener.hostname})'
     if not listener.admits(route.namespace):

@@ -10,20 +10,18 @@ from ..service import Service
 from ..virtual import VirtualService
 from .backends import Backends
 from .certificates import Certificates
-from .conditions import ACCEPTED, CONFLICTED, PROGRAMMED, RESOLVED, Condition, ListenerStatus, ParentStatus, Status, bad, settled
+from .conditions import ACCEPTED, RESOLVED, Condition, ParentStatus, Status, settled
 from .connections import shares_of
-from .gateways import Classes, proxies_of, unserved
+from .edge import Edge
 from .grants import Grants
-from .listeners import Listener, listeners_of
 from .parents import Attached, Parents
-from .places import Places
 from .policies import BackendPolicies, BackendTls, Place
 from .precedence import of_age
 from .routes import AtListeners, InMesh
 from .rules import Rules
 
 _ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")
-_OTHERS = ("BackendTLSPolicy", "GatewayClass", "KubernetesGateway", "ReferenceGrant", "Namespace")
+_OTHERS = ("BackendTLSPolicy", "GatewayClass", "KubernetesGateway", "ListenerSet", "ReferenceGrant", "Namespace")
 _OF_REQUESTS = ("HTTPRoute", "GRPCRoute")
 
 
@@ -51,8 +49,8 @@ def translate(
     """Turn resources into what proxies can be told. A pure function: order within a kind does not matter."""
     grants = Grants(by_kind.get("ReferenceGrant", ()))
     backends = Backends(services, aliases, grants)
-    edge = _Edge(by_kind, backends, Certificates(credentials, grants))
-    routes = _Routes(Parents(edge.listeners, edge.others, backends), backends)
+    edge = Edge(by_kind, backends, Certificates(credentials, grants))
+    routes = _Routes(Parents(edge, backends), backends)
     for route in sorted((one for kind in _ROUTES for one in by_kind.get(kind, ())), key=of_age):
         routes.add(route)
     for one in edge.served():
@@ -68,67 +66,6 @@ def translate(
         backend_tls=policies.found,
         statuses=(*edge.statuses(routes.attached), *routes.statuses, *policies.statuses),
     )
-
-
-class _Edge:
-    """The Gateways that are served here."""
-
-    def __init__(self, by_kind: Mapping[str, Sequence[Any]], backends: Backends, certificates: Certificates) -> None:
-        self.gateways: list[Gateway] = []
-        self.listeners: dict[tuple[str, str], list[Listener]] = {}
-        self.others: list[tuple[str, str]] = []
-        self.credentials: set[tuple[str, str, str]] = set()
-        self._resources: list[tuple[Any, list[Condition]]] = []
-        classes, places = Classes(by_kind.get("GatewayClass", ())), Places(by_kind.get("Namespace", ()))
-        for one in sorted(by_kind.get("KubernetesGateway", ()), key=of_age):
-            key = (one.namespace, one.name)
-            if classes.serves(one.spec.gateway_class_name):
-                self.listeners[key] = listeners_of(one, certificates, places)
-                self._take(one, self.listeners[key], backends)
-            elif classes.leaves(one.spec.gateway_class_name):
-                self.others.append(key)
-            else:
-                self._resources.append((one, [unserved(one)]))
-
-    def _take(self, resource: Any, listeners: list[Listener], backends: Backends) -> None:
-        made, faults = proxies_of(resource, listeners, backends)
-        self.gateways += made
-        self._resources.append((resource, faults))
-        named = {credential for one in listeners if one.is_served for credential in one.secured.credentials}
-        self.credentials |= {(one.namespace, *credential) for one in made for credential in named}
-
-    def served(self) -> Iterator[Listener]:
-        return (one for found in self.listeners.values() for one in found if one.is_served)
-
-    def beside(self, listener: Listener) -> list[Listener]:
-        """The served listeners of a listener's Gateway."""
-        found = self.listeners[listener.gateway.namespace, listener.gateway.name]
-        return [one for one in found if one.is_served]
-
-    def statuses(self, attached: Mapping[str, int]) -> Iterator[Status]:
-        """Of each Gateway; `attached` counts routes by the key of a listener."""
-        for resource, faults in self._resources:
-            listeners = self.listeners.get((resource.namespace, resource.name), [])
-            broken = [one for one in listeners if not one.is_served]
-            if broken:
-                names = ", ".join(one.spec.name for one in broken)
-                faults = [*faults, bad(ACCEPTED, "ListenersNotValid", f"not served: {names}", follows=True)]
-            types = (ACCEPTED, PROGRAMMED) if listeners else (ACCEPTED,)
-            yield Status(
-                kind=resource.kind,
-                namespace=resource.namespace,
-                name=resource.name,
-                conditions=settled(faults, *types),
-                listeners=tuple(_listener_status(one, attached.get(one.key, 0)) for one in listeners),
-            )
-
-
-def _listener_status(listener: Listener, attached: int) -> ListenerStatus:
-    faults = list(listener.faults)
-    if not listener.is_served:
-        faults.append(bad(PROGRAMMED, "Invalid", "no proxy opens it", follows=True))
-    conditions = settled(faults, ACCEPTED, CONFLICTED, RESOLVED, PROGRAMMED)
-    return ListenerStatus(listener.spec.name, listener.kinds, attached, conditions)
 
 
 class _Routes:

@@ -1,4 +1,4 @@
-"""Gateway and GatewayClass: the listeners at the edge of the mesh, and who serves them."""
+"""Gateway, ListenerSet and GatewayClass: the listeners at the edge of the mesh, and who serves them."""
 
 import enum
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ...types import Model
 from ..kubernetes import PortNumber
-from .references import GROUP, DefaultScope, ObjectReference, SecretObjectReference
+from .references import GROUP, DefaultScope, ObjectReference, ParentGatewayReference, SecretObjectReference
 
 
 class LabelOperator(enum.Enum):
@@ -182,6 +182,13 @@ class Gateway(Model):
     allowed_listeners: AllowedListeners | None = None
     tls: GatewayTLSConfig | None = None
     default_scope: DefaultScope | None = None
+
+
+class ListenerSet(Model):
+    """The `spec` of a ListenerSet: listeners that a Gateway takes in beside its own."""
+
+    parent_ref: ParentGatewayReference
+    listeners: list[Listener]
 
 
 class ParametersReference(Model):

@@ -87,6 +87,15 @@ class DefaultScope(enum.Enum):
     NONE = "None"
 
 
+class ParentGatewayReference(Model):
+    """The Gateway that a ListenerSet attaches to."""
+
+    group: str = GROUP
+    kind: str = "Gateway"
+    name: str
+    namespace: str | None = None
+
+
 class RouteSpec(Model):
     """What the specs of all kinds of route have."""
 

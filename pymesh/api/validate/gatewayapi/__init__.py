@@ -12,6 +12,7 @@ CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "GatewayClass": gateway.check_class,
     "HTTPRoute": httproute.check,
     "KubernetesGateway": gateway.check,
+    "ListenerSet": gateway.check_set,
     "ReferenceGrant": policies.check_grant,
     "TCPRoute": connectionroutes.check_tcp,
     "TLSRoute": connectionroutes.check_tls,

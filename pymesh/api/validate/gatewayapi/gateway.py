@@ -1,4 +1,4 @@
-"""Gateway and GatewayClass: listeners that can stand side by side, and TLS that fits their protocols."""
+"""Gateway, ListenerSet and GatewayClass: listeners that can stand side by side, and TLS that fits their protocols."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,10 @@ from ...models.gatewayapi.gateway import (
     LabelOperator,
     LabelSelector,
     Listener,
+    ListenerNamespaces,
+    ListenerSet,
     ListenerTLSConfig,
+    RouteNamespaces,
     TLSModeType,
 )
 from ...models.gatewayapi.references import ObjectReference
@@ -36,20 +39,33 @@ _CONTROLLER = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/\-._~%!$&'(
 def check(spec: Gateway, _namespace: str) -> Findings:
     """Everything wrong with one Gateway."""
     yield from verdict("gateway_class_name", words.object_name(spec.gateway_class_name))
-    yield from limit("listeners", spec.listeners, _MOST_LISTENERS, least=1)
-    for index, listener in enumerate(spec.listeners):
-        yield from below(("listeners", index), _listener(listener))
-        yield from below(("listeners", index), _beside(listener, spec.listeners[:index]))
+    yield from _listeners(spec.listeners)
+    yield from below("allowed_listeners", _namespaces(spec.allowed_listeners.namespaces)) if spec.allowed_listeners else ()
     yield from limit("addresses", spec.addresses, _MOST_ADDRESSES)
     for index, address in enumerate(spec.addresses):
         yield from below(("addresses", index), _address(address))
     yield from below("tls", _whole_tls(spec.tls)) if spec.tls else ()
 
 
+def check_set(spec: ListenerSet, _namespace: str) -> Findings:
+    """Everything wrong with one ListenerSet."""
+    yield from verdict(("parent_ref", "name"), words.object_name(spec.parent_ref.name))
+    if spec.parent_ref.namespace is not None:
+        yield from verdict(("parent_ref", "namespace"), words.dns_label(spec.parent_ref.namespace))
+    yield from _listeners(spec.listeners)
+
+
 def check_class(spec: GatewayClass, _namespace: str) -> Findings:
     """Everything wrong with one GatewayClass."""
     if not _CONTROLLER.fullmatch(spec.controller_name):
         yield Finding(("controller_name",), f'"{spec.controller_name}" is not of the form domain/path')
+
+
+def _listeners(listeners: Sequence[Listener]) -> Findings:
+    yield from limit("listeners", listeners, _MOST_LISTENERS, least=1)
+    for index, listener in enumerate(listeners):
+        yield from below(("listeners", index), _listener(listener))
+        yield from below(("listeners", index), _beside(listener, listeners[:index]))
 
 
 def _listener(listener: Listener) -> Findings:
@@ -88,7 +104,10 @@ def _tls(tls: ListenerTLSConfig, protocol: str) -> Findings:
 
 def _allowed(allowed: AllowedRoutes) -> Findings:
     yield from limit("kinds", allowed.kinds, _MOST_KINDS)
-    namespaces = allowed.namespaces
+    yield from _namespaces(allowed.namespaces)
+
+
+def _namespaces(namespaces: RouteNamespaces | ListenerNamespaces) -> Findings:
     if namespaces.from_ is FromNamespaces.SELECTOR and namespaces.selector is None:
         yield Finding(("namespaces",), '"from: Selector" needs "selector"')
     elif namespaces.selector is not None:

@@ -65,7 +65,7 @@ def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled
 def test_a_gateway_takes_what_the_gateway_api_says(mesh, view, everything_of_the_gateway_api, compiled):
     labels = {"gateway.networking.k8s.io/gateway-name": "front"}
     names = compiled(mesh(everything_of_the_gateway_api), view("router", LABELS=labels))
-    assert {name.partition("~")[0] for name in names} == {"http.80", "https.443.default.front"}
+    assert {name.partition("~")[0] for name in names} == {"http.80", "https.443.default.front", "https.443.default.more"}
 
 
 def test_a_sidecar_takes_what_the_gateway_api_says(mesh, view, everything_of_the_gateway_api, compiled):

@@ -615,3 +615,61 @@ def test_routes_say_which_object_they_were_made_of(mesh, edge):
     found = built.hosts(edge, "http.80")["*:80"].routes
     told = [one.metadata.filter_metadata["pymesh"].fields["origins"].list_value.values[0].string_value for one in found]
     assert told == ["HTTPRoute default/other", "HTTPRoute default/r"]
+
+
+# ListenerSets
+
+
+def listener_set(*listeners, name="more", namespace="other", parent="{name: edge, namespace: default}"):
+    return thing("ListenerSet", name, f"{{parentRef: {parent}, listeners: [{', '.join(listeners)}]}}", namespace)
+
+
+TAKES = ", allowedListeners: {namespaces: {from: All}}"
+OF_SET = "{kind: ListenerSet, name: more}"
+
+
+def test_a_gateway_takes_in_the_listeners_of_sets_that_it_allows(mesh, edge):
+    added = listener_set("{name: a, port: 81, protocol: HTTP, hostname: a.example.com}")
+    built = mesh(SERVICES + gateway(HTTP, more=TAKES) + added + route(parents=OF_SET, namespace="other") + route(name="own"))
+    assert set(built.listeners(edge)) == {"0.0.0.0_80", "0.0.0.0_81"}
+    assert built.hosts(edge, "http.81")["a.example.com:81"].routes[0].route.cluster == OTHER
+    assert [one.name for one in built.hosts(edge, "http.80")["*:80"].routes] == ["default.own.0"]
+    assert unmet(built) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "added", "reason"),
+    [
+        ("", listener_set(HTTP), "NotAllowed"),
+        (", allowedListeners: {namespaces: {from: Same}}", listener_set(HTTP), "NotAllowed"),
+        (TAKES, listener_set(HTTP, parent="{name: gone}"), "ParentNotAccepted"),
+        (TAKES, listener_set(HTTP, parent="{kind: Service, name: web}"), "ParentNotAccepted"),
+    ],
+)
+def test_a_set_that_no_gateway_takes_in_is_told(mesh, edge, more, added, reason):
+    built = mesh(SERVICES + gateway("{name: own, port: 82, protocol: HTTP}", more=more) + added + route(parents=OF_SET, namespace="other"))
+    assert set(built.listeners(edge)) == {"0.0.0.0_82"}
+    (status,) = (one for one in built.snapshot.gateway_api.statuses if one.name == "more")
+    assert [(one.type, one.reason) for one in status.conditions] == [("Accepted", reason)]
+    assert conditions(built, "r") == [("Accepted", "NoMatchingParent")]
+
+
+@pytest.mark.parametrize(
+    ("listener", "reason"),
+    [
+        ("{name: a, port: 80, protocol: HTTP}", "HostnameConflict"),
+        ("{name: a, port: 80, protocol: TCP}", "ProtocolConflict"),
+        ("{name: a, port: 80, protocol: HTTP, hostname: a.example.com}", None),
+    ],
+)
+def test_of_listeners_that_contend_the_gateways_own_and_older_sets_stay(mesh, edge, listener, reason):
+    built = mesh(SERVICES + gateway(HTTP, more=TAKES) + listener_set(listener) + listener_set(listener, name="more-still"))
+    first = [("Conflicted", reason), ("Programmed", "Invalid")] if reason else []
+    assert conditions(built, "more", "listeners") == first
+    assert conditions(built, "more-still", "listeners") == (first or [("Conflicted", "HostnameConflict"), ("Programmed", "Invalid")])
+
+
+def test_a_gateways_routes_do_not_attach_to_its_sets_and_isolation_holds_between_them(mesh, edge):
+    added = listener_set("{name: a, port: 80, protocol: HTTP, hostname: a.example.com}")
+    built = mesh(SERVICES + gateway(HTTP, more=TAKES) + added + route(hostnames="a.example.com, b.example.com"))
+    assert {name: len(host.routes) for name, host in built.hosts(edge, "http.80").items()} == {"b.example.com:80": 1, "a.example.com:80": 0}

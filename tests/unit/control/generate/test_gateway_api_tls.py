@@ -134,3 +134,23 @@ def test_options_choose_ciphers_and_the_certificates_of_the_mesh(context):
     mutual = context("options: {gateway.istio.io/tls-terminate-mode: ISTIO_MUTUAL}")
     assert [one.name for one in mutual.common_tls_context.tls_certificate_sds_secret_configs] == ["default"]
     assert context(WEB + ", options: {gateway.istio.io/tls-terminate-mode: OTHER}") is None
+
+
+SET = """
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: more, namespace: shop}
+spec:
+  parentRef: {name: edge, namespace: default}
+  listeners: [{name: https, port: 444, protocol: HTTPS, tls: {certificateRefs: [{name: web, namespace: vault}]}}]
+"""
+
+
+@pytest.mark.parametrize(("kind", "opened"), [("ListenerSet", True), ("Gateway", False)])
+def test_a_set_names_certificates_by_grants_for_itself(edge, kind, opened):
+    takes = "  allowedListeners: {namespaces: {from: All}}\n"
+    grant = GRANT.replace("kind: Gateway, namespace: default", f"kind: {kind}, namespace: shop")
+    built = snapshot(GATEWAY % WEB + takes + SET + grant)
+    assert ("0.0.0.0_444" in generate(built, edge, types.LISTENER, None)) == opened
+    assert bool(generate(built, edge, types.SECRET, frozenset({"kubernetes://vault/web"}))) == opened
