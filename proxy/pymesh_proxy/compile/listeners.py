@@ -139,6 +139,8 @@ def _frame(message: Any) -> bytes:
 
 def _listener_filters(reader: Reader) -> dict[str, Any]:
     settings: dict[str, Any] = {}
+    if reader.wrapped("use_original_dst", False):
+        settings["original_dst"] = True  # it brings the filter with it, as in Envoy
     for item in reader.items("listener_filters"):
         item.only("name", "typed_config")
         kind = item.message.typed_config.type_url.rpartition("/")[2]

@@ -21,8 +21,6 @@ static_resources:
   - name: catch-all
     address: {socket_address: {address: 0.0.0.0, port_value: 15001}}
     use_original_dst: true
-    listener_filters: &original
-    - {name: original, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst}}
     filter_chains: &passing
     - filters:
       - name: t
@@ -39,7 +37,8 @@ static_resources:
   - name: catch-all-6
     address: {socket_address: {address: "::", port_value: 15001}}
     use_original_dst: true
-    listener_filters: *original
+    listener_filters: &original
+    - {name: original, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst}}
     filter_chains: *passing
   - name: any-host
     address: {socket_address: {address: 0.0.0.0, port_value: 8080}}

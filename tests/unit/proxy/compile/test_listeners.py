@@ -47,6 +47,11 @@ default_filter_chain: {{name: rest, filters: [{TCP}]}}
     assert len(made.chains[0].terminal.observers) == 1
 
 
+def test_who_hands_connections_on_finds_out_where_to_without_being_told(parse, ctx):
+    assert compile_listener(parse("listener", listener(extra="use_original_dst: true")), ctx).original_dst
+    assert not compile_listener(parse("listener", listener(extra="use_original_dst: false")), ctx).original_dst
+
+
 @pytest.mark.parametrize(
     ("options", "rules"),
     [
