@@ -1,6 +1,6 @@
 """Listeners and filter chains, put together from their parts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pymesh.xds import proto
@@ -18,21 +18,15 @@ PLAINTEXT_HTTP = ("http/1.1", "h2c")
 """What the inspection of a connection's first bytes calls HTTP."""
 
 
-def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool, inspect: bool = True) -> Any:
-    """A listener without chains, not yet bound to its port (the caller clears that where it is).
-
-    `inspect` adds the filters that tell TLS and HTTP from anything else by a connection's first bytes.
-    """
-    message = _LISTENER(
+def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool) -> Any:
+    """A listener without chains, not yet bound to its port (the caller clears that where it is)."""
+    return _LISTENER(
         name=name,
         address=socket(address, port),
         traffic_direction=proto.base.TrafficDirection.OUTBOUND if outbound else proto.base.TrafficDirection.INBOUND,
         bind_to_port=proto.wrappers_pb2.BoolValue(value=False),
         access_log=refusal_logs(mesh),
     )
-    if inspect:
-        _inspect(message, mesh, inspectors())
-    return message
 
 
 def inspect_as_needed(message: Any, mesh: Mesh) -> None:
@@ -45,6 +39,41 @@ def inspect_as_needed(message: Any, mesh: Mesh) -> None:
         _inspect(message, mesh, inspectors())
     elif any(match.server_names or match.transport_protocol == "tls" for match in matches):
         _inspect(message, mesh, inspectors()[:1])
+
+
+def inspect_by_port(message: Any, mesh: Mesh) -> None:
+    """The same for a listener that takes connections for many ports: each filter leaves those alone at which no chain asks for it."""
+    ports: dict[int, list[Any]] = {}
+    for one in message.filter_chains:
+        ports.setdefault(one.filter_chain_match.destination_port.value, []).append(one.filter_chain_match)
+    found = inspectors()
+    for inspector, wants in zip(found, (_wants_tls, _wants_http), strict=True):
+        _except(inspector, {port: any(map(wants, matches)) for port, matches in ports.items()})
+    _inspect(message, mesh, found)
+
+
+def _wants_tls(match: Any) -> bool:
+    return bool(match.server_names or match.transport_protocol == "tls")
+
+
+def _wants_http(match: Any) -> bool:
+    return not _wants_tls(match) and bool(match.application_protocols)
+
+
+def _except(inspector: Any, wanted: Mapping[int, bool]) -> None:
+    """Disable a filter at ports, as Istio does; 0 stands for all that are not named."""
+    default = wanted.get(0, False)
+    different = [port for port in sorted(wanted) if port and wanted[port] is not default]
+    others = [{"destination_port_range": {"start": port, "end": port + 1}} for port in different]
+    if not others:
+        if not default:
+            inspector.filter_disabled.any_match = True
+        return
+    ports = _PARTS.ListenerFilterChainMatchPredicate(**others[0] if len(others) == 1 else {"or_match": {"rules": others}})
+    if default:
+        inspector.filter_disabled.CopyFrom(ports)
+    else:
+        inspector.filter_disabled.not_match.CopyFrom(ports)
 
 
 def _inspect(message: Any, mesh: Mesh, filters: Sequence[Any]) -> None:

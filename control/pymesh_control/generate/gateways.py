@@ -52,7 +52,7 @@ def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]
 
 
 def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
-    message = listener(f"{bind}_{port}", bind, port, scope.snapshot.mesh, outbound=True, inspect=False)
+    message = listener(f"{bind}_{port}", bind, port, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     limits.buffer(message, scope.settings)
     if scope.settings.reads_proxy_header:

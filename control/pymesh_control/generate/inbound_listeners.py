@@ -17,7 +17,7 @@ from ..model.settings import Settings
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, statnames, tcp
-from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener, original_destination
+from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, inspect_by_port, listener, original_destination
 from .inbound import InboundServer, mode, mode_origins, served
 from .provenance import stamp
 
@@ -83,7 +83,7 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
     port = snapshot.mesh.inbound_port
     message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
-    message.listener_filters.insert(0, original_destination())
+    message.listener_filters.append(original_destination())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     message.filter_chains.extend(_unserved(snapshot, view, 0))
@@ -92,6 +92,7 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
             message.filter_chains.extend(_unserved(snapshot, view, stated))
     for server in found:
         message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
+    inspect_by_port(message, snapshot.mesh)
     return message
 
 
@@ -107,7 +108,7 @@ def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     address = server.address or view.ip
     name = f"{address}_{server.bind}"
-    message = listener(name, address, server.bind, snapshot.mesh, outbound=False, inspect=False)
+    message = listener(name, address, server.bind, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_chains(snapshot, view, server, name, 0))
     inspect_as_needed(message, snapshot.mesh)

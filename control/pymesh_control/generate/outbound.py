@@ -103,7 +103,7 @@ def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) ->
 def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, captures: bool) -> Any:
     name = f"{address}_{number}"
     matched, rest = _connection_chains(scope, bound, address)
-    message = listener(name, address, number, scope.snapshot.mesh, outbound=True, inspect=False)
+    message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, bound.http)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
@@ -152,7 +152,7 @@ def _to(scope: Scope, cluster: str) -> list[Any]:
 def _virtual(scope: Scope) -> Any:
     """Where captured connections arrive: handed to the listener of their destination, else sent on or refused."""
     mesh = scope.snapshot.mesh
-    message = listener(names.VIRTUAL_OUTBOUND, _ANY, mesh.outbound_port, mesh, outbound=True, inspect=False)
+    message = listener(names.VIRTUAL_OUTBOUND, _ANY, mesh.outbound_port, mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.use_original_dst.value = True
     message.filter_chains.extend(
@@ -176,7 +176,7 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     if service is None or port is None:
         return None
     name = f"{_LOOPBACK}_{local}"
-    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True, inspect=False)
+    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_single_chains(scope, service, port, name))
     inspect_as_needed(message, scope.snapshot.mesh)
@@ -197,7 +197,7 @@ def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Ite
 
 def _http_proxy(scope: Scope, port: int) -> Any:
     name = f"{_LOOPBACK}_{port}"
-    message = listener(name, _LOOPBACK, port, scope.snapshot.mesh, outbound=True, inspect=False)
+    message = listener(name, _LOOPBACK, port, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, names.HTTP_PROXY_ROUTE)]))
     return message

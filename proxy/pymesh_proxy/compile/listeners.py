@@ -4,7 +4,7 @@ from typing import Any
 
 from ..listener import match
 from ..listener.config import FilterChain, ListenerConfig
-from . import proxy_protocol
+from . import port_predicate, proxy_protocol
 from .accesslog import listener_logs
 from .addresses import socket_address
 from .chains import chain
@@ -142,7 +142,9 @@ def _listener_filters(reader: Reader) -> dict[str, Any]:
     if reader.wrapped("use_original_dst", False):
         settings["original_dst"] = True  # it brings the filter with it, as in Envoy
     for item in reader.items("listener_filters"):
-        item.only("name", "typed_config")
+        item.only("name", "typed_config", "filter_disabled")
+        unwanted = item.child("filter_disabled")
+        skips = port_predicate.predicate(unwanted) if unwanted else None
         kind = item.message.typed_config.type_url.rpartition("/")[2]
         if kind not in (_ORIGINAL_DST, _PROXY_PROTOCOL, *_INSPECTORS):
             item.no_implementation("typed_config", item.message.typed_config.type_url)
@@ -150,6 +152,8 @@ def _listener_filters(reader: Reader) -> dict[str, Any]:
         config = item.extension()
         if config is None:
             continue
+        if kind not in _INSPECTORS and skips is not None:
+            item.refuse("filter_disabled", "is supported for tls_inspector and http_inspector only")
         if kind == _PROXY_PROTOCOL:
             if not settings.keys().isdisjoint(_INSPECTORS.values()):
                 item.refuse("", "a PROXY header comes before everything: this filter must stand before tls_inspector and http_inspector")
@@ -157,4 +161,6 @@ def _listener_filters(reader: Reader) -> dict[str, Any]:
             continue
         config.only(harmless=_PACING if kind in _INSPECTORS else None)
         settings[_INSPECTORS.get(kind, "original_dst")] = True
+        if kind in _INSPECTORS:
+            settings[f"{_INSPECTORS[kind]}_skips"] = skips
     return settings

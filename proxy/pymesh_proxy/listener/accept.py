@@ -47,8 +47,8 @@ class Accepted(asyncio.Protocol):
     """A connection that has no filter chain yet."""
 
     __slots__ = (
-        "_arrived_at", "_data", "_header", "_hello", "_http", "_listener", "_receiving", "_source", "_transport", "deadline", "facts",
-        "traits", "wake",
+        "_arrived_at", "_data", "_header", "_hello", "_http", "_listener", "_looks_for_http", "_looks_for_tls", "_receiving", "_source",
+        "_transport", "deadline", "facts", "traits", "wake",
     )  # fmt: skip
 
     def __init__(self, listener: "Listener") -> None:
@@ -81,7 +81,7 @@ class Accepted(asyncio.Protocol):
             original = original_destination(sock) or (destination if config.transparent else None)
         self._identify(self._source, original)
         config = self._listener.config
-        if not (config.proxy_protocol or config.tls_inspector or config.http_inspector):
+        if not (config.proxy_protocol or self._looks_for_tls or self._looks_for_http):
             self._choose()
         elif config.filters_timeout:
             self._wheel_arm(config.filters_timeout)
@@ -102,6 +102,8 @@ class Accepted(asyncio.Protocol):
             self._listener = receiving.manager.virtual(original) or receiving
         destination = original or self._arrived_at
         config = self._listener.config
+        self._looks_for_tls = config.looks_for_tls(destination[1])
+        self._looks_for_http = config.looks_for_http(destination[1])
         self.traits = Traits(
             destination_ip=destination[0],
             destination_port=destination[1],
@@ -147,14 +149,12 @@ class Accepted(asyncio.Protocol):
             if header.source is not None:
                 self._identify(header.source, header.destination)
             self.facts.proxied_tlvs = header.passed(rules)
-        config = self._listener.config
-        return bool(self._data) or not (config.tls_inspector or config.http_inspector)
+        return bool(self._data) or not (self._looks_for_tls or self._looks_for_http)
 
     def _inspected(self) -> bool:
         """Look at what there is; False while more bytes are needed."""
-        config = self._listener.config
         traits = self.traits
-        if config.tls_inspector and self._hello is _NEED_MORE:
+        if self._looks_for_tls and self._hello is _NEED_MORE:
             self._hello = detect.client_hello(self._data)
             if self._hello is _NEED_MORE:
                 return False
@@ -162,7 +162,7 @@ class Accepted(asyncio.Protocol):
                 traits.transport_protocol = "tls"
                 traits.server_name = self._hello.server_name
                 traits.application_protocols = self._hello.alpn
-        if config.http_inspector and traits.transport_protocol != "tls":
+        if self._looks_for_http and traits.transport_protocol != "tls":
             self._http = detect.http(self._data)
             if self._http is _NEED_MORE:
                 return False

@@ -77,6 +77,9 @@ class ListenerConfig:
     """The proxy_protocol listener filter: each connection begins by telling for whom it is made."""
     tls_inspector: bool = False
     http_inspector: bool = False
+    tls_inspector_skips: Callable[[int], bool] | None = None
+    """`filter_disabled`: whether connections to a port are not looked at."""
+    http_inspector_skips: Callable[[int], bool] | None = None
     filters_timeout: float = 15.0
     continue_on_timeout: bool = False
     direction: str = ""
@@ -92,6 +95,14 @@ class ListenerConfig:
     """Equal for two listeners that differ in their filter chains only."""
     source: Any = field(default=None, repr=False, compare=False)
     """The protobuf it was compiled from, for /config_dump."""
+
+    def looks_for_tls(self, port: int) -> bool:
+        """Whether a connection to this port is asked whether it begins with TLS."""
+        return self.tls_inspector and not (self.tls_inspector_skips is not None and self.tls_inspector_skips(port))
+
+    def looks_for_http(self, port: int) -> bool:
+        """Whether a connection to this port is asked whether it begins with a request."""
+        return self.http_inspector and not (self.http_inspector_skips is not None and self.http_inspector_skips(port))
 
     @property
     def all_chains(self) -> tuple[FilterChain, ...]:

@@ -63,7 +63,12 @@ INSPECTORS = """listener_filters:
     listener_filters_timeout: 0.3s
 """
 
-LISTENERS = ("PLAIN", "IDLE", "SHORT", "DEAD", "ABSENT", "EMPTY", "ONE", "SNIFFING", "IMPATIENT", "RETRYING", "DEAF", "SLOW")
+NOWHERE = "{or_match: {rules: [{destination_port_range: {start: 1, end: 2}}, {not_match: {any_match: true}}]}}"
+NOT_HERE = f"filter_disabled: {{not_match: {NOWHERE}}}"
+DISABLED = INSPECTORS.replace("{name: a,", f"{{name: a, {NOT_HERE},").replace("{name: b,", f"{{name: b, {NOT_HERE},").replace("0.3s", "0s")
+"""Inspectors that are there and look at no connection; one that did would wait for ever."""
+
+LISTENERS = ("PLAIN", "IDLE", "SHORT", "DEAD", "ABSENT", "EMPTY", "ONE", "SNIFFING", "IMPATIENT", "RETRYING", "DEAF", "SLOW", "UNSEEN")
 BOOTSTRAP = (
     "static_resources:\n  listeners:"
     + listener("plain", "cluster: up")
@@ -76,6 +81,7 @@ BOOTSTRAP = (
     + listener("one", "cluster: one")
     + listener("sniffing", "cluster: up", INSPECTORS + "    continue_on_listener_filters_timeout: true")
     + listener("impatient", "cluster: up", INSPECTORS)
+    + listener("unseen", "cluster: up", DISABLED)
     + listener("deaf", "cluster: deaf\n          max_connect_attempts: 2")
     + listener("slow", "cluster: slow")
     + "\n  clusters:"
@@ -278,6 +284,14 @@ async def the_server_speaks_first(world: World) -> list[str]:
     return [greeting, asked, await client.end()]
 
 
+async def the_server_speaks_first_where_nothing_is_inspected(world: World) -> list[str]:
+    client, upstream = await world.both("UNSEEN")
+    upstream.send(b"220 mail ready")
+    greeting = (await client.read(14)).decode()
+    client.close()
+    return [greeting, await upstream.end()]
+
+
 async def the_client_begins_what_is_no_protocol(world: World) -> list[str]:
     client, upstream = await world.both("SNIFFING")
     client.close()
@@ -313,6 +327,7 @@ CASES: list[tuple[Case, int]] = [
     (there_is_no_endpoint, 1),
     (there_are_too_many, 2),
     (the_server_speaks_first, 1),
+    (the_server_speaks_first_where_nothing_is_inspected, 1),
     (the_client_begins_what_is_no_protocol, 1),
     (a_silent_client_is_not_waited_for, 0),
     (nobody_answers, 1),

@@ -55,6 +55,14 @@ async def test_without_inspection_the_chain_is_chosen_before_a_byte_arrives():
         assert await mesh.accepted()
 
 
+async def test_a_port_at_which_inspection_is_switched_off_is_not_waited_for():
+    async with Mesh() as mesh:
+        chains = (tcp_chain("db"), tcp_chain("tls", transport_protocol="tls"))
+        connect(listener(mesh, *chains, tls_inspector=True, http_inspector=True, filters_timeout=0.0,
+                         tls_inspector_skips=lambda port: port == 15006, http_inspector_skips=lambda port: port == 15006))  # fmt: skip
+        assert await mesh.accepted()
+
+
 async def test_sniffed_bytes_are_not_lost():
     async with Mesh() as mesh:
         chain = tcp_chain("db", transport_protocol="tls", server_names=("db.test",))

@@ -1,8 +1,14 @@
 """LDS towards the application: the filter chains by protocol and mode of mutual TLS."""
 
+from unittest import mock
+
 import pytest
 
 from pymesh.xds import proto
+from pymesh_proxy.compile.context import Context
+from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.http.options import HttpStats
+from pymesh_proxy.http.route_slot import RouteSlot
 
 ENTRY = """
 ---
@@ -183,3 +189,47 @@ def test_a_tcp_port_of_its_own_looks_at_first_bytes_only_where_mutual_tls_depend
     seen = view(INTERCEPTION_MODE="NONE", INBOUND_PORTS={"tcp": {"bind": 21003, "app": 21004}})
     listener = mesh(ENTRY % "tcp" + PEERS % mode).listeners(seen)["10.0.0.9_21003"]
     assert [one.name for one in listener.listener_filters] == looks
+
+
+SEVERAL = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: reviews}
+spec:
+  hosts: [reviews.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports:
+  - {number: 80, name: http, targetPort: 8080}
+  - {number: 25, name: tcp-mail, targetPort: 8025}
+  - {number: 33, name: tcp-db, targetPort: 8033}
+  - {number: 90, name: any, targetPort: 8090}
+  endpoints: [{address: 10.0.0.9}]
+"""
+PORTS = (8025, 8033, 8080, 8090, 9999)
+
+
+@pytest.mark.parametrize(
+    ("peers", "tls", "http"),
+    [
+        ("", [8025, 8033, 8080, 8090, 9999], [8090, 9999]),
+        (PEERS % "STRICT", [8025, 8033, 8080, 8090, 9999], []),
+        (PEERS % "DISABLE", [], [8090, 9999]),
+        (PEERS.replace("spec: {", "spec: {selector: {matchLabels: {app: a}}, portLevelMtls: {8025: {mode: DISABLE}}, ") % "STRICT",
+         [8033, 8080, 8090, 9999], []),
+        (PEERS.replace("spec: {", "spec: {selector: {matchLabels: {app: a}}, portLevelMtls: {8033: {mode: STRICT}}, ") % "DISABLE",
+         [8033], [8090, 9999]),
+    ],
+    ids=["permissive", "strict", "off", "off for one port", "on for one port"],
+)  # fmt: skip
+def test_first_bytes_are_waited_for_where_a_chain_depends_on_them(mesh, view, peers, tls, http):
+    """As our proxy reads it; at the other ports the application may speak first."""
+    listener = mesh(SEVERAL + peers).listeners(view(LABELS={"app": "a"}))["virtualInbound"]
+    ctx = Context(
+        route_slot=RouteSlot, http_stats=lambda prefix: HttpStats(prefix=prefix), file_log=mock.Mock(), istio_stats=mock.Mock(),
+        peer_metadata=mock.Mock(),
+    )  # fmt: skip
+    made = compile_listener(listener, ctx)
+    assert [port for port in PORTS if made.looks_for_tls(port)] == tls
+    assert [port for port in PORTS if made.looks_for_http(port)] == http

@@ -1,6 +1,7 @@
 import pytest
 
 from pymesh_proxy.compile.listeners import compile_listener
+from pymesh_proxy.errors import ConfigError
 from pymesh_proxy.listener.proxy_protocol import Rules
 from pymesh_proxy.tcp.config import TcpOptions
 
@@ -50,6 +51,42 @@ default_filter_chain: {{name: rest, filters: [{TCP}]}}
 def test_who_hands_connections_on_finds_out_where_to_without_being_told(parse, ctx):
     assert compile_listener(parse("listener", listener(extra="use_original_dst: true")), ctx).original_dst
     assert not compile_listener(parse("listener", listener(extra="use_original_dst: false")), ctx).original_dst
+
+
+@pytest.mark.parametrize(
+    ("predicate", "looked_at"),
+    [
+        ("{any_match: true}", []),
+        ("{destination_port_range: {start: 80, end: 81}}", [79, 81, 90]),
+        ("{destination_port_range: {start: 80, end: 90}}", [79, 90]),
+        ("{not_match: {destination_port_range: {start: 80, end: 81}}}", [80]),
+        ("{or_match: {rules: [{destination_port_range: {start: 79, end: 80}}, {destination_port_range: {start: 90, end: 91}}]}}", [80, 81]),
+        ("{and_match: {rules: [{destination_port_range: {start: 79, end: 82}}, {not_match: {any_match: true}}]}}", [79, 80, 81, 90]),
+        ("{and_match: {rules: [{destination_port_range: {start: 79, end: 82}}, {any_match: true}]}}", [90]),
+    ],
+)
+def test_inspectors_are_switched_off_by_port(parse, ctx, predicate, looked_at):
+    filters = [listener_filter(name)[:-1] + f", filter_disabled: {predicate}}}" for name in ("tls_inspector", "http_inspector")]
+    made = compile_listener(parse("listener", listener(extra=f"listener_filters: [{', '.join(filters)}]")), ctx)
+    ports = (79, 80, 81, 90)
+    assert [port for port in ports if made.looks_for_tls(port)] == looked_at
+    assert [port for port in ports if made.looks_for_http(port)] == looked_at
+
+
+@pytest.mark.parametrize(
+    ("name", "predicate", "sentence"),
+    [
+        ("tls_inspector", "{}", "filter_disabled.rule: is required"),
+        ("tls_inspector", "{any_match: false}", "filter_disabled.any_match: value must equal true"),
+        ("tls_inspector", "{or_match: {rules: [{any_match: true}]}}", "or_match.rules: value must contain at least 2 item(s)"),
+        ("original_dst", "{any_match: true}", "filter_disabled: is supported for tls_inspector and http_inspector only"),
+    ],
+)
+def test_what_cannot_switch_a_filter_off_is_refused(parse, ctx, name, predicate, sentence):
+    text = listener(extra=f"listener_filters: [{listener_filter(name)[:-1]}, filter_disabled: {predicate}}}]")
+    with pytest.raises(ConfigError) as caught:
+        compile_listener(parse("listener", text), ctx)
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -171,10 +208,6 @@ def test_a_listener_names_what_it_waits_for(parse, ctx, process):
         (
             listener(extra=f"listener_filters: [{listener_filter('proxy_protocol', ', rules: [{tlv_type: 1}]')}]"),
             "listener_filters[0].typed_config.rules",
-        ),
-        (
-            listener(extra=f"listener_filters: [{listener_filter('tls_inspector')[:-1]}, filter_disabled: {{any_match: true}}}}]"),
-            "listener_filters[0].filter_disabled",
         ),
         (f"{{name: l, filter_chains: [{{filters: [{TCP}]}}]}}", "address"),
         (f"{{name: l, address: {{pipe: {{path: /x}}}}, filter_chains: [{{filters: [{TCP}]}}]}}", "address"),
