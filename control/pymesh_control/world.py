@@ -37,6 +37,7 @@ class World:
         self.refused: frozenset[Key] = frozenset()
         """Those of them that cannot be honoured."""
         self.problems: tuple[Problem, ...] = ()
+        self._strangers: frozenset[str] = frozenset()
         self._metrics = metrics
         self._quarantine = Quarantine()
         self.snapshot = build([], [], 0, trust_domain=trust_domain)[0]
@@ -52,6 +53,7 @@ class World:
         self.resources_read, self.refused = contents.resources, frozenset(blamed)
         self.snapshot, self.resources_used = snapshot, used
         self._metrics.snapshot_time.observe(time.monotonic() - begun)
+        self._tell_strangers(workloads)
         self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 
     def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
@@ -76,6 +78,15 @@ class World:
             for resource in resources
             if (domain := trust_domain_in(resource)) not in (None, self.trust_domain)
         ]
+
+    def _tell_strangers(self, workloads: Sequence[Workload]) -> None:
+        """Log each registered workload that takes no part, when that begins: it names no group that could be its own."""
+        there = {(one.namespace, one.name) for one in self.snapshot.workloads}
+        strangers = {one.node_id: one for one in workloads if one.group and (one.namespace, one.name) not in there}
+        for one in (strangers[node_id] for node_id in sorted(strangers.keys() - self._strangers)):
+            text = "workload %s/%s is sent nothing: no WorkloadGroup %s is there that is for service account %s"
+            _log.warning(text, one.namespace, one.name, one.group, one.service_account or "(none)")
+        self._strangers = frozenset(strangers)
 
     def _tell(self, problems: tuple[Problem, ...]) -> None:
         """Log each problem when it appears, in the form that editors turn into a link, and count."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pymesh.bootstrap import envoy
 from pymesh.bootstrap.environment import InvalidEnvironment, Settings
+from pymesh.bootstrap.proxy_config import TPROXY_REASON, InterceptionMode
 
 from .bootstrap.load import Bootstrap, load
 from .bootstrap.plan import Plan, make_plan
@@ -68,8 +69,11 @@ def prepare(options: argparse.Namespace, environ: Mapping[str, str]) -> Launch:
 def _settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
-        if "drain_duration" in settings.proxy.model_fields_set:
-            raise InvalidEnvironment([_DRAIN_DURATION])
+        refused = [_DRAIN_DURATION] if "drain_duration" in settings.proxy.model_fields_set else []
+        if settings.proxy.interception_mode is InterceptionMode.TPROXY:
+            refused.append(f"PROXY_CONFIG.interceptionMode: {TPROXY_REASON}")
+        if refused:
+            raise InvalidEnvironment(refused)
     except InvalidEnvironment as error:
         lines = ["pymesh-proxy: without -c the bootstrap is built from Istio's environment variables, and that cannot be done:"]
         raise Rejected(lines + [f"  {problem}" for problem in error.problems]) from error

@@ -27,7 +27,11 @@ class InterceptionMode(enum.Enum):
     """How traffic gets to the sidecar: captured by the kernel, or not at all (the application dials it)."""
 
     REDIRECT = "REDIRECT"
+    TPROXY = "TPROXY"
     NONE = "NONE"
+
+
+TPROXY_REASON = "TPROXY is for Envoys only: pymesh-proxy opens no connections from a client's address; use REDIRECT or NONE"
 
 
 class ProxyConfig(BaseModel):

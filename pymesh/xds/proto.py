@@ -43,6 +43,7 @@ from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.http.router.v3 import router_pb2 as router
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2 as http_inspector
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2 as original_dst
+from envoy.extensions.filters.listener.original_src.v3 import original_src_pb2 as original_src
 from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_pb2 as proxy_protocol
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2 as tls_inspector
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
@@ -97,7 +98,8 @@ __all__ = [
     "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
     "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",
     "lb_wrr_locality", "listener", "listener_components", "local_ratelimit", "network_rbac", "omit_canary_hosts",
-    "omit_host_metadata", "original_dst", "outlier", "pack", "percent", "preserve_case", "previous_hosts", "previous_priorities",
+    "omit_host_metadata", "original_dst", "original_src", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
+    "previous_priorities",
     "protocol", "proxy_protocol", "proxy_protocol_config", "range_type", "raw_buffer", "rbac", "regex", "rls", "rls_grpc", "route",
     "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2",
     "system_resolver", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",

@@ -17,6 +17,7 @@ from pymesh_control.model import support
 from pymesh_control.model.assembly import build
 from pymesh_control.model.snapshot import Snapshot
 from pymesh_control.model.view import ProxyView, view_of
+from pymesh_control.model.workload import Workload
 
 MESH = Path(__file__).with_name("mesh.yaml").read_text()
 _MANAGER = "envoy.filters.network.http_connection_manager"
@@ -40,6 +41,10 @@ PROXIES = {
 """The proxies that look at a mesh: in the namespace of its resources, behind a service, in another namespace, and at the edge."""
 
 
+MEMBERS = (Workload(name="leaf-10.0.2.1", namespace="default", ip="10.0.2.1", group="leaf", node_id="leaf"),)
+"""A workload that has registered for a WorkloadGroup, and takes part when there is one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What became of a mesh. `resources` is by proxy, type and name; none of them where the mesh was not to be read."""
@@ -53,7 +58,7 @@ class Observed:
 def observe(text: str) -> Observed:
     """What becomes of a YAML text beside the mesh."""
     parsed = parse_text(f"{MESH}---\n{text}", "mesh.yaml")
-    snapshot, refused = build(parsed.resources, (), 1)
+    snapshot, refused = build(parsed.resources, MEMBERS, 1)
     problems = [*parsed.problems, *refused]
     accepted = [one for one in parsed.resources if not support.refusals(one)]
     errors = tuple(one.message for one in problems if one.severity == "error")

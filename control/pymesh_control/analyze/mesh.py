@@ -82,6 +82,16 @@ def network_gateway(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
+    "PYM0506", "warning", "a WorkloadGroup's probe", on_load=True,
+    why="No proxy of this mesh runs probes: a workload is sent requests as long as its proxy is connected and does not drain.",
+    fix="Do not count on it; let whoever runs the application stop its proxy, too.",
+)  # fmt: skip
+def group_probe(subject: Subject) -> Iterator[Found]:
+    for resource, path, _ in subject.each("WorkloadGroup", "probe"):
+        yield Found(resource, path, "has no effect: no proxy runs it")
+
+
+@rule(
     "PYM0504", "warning", "a pod's ProxyConfig cannot be used, or not whole", on_load=True,
     why="What it says of the proxy's listeners does not reach the proxy.",
     fix="Correct the annotation; what proxies read at their start belongs into their PROXY_CONFIG.",
@@ -143,6 +153,7 @@ RULES = (
     unused_settings,
     default_provider,
     network_gateway,
+    group_probe,
     pod_settings,
     same_telemetry_selector,
     several_telemetry_defaults,

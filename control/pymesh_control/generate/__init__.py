@@ -24,6 +24,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     EnvoyFilters have been applied, but not for gRPC clients, which have no filters to change.
     Of secrets only those that Gateways and DestinationRules name are here: a workload's own come from its agent.
     """
+    view = snapshot.member(view)
     scope = scope_of(snapshot, view)
     if view.flavor == GRPC:
         return _for_grpc(scope, view, type_url, names or frozenset())

@@ -14,6 +14,9 @@ from .provenance import stamp
 _LISTENER = proto.listener.Listener
 _PARTS = proto.listener_components
 
+_MARK = 1337
+"""What Istio's rules for captured traffic know the sidecar's own packets by."""
+
 PLAINTEXT_HTTP = ("http/1.1", "h2c")
 """What the inspection of a connection's first bytes calls HTTP."""
 
@@ -93,6 +96,11 @@ def inspectors() -> list[Any]:
 def original_destination() -> Any:
     """The filter that finds where a captured connection was going."""
     return _PARTS.ListenerFilter(**extension("envoy.filters.listener.original_dst", proto.original_dst.OriginalDst()))
+
+
+def original_source() -> Any:
+    """The filter that has connections to the application come from the client's address (TPROXY), under Istio's mark."""
+    return _PARTS.ListenerFilter(**extension("envoy.filters.listener.original_src", proto.original_src.OriginalSrc(mark=_MARK)))
 
 
 def proxy_header() -> Any:

@@ -17,7 +17,7 @@ from ..model.settings import Settings
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
 from . import manager, retries, secure, statnames, tcp
-from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, inspect_by_port, listener, original_destination
+from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, inspect_by_port, listener, original_destination, original_source
 from .inbound import InboundServer, mode, mode_origins, served
 from .provenance import stamp
 
@@ -84,6 +84,9 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
     message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.listener_filters.append(original_destination())
+    if view.transparent:
+        message.transparent.value = True
+        message.listener_filters.append(original_source())
     blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     message.filter_chains.extend(_unserved(snapshot, view, 0))

@@ -40,7 +40,8 @@ def outbound(scope: Scope, view: ProxyView) -> tuple[Part, dict[str, Built]]:
             if message is not None:
                 found[message.name] = pack(message)
     else:
-        common = scope.cached(("outbound", view.captures), lambda: Part(_shared(scope, captures=view.captures)))
+        key = ("outbound", view.captures, view.transparent)
+        common = scope.cached(key, lambda: Part(_shared(scope, captures=view.captures, transparent=view.transparent)))
         if excepted := _of_itself(scope, view) & common.keys():
             common = Part((name, built) for name, built in common.items() if name not in excepted)
     proxy_port = view.http_proxy_port or scope.snapshot.mesh.http_proxy_port
@@ -56,7 +57,7 @@ def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
     return {f"{view.ip}_{number}" for number in numbers} if view.captures else set()
 
 
-def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
+def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Built]:
     bounds: dict[tuple[str, int], _Bound] = {}
     for service, port in scope.ports():
         if not scope.listens_for(service, port):
@@ -69,7 +70,7 @@ def _shared(scope: Scope, *, captures: bool) -> dict[str, Built]:
                 bound.services.append((service, port, block))
     made = [_listener(scope, address, number, bound, captures=captures) for (address, number), bound in bounds.items()]
     if captures:
-        made.append(_virtual(scope))
+        made.append(_virtual(scope, transparent=transparent))
     return {message.name: pack(message) for message in made}
 
 
@@ -149,12 +150,14 @@ def _to(scope: Scope, cluster: str) -> list[Any]:
     return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)])
 
 
-def _virtual(scope: Scope) -> Any:
+def _virtual(scope: Scope, *, transparent: bool) -> Any:
     """Where captured connections arrive: handed to the listener of their destination, else sent on or refused."""
     mesh = scope.snapshot.mesh
     message = listener(names.VIRTUAL_OUTBOUND, _ANY, mesh.outbound_port, mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.use_original_dst.value = True
+    if transparent:
+        message.transparent.value = True
     message.filter_chains.extend(
         [
             chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port),

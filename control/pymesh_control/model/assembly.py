@@ -27,6 +27,8 @@ from . import (
 )
 from .credential import NO_CREDENTIALS, Credentials
 from .gatewayapi import translation
+from .groups import Groups, member
+from .groups import from_resource as from_group
 from .locality import NETWORK_LABEL
 from .models import Models
 from .settings import Settings, from_config
@@ -82,7 +84,9 @@ def _facts(
 ) -> dict[str, Any]:
     declared = next((one.spec for one in by_kind.get(configmap.NETWORKS, ())), None)
     places = models.equal("places", networks.places_of(declared, _own_network(by_kind, chosen.root_namespace)))
-    known = _services(models, chosen, places, by_kind, registered)
+    groups = _groups(models, by_kind.get("WorkloadGroup", ()))
+    members = filter(None, (_member(models, one, groups) for one in registered))
+    known = _services(models, chosen, places, by_kind, tuple(members))
     between = networks.gateways_of(declared, places, known.services, known.endpoints)
     gateway_api = models.of(
         "gateway api",
@@ -111,6 +115,7 @@ def _facts(
         "sidecars": index("Sidecar", sidecar.from_resource, sidecar.Sidecars),
         "envoy_filters": index("EnvoyFilter", envoyfilter.from_resource, envoyfilter.EnvoyFilters),
         "workloads": known.workloads,
+        "groups": groups,
         "places": places,
         "networks": models.equal("networks", networks.Networks(between)),
         "aliases": known.aliases,
@@ -118,6 +123,16 @@ def _facts(
         "label_keys": models.equal("label keys", _label_keys(rules, routes) | _failover_keys(rules, known.services, chosen)),
         "localities_count": _localities_count(rules, known.services, chosen),
     }
+
+
+def _groups(models: Models, resources: Sequence[Resource]) -> Groups:
+    found = models.each(from_group, resources)
+    return models.equal("groups", {(one.namespace, one.name): group for one, group in zip(resources, found, strict=True)})
+
+
+def _member(models: Models, workload: Workload, groups: Groups) -> Workload | None:
+    group = groups.get((workload.namespace, workload.group))
+    return models.of(("member", id(workload)), (workload, group), lambda: member(workload, groups))
 
 
 def _own_network(by_kind: ByKind, root_namespace: str) -> str:

@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar, overload
 from . import authentication, authorization, destination, envoyfilter, gateway, membership, mesh, service, sidecar, virtual
 from .credential import Credentials
 from .gatewayapi import policies, translation
+from .groups import Groups
 from .locality import CLUSTER_LABEL, NETWORK_LABEL
-from .memory import Memory
+from .memory import Memory, Same
 from .models import Models
 from .networks import NOWHERE, Networks, Places, Site
 from .settings import Settings
@@ -54,6 +55,7 @@ class Snapshot:
     sidecars = _Fact[sidecar.Sidecars]()
     envoy_filters = _Fact[envoyfilter.EnvoyFilters]()
     workloads = _Fact[tuple[Workload, ...]]()
+    groups = _Fact[Groups]()
     places = _Fact[Places]()
     networks = _Fact[Networks]()
     """The gateways between networks, if there are several."""
@@ -111,6 +113,14 @@ class Snapshot:
     def workload(self, namespace: str, address: str) -> Workload | None:
         """The workload at an address."""
         return self.cached(("workloads",), lambda: {(one.namespace, one.ip): one for one in self.workloads}).get((namespace, address))
+
+    def member(self, view: ProxyView) -> ProxyView:
+        """A proxy with what its WorkloadGroup adds to it."""
+        return self.cached(("member", Same(view)), lambda: self._member(view)) if view.group else view
+
+    def _member(self, view: ProxyView) -> ProxyView:
+        group = self.groups.get((view.namespace, view.group))
+        return group.seen(view) if group else view
 
     def site_of(self, view: ProxyView) -> Site:
         """Where a proxy is: by its own word, else as the networks' configuration tells."""

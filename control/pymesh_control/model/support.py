@@ -60,7 +60,6 @@ INERT = {
     "Telemetry": "metrics and access logs are those of the mesh configuration",
     "TrafficExtension": "proxies run no foreign programs",
     "WasmPlugin": "proxies run no foreign programs",
-    "WorkloadGroup": "workloads register with what their proxies say of themselves",
 }
 """Kinds that are read and checked, and do nothing: what that means."""
 

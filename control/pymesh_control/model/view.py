@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from pymesh.address import is_ip
 from pymesh.api import proxytext
 from pymesh.bootstrap.environment import is_on
+from pymesh.bootstrap.proxy_config import TPROXY_REASON
 from pymesh.identity import SpiffeId
 from pymesh.xds import node as nodes
 
@@ -56,12 +57,16 @@ class ProxyView:
     """The IP versions that it has addresses of."""
     settings: Settings = NOTHING
     """What its own PROXY_CONFIG says of what it is sent."""
+    transparent: bool = False
+    """Whether captured connections keep the addresses of both ends (TPROXY)."""
     http_proxy_port: int = 0
     inbound_ports: Mapping[str, BoundPort] | None = None
     """By service port name; None when the sidecar does not say and serves what services select it for."""
     outbound_ports: Mapping[tuple[str, int], int] | None = None
     """(service host, service port) to local port; None for Istio's usual listeners."""
 
+    group: str = ""
+    """The WorkloadGroup that it registers its workload for."""
     wanted_networks: frozenset[str] | None = None
     """The networks whose instances it wants to hear of; None for all."""
 
@@ -96,15 +101,24 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         metadata=metadata,
         locality=_locality(node, _object(metadata, "LABELS")),
         is_authenticated=identity is not None,
-        captures=metadata.get("INTERCEPTION_MODE", "REDIRECT") != "NONE",
+        captures=_interception(metadata, flavor) != "NONE",
+        transparent=_interception(metadata, flavor) == "TPROXY",
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
         families=_families(metadata, parsed),
         settings=_settings(metadata),
+        group=str(metadata.get("AUTO_REGISTER_GROUP", "")),
         wanted_networks=_networks(metadata),
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
     )
+
+
+def _interception(metadata: Mapping[str, Any], flavor: str) -> str:
+    mode = str(metadata.get("INTERCEPTION_MODE") or "REDIRECT")
+    if mode == "TPROXY" and flavor == PYMESH:
+        raise nodes.InvalidNodeId(f"node metadata INTERCEPTION_MODE: {TPROXY_REASON}")
+    return mode
 
 
 def _networks(metadata: Mapping[str, Any]) -> frozenset[str] | None:

@@ -37,6 +37,8 @@ class Workload:
     network: str = ""
     node_id: str = ""
     """The id of the proxy that registered it; empty for a declared one."""
+    group: str = ""
+    """The WorkloadGroup that it registered for, if it did for one."""
     cluster_id: str = "Kubernetes"
     tls_mode: str = "disabled"
     weight: int = 1

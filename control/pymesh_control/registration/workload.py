@@ -4,30 +4,30 @@ from typing import Any
 
 from pymesh.identity import SpiffeId
 
+from ..model.groups import entry_name
 from ..model.view import ProxyView
 from ..model.workload import MUTUAL, TLS_MODE_LABEL, Workload
-
-AUTO_REGISTER = "AUTO_REGISTER_GROUP"
-"""Istio's metadata key of a virtual machine that wants to be registered."""
 
 
 def registers(view: ProxyView) -> bool:
     """Whether the proxy asks to be registered while it is connected."""
-    return view.inbound_ports is not None or AUTO_REGISTER in view.metadata
+    return view.inbound_ports is not None or bool(view.group)
 
 
 def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload:
-    """What to register."""
+    """What to register; a member of a WorkloadGroup under the name that Istio gives it."""
+    network = str(view.metadata.get("NETWORK", ""))
     account = (identity and identity.service_account) or view.metadata.get("SERVICE_ACCOUNT", "")
     return Workload(
-        name=str(view.metadata.get("WORKLOAD_NAME") or view.name),
+        name=entry_name(view.group, view.ip, network) if view.group else str(view.metadata.get("WORKLOAD_NAME") or view.name),
         namespace=view.namespace,
         ip=view.ip,
         labels=dict(view.labels),
         service_account=str(account),
         ports={name: port.bind for name, port in (view.inbound_ports or {}).items()},
         locality=view.locality,
-        network=str(view.metadata.get("NETWORK", "")),
+        network=network,
+        group=view.group,
         node_id=view.node_id,
         cluster_id=str(view.metadata.get("CLUSTER_ID") or "Kubernetes"),
         tls_mode=view.labels.get(TLS_MODE_LABEL) or _tls_mode(identity),

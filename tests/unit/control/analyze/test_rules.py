@@ -383,6 +383,11 @@ CASES = {
         networks("address: 192.0.2.1, port: 1"),
         "nobody.example.com has no address by which others get into network n",
     ),
+    "group-probe": (
+        thing("WorkloadGroup", "a", "{template: {}, probe: {tcpSocket: {port: 80}}}"),
+        thing("WorkloadGroup", "a", "{template: {}}"),
+        "has no effect: no proxy runs it",
+    ),
     "pod-settings": (
         thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),
         thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'}"),

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pymesh.xds import proto
+
 
 @pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE", "DISABLE"])
 def test_a_redirecting_sidecar_is_accepted_in_every_mutual_tls_mode(mesh, view, everything, strictness, envoy, mode):
@@ -18,6 +20,15 @@ def test_addresses_of_the_meshs_own_are_accepted(mesh, view, everything, envoy):
     proxy = view(agent="envoy", DNS_CAPTURE="true", INSTANCE_IPS="10.0.0.9,fd00::9")
     assert {"240.240", "2001:2:"} <= {name[:7] for name in built.listeners(proxy)}
     envoy(built, proxy)
+
+
+def test_a_sidecar_that_keeps_addresses_is_accepted(mesh, view, everything, envoy):
+    built, seen = mesh(everything), view(agent="envoy", LABELS={"app": "reviews"}, INTERCEPTION_MODE="TPROXY")
+    listeners = built.listeners(seen)
+    assert {name for name, one in listeners.items() if one.transparent.value} == {"virtualInbound", "virtualOutbound"}
+    source = listeners["virtualInbound"].listener_filters[1]
+    assert (source.name, proto.unpack(source.typed_config).mark) == ("envoy.filters.listener.original_src", 1337)
+    envoy(built, seen)
 
 
 def test_a_sidecar_without_capture_is_accepted(mesh, view, everything, envoy):

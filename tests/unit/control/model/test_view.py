@@ -26,6 +26,13 @@ def test_metadata_comes_before_the_id():
     assert (view.namespace, view.ip, view.labels, view.captures) == ("web", "10.1.1.1", {"app": "a"}, False)
 
 
+def test_tproxy_is_for_envoys():
+    view = view_of(node(agent="envoy", INTERCEPTION_MODE="TPROXY"), None)
+    assert (view.captures, view.transparent) == (True, True)
+    with pytest.raises(InvalidNodeId, match="INTERCEPTION_MODE: TPROXY is for Envoys only"):
+        view_of(node(INTERCEPTION_MODE="TPROXY"), None)
+
+
 def test_the_certificate_comes_before_what_the_node_says():
     assert view_of(node(NAMESPACE="web"), workload_id("shop", "reviews")).namespace == "shop"
 

@@ -83,8 +83,14 @@ def test_a_sidecar_without_a_certificate_is_not_said_to_speak_mutual_tls(at):
 
 
 def test_a_virtual_machine_that_asks_for_it_registers_without_inbound_ports(at):
-    at.arrive(AUTO_REGISTER_GROUP="web")
-    assert at.names == ["web-1"]
+    at.arrive(AUTO_REGISTER_GROUP="web", WORKLOAD_NAME="other")
+    assert at.names == ["web-127.0.0.2"]
+    assert at.registry.workloads()[0].group == "web"
+
+
+def test_a_member_of_a_group_in_a_network_is_called_as_istio_calls_it(at):
+    at.arrive(AUTO_REGISTER_GROUP="web", INSTANCE_IPS="2001:db8::1", NETWORK="far")
+    assert at.names == ["web-2001-db8--1-far"]
 
 
 def test_a_proxy_that_does_not_ask_is_not_registered_and_may_leave(at):
