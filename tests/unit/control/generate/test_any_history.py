@@ -6,6 +6,7 @@ What was made for the mesh before is kept as far as the facts are the same. The 
 import pathlib
 import re
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from pymesh_control.model.workload import Workload
 from tests.unit.control.analyze.test_rules import CASES
 
 from .conftest import proxy
+
+pytestmark = pytest.mark.timeout(240)  # less than a minute of a free processor
 
 SAMPLE = pathlib.Path(__file__).with_name("sample")
 MORE = """
