@@ -85,25 +85,36 @@ class Host:
 @contextlib.contextmanager
 def hosts() -> Iterator[tuple[Host, Host]]:
     """A client (10.99.0.1, fd99::1) and a server (10.99.0.2, fd99::2); everything that the client sends goes to the server."""
-    for program in ("ip", "iptables", "ip6tables"):
-        if peers.program(program) is None:
-            pytest.skip(f"{program} is not installed; `make peers` brings it")
-    number = next(_numbers)
-    client, server = (Host(f"pymesh-{os.getpid()}-{number}-{side}") for side in ("client", "server"))
-    with contextlib.ExitStack() as stack:
-        for host in (client, server):
-            made = subprocess.run(["ip", "netns", "add", host.name], capture_output=True, text=True)
-            if made.returncode:
-                pytest.skip(f"no right to make network namespaces: {made.stderr.strip()}")
-            stack.callback(subprocess.run, ["ip", "netns", "del", host.name], check=True)
+    for program in ("iptables", "ip6tables"):
+        _needs(program)
+    with host("client") as client, host("server") as server:
         _join(client, server)
         yield client, server
+
+
+@contextlib.contextmanager
+def host(name: str) -> Iterator[Host]:
+    """A host without a cable: what listens inside is in nobody's way."""
+    _needs("ip")
+    made = Host(f"pymesh-{os.getpid()}-{next(_numbers)}-{name}")
+    added = subprocess.run(["ip", "netns", "add", made.name], capture_output=True, text=True)
+    if added.returncode:
+        pytest.skip(f"no right to make network namespaces: {added.stderr.strip()}")
+    try:
+        made.run("ip", "link", "set", "lo", "up")
+        yield made
+    finally:
+        subprocess.run(["ip", "netns", "del", made.name], check=True)
+
+
+def _needs(program: str) -> None:
+    if peers.program(program) is None:
+        pytest.skip(f"{program} is not installed; `make peers` brings it")
 
 
 def _join(client: Host, server: Host) -> None:
     client.run("ip", "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", server.name)
     for host, last in ((client, 1), (server, 2)):
-        host.run("ip", "link", "set", "lo", "up")
         host.run("ip", "address", "add", f"10.99.0.{last}/24", "dev", "cable")
         host.run("ip", "address", "add", f"fd99::{last}/64", "dev", "cable", "nodad")
         host.run("ip", "link", "set", "cable", "up")
