@@ -69,9 +69,16 @@ def _lines(told: Told) -> Iterator[str]:
     for port in told["ports"]:
         yield f"   Port: {_port(port)}"
     yield from _rules(told)
-    yield f"VirtualService: {_short(told['virtual_service']) if told['virtual_service'] else 'none; requests go to all instances'}"
+    yield _routes(told["virtual_service"])
     for one in told["exposed_by"]:
         yield f"Exposed by Gateway {one['gateway']}, port {one['port']}: {', '.join(one['hosts'])} ({one['virtual_service']})"
+
+
+def _routes(told: str | None) -> str:
+    """What routes requests to a service: a VirtualService, or routes of the Gateway API."""
+    if told is None:
+        return "VirtualService: none; requests go to all instances"
+    return f"VirtualService: {_short(told)}" if told.startswith("VirtualService ") else f"Routes: {told}"
 
 
 def _port(port: Told) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ..model.gatewayapi.conditions import Condition
+from ..model.origin import Origin
 from .rule import Found, rule
 from .subject import Subject
 
@@ -28,11 +29,11 @@ def listener_certificate(subject: Subject) -> Iterator[Found]:
 
 
 def _unmet(subject: Subject, *, certificates: bool) -> Iterator[Found]:
-    resources = {(one.kind, one.namespace, one.name): one for one in subject.resources}
+    resources = {Origin(one.kind, one.namespace, one.name): one for one in subject.resources}
     for status in subject.snapshot.gateway_api.statuses:
         for condition in status.unmet:
             if (condition.reason in _CERTIFICATES) == certificates:
-                yield Found(resources[status.kind, status.namespace, status.name], condition.path, _sentence(condition))
+                yield Found(resources[status.origin], condition.path, _sentence(condition))
 
 
 def _sentence(condition: Condition) -> str:

@@ -33,7 +33,7 @@ def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
         "destination_rules": [str(one) for one in rule.origins] if rule else [],
         "tls": rule.policy.tls.mode.value if rule and rule.policy and rule.policy.tls and rule.policy.tls.mode else None,
         "subsets": _subsets(snapshot, service, rule) if rule else [],
-        "virtual_service": str(routes.origin) if routes else None,
+        "virtual_service": ", ".join(map(str, routes.origins)) if routes else None,
         "exposed_by": _exposures(snapshot, service),
     }
 
@@ -75,7 +75,12 @@ def _subsets(snapshot: Snapshot, service: Service, rule: Rule) -> list[dict[str,
 def _exposures(snapshot: Snapshot, service: Service) -> list[dict[str, Any]]:
     """The names under which rules of gateways send requests to the service."""
     return [
-        {"gateway": server.gateway, "port": server.port, "hosts": names, "virtual_service": str(rule.origin)}
+        {
+            "gateway": f"{server.origin.namespace}/{server.origin.name}",
+            "port": server.port,
+            "hosts": names,
+            "virtual_service": ", ".join(map(str, rule.origins)),
+        }
         for rule in snapshot.virtual_services
         if service.host in rule.destinations
         for gateway in snapshot.gateways

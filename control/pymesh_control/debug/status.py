@@ -11,6 +11,7 @@ from ..ads.stream import Stream
 from ..ads.subscription import Status
 from ..built import Built
 from ..generate.provenance import origins_of
+from ..model.gatewayapi.conditions import ACCEPTED
 from ..model.origin import Origin
 from ..model.service import full_name
 from ..model.snapshot import Snapshot
@@ -51,7 +52,7 @@ def _status(world: World, resource: Resource, reach: Reach) -> dict[str, Any]:
         "namespace": resource.namespace,
         "name": resource.name,
         "file": str(resource.where),
-        "accepted": key_of(resource) not in world.refused,
+        "accepted": key_of(resource) not in world.refused and _is_attached(world.snapshot, resource),
         "programmed": bool(reach.holding) if traced else None,
         "shadowed_by": sorted(map(str, _shadows(world.snapshot, resource))),
         "proxies": len(reach.holding),
@@ -99,11 +100,12 @@ def _shadows(snapshot: Snapshot, resource: Resource) -> Iterable[Origin]:
 
 
 def _of_routes(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
-    """Rules for sidecars are not merged: of each host the first has it. Those of gateways are."""
-    own = next((one for one in snapshot.virtual_services if one.origin == _origin(resource)), None)
-    if own is not None and MESH in own.gateways:
-        rules = snapshot.mesh_rules(own.namespace)
-        yield from (holder.origin for host in own.hosts if (holder := rules.find(host)))
+    """Rules for sidecars are not merged: of each host the first has it. Those of gateways are, and routes of the Gateway API."""
+    for own in snapshot.virtual_services:
+        if MESH in own.gateways and _origin(resource) in own.origins:
+            rules = snapshot.mesh_rules(own.namespace)
+            holders = (rules.find(host) for host in own.hosts)
+            yield from (holder.origin for holder in holders if holder is not None and holder is not own)
 
 
 def _of_rules(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
@@ -115,7 +117,16 @@ def _of_rules(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
         yield from rule.origins
 
 
-_FINDERS: dict[str, Callable[[Snapshot, Resource], Iterator[Origin]]] = {"VirtualService": _of_routes, "DestinationRule": _of_rules}
+_FINDERS: dict[str, Callable[[Snapshot, Resource], Iterator[Origin]]] = {
+    "DestinationRule": _of_rules,
+    **dict.fromkeys(("VirtualService", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"), _of_routes),
+}
+
+
+def _is_attached(snapshot: Snapshot, resource: Resource) -> bool:
+    """Whether everything that an object of the Gateway API attaches to takes it; others attach to nothing."""
+    own = next((one for one in snapshot.gateway_api.statuses if one.origin == _origin(resource)), None)
+    return own is None or not any(condition.type == ACCEPTED for condition in own.unmet)
 
 
 def _is_delegate(resource: Resource) -> bool:

@@ -39,6 +39,12 @@ class VirtualService:
         written = next((origins[0] for origins in self.authors.values() if origins), None)
         return written or Origin("VirtualService", self.namespace, self.name)
 
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Every resource that it was made of."""
+        written = dict.fromkeys(origin for origins in self.authors.values() for origin in origins)
+        return tuple(written) or (self.origin,)
+
     def author(self, kind: str, index: int) -> Origin:
         """The resource that wrote one route of a list."""
         return self.authors[kind][index] if kind in self.authors else self.origin

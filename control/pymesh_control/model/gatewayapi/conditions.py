@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..origin import Origin
 from ..support import Path
 
 ACCEPTED = "Accepted"
@@ -73,6 +74,10 @@ class Status:
     conditions: tuple[Condition, ...] = ()
     listeners: tuple[ListenerStatus, ...] = ()
     parents: tuple[ParentStatus, ...] = ()
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.kind, self.namespace, self.name)
 
     @property
     def unmet(self) -> list[Condition]:

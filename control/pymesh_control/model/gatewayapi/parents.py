@@ -7,7 +7,7 @@ from typing import Any
 from pymesh.api import hosts
 from pymesh.api.models.gatewayapi.references import GROUP
 
-from ..service import Service
+from ..service import Port, Service
 from ..support import Path
 from .backends import Backends
 from .conditions import ACCEPTED, Condition, bad
@@ -97,10 +97,17 @@ class Parents:
         if not services:
             text = f"there is no {reference.kind} {place}/{reference.name}"
             return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
-        if reference.port is not None and not any(one.port(reference.port) for one in services):
-            text = f"{reference.kind} {place}/{reference.name} has no port {reference.port}"
-            return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, (*path, "port")))
-        return Attached(reference, services=tuple(MeshAttachment(one, reference.port) for one in services))
+        ports = [port for one in services for port in one.ports if _is_meant(reference, port)]
+        if not ports:
+            text = f"{reference.kind} {place}/{reference.name} has no port {reference.section_name or reference.port}"
+            return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
+        number = ports[0].number if reference.section_name or reference.port else None
+        return Attached(reference, services=tuple(MeshAttachment(one, number) for one in services))
+
+
+def _is_meant(reference: Any, port: Port) -> bool:
+    """Whether a reference to a service means a port, by number, by name (`sectionName`), or all of them."""
+    return reference.port in (None, port.number) and reference.section_name in (None, "", port.name)
 
 
 def _refusal(route: Any, reference: Any, listener: Listener) -> tuple[str, str] | None:

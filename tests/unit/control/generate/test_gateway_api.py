@@ -189,6 +189,8 @@ def test_a_listener_takes_routes_of_the_namespaces_that_it_allows(mesh, edge, al
         ("{name: edge, sectionName: grpc}", "NotAllowedByListeners"),
         ("{group: '', kind: Service, name: gone}", "NoMatchingParent"),
         ("{group: '', kind: Service, name: web, port: 81}", "NoMatchingParent"),
+        ("{group: '', kind: Service, name: web, sectionName: gone}", "NoMatchingParent"),
+        ("{group: '', kind: Service, name: web, sectionName: http, port: 9000}", "NoMatchingParent"),
         ("{group: example.com, kind: Mesh, name: a}", "NoMatchingParent"),
     ],
 )
@@ -568,9 +570,10 @@ def test_in_the_mesh_every_service_may_be_named(mesh, view):
     assert conditions(built, "r") == []
 
 
-def test_a_route_for_one_port_leaves_the_others_alone(mesh, view):
+@pytest.mark.parametrize("part", ["port: 81", "sectionName: http-two"])
+def test_a_route_for_one_port_leaves_the_others_alone(mesh, view, part):
     services = service(ports="{number: 80, name: http}, {number: 81, name: http-two}")
-    parent = IN_MESH.replace("}", ", port: 81}")
+    parent = IN_MESH.replace("}", f", {part}}}")
     built = mesh(services + route("{matches: [{path: {value: /a}}], backendRefs: [{name: web, port: 80}]}", parents=parent))
     for port, cluster, name in ((80, WEB, "default"), (81, WEB, "default.r.0")):
         (one,) = built.hosts(view(), str(port))[f"web.default.svc.cluster.local:{port}"].routes
