@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +17,7 @@ from aiohttp.test_utils import TestServer
 from pymesh.local.environment import place_gateway
 from pymesh.local.meshfile import Gateway
 from pymesh.local.ports import HOST
+from pymesh_certs.authority import Authority
 from tests.waiting import eventually
 
 from .stage import ENVOY, NAMESPACE, OURS, resource, staged
@@ -32,6 +35,9 @@ class Application:
     """What stands behind the gateway: it tells what it was asked, and remembers what it got copies of."""
 
     port: int
+    secure: int
+    """The same with TLS, as app.example.com."""
+    authority: bytes
     copies: list[str]
 
 
@@ -53,7 +59,7 @@ class Edge:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def application() -> AsyncIterator[Application]:
+async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
     copies: list[str] = []
 
     async def told(request: web.Request) -> web.Response:
@@ -64,9 +70,23 @@ async def application() -> AsyncIterator[Application]:
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", told)
-    async with TestServer(app) as server:
+    authority = Authority.load_or_create(tmp_path_factory.mktemp("application"), "app.test")
+    secure = TestServer(app)
+    await secure.start_server(ssl=serving(authority, tmp_path_factory.mktemp("certificate")))
+    async with TestServer(app) as server, secure:
         assert server.port is not None
-        yield Application(server.port, copies)
+        assert secure.port is not None
+        yield Application(server.port, secure.port, authority.root_pem, copies)
+
+
+def serving(authority: Authority, folder: Path) -> ssl.SSLContext:
+    """What a server of app.example.com speaks TLS with."""
+    chain, key = authority.issue_server(["app.example.com"], [])
+    (folder / "tls.crt").write_bytes(chain)
+    (folder / "tls.key").write_bytes(key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "tls.crt", folder / "tls.key")
+    return context
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=[OURS, ENVOY])
@@ -74,7 +94,8 @@ async def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     async with staged(tmp_path_factory.mktemp(request.param)) as stage, aiohttp.ClientSession() as session:
         edge = Edge(stage.ports.take(), session, application)
         application.copies.clear()
-        stage.configure("edge.yaml", *resources(edge.port, application.port))
+        stage.hold("app-roots", {"ca.crt": application.authority})
+        stage.configure("edge.yaml", *resources(edge.port, application))
         await stage.start_control()
         proxy = place_gateway(Gateway(name="edge", labels={LABEL: "edge"}), NAMESPACE, stage.folder / "tokens", stage.ports)
         await stage.start(proxy, request.param)
@@ -89,22 +110,34 @@ async def answers(edge: Edge) -> bool:
         return False
 
 
-def resources(port: int, application: int) -> list[dict[str, Any]]:
+def resources(port: int, application: Application) -> list[dict[str, Any]]:
     listeners = [
         {"name": "all", "port": port, "protocol": "HTTP"},
         {"name": "narrow", "port": port, "protocol": "HTTP", "hostname": "*.narrow.example.com"},
     ]
-    service = {
-        "hosts": ["app.default.svc.cluster.local"], "location": "MESH_INTERNAL", "resolution": "STATIC",
-        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
-        "endpoints": [{"address": HOST, "ports": {"http": application}}],
-    }  # fmt: skip
     return [
-        resource("ServiceEntry", "app", service),
+        *(service(name, application.port if name == "app" else application.secure) for name in ("app", "safe", "false", "open")),
+        backend_tls("safe", "app.example.com"),
+        backend_tls("false", "other.example.com"),
         gateway_api("Gateway", "edge", {"gatewayClassName": "istio", "listeners": listeners}),
         *(route(f"web-{first}", RULES[first : first + MOST]) for first in range(0, len(RULES), MOST)),
         route("narrow", [rule()], parent={"name": "edge", "sectionName": "narrow"}, hostnames=["a.narrow.example.com"]),
     ]
+
+
+def service(name: str, port: int) -> dict[str, Any]:
+    spec = {
+        "hosts": [f"{name}.default.svc.cluster.local"], "location": "MESH_INTERNAL", "resolution": "STATIC",
+        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}],
+        "endpoints": [{"address": HOST, "ports": {"http": port}}],
+    }  # fmt: skip
+    return resource("ServiceEntry", name, spec)
+
+
+def backend_tls(name: str, hostname: str) -> dict[str, Any]:
+    validation = {"hostname": hostname, "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "app-roots"}]}
+    target = {"group": "", "kind": "Service", "name": name}
+    return gateway_api("BackendTLSPolicy", name, {"targetRefs": [target], "validation": validation})
 
 
 def gateway_api(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +217,7 @@ RULES = [
          headers("Request", add=[{"name": "x-had", "value": "added"}], remove=["x-gone"]), path=path("/edited")),
     rule({"type": "RequestMirror", "requestMirror": {"backendRef": APP}}, path=path("/copied")),
     rule({"type": "CORS", "cors": {"allowOrigins": ["https://*.example.com"], "allowMethods": ["PUT"], "maxAge": 9}}, path=path("/cors")),
+    *(rule(path=path(f"/{name}"), backends=[{**APP, "name": name}]) for name in ("safe", "false", "open")),
     rule(path=path("/gone"), backends=[GONE]),
     rule(path=path("/none"), backends=[]),
     rule(path=path("/zero"), backends=[{**APP, "weight": 0}]),
@@ -265,6 +299,12 @@ async def test_what_has_no_backend_is_answered_with_500(edge: Edge, target: str)
 
 async def test_a_backend_that_is_not_there_fails_its_share(edge: Edge) -> None:
     assert {(await edge.ask("/some"))[0] for _ in range(40)} == {200, 500}
+
+
+async def test_tls_with_a_backend_is_as_its_policy_says(edge: Edge) -> None:
+    assert (await edge.ask("/safe"))[0] == 200
+    assert (await edge.ask("/false"))[0] == 503  # a certificate for another name
+    assert (await edge.ask("/open"))[0] in (502, 503)  # no policy, and so no TLS
 
 
 @pytest.mark.parametrize(("host", "status"), [("a.narrow.example.com", 200), ("b.narrow.example.com", 404), ("b.example.com", 200)])
