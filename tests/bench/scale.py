@@ -1,6 +1,6 @@
 """The control plane under many proxies: how long a change takes to the last ACK, and what it costs.
 
-    python -m tests.bench.scale [--proxies N] [--services N] [--rounds N] [--write]
+    python -m tests.bench.scale [--proxies N --services N ...] [--real N] [--rounds N] [--write]
 
 One process is the control plane, on one core; the proxies are gRPC streams of other processes, on the other cores.
 """
@@ -20,11 +20,14 @@ from typing import Any
 
 import yaml
 
+from .fleet import Fleet
 from .processes import Stable, cpu_seconds, free_ports, peak_rss_mib, wait_for
 
 _ENDPOINTS = 10
 _NAMESPACES = 10
 _SWARMS = 2
+_RULED = 10
+"""The service whose rule changes."""
 _TYPES = ("cds", "eds", "lds", "rds")
 _DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "BENCHMARKS.md"
 _BEGIN, _END = "<!-- scale: written by the command -->", "<!-- scale ends -->"
@@ -68,6 +71,11 @@ class Mesh:
         """The two versions."""
         subsets = [{"name": subset, "labels": {"version": subset}} for subset in ("v1", "v2")]
         self._file("DestinationRule", number, {"host": self.host(number), "subsets": subsets})
+
+    def plaintext(self) -> None:
+        """Calls within the mesh without TLS."""
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}}
+        (self.folder / "mesh.yaml").write_text(yaml.safe_dump({**config, "data": {"mesh": "enableAutoMtls: false"}}))
 
     @staticmethod
     def host(number: int) -> str:
@@ -131,15 +139,16 @@ class Figures:
 
 
 class Scene:
-    """A control plane and its proxies."""
+    """A control plane and its proxies, which are streams alone or (`real`) whole ones of ours."""
 
-    def __init__(self, folder: Path, proxies: int, services: int) -> None:
+    def __init__(self, folder: Path, proxies: int, services: int, *, real: bool = False) -> None:
         self.mesh = Mesh(folder / "config", services)
         self.mesh.folder.mkdir()
         self.mesh.write()
+        if real:
+            self.mesh.plaintext()  # these have no agent to certify them
         self._stable = Stable(folder)
         xds, secure, monitoring = free_ports(3)
-        begun = time.monotonic()
         self.control = self._stable.start(
             sys.executable, "-m", "pymesh_control.main",
             "--config", str(self.mesh.folder), "--ca-dir", str(folder / "ca"), "--state-dir", str(folder / "state"),
@@ -147,12 +156,11 @@ class Scene:
         )  # fmt: skip
         os.sched_setaffinity(self.control, {0})
         wait_for(xds, 120)
-        self.loading = time.monotonic() - begun
-        self.loaded = peak_rss_mib(self.control)
-        self._swarms = Swarms(f"127.0.0.1:{xds}", proxies)
+        called = [Mesh.host(_RULED)] * proxies
+        self._proxies = Fleet(self._stable, xds, monitoring, called) if real else Swarms(f"127.0.0.1:{xds}", proxies)
 
     def stop(self) -> None:
-        self._swarms.stop()
+        self._proxies.stop()
         self._stable.stop()
 
     def cold_start(self) -> Figures:
@@ -163,31 +171,31 @@ class Scene:
 
     def _measured(self, command: str, types: tuple[str, ...], change: Any) -> Figures:
         used, begun = cpu_seconds(self.control), time.monotonic()
-        self._swarms.tell(command, *types)
+        self._proxies.tell(command, *types)
         if command == "expect":
             begun = time.monotonic()
         change()
-        last, size = self._swarms.over()
+        last, size = self._proxies.over()
         time.sleep(0.3)  # ACKs that are on their way still cost
         return Figures(last - begun, cpu_seconds(self.control) - used, size / (1 << 20))
 
 
-def _changes(mesh: Mesh) -> list[tuple[str, tuple[str, ...], Callable[[int], None]]]:
+def _changes(mesh: Mesh, *, real: bool) -> list[tuple[str, tuple[str, ...], Callable[[int], None]]]:
     """What happens, which types every proxy is told of then, and how to make it happen for another time."""
     return [
-        ("a VirtualService's weights", ("rds",), lambda turn: mesh.rule(10, 20 + turn)),
+        ("a VirtualService's weights", ("rds",), lambda turn: mesh.rule(_RULED, 20 + turn)),
         ("an endpoint", ("eds",), lambda turn: mesh.service(20, 1 + turn)),
-        ("a new service", ("cds", "eds", "rds"), lambda turn: mesh.service(mesh.services + 3 + 10 * turn)),
+        ("a new service", ("cds", "eds") if real else ("cds", "eds", "rds"), lambda turn: mesh.service(mesh.services + 3 + 10 * turn)),
     ]
 
 
-def run(proxies: int, services: int, rounds: int) -> list[list[str]]:
+def run(proxies: int, services: int, rounds: int, *, real: bool = False) -> list[list[str]]:
     """The rows of one size."""
     with tempfile.TemporaryDirectory(prefix="pymesh-scale-") as folder:
-        scene = Scene(Path(folder), proxies, services)
+        scene = Scene(Path(folder), proxies, services, real=real)
         try:
             rows = [_row("cold start of all", proxies, services, [scene.cold_start()], peak_rss_mib(scene.control))]
-            for event, types, change in _changes(scene.mesh):
+            for event, types, change in _changes(scene.mesh, real=real):
                 figures = [scene.change(types, lambda turn=turn, change=change: change(turn)) for turn in range(rounds)]
                 rows.append(_row(event, proxies, services, figures, peak_rss_mib(scene.control)))
         finally:
@@ -197,13 +205,14 @@ def run(proxies: int, services: int, rounds: int) -> list[list[str]]:
 
 def _row(event: str, proxies: int, services: int, figures: list[Figures], peak: float) -> list[str]:
     seconds, cpu, mib = (statistics.median(getattr(one, name) for one in figures) for name in ("seconds", "cpu", "mib"))
-    return [event, str(proxies), str(services), f"{seconds:.2f}", f"{cpu:.2f}", f"{mib:.1f}", f"{peak:.0f}"]
+    return [event, str(proxies), str(services), f"{seconds:.2f}", f"{cpu:.2f}", f"{mib:.1f}" if mib else "-", f"{peak:.0f}"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.scale", description=__doc__)
     parser.add_argument("--proxies", type=int, action="append", help="how many; may be given again (100 and 1000)")
     parser.add_argument("--services", type=int, action="append", help="how many, for each number of proxies (100 and 1000)")
+    parser.add_argument("--real", type=int, default=50, help="proxies of the last rows, which are whole processes; 0: none")
     parser.add_argument("--rounds", type=int, default=5, help="how often each change is made; medians count")
     parser.add_argument("--write", action="store_true", help=f"replace the table of {_DOCUMENT.name}")
     options = parser.parse_args()
@@ -211,6 +220,8 @@ def main() -> None:
     rows = [head, ["---"] * len(head)]
     for proxies, services in zip(options.proxies or (100, 1000), options.services or (100, 1000), strict=True):
         rows += run(proxies, services, options.rounds)
+    if options.real:
+        rows += [[f"{row[0]}, real proxies", *row[1:]] for row in run(options.real, 100, options.rounds, real=True)]
     made = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     print(made)
     if options.write:
