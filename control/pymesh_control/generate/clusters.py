@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pymesh.xds import names, proto
@@ -52,13 +53,20 @@ def _inbound(scope: Scope, view: ProxyView, served: Iterable[inbound.InboundServ
 
 def _outbound(scope: Scope) -> dict[str, Built]:
     found = {names.BLACKHOLE_CLUSTER: pack(_blackhole()), names.PASSTHROUGH_CLUSTER: pack(_passthrough(scope))}
-    for service, port in scope.ports():
-        rule = scope.rule(service)
-        for subset in ("", *(rule.subsets if rule else ())):
-            built = _shared(scope, service, port, subset, rule)
-            if built:
-                found[names.outbound_cluster(service.host, port.number, subset)] = built
+    for service in scope.services.values():
+        found |= scope.cached(("clusters of", Same(service)), partial(_of_service, scope, service))
     return found
+
+
+def _of_service(scope: Scope, service: Service) -> dict[str, Built]:
+    rule = scope.rule(service)
+    subsets = ("", *(rule.subsets if rule else ()))
+    made = (
+        (names.outbound_cluster(service.host, port.number, subset), _shared(scope, service, port, subset, rule))
+        for port in service.ports
+        for subset in subsets
+    )
+    return {name: built for name, built in made if built}
 
 
 def _twins(scope: Scope) -> dict[str, Built]:

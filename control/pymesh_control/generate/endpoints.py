@@ -1,6 +1,7 @@
 """EDS: the instances of a cluster, by locality, each with what chooses its TLS and what telemetry says of it."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from pymesh.xds import names, proto
@@ -12,7 +13,7 @@ from ..model.authentication import Mode
 from ..model.destination import Policy, Rule
 from ..model.locality import Group
 from ..model.memory import Same
-from ..model.service import Endpoint, Port, Service
+from ..model.service import Endpoint, Instances, Port, Service
 from ..model.workload import Workload, selects
 from . import horizon, locality, passing
 from .common import endpoint_address
@@ -56,26 +57,38 @@ def assignment(
     return assigned
 
 
-def _all(scope: Scope) -> Iterable[tuple[str, Built]]:
-    for service, port in scope.ports():
+def _all(scope: Scope) -> dict[str, Built]:
+    found: dict[str, Built] = {}
+    for service in scope.services.values():
         if scope.resolution(service) == "STATIC":
-            rule = scope.rule(service)
-            for subset in ("", *(rule.subsets if rule else ())):
-                yield names.outbound_cluster(service.host, port.number, subset), _shared(scope, service, port, subset, rule)
+            instances = scope.snapshot.instances(service)
+            found |= scope.cached(("endpoints of", Same(service), Same(instances)), partial(_of_service, scope, service, instances))
+    return found
+
+
+def _of_service(scope: Scope, service: Service, instances: Instances) -> dict[str, Built]:
+    rule = scope.rule(service)
+    return {
+        names.outbound_cluster(service.host, port.number, subset): _shared(scope, service, port, subset, rule, instances)
+        for port in service.ports
+        for subset in ("", *(rule.subsets if rule else ()))
+    }
 
 
 def _passed(scope: Scope, name: str) -> Built | None:
     """The assignment of a twin by its name; None for another name."""
     found = passing.destination(scope, name)
-    return None if found is None else _shared(scope, *found, scope.rule(found[0]), passed=True)
+    return None if found is None else _shared(scope, *found, scope.rule(found[0]), scope.snapshot.instances(found[0]), passed=True)
 
 
-def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built:
+def _shared(
+    scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, instances: Instances, *, passed: bool = False
+) -> Built:
     """The assignment as every client gets it whom the same rule governs."""
     placed = locality.key(scope, service, scope.policy(rule, port.number, subset))
-    instances = scope.instances(service, port)
+    found = instances.get(port.number, ())
     key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, scope.site, passed)
-    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, instances, passed=passed)))
+    return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, found, passed=passed)))
 
 
 def _rule_says_mutual(policy: Policy) -> bool | None:

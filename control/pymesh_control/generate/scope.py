@@ -1,7 +1,7 @@
 """The mesh as one kind of client sees it. Proxies of equal scope share every outbound resource that is made for one of them."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
@@ -44,12 +44,12 @@ class Scope:
     """The IP versions of the client's own addresses."""
     settings: Settings = NOTHING
     site: Site = NOWHERE
+    place: object = field(default_factory=object, compare=False)
+    """What stands for all of that in keys: the same object for equal scopes."""
 
     def cached(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """The value made for `key` in this scope, made once per snapshot."""
-        limits = self.sidecar and self.sidecar.key
-        place = (self.namespace, self.labels, self.type, self.flavor, self.locality)
-        return self.snapshot.cached((*place, self.captures, self.resolves, self.families, self.settings, self.site, limits, *key), make)
+        return self.snapshot.cached((self.place, *key), make)
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -149,24 +149,15 @@ class Scope:
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
-    place = _place(snapshot, view) if snapshot.localities_count else ""
-    return Scope(
-        snapshot,
-        view.namespace,
-        labels,
-        view.type,
-        view.flavor,
-        place,
-        sidecar_of(snapshot, view),
-        view.captures,
-        view.resolves,
-        view.families,
-        snapshot.settings_of(view),
-        snapshot.site_of(view),
-    )
+    locality = _locality(snapshot, view) if snapshot.localities_count else ""
+    sidecar, settings = sidecar_of(snapshot, view), snapshot.settings_of(view)
+    seen = (view.namespace, labels, view.type, view.flavor, locality)
+    how = (view.captures, view.resolves, view.families, settings, snapshot.site_of(view))
+    place = snapshot.cached(("scope", *seen, Same(sidecar), *how), object)
+    return Scope(snapshot, *seen, sidecar, *how, place)
 
 
-def _place(snapshot: Snapshot, view: ProxyView) -> str:
+def _locality(snapshot: Snapshot, view: ProxyView) -> str:
     """Where a proxy runs: by its own word, else as its pod's node tells."""
     workload = None if view.locality else snapshot.workload(view.namespace, view.ip)
     return workload.locality if workload else view.locality

@@ -98,7 +98,7 @@ class Snapshot:
 
         `limits` leaves only what it imports, and the destinations of the rules that it imports.
         """
-        key = ("visible", namespace, limits and limits.key)
+        key = ("visible", namespace, Same(limits))
         return self.cached(key, lambda: _visible(self._imported(namespace, limits), namespace))
 
     def _imported(self, namespace: str, limits: sidecar.Sidecar | None) -> Iterable[service.Service]:
@@ -143,7 +143,7 @@ class Snapshot:
 
     def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
         """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""
-        key = ("mesh rules", namespace, limits and limits.key)
+        key = ("mesh rules", namespace, Same(limits))
         return self.cached(key, lambda: virtual.MeshRules(namespace, _admitted(self.virtual_services, limits)))
 
 

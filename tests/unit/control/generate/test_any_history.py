@@ -69,16 +69,29 @@ data:
 """
 
 
+OTHERS = {
+    "STRICT": "PERMISSIVE",
+    "v2": "v3",
+    "ROUND_ROBIN": "RANDOM",
+    "5s": "6s",
+    "REGISTRY_ONLY": "ALLOW_ANY",
+    "./*": "none/*",
+    "name: http,": "name: tcp,",
+}
+
+
 def _documents():
     texts = [path.read_text() for path in sorted(SAMPLE.glob("*.yaml"))] + [bad + good for bad, good, _ in CASES.values()] + [MORE]
     return sorted({part for text in texts for part in re.split(r"(?m)^---$", text) if part.strip()})
 
 
 def _other(text):
-    """The same with other addresses, weights, versions and modes."""
+    """The same with other addresses, weights, versions, modes and protocols."""
     text = re.sub(r"\b(10\.\d+\.\d+)\.(\d)\b", r"\1.1\2", text)
     text = re.sub(r"\b(weight: )(\d+)", lambda found: f"{found[1]}{100 - int(found[2])}", text)
-    return text.replace("STRICT", "PERMISSIVE").replace("v2", "v3").replace("ROUND_ROBIN", "RANDOM").replace("5s", "6s")
+    for one, other in OTHERS.items():
+        text = text.replace(one, other)
+    return text
 
 
 def _parsed(texts):
