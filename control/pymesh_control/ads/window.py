@@ -1,7 +1,7 @@
 """How many bytes may be on their way to all clients together: what a thousand are sent at once would not fit into memory.
 
 Clients that take what they are sent wait for one another only as long as it takes. One that does not take it is moved aside, so that
-the others go on; when those that were moved aside have too much in memory, the next of them is given up.
+the others go on, as long as there is room for that too; in any case it is given up after a while.
 """
 
 import asyncio
@@ -41,12 +41,9 @@ class Window:
         await self._enter(size)
         flight = _Flight(size)
         try:
-            async with asyncio.timeout(self._timeout) as limit:
-                moving = asyncio.get_running_loop().call_later(self._patience, self._move_aside, flight, limit)
-                try:
-                    yield
-                finally:
-                    moving.cancel()
+            async with asyncio.timeout(self._timeout):
+                self._watch(flight)
+                yield
         finally:
             self._leave(flight)
 
@@ -79,15 +76,21 @@ class Window:
             self._flying -= size
         self._admit()
 
-    def _move_aside(self, flight: "_Flight", limit: asyncio.Timeout) -> None:
+    def _watch(self, flight: "_Flight") -> None:
+        flight.moving = asyncio.get_running_loop().call_later(self._patience, self._move_aside, flight)
+
+    def _move_aside(self, flight: "_Flight") -> None:
+        if self._aside and self._aside + flight.size > self._limit:
+            self._watch(flight)
+            return
         flight.is_aside = True
         self._flying -= flight.size
         self._aside += flight.size
-        if self._aside > self._limit:
-            limit.reschedule(asyncio.get_running_loop().time())
         self._admit()
 
     def _leave(self, flight: "_Flight") -> None:
+        if flight.moving is not None:
+            flight.moving.cancel()
         if flight.is_aside:
             self._aside -= flight.size
         else:
@@ -98,8 +101,9 @@ class Window:
 class _Flight:
     """One response on its way."""
 
-    __slots__ = ("is_aside", "size")
+    __slots__ = ("is_aside", "moving", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.is_aside = False
+        self.moving: asyncio.TimerHandle | None = None

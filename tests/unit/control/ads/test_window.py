@@ -81,16 +81,26 @@ async def test_who_takes_nothing_is_moved_aside_for_the_others():
     await stuck.ends()
 
 
-async def test_when_too_many_are_aside_the_next_is_given_up():
+async def test_when_too_many_are_aside_the_next_keeps_its_room_until_it_may_go_there_too():
     window = Window(limit=10, patience=0)
-    stuck, next_one = Writer(window, 10), Writer(window, 10)
+    stuck, slow, other = Writer(window, 10), Writer(window, 10), Writer(window, 10)
     await stuck.begins()
-    await next_one.begins()
+    await slow.begins()
+    for _ in range(5):
+        await turns()
+    assert not other.started.is_set()
+    await stuck.ends()
+    await other.begins()
+    for writer in (slow, other):
+        await writer.ends()
+
+
+async def test_who_never_takes_anything_is_given_up():
+    window = Window(timeout=0.01)
+    stuck = Writer(window, 10)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(TIMEOUT):
-            await next_one.task
-    assert not stuck.task.done()
-    await stuck.ends()
+            await stuck.task
 
 
 async def test_who_leaves_while_it_waits_or_writes_takes_no_room_along():

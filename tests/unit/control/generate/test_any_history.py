@@ -15,6 +15,7 @@ from pymesh.xds import types
 from pymesh_control.generate import generate
 from pymesh_control.holding import EMPTY, difference, digest
 from pymesh_control.model.assembly import build
+from pymesh_control.model.view import GRPC
 from pymesh_control.model.workload import Workload
 from tests.unit.control.analyze.test_rules import CASES
 
@@ -66,6 +67,31 @@ metadata: {name: istio, namespace: first}
 data:
   meshNetworks: |
     networks: {far: {endpoints: [{fromCidr: 10.0.0.0/24}], gateways: [{address: 192.0.2.1, port: 15443}, {address: 10.0.0.4, port: 15443}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: api, namespace: istio-system}
+spec: {gatewayClassName: istio, listeners: [{name: web, port: 8080, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: split, namespace: default}
+spec:
+  parentRefs: [{name: api, namespace: istio-system}, {group: "", kind: Service, name: cart, namespace: shop}]
+  rules:
+    - backendRefs: [{name: reviews, port: 80, weight: 30}, {name: cart, namespace: shop, port: 80, weight: 70}]
+---
+apiVersion: gateway.networking.k8s.io/v1beta1
+kind: ReferenceGrant
+metadata: {name: allowed, namespace: shop}
+spec:
+  from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: default}]
+  to: [{group: "", kind: Service}]
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: deny, namespace: default}
+spec: {action: DENY, rules: [{from: [{source: {namespaces: [shop]}}]}]}
 """
 
 
@@ -118,12 +144,23 @@ VIEWS = [
     proxy("router", LABELS={"istio": "ingressgateway", "app": "gateway"}, NAMESPACE="istio-system"),
     proxy("router", agent="envoy", LABELS={"istio": "ingressgateway"}, NETWORK="near"),
     proxy(NAMESPACE="shop", DNS_CAPTURE="true"),
+    proxy("router", LABELS={"gateway.networking.k8s.io/gateway-name": "api"}, NAMESPACE="istio-system"),
+    proxy(agent="grpc", LABELS={"app": "reviews"}),
 ]
 ROUTES = frozenset({"80", "8080", "9080", "http_proxy", "http.80", "http.8080", "http.31400", "https.443.https.edge.default"})
+
+HOSTS = ("reviews.default.svc.cluster.local", "cart.shop.svc.cluster.local", "s3.example.com")
+NAMED = frozenset(
+    form.format(host=host, port=port) for form in ("{host}:{port}", "outbound|{port}||{host}", "outbound|{port}|v1|{host}")
+    for host in HOSTS for port in (80, 90, 443)
+) | {"grpc/server?xds.resource.listening_address=10.0.0.9:80"}  # fmt: skip
+"""What a gRPC client may name, and its server."""
 
 
 def _all(snapshot, view):
     """Everything a proxy would ask for; routes by every name that could be one."""
+    if view.flavor == GRPC:
+        return {type_url: generate(snapshot, view, type_url, NAMED) for type_url in types.PUSH_ORDER[:4]}
     clusters = generate(snapshot, view, types.CLUSTER, None)
     named = frozenset(clusters)
     return {
@@ -139,7 +176,7 @@ def _versions(found):
     return {(url, name): one.version for url, resources in found.items() for name, one in resources.items()}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(st.lists(CHANGES, min_size=1, max_size=12), min_size=2, max_size=6))
 def test_what_is_kept_is_what_would_be_made(batches):
     chosen, there, former = dict.fromkeys(range(len(DOCUMENTS)), 0), set(), None
