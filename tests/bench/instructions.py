@@ -1,10 +1,11 @@
 """What a request costs our proxy in instructions of its own, which other work on the machine does not change.
 
-    python -m tests.bench.instructions grpc [--symbols 40]
+    python -m tests.bench.instructions grpc [--symbols 40] [--lines]
 
 The proxy runs under callgrind and serves a case's kind of load twice, a few requests and then more; what the second took beyond
 the first, over the requests it had more, is the figure: connections, warming up and idle turns fall out. The kernel's part is not
-in it, and a long copy counts an instruction a byte, which it does not cost. With `--symbols`, where they were spent.
+in it, and a long copy counts an instruction a byte, which it does not cost. With `--symbols`, where they were spent. With `--lines`,
+how many lines of memory missed a cache of the size that one core has to itself here, which a count of instructions does not tell.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests import peers
@@ -23,34 +25,65 @@ from .processes import Stable, free_ports, wait_for
 from .servers import GRPC_BODY, GRPC_PATH, POSTED, nghttpd, nginx, program, reader
 
 _FEW, _MANY = 1000, 4000
-_SUMMARY = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
+_TO_EACH = 15
+"""Requests to each endpoint before anything is counted, so that there are connections to all."""
+_SUMMARY = re.compile(r"^(?:totals|summary): ([\d ]+)", re.MULTILINE)
+_EVENTS = re.compile(r"^events: (.+)", re.MULTILINE)
+_CACHE = ("--cache-sim=yes", "--I1=32768,8,64", "--D1=32768,8,64", "--LL=1048576,8,64")
+"""What a core of an EPYC has to itself; callgrind knows two levels, so the second stands as the last."""
 _H1 = ("--h1", "-c32")
 _H2 = ("-c4", "-m16")
 _GRPC = ("-H", "content-type: application/grpc", "-H", "te: trailers")
 
-CASES: dict[str, tuple[candidates.Upstream, str, bool, tuple[str, ...], str, bytes, int]] = {
-    "h1": (nginx, "http", False, _H1, "/", b"", 1),
-    "h1-varied": (nginx, "http", False, _H1, "", b"", 1),
-    "h1-post": (reader, "http", False, (*_H1, "-H", "content-type: application/octet-stream"), "/", b"x" * POSTED, 1),
-    "bodies": (nginx, "http", False, ("--h1", "-c2"), "/mib", b"", 20),
-    "h2": (nghttpd, "http", True, _H2, "/index.html", b"", 1),
-    "grpc": (nghttpd, "http", True, (*_H2, *_GRPC), GRPC_PATH, GRPC_BODY, 1),
-    "tcp": (nginx, "tcp", False, _H1, "/", b"", 1),
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of load. `options` are h2load's; an empty path is another one for each request."""
+
+    upstream: candidates.Upstream
+    options: tuple[str, ...]
+    path: str = "/"
+    body: bytes = b""
+    mode: str = "http"
+    h2: bool = False
+    fewer: int = 1
+    """By what the numbers of requests are divided."""
+    endpoints: int = 1
+    """Addresses of the upstream; by least request where there are several."""
+
+
+def _everywhere(stable: Stable) -> int:
+    return nginx(stable, "0.0.0.0")
+
+
+CASES = {
+    "h1": Kind(nginx, _H1),
+    "h1-varied": Kind(nginx, _H1, ""),
+    "h1-post": Kind(reader, (*_H1, "-H", "content-type: application/octet-stream"), body=b"x" * POSTED),
+    "bodies": Kind(nginx, ("--h1", "-c2"), "/mib", fewer=20),
+    "h2": Kind(nghttpd, _H2, "/index.html", h2=True),
+    "grpc": Kind(nghttpd, (*_H2, *_GRPC), GRPC_PATH, GRPC_BODY, h2=True),
+    "tcp": Kind(nginx, _H1, mode="tcp"),
+    "endpoints": Kind(_everywhere, _H1, endpoints=1000),
+    "endpoints-3": Kind(_everywhere, _H1, endpoints=3),
 }
-"""Upstream, mode, HTTP/2, h2load's options, path (empty: each its own), body, and by what the numbers of requests are divided."""
 
 
 class Counted:
     """Our proxy under callgrind."""
 
-    def __init__(self, stable: Stable, upstream: int, mode: str, h2: bool) -> None:
+    def __init__(self, stable: Stable, kind: Kind, *tool_options: str) -> None:
         self._folder = stable.folder
         self._dumps = 0
         port, admin = free_ports(2)
-        clusters = [configs.cluster("up", upstream, **(configs.upstream_protocol(h2=True) if h2 else {}))]
-        listeners = [configs.listener("bench", port, candidates.terminal(stable, "pymesh", mode))]
+        extra = configs.upstream_protocol(h2=True) if kind.h2 else {}
+        if kind.endpoints > 1:
+            extra["lb_policy"] = "LEAST_REQUEST"
+        clusters = [configs.cluster("up", kind.upstream(stable), endpoints=kind.endpoints, **extra)]
+        listeners = [configs.listener("bench", port, candidates.terminal(stable, "pymesh", kind.mode))]
         config = configs.bootstrap(stable.folder / "pymesh.yaml", admin, listeners, clusters)
-        tool = [program("valgrind"), "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={stable.folder}/callgrind"]
+        out = f"--callgrind-out-file={stable.folder}/callgrind"
+        tool = [program("valgrind"), "--tool=callgrind", "--instr-atstart=no", out, *tool_options]
         seeded = {"PYTHONHASHSEED": "0"}
         pid = stable.start(*tool, sys.executable, candidates.PROXY, "-c", str(config), "-l", "error", environment=seeded)
         wait_for(port, 120)
@@ -67,11 +100,11 @@ class Counted:
         return self._folder / f"callgrind.{self._dumps}"
 
 
-def _load(port: int, options: tuple[str, ...], path: str, body: Path | None, count: int, folder: Path) -> None:
+def _load(port: int, kind: Kind, body: Path | None, count: int, folder: Path) -> None:
     url = f"http://127.0.0.1:{port}"
-    command = [program("h2load"), "-n", str(count), *options, *(["-d", str(body)] if body else [])]
-    if path:
-        command.append(url + path)
+    command = [program("h2load"), "-n", str(count), *kind.options, *(["-d", str(body)] if body else [])]
+    if kind.path:
+        command.append(url + kind.path)
     else:
         uris = folder / "uris"
         uris.write_text("".join(f"{url}/{number}\n" for number in range(count)))
@@ -81,38 +114,45 @@ def _load(port: int, options: tuple[str, ...], path: str, body: Path | None, cou
         raise SystemExit(f"wrong answers\n{done.stdout}{done.stderr}")
 
 
-def measure(name: str, symbols: int) -> str:
+def measure(name: str, symbols: int, *, lines: bool = False) -> str:
     """The figure, and as many symbols as asked for."""
-    upstream, mode, h2, options, path, body, fewer = CASES[name]
+    kind = CASES[name]
     with tempfile.TemporaryDirectory(prefix="pymesh-instructions-") as folder:
         stable = Stable(Path(folder))
         try:
-            posted = Path(folder) / "body" if body else None
-            if posted is not None:
-                posted.write_bytes(body)
-            proxy = Counted(stable, upstream(stable), mode, h2)
-            few, many = _FEW // fewer, _MANY // fewer
-
-            def load(count: int) -> None:
-                _load(proxy.candidate.port, options, path, posted, count, stable.folder)
-
-            load(few)
-            proxy.control("-i", "on")
-            load(few)
-            first = proxy.dump()
-            load(many)
-            second = proxy.dump()
-            total = (_total(second) - _total(first)) / (many - few)
-            lines = [f"{name}: {total:,.0f} instructions a request"]
-            if symbols:
-                lines += _symbols(first, second, many - few, symbols)
-            return "\n".join(lines)
+            first, second = _profiles(stable, kind, _CACHE if lines else ())
+            more = (_MANY - _FEW) // kind.fewer
+            spent = {event: (count - _totals(first)[event]) / more for event, count in _totals(second).items()}
+            told = [f"{name}: {spent['Ir']:,.0f} instructions a request"]
+            if lines:
+                told.append(f"{spent['DLmr'] + spent['DLmw']:.1f} lines of data miss 1 MiB")
+            return "\n".join(told + (_symbols(first, second, more, symbols) if symbols else []))
         finally:
             stable.stop()
 
 
-def _total(dump: Path) -> int:
-    return int(_SUMMARY.findall(dump.read_text())[-1])
+def _profiles(stable: Stable, kind: Kind, tool_options: tuple[str, ...]) -> tuple[Path, Path]:
+    """Of a few requests, and of more."""
+    posted = stable.folder / "body" if kind.body else None
+    if posted is not None:
+        posted.write_bytes(kind.body)
+    proxy = Counted(stable, kind, *tool_options)
+
+    def load(count: int) -> None:
+        _load(proxy.candidate.port, kind, posted, count // kind.fewer, stable.folder)
+
+    load(max(_FEW, _TO_EACH * kind.endpoints))
+    proxy.control("-i", "on")
+    load(_FEW)
+    first = proxy.dump()
+    load(_MANY)
+    return first, proxy.dump()
+
+
+def _totals(dump: Path) -> dict[str, int]:
+    """By callgrind's names of events."""
+    text = dump.read_text()
+    return dict(zip(_EVENTS.findall(text)[-1].split(), map(int, _SUMMARY.findall(text)[-1].split()), strict=False))
 
 
 def _symbols(first: Path, second: Path, requests: int, count: int) -> list[str]:
@@ -122,7 +162,7 @@ def _symbols(first: Path, second: Path, requests: int, count: int) -> list[str]:
 
 
 def _self_cost(dump: Path) -> Counter[str]:
-    annotate = [program("callgrind_annotate"), "--threshold=100", "--inclusive=no", str(dump)]
+    annotate = [program("callgrind_annotate"), "--threshold=100", "--inclusive=no", "--show=Ir", str(dump)]
     out = subprocess.run(annotate, capture_output=True, text=True, check=True).stdout
     cost: Counter[str] = Counter()
     for amount, symbol in re.findall(r"^\s*([\d,]+) \([^)]*\)\s+(.+)$", out, re.MULTILINE):
@@ -134,10 +174,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.instructions", description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--symbols", type=int, default=0)
+    parser.add_argument("--lines", action="store_true")
     options = parser.parse_args()
     if peers.program("valgrind") is None:
         parser.error("valgrind is missing: install the package valgrind")
-    print(measure(options.case, options.symbols))
+    print(measure(options.case, options.symbols, lines=options.lines))
 
 
 if __name__ == "__main__":
