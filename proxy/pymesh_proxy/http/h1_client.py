@@ -29,7 +29,7 @@ _UNTIL_CLOSE: Final = Framing.CLOSE
 class ClientConnection(AnswerReader, UpstreamRequest):
     """One connection of a pool. While `attempts` is set it belongs to that exchange."""
 
-    __slots__ = ("_small", "deadline", "expires", "local_address", "peer", "requests", "wake")
+    __slots__ = ("_small", "below", "deadline", "expires", "local_address", "peer", "requests", "wake")
 
     def __init__(self, pool: "ExclusivePool") -> None:
         super().__init__(pool)
@@ -38,6 +38,8 @@ class ClientConnection(AnswerReader, UpstreamRequest):
         """The upstream's verified certificate, on TLS."""
         self.requests = 0
         """How many requests it has been given."""
+        self.below: ClientConnection | None = None
+        """The connection of its pool that became idle before this one did."""
         self.deadline = self.wake = NEVER
         self.expires = NEVER
         """Loop time at which the connection has lived long enough (max_connection_duration)."""

@@ -49,29 +49,30 @@ class AnswerReader(Sliced):
 
     def __init__(self, pool: "ExclusivePool") -> None:
         super().__init__()
-        self.pool = pool
-        self.attempts: Attempts | None = None
-        self.stage = _IDLE
-        self._known: KnownAnswer | None = None
-        """The head of the last answer that can be known again."""
-        self._keep = True
-        """Whether the connection may serve another request after this answer."""
-        self._passing = False
-        """The rest of a body goes past the parser."""
-        self._head_bytes = 0
-        self._overhead = 0
-        """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
+        # First what only the parser asks: compiled, attributes lie in this order, and the others' beside those of `ClientConnection`.
+        self._parser = httptools.HttpResponseParser(self)
+        self._fields: Fields = []
+        self._recognised: KnownAnswer | None = None
+        """What the answer that is being parsed begins with."""
+        self._switch: ResponseHead | None = None
+        """A 101 that the request asked for: the connection changes hands behind it."""
         self._framing = _NONE
         self._length = 0
         """The content length of the answer under way, if it has one."""
         self._rest = 0
         """Bytes of a body of known length that are still to come."""
-        self._recognised: KnownAnswer | None = None
-        """What the answer that is being parsed begins with."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._fields: Fields = []
-        self._switch: ResponseHead | None = None
-        """A 101 that the request asked for: the connection changes hands behind it."""
+        self._overhead = 0
+        """Bytes of chunk framing and trailers since the last byte of a body: they carry nothing, and are bounded like a head."""
+        self._head_bytes = 0
+        self._keep = True
+        """Whether the connection may serve another request after this answer."""
+        self._passing = False
+        """The rest of a body goes past the parser."""
+        self._known: KnownAnswer | None = None
+        """The head of the last answer that can be known again."""
+        self.pool = pool
+        self.attempts: Attempts | None = None
+        self.stage = _IDLE
 
     @abstractmethod
     def _next(self, attempts: "Attempts") -> None:

@@ -25,13 +25,17 @@ class ExclusivePool(Pool[ClientConnection]):
         self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
     ) -> None:
         super().__init__(runtime, cluster, endpoint, breaker, downstream)
-        self._idle: list[ClientConnection] = []
+        self._idle: ClientConnection | None = None
+        """The connection that became idle last; the others hang below one another. A list would be two more places in memory for each
+        endpoint, which among many of them are in no cache when a request comes (docs/BENCHMARKS.md)."""
 
     def acquire(self, attempts: "Attempts") -> None:
-        if not self._idle:
+        connection = self._idle
+        if connection is None:
             self._wait(attempts)
         elif self.breaker.admits_request():  # and nobody waits
-            connection = self._idle.pop()
+            self._idle = connection.below
+            connection.below = None
             connection.deadline = NEVER
             attempts.on_connection(connection)
         else:
@@ -62,7 +66,8 @@ class ExclusivePool(Pool[ClientConnection]):
             attempts.on_connection(connection)
             self._serve_next()  # there may be room for another connection by now
             return
-        self._idle.append(connection)
+        connection.below = self._idle
+        self._idle = connection
         deadline = now + config.idle_timeout if config.idle_timeout else NEVER
         if connection.expires < deadline:
             deadline = connection.expires
@@ -71,11 +76,22 @@ class ExclusivePool(Pool[ClientConnection]):
             self._runtime.wheel.arm(connection, deadline)
 
     def _forget_connection(self, connection: ClientConnection) -> None:
-        if connection in self._idle:
-            self._idle.remove(connection)
+        above: ClientConnection | None = None
+        each = self._idle
+        while each is not None and each is not connection:
+            above, each = each, each.below
+        if each is None:
+            return
+        if above is None:
+            self._idle = each.below
+        else:
+            above.below = each.below
+        each.below = None
 
     def close(self) -> None:
         self._closing = True  # and those who wait for a connection still get theirs
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.transport.close()
+        each, self._idle = self._idle, None
+        while each is not None:
+            below, each.below = each.below, None
+            each.transport.close()
+            each = below

@@ -51,17 +51,18 @@ class Pool(ABC, Generic[Connection]):
     def __init__(
         self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
     ) -> None:
-        self._runtime = runtime
+        # What requests ask comes last, beside what a kind of pool adds: compiled, attributes lie in this order (see Endpoint).
+        self.endpoint = endpoint
+        self._all: set[Connection] = set()
+        self._connecting = 0
         self._downstream = downstream
         """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
+        self._runtime = runtime
+        self._closing = False
+        self._waiting: deque[Attempts] = deque()
         self.cluster = cluster
         self.breaker = breaker
         """The limits of the priority whose requests these connections carry."""
-        self.endpoint = endpoint
-        self._waiting: deque[Attempts] = deque()
-        self._all: set[Connection] = set()
-        self._connecting = 0
-        self._closing = False
 
     def __repr__(self) -> str:
         name = type(self).__name__

@@ -1,5 +1,10 @@
 """The upstream's max_connection_duration: a connection ends when it is free, never in the middle of an answer."""
 
+import asyncio
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from pymesh_proxy.testing import Mesh, static_cluster
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -57,3 +62,41 @@ async def test_connections_stay_without_a_limit():
         upstream.send(OK)
         await mesh.advance(100_000.0)
         assert not upstream.hung_up
+
+
+async def serve(steps):
+    """Three connections stand idle; each step either has the server close the one of a number, or sends a request."""
+    async with mesh_of(idle_timeout=0.0) as mesh:
+        clients = [mesh.connect() for _ in range(3)]
+        for client in clients:
+            client.send(GET)
+        idle = [await mesh.accepted() for _ in clients]
+        for upstream in idle:
+            upstream.send(OK)
+            await mesh.settle()
+        pool = mesh.runtime.clusters.get("up").endpoints[0].pool
+        for step in steps:
+            if step is None:
+                served = [upstream.received.count(b"GET") for upstream in idle]
+                clients[0].send(GET)
+                await mesh.settle()
+                if not idle:
+                    idle.append(await mesh.accepted())
+                    served.append(0)
+                expected = [*served[:-1], served[-1] + 1]
+                assert [upstream.received.count(b"GET") for upstream in idle] == expected, "the one used last is taken first"
+                idle[-1].send(OK)
+            elif step < len(idle):
+                idle.pop(step).close()
+            await mesh.settle()
+            assert len(pool._all) == len(idle)
+        pool.close()
+        await mesh.settle()
+        assert all(upstream.hung_up for upstream in idle)
+        assert clients[0].received.count(b"ok") == 1 + steps.count(None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.none(), st.integers(0, 2)), max_size=8))
+def test_idle_connections_are_a_stack_from_which_any_may_go(steps):
+    asyncio.run(serve(steps))
