@@ -29,8 +29,8 @@ ROOMS = {
         "router", "stream", "times", "trailers", "try_times", "upload", "wire",
     ),
     "http2": (
-        "client", "connection", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
-        "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
+        "client", "connection", "cutter", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
+        "outbound", "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),

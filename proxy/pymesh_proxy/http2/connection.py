@@ -1,20 +1,16 @@
-"""One HTTP/2 connection in either role: its streams, its windows, what it writes, and how it ends.
+"""One HTTP/2 connection in either role: its streams, its windows, and how it ends.
 
-`inbound` reads the peer's frames and calls what is here. Everything written in a loop turn goes out in one write; what windows or
-the transport hold back goes out in turns, one frame a stream.
+`inbound` reads the peer's frames and calls what is here; `outbound` writes ours.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
 from typing import Final, cast
 
 from mypy_extensions import mypyc_attr
 
 from .errors import ConnectionBroken
-from .flood import PREMATURE_RESET_LIFETIME, Flood
+from .flood import PREMATURE_RESET_LIFETIME
 from .frames import (
-    DEFAULT_MAX_FRAME_SIZE,
     DEFAULT_WINDOW,
     ENHANCE_YOUR_CALM,
     FLOW_CONTROL_ERROR,
@@ -25,23 +21,15 @@ from .frames import (
     REFUSED_STREAM,
     STREAM_CLOSED,
     goaway,
-    headers_frames,
-    ping,
-    rst_stream,
     window_update,
 )
-from .hpack import Decoder, Encoder, Fields
+from .hpack import Decoder
 from .inbound import Inbound
+from .outbound import Outbound
 from .phase import CLOSED, DRAINING, LEAVING, OPEN, Phase
 from .sections import SectionReader
 from .settings import Http2Options, PeerSettings
 from .stream import H2Stream
-
-_TURN_BYTES: Final = 256 * 1024
-"""Held-back data that one connection sends in one loop turn."""
-
-_RESETS_REMEMBERED: Final = 4096
-"""Streams we have reset whose late frames are ignored (RFC 9113 5.1: the peer may not have heard of it)."""
 
 _BLOCK_FACTOR: Final = 2
 """How much larger than its limit an encoded field section may be to cost only its stream, like one with too many fields."""
@@ -51,13 +39,12 @@ _HARMLESS: Final = frozenset((REFUSED_STREAM, STREAM_CLOSED))
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
-class H2Connection(asyncio.Protocol):
+class H2Connection(Outbound):
     """What both roles share. `open_stream` and `on_*` are theirs to define."""
 
     __slots__ = (
-        "_loop", "_out", "_owed", "_ready", "_scheduled", "client", "encoder", "flood", "held", "high_water", "inbound",
-        "last_id", "low_water", "next_id", "options", "paused", "peer", "phase", "receive_window", "resets", "section_size", "send_window",
-        "stream_window", "streams", "transport", "window_slack",
+        "_owed", "client", "high_water", "inbound", "last_id", "low_water", "next_id", "options", "peer", "receive_window",
+        "stream_window", "streams", "window_slack",
     )  # fmt: skip
 
     def __init__(
@@ -71,45 +58,26 @@ class H2Connection(asyncio.Protocol):
         max_header_count: int = 100,
     ) -> None:
         """`buffer_limit`: octets that may wait for the transport, and as many for windows; half of it is the low-water mark."""
-        self._loop = loop
+        super().__init__(loop, options)
         self.options = options
         self.client = client
         self.high_water = buffer_limit
         self.low_water = buffer_limit // 2
-        self.phase = 0
-        """A Phase, as the plain int that the hot path compares."""
-        self.transport: asyncio.Transport
         self.peer = PeerSettings()
-        self.flood = Flood(options)
-        self.encoder = Encoder()
         decoder = Decoder(table_size=options.hpack_table_size, max_bytes=max_header_bytes, max_count=max_header_count)
         sections = SectionReader(decoder, max_block=_BLOCK_FACTOR * max_header_bytes, allow_connect=options.allow_connect and not client)
         self.inbound = Inbound(self, sections)
         self.streams: dict[int, H2Stream] = {}
-        self.resets: dict[int, None] = {}
-        """Streams that we have reset, oldest first."""
         self.last_id = 0
         """The highest stream that has been opened."""
         self.next_id = 1
         """A client's next stream."""
-        self.send_window = DEFAULT_WINDOW
         self.stream_window = options.initial_stream_window_size
         self.receive_window = options.initial_connection_window_size
         self.window_slack = max(0, DEFAULT_WINDOW - self.stream_window)
         """What the peer may send beyond a stream's window as long as it may not have read our SETTINGS (RFC 9113 6.9.2)."""
         self._owed = 0
         """Octets consumed that the connection's window has not been given back for."""
-        self.held = 0
-        """Octets that wait in the streams' outboxes."""
-        self.paused = False
-        """The transport holds more than its high-water mark: only control frames are written."""
-        self._ready: deque[H2Stream] = deque()
-        """Streams with data that their own window lets go, in turn."""
-        self._out: list[bytes] = []
-        self._scheduled = False
-        """A flush comes in this turn by itself."""
-        self.section_size = 0
-        """Octets of the field section written last, frames included."""
 
     def __repr__(self) -> str:
         role = "client" if self.client else "server"
@@ -129,9 +97,6 @@ class H2Connection(asyncio.Protocol):
 
     def on_pong(self, opaque: bytes) -> None:
         """The peer has answered a PING."""
-
-    def on_written(self, size: int) -> None:
-        """Octets were handed to the transport."""
 
     def on_failed(self, code: int, reason: str) -> None:
         """The peer has broken a rule and was told so in a GOAWAY; `hang_up` follows, unless the peer does not even read."""
@@ -162,13 +127,6 @@ class H2Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.phase = CLOSED
         self._lose_streams(str(exc) if exc else "")
-
-    def pause_writing(self) -> None:
-        self.paused = True
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self._schedule()
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -298,47 +256,6 @@ class H2Connection(asyncio.Protocol):
                 raise ConnectionBroken(FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE makes a window of more than 2^31-1")
             stream.open_window(delta)
 
-    # --- writing ------------------------------------------------------------------------------------------------------
-
-    def write(self, frame: bytes) -> None:
-        """Append to this turn's write."""
-        self._out.append(frame)
-        if not self._scheduled:
-            self._schedule()
-
-    def write_headers(self, stream_id: int, fields: Fields, end: bool) -> None:
-        """A field section."""
-        frames = headers_frames(stream_id, self.encoder.encode(fields), end, DEFAULT_MAX_FRAME_SIZE)
-        self.section_size = len(frames)
-        self.write(frames)
-
-    def write_data(self, header: bytes, data: bytes) -> None:
-        """A DATA frame; the stream has counted it against its own window."""
-        self.send_window -= len(data)
-        self.flood.data_sent += 1
-        self._out.append(header)
-        self._out.append(data)
-        if not self._scheduled:
-            self._schedule()
-
-    def write_reset(self, stream_id: int, code: int) -> None:
-        """RST_STREAM; late frames of the stream are ignored from now on."""
-        resets = self.resets
-        resets[stream_id] = None
-        if len(resets) > _RESETS_REMEMBERED:
-            del resets[next(iter(resets))]
-        self.flood.control_unsent += 1
-        self.write(rst_stream(stream_id, code))
-
-    def write_window_update(self, stream_id: int, increment: int) -> None:
-        """WINDOW_UPDATE."""
-        if self.phase != CLOSED:
-            self.write(window_update(stream_id, increment))
-
-    def ping(self, opaque: bytes) -> None:
-        """A PING of 8 octets; `on_pong` has them again."""
-        self.write(ping(opaque))
-
     def credit(self, size: int) -> None:
         """Received octets have been passed on, or will never be: the connection's window opens by as many."""
         self._owed += size
@@ -346,59 +263,3 @@ class H2Connection(asyncio.Protocol):
             self.receive_window += self._owed
             self.write_window_update(0, self._owed)
             self._owed = 0
-
-    def queue(self, stream: H2Stream) -> None:
-        """The stream has data that its window lets go."""
-        if not stream.queued:
-            stream.queued = True
-            self._ready.append(stream)
-        if not self._scheduled:
-            self._schedule()
-
-    def later(self, callback: Callable[[], None]) -> None:
-        """In the next loop turn."""
-        self._loop.call_soon(callback)
-
-    def hold(self) -> None:
-        """A read is being worked on; what it makes us write goes out behind it."""
-        self._scheduled = True
-
-    def _schedule(self) -> None:
-        self._scheduled = True
-        self._loop.call_soon(self.flush)
-
-    def flush(self) -> None:
-        """Write what this turn has collected, and of what was held back what may go."""
-        if self.phase == CLOSED:
-            self._out.clear()
-            return
-        if self._ready and not self.paused:
-            self._scheduled = True
-            try:
-                self._take_turns()
-            finally:
-                self._scheduled = False
-        self._scheduled = False
-        out = self._out
-        if not out:
-            return
-        data = b"".join(out)
-        self.flood.on_write(len(out), len(data), self.transport.get_write_buffer_size())
-        out.clear()
-        self.on_written(len(data))
-        self.transport.write(data)
-        if self._ready and self.send_window > 0 and not self.paused:
-            self._schedule()
-
-    def _take_turns(self) -> None:
-        ready = self._ready
-        budget = _TURN_BYTES
-        while ready and budget > 0 and self.send_window > 0:
-            stream = ready.popleft()
-            if stream.state & 1:
-                stream.queued = False
-                continue
-            budget -= stream.send_some(min(DEFAULT_MAX_FRAME_SIZE, self.send_window))
-            if stream.queued:
-                ready.append(stream)
-            stream.refresh()

@@ -1,4 +1,4 @@
-"""The peer's frames: cut out of what was read, judged (RFC 9113 4 to 6), and turned into calls of streams and connection.
+"""The peer's frames: judged (RFC 9113 4 to 6), and turned into calls of streams and connection. `cutter` cuts them out of what was read.
 
 A function a frame type, found in a tuple by the type. Each takes the whole read buffer and where its payload stands in it.
 """
@@ -7,46 +7,39 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from .cutter import FrameCutter
 from .errors import ConnectionBroken, FieldsTooLarge, Malformed, StreamBroken
 from .flood import Flood
 from .frames import (
     ACK,
     CONTINUATION,
     DATA,
-    DEFAULT_MAX_FRAME_SIZE,
     END_HEADERS,
     END_STREAM,
     FLOW_CONTROL_ERROR,
     FRAME_SIZE_ERROR,
     HAS_PRIORITY,
-    HEADER_SIZE,
     HEADERS,
     INTERNAL_ERROR,
     MAX_STREAM_ID,
     MAX_WINDOW,
     PADDED,
-    PREFACE,
     PROTOCOL_ERROR,
     REFUSED_STREAM,
     SETTINGS,
     SETTINGS_ACK,
     STREAM_CLOSED,
     ping,
-    read_uint24,
-    read_uint31,
     unpack_uint32,
     unpack_uint32_pair,
 )
 from .payloads import depends_on_itself, section_within, unpad
-from .phase import CLOSED, LEAVING
+from .phase import LEAVING
 from .sections import Assembly, SectionReader
 
 if TYPE_CHECKING:
     from .connection import H2Connection
     from .stream import H2Stream
-
-FRAMES_PER_TURN: Final = 64
-"""Frames of one connection that are handled in one loop turn: legal tiny frames starve the others otherwise (DESIGN 3, rule 10)."""
 
 _SKIPS_REMEMBERED: Final = 16
 """Ranges of ids that were passed over: they only choose between two error codes."""
@@ -60,29 +53,17 @@ _SECTION_A_FRAME: Final = 512
 _REMOTE_ENDED: Final = 2
 
 
-class Inbound:
+class Inbound(FrameCutter):
     """The reading half of a connection."""
 
-    __slots__ = (
-        "_assembly", "_buffer", "_connection", "_continuing", "_flood", "_left", "_position", "_preface", "_sections", "_settings_due",
-        "_skipped",
-    )  # fmt: skip
+    __slots__ = ("_assembly", "_flood", "_sections", "_settings_due", "_skipped")
 
     def __init__(self, connection: "H2Connection", sections: SectionReader) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._flood: Flood = connection.flood
         self._sections = sections
-        self._buffer = b""
-        self._position = 0
-        """Where in the buffer the next turn begins."""
-        self._preface = b"" if connection.client else PREFACE
-        """What of the client's preface has not come yet."""
         self._settings_due = True
         """The peer's first frame has not come; it has to be SETTINGS."""
-        self._continuing = False
-        """The rest of the buffer waits for its turn, and reading is paused."""
-        self._left = 0
-        """What may still be done in this turn, in frames."""
         self._assembly: Assembly | None = None
         """A field section whose END_HEADERS has not come."""
         self._skipped: deque[range] = deque(maxlen=_SKIPS_REMEMBERED)
@@ -90,79 +71,6 @@ class Inbound:
 
     def __repr__(self) -> str:
         return f"<Inbound buffer={len(self._buffer)} {self._assembly!r}>"
-
-    def feed(self, data: bytes) -> None:
-        """What was read."""
-        self._buffer = self._buffer + data if self._buffer else data
-        if not self._continuing:
-            self._work()
-
-    def _work(self) -> None:
-        connection = self._connection
-        connection.hold()
-        try:
-            self._flood.check_unsent()
-            if self._preface and not self._take_preface():
-                return
-            self._take_frames()
-        except ConnectionBroken as broken:
-            connection.fail(broken.code, broken.reason)
-        finally:
-            connection.flush()
-
-    def _continue(self) -> None:
-        """The next turn."""
-        self._continuing = False
-        connection = self._connection
-        if connection.phase == CLOSED:
-            return
-        try:
-            self._work()
-        except Exception:
-            connection.transport.abort()  # as the loop does when data_received raises
-            raise
-        if not self._continuing and connection.phase != CLOSED:
-            connection.transport.resume_reading()
-
-    def _take_preface(self) -> bool:
-        expected = self._preface
-        size = min(len(self._buffer), len(expected))
-        if self._buffer[:size] != expected[:size]:
-            raise ConnectionBroken(PROTOCOL_ERROR, "not the preface of HTTP/2")
-        self._buffer = self._buffer[size:]
-        self._preface = expected[size:]
-        return not self._preface
-
-    def _take_frames(self) -> None:
-        """Up to FRAMES_PER_TURN frames; the rest of the buffer waits."""
-        connection = self._connection
-        data = self._buffer
-        size = len(data)
-        position = self._position
-        self._left = FRAMES_PER_TURN
-        while size - position >= HEADER_SIZE:
-            length = read_uint24(data, position)
-            start = position + HEADER_SIZE
-            end = start + length
-            if length > DEFAULT_MAX_FRAME_SIZE:
-                raise ConnectionBroken(FRAME_SIZE_ERROR, f"a frame of {length} octets")
-            if end > size:
-                break
-            if self._left <= 0:
-                self._position = position
-                self._yield()
-                return
-            self._left -= 1
-            kind = data[position + 3]
-            flags = data[position + 4]
-            stream_id = read_uint31(data, position + 5)
-            position = end
-            self._take(kind, flags, stream_id, data, start, end)
-            if connection.phase == CLOSED:
-                self._buffer = b""
-                return
-        self._position = 0
-        self._buffer = data[position:] if position else data
 
     def _take(self, kind: int, flags: int, stream_id: int, data: bytes, start: int, end: int) -> None:
         if self._assembly is not None and (kind != CONTINUATION or stream_id != self._assembly.stream_id):
@@ -188,13 +96,6 @@ class Inbound:
             self._connection.broken(stream_id, PROTOCOL_ERROR, str(malformed))
         except FieldsTooLarge as large:
             self._connection.broken(stream_id, INTERNAL_ERROR, str(large))  # Envoy's code for it
-
-    def _yield(self) -> None:
-        """Let the loop serve others before the next frames of this connection, and read no more until then."""
-        if not self._continuing:
-            self._continuing = True
-            self._connection.transport.pause_reading()
-            self._connection.later(self._continue)
 
     # --- frames of streams --------------------------------------------------------------------------------------------
 
