@@ -101,8 +101,8 @@ def _shadows(snapshot: Snapshot, resource: Resource) -> Iterable[Origin]:
 
 def _of_routes(snapshot: Snapshot, resource: Resource) -> Iterator[Origin]:
     """Rules for sidecars are not merged: of each host the first has it. Those of gateways are, and routes of the Gateway API."""
-    for own in snapshot.virtual_services:
-        if MESH in own.gateways and _origin(resource) in own.origins:
+    for own in snapshot.written_by(_origin(resource)):
+        if MESH in own.gateways:
             rules = snapshot.mesh_rules(own.namespace)
             holders = (rules.find(host) for host in own.hosts)
             yield from (holder.origin for holder in holders if holder is not None and holder is not own)
@@ -125,7 +125,8 @@ _FINDERS: dict[str, Callable[[Snapshot, Resource], Iterator[Origin]]] = {
 
 def _is_attached(snapshot: Snapshot, resource: Resource) -> bool:
     """Whether everything that an object of the Gateway API attaches to takes it; others attach to nothing."""
-    own = next((one for one in snapshot.gateway_api.statuses if one.origin == _origin(resource)), None)
+    told = snapshot.cached(("gateway api statuses",), lambda: {one.origin: one for one in snapshot.gateway_api.statuses})
+    own = told.get(_origin(resource))
     return own is None or not any(condition.type == ACCEPTED for condition in own.unmet)
 
 

@@ -11,6 +11,7 @@ from .locality import CLUSTER_LABEL, NETWORK_LABEL
 from .memory import Memory, Same
 from .models import Models
 from .networks import NOWHERE, Networks, Places, Site
+from .origin import Origin
 from .settings import Settings
 from .view import ProxyView
 from .workload import Workload
@@ -140,6 +141,17 @@ class Snapshot:
     def settings_of(self, view: ProxyView) -> Settings:
         """What a proxy's settings come to: its own, those of its pod, and the mesh's."""
         return view.settings.over(self.pod_settings.get((view.namespace, view.ip))).over(self.mesh.settings)
+
+    def written_by(self, origin: Origin) -> Sequence[virtual.VirtualService]:
+        """The VirtualServices that a resource is, or that it has a part in."""
+        return self.cached(("authors",), self._by_author).get(origin, ())
+
+    def _by_author(self) -> dict[Origin, list[virtual.VirtualService]]:
+        found: dict[Origin, list[virtual.VirtualService]] = {}
+        for one in self.virtual_services:
+            for origin in one.origins:
+                found.setdefault(origin, []).append(one)
+        return found
 
     def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
         """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""

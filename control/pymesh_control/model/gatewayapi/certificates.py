@@ -65,6 +65,8 @@ class Certificates:
             text = f"the option {_TERMINATE_MODE} is {wanted}, and must be one of {', '.join(_MODES)}"
             made.faults.append(bad(ACCEPTED, "UnsupportedValue", text, (*path, "options", _TERMINATE_MODE)))
         mode = TLSMode(wanted) if wanted in _MODES else (TLSMode.MUTUAL if authorities else TLSMode.SIMPLE)
+        if names and mode is not TLSMode.SIMPLE and not authorities:
+            self._beside(made, names[0], (*path, "options", _TERMINATE_MODE))
         if names and not any(one.type == ACCEPTED for one in made.faults):
             several = names if len(names) > 1 else []
             made.settings = ServerTLSSettings(
@@ -116,6 +118,16 @@ class Certificates:
             made.faults.append(bad(ACCEPTED, "NoValidCACertificate", "no client could be verified", here, follows=True))
             return ""
         return "/".join(self._admitted(made, gateway, reference, AUTHORITY_SUFFIX))
+
+    def _beside(self, made: Secured, name: str, path: Path) -> None:
+        """Authorities that come with the certificate, as Istio's option has it."""
+        namespace, _, title = name.partition("/")
+        held = [self._held.get((namespace, one)) for one in (title, title + AUTHORITY_SUFFIX)]
+        if any(one is not None and one.roots for one in held):
+            made.credentials.append((namespace, title + AUTHORITY_SUFFIX))
+        else:
+            text = f"no client could be verified: the Secret {name} holds no authorities (ca.crt), and tls.frontend names none"
+            made.faults.append(bad(ACCEPTED, "NoValidCACertificate", text, path))
 
     def _find(self, made: Secured, owner: Any, reference: Any, path: Path, reason: str) -> Credential | None:
         """The credential that an object names, if it is there and the object may name it; that it may is asked first."""

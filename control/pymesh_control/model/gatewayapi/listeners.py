@@ -79,11 +79,8 @@ class Listener:
 
     def is_within_another(self, others: Iterable["Listener"]) -> bool:
         """Whether another listener of its port has a wider name."""
-        return any(
-            other.hostname != self.hostname and hosts.subset_of(self.hostname, other.hostname)
-            for other in others
-            if self.shares_port(other)
-        )
+        names = (other.hostname for other in others if self.shares_port(other))
+        return any(name != self.hostname and hosts.subset_of(self.hostname, name) for name in names)
 
     def shares_port(self, other: "Listener") -> bool:
         return (self.spec.port, self.spec.protocol) == (other.spec.port, other.spec.protocol)
@@ -131,15 +128,9 @@ def _kinds(spec: Any, path: tuple[str | int, ...]) -> tuple[tuple[str, ...], lis
     if not spec.allowed_routes.kinds:
         return possible, []
     wanted = [one.kind if one.group == GROUP else f"{one.group}/{one.kind}" for one in spec.allowed_routes.kinds]
+    here, text = (*path, "allowedRoutes", "kinds"), f"a listener of protocol {spec.protocol} takes no"
     faults = [
-        bad(
-            RESOLVED,
-            "InvalidRouteKinds",
-            f"a listener of protocol {spec.protocol} takes no {kind}",
-            (*path, "allowedRoutes", "kinds", index),
-        )
-        for index, kind in enumerate(wanted)
-        if kind not in possible
+        bad(RESOLVED, "InvalidRouteKinds", f"{text} {kind}", (*here, index)) for index, kind in enumerate(wanted) if kind not in possible
     ]
     return tuple(kind for kind in possible if kind in wanted), faults
 

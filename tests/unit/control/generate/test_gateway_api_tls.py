@@ -34,7 +34,7 @@ HELD = {
     ("default", "ecdsa"): Credential(b"chain", b"key"),
     ("default", "half"): Credential(b"chain"),
     ("default", "clients"): Credential(roots=b"roots"),
-    ("vault", "web"): Credential(b"theirs", b"key"),
+    ("vault", "web"): Credential(b"theirs", b"key", b"their roots"),
 }
 WEB = "certificateRefs: [{name: web}]"
 CLIENTS = "{group: '', kind: ConfigMap, name: clients}"
@@ -154,3 +154,21 @@ def test_a_set_names_certificates_by_grants_for_itself(edge, kind, opened):
     built = snapshot(GATEWAY % WEB + takes + SET + grant)
     assert ("0.0.0.0_444" in generate(built, edge, types.LISTENER, None)) == opened
     assert bool(generate(built, edge, types.SECRET, frozenset({"kubernetes://vault/web"}))) == opened
+
+
+MUTUAL = ", options: {gateway.istio.io/tls-terminate-mode: MUTUAL}"
+
+
+def test_authorities_may_come_with_the_certificate_from_wherever_that_does(context, edge):
+    settings = "certificateRefs: [{name: web, namespace: vault}]" + MUTUAL
+    made = context(settings, GRANT)
+    name = made.common_tls_context.combined_validation_context.validation_context_sds_secret_config.name
+    assert (made.require_client_certificate.value, name) == (True, "kubernetes://vault/web-cacert")
+    (given,) = generate(snapshot(GATEWAY % settings + GRANT), edge, types.SECRET, frozenset({name})).values()
+    assert proto.unpack(given.any).validation_context.trusted_ca.inline_bytes == b"their roots"
+
+
+def test_mutual_tls_without_authorities_is_told_and_not_opened(context):
+    assert context(WEB + MUTUAL) is None
+    (listener,) = snapshot(GATEWAY % (WEB + MUTUAL)).gateway_api.statuses[0].listeners
+    assert ("Accepted", "NoValidCACertificate") in [(one.type, one.reason) for one in listener.conditions]
