@@ -1,6 +1,7 @@
 """Objects of Kubernetes that are nothing to a mesh: which of them may lie beside its configuration, and which are mistakes in it."""
 
 from .kinds import KINDS, KUBERNETES_KINDS
+from .models.gatewayapi.references import GROUP as GATEWAY_API
 from .problem import Severity
 from .shape import closest
 
@@ -19,6 +20,9 @@ _UNREAD = {
     ("multicluster.x-k8s.io", "ServiceExport"): "the mesh has one cluster",
     ("multicluster.x-k8s.io", "ServiceImport"): "the mesh has one cluster",
     ("inference.networking.k8s.io", "InferencePool"): "nobody picks its endpoints",
+    (GATEWAY_API, "UDPRoute"): "no proxy passes UDP on",
+    ("gateway.networking.x-k8s.io", "XBackend"): "name a Service or a Hostname as a backend",
+    ("gateway.networking.x-k8s.io", "XBackendTrafficPolicy"): "say it in a DestinationRule",
 }
 """What Istio reads, and what it means that this mesh does not."""
 
@@ -28,6 +32,8 @@ def is_foreign(word: str, api_version: str) -> bool:
     group = api_version.rpartition("/")[0]
     if not group:
         return word in _CORE
+    if (group, word) in _UNREAD:
+        return True
     known = KUBERNETES_KINDS.get(word)
     if group in _GROUPS or (known is not None and known.group == group):
         return False

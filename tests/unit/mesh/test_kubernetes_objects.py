@@ -96,6 +96,11 @@ def test_what_is_misspelt_is_a_mistake(kind, api_version, sentence):
     ("kind", "api_version", "line"),
     [
         ("Ingress", "networking.k8s.io/v1", "warning: Ingress a: Istio reads it and this mesh does not: what it routes is not served"),
+        (
+            "UDPRoute",
+            "gateway.networking.k8s.io/v1",
+            "warning: UDPRoute a: Istio reads it and this mesh does not: no proxy passes UDP on",
+        ),
         ("Secret", "v1", "info: Secret a: is left alone: credentials come from the folder of --secrets"),
     ],
 )
