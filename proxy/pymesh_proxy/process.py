@@ -82,6 +82,7 @@ class Process:
         self._stopping = asyncio.Event()
         self._drain: asyncio.Task[Any] | None = None
         self._ads: Client | None = None
+        self._probing: asyncio.Task[Any] | None = None
         self._freezer = Freezer(loop.call_later)
         dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
         self.configuration = Configuration(
@@ -164,6 +165,7 @@ class Process:
             stack.push_async_callback(identity.close)
         joining = spawn(self._join(identity), name="discovery")
         stack.callback(joining.cancel)
+        stack.callback(lambda: self._probing and self._probing.cancel())
 
     async def _join(self, identity: "WorkloadIdentity | None") -> None:
         """Become somebody, then ask the control plane what to do, for as long as the process lives."""
@@ -183,7 +185,17 @@ class Process:
             name="ads",
         )
         self.configuration.on_change.append(client.refresh)
+        self._probe(client)
         await client.run()
+
+    def _probe(self, client: Client) -> None:
+        """Have the control plane know how the application is, where the settings say how to find out."""
+        probe = self.launch.settings.proxy.readiness_probe if self.launch.settings else None
+        if probe is None:
+            return
+        from .readiness.prober import keep_probing
+
+        self._probing = spawn(keep_probing(probe, client.feel), name="readiness")
 
     def _advance(self) -> None:
         """Tell the life of the process how far the configuration is."""
@@ -205,6 +217,8 @@ class Process:
 
     async def _announce(self) -> None:
         """Istio's health message; control planes for which a bootstrap was written do not know it."""
+        if self._probing is not None:
+            self._probing.cancel()
         if self._ads is not None and self.launch.settings is not None:
             await self._ads.say_unwell("draining")
 

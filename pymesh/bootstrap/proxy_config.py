@@ -11,8 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from . import duration
+from .probe import Port, ReadinessProbe
 
-Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, BeforeValidator(lambda value: duration.parse(value) if isinstance(value, str) else value), Field(ge=0)]
 
 
@@ -55,6 +55,7 @@ class ProxyConfig(BaseModel):
     gateway_topology: dict[str, Any] | None = None
     proxy_headers: dict[str, Any] | None = None
     connection_settings: dict[str, Any] | None = None
+    readiness_probe: ReadinessProbe | None = None
 
     @property
     def generated(self) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         settings = Settings.from_environ(environ, arguments.role)
         if settings.dns is not None:
             raise InvalidEnvironment([f"{DNS_CAPTURE}: the agent answers no DNS queries; take it out, or use pymesh-proxy"])
+        if settings.proxy.readiness_probe is not None:
+            raise InvalidEnvironment(["PROXY_CONFIG.readinessProbe: the agent runs no probes; take it out, or use pymesh-proxy"])
         return asyncio.run(_run(settings, arguments, theirs))
     except InvalidEnvironment as error:
         return _fail(*error.problems)

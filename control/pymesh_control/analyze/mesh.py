@@ -83,12 +83,12 @@ def network_gateway(subject: Subject) -> Iterator[Found]:
 
 @rule(
     "PYM0506", "warning", "a WorkloadGroup's probe", on_load=True,
-    why="No proxy of this mesh runs probes: a workload is sent requests as long as its proxy is connected and does not drain.",
-    fix="Do not count on it; let whoever runs the application stop its proxy, too.",
+    why="Proxies that run are not told of it: they run the probe of their own settings, if there is one.",
+    fix="Put it into the PROXY_CONFIG of the group's proxies, as readinessProbe.",
 )  # fmt: skip
 def group_probe(subject: Subject) -> Iterator[Found]:
     for resource, path, _ in subject.each("WorkloadGroup", "probe"):
-        yield Found(resource, path, "has no effect: no proxy runs it")
+        yield Found(resource, path, "has no effect on proxies that run: it belongs into their PROXY_CONFIG, as readinessProbe")
 
 
 @rule(

@@ -32,7 +32,6 @@ _REASONS = {
     "changes are pushed, nobody polls": "defaultConfig.discoveryRefreshDelay",
     "nothing here starts applications in pods": "defaultConfig.holdApplicationUntilProxyStarts defaultConfig.image",
     "keys are used by the proxies themselves": "defaultConfig.privateKeyProvider",
-    "health is that of the pod, or what the WorkloadGroup says": "defaultConfig.readinessProbe",
     "certificates come over SDS in any case": "defaultConfig.sds",
     _AMBIENT: "hboneIdleTimeout serviceEntryVisibility serviceScopeConfigs",
     _INGRESS: "ingressClass ingressControllerMode ingressSelector ingressService",
@@ -49,7 +48,7 @@ _PROVIDERS = {
 _OF_PROXIES = {
     _AT_START: (
         "configPath binaryPath serviceCluster drainDuration discoveryAddress proxyAdminPort controlPlaneAuthPolicy concurrency"
-        " interceptionMode proxyMetadata statusPort terminationDrainDuration meshId"
+        " interceptionMode proxyMetadata statusPort terminationDrainDuration meshId readinessProbe"
     ),
     _BOOTSTRAP: (
         "tracingServiceName zipkinAddress statsdUdpAddress envoyMetricsServiceAddress customConfigFile statNameLength"

@@ -138,6 +138,11 @@ class Client:
                 async with asyncio.timeout(GOODBYE):
                     await outbox.join()
 
+    def feel(self, reason: str) -> None:
+        """The workload is unwell for a reason, or well again where that is empty: have the control plane know, now and on later streams."""
+        self._unwell = reason
+        self._send(self._health() or self._request_class(type_url=types.HEALTH))
+
     def _health(self) -> Any | None:
         if not self._unwell:
             return None

@@ -6,7 +6,7 @@ from .probes import ProbeAnswer
 GRPC_PATH = b"/grpc.health.v1.Health/Check"
 GRPC_FIELDS: Fields = [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
 
-_SERVING = b"\x08\x01"
+SERVING = b"\x08\x01"
 """HealthCheckResponse with `status` (field 1, a varint) SERVING (1): all that such a message can say."""
 
 
@@ -29,4 +29,4 @@ def _varint(number: int) -> bytes:
 def is_serving(answer: ProbeAnswer) -> bool:
     """Whether the call succeeded (in HTTP and in gRPC) with one message that says SERVING."""
     status = answer.trailers.get(b"grpc-status", answer.headers.get(b"grpc-status"))
-    return answer.status == 200 and status == b"0" and answer.body == b"\0" + len(_SERVING).to_bytes(4, "big") + _SERVING
+    return answer.status == 200 and status == b"0" and answer.body == b"\0" + len(SERVING).to_bytes(4, "big") + SERVING

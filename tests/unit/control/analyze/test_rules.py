@@ -386,7 +386,7 @@ CASES = {
     "group-probe": (
         thing("WorkloadGroup", "a", "{template: {}, probe: {tcpSocket: {port: 80}}}"),
         thing("WorkloadGroup", "a", "{template: {}}"),
-        "has no effect: no proxy runs it",
+        "has no effect on proxies that run",
     ),
     "pod-settings": (
         thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),

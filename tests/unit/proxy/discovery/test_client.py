@@ -256,6 +256,21 @@ async def test_goodbye_is_on_its_way_when_it_returns_and_is_repeated_on_a_new_st
         assert (told.type_url, told.node) == (types.HEALTH, NODE)
 
 
+async def test_what_is_felt_is_told_at_once_and_the_last_of_it_on_a_new_stream(tmp_path: Path) -> None:
+    async with running(tmp_path, Variant.DELTA) as bench:
+        stream = await bench.server.accept()
+        assert await bench.hear(stream, 1) == ["cds"]
+        for reason in ("refused", ""):
+            bench.client.feel(reason)
+            told = await stream.heard()
+            assert (told.type_url, told.HasField("error_detail"), told.error_detail.message) == (types.HEALTH, bool(reason), reason)
+        bench.client.feel("late")
+        assert (await stream.heard()).error_detail.message == "late"
+        stream.cut()
+        stream = await bench.server.accept()
+        assert (await stream.heard()).error_detail.message == "late"
+
+
 async def test_goodbye_without_a_stream_waits_for_nobody(tmp_path: Path) -> None:
     client = Bench(Server(tmp_path), await World().start(), Variant.DELTA).client
     async with asyncio.timeout(0.5):
