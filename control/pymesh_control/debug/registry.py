@@ -32,6 +32,7 @@ def endpointz(snapshot: Snapshot) -> list[dict[str, Any]]:
 
 def instancesz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
     """The services that a proxy's workload is an instance of, by which its sidecar knows what to serve."""
+    view = snapshot.member(view)
     found = snapshot.memberships.of(view.namespace, view.labels, view.ip)
     return {"proxy": view.node_id, "services": [{"host": one.host, "namespace": one.namespace, "ports": one.ports} for one in found]}
 

@@ -147,6 +147,7 @@ class Scope:
 
 
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
+    view = snapshot.member(view)
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
     locality = _locality(snapshot, view) if snapshot.localities_count else ""
