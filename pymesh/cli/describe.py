@@ -66,6 +66,7 @@ def _service(control: Address, name: str, namespace: str) -> Told:
 def _lines(told: Told) -> Iterator[str]:
     yield f"Service: {told['host']}{' (outside of the mesh)' if told['external'] else ''}"
     yield f"   Declared by: {', '.join(told['origins'])}"
+    yield from _addresses(told)
     for port in told["ports"]:
         yield f"   Port: {_port(port)}"
     yield from _rules(told)
@@ -79,6 +80,14 @@ def _routes(told: str | None) -> str:
     if told is None:
         return "VirtualService: none; requests go to all instances"
     return f"VirtualService: {_short(told)}" if told.startswith("VirtualService ") else f"Routes: {told}"
+
+
+def _addresses(told: Told) -> Iterator[str]:
+    """Where clients call it, if that is not one of its instances."""
+    if told["addresses"]:
+        yield f"   Addresses: {', '.join(told['addresses'])}"
+    if told["allocated"]:
+        yield f"   Addresses for sidecars that answer DNS queries: {', '.join(told['allocated'])}"
 
 
 def _port(port: Told) -> str:

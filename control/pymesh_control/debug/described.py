@@ -29,6 +29,8 @@ def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
         "origins": [str(one) for one in service.origins],
         "resolution": service.resolution,
         "external": service.external,
+        "addresses": service.addresses,
+        "allocated": service.allocated,
         "ports": [_port(snapshot, service, port) for port in service.ports],
         "destination_rules": [str(one) for one in rule.origins] if rule else [],
         "tls": rule.policy.tls.mode.value if rule and rule.policy and rule.policy.tls and rule.policy.tls.mode else None,

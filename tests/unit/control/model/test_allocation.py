@@ -73,6 +73,11 @@ def test_services_of_the_cluster_have_none(built):
     assert [one.allocated for one in snapshot.services] == [()]
 
 
+def test_an_address_stays_through_releases():
+    """Applications and DNS caches may know it when the control plane is replaced by a newer one."""
+    assert given_to([service("db.example.com")]) == {"db.example.com": ("240.240.0.155", "2001:2::f0f0:9b")}
+
+
 def test_an_address_stays_when_others_come():
     before = given_to([service("a"), service("b")])
     after = given_to([service("a"), service("b"), *(service(f"x{number}") for number in range(500))])

@@ -48,6 +48,7 @@ spec: {mtls: {mode: STRICT}}
 WEB_LINES = """\
 Service: web.shop.svc.cluster.local
    Declared by: ServiceEntry shop/web
+   Addresses for sidecars that answer DNS queries: 240.240.230.235, 2001:2::f0f0:e6eb
    Port: http 80/HTTP targets port 80; instances: 1; mutual TLS: STRICT in 1
 DestinationRule: shop/halves
    TLS of clients: ISTIO_MUTUAL

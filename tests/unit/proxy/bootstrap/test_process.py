@@ -12,6 +12,7 @@ import pytest
 
 from pymesh_proxy.assembly import assemble
 from pymesh_proxy.check import check
+from pymesh_proxy.dns_proxy.table import Table
 from pymesh_proxy.drain import Phase
 from pymesh_proxy.errors import ConfigError, StartupError
 from pymesh_proxy.launch import Launch, prepare
@@ -109,6 +110,24 @@ async def test_second_stop_does_not_wait() -> None:
         made.stop()
         await done
         writer.close()
+
+
+def pod(**variables: str) -> Process:
+    """A process that gets its bootstrap from the environment."""
+    config = "{discoveryAddress: '127.0.0.1:15010'}"
+    own = {"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1", "PROXY_CONFIG": config}
+    made = prepare(parser().parse_args([]), {**own, **variables})
+    assembly = assemble(made.plan, concurrency=1)
+    return Process(made, assembly, check(made, assembly))
+
+
+async def test_who_answers_dns_queries_is_ready_when_it_can(tmp_path: Path) -> None:
+    assert repr(pod().life) == "<Life PRE_INITIALIZING waiting for listeners>"
+    (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
+    made = pod(ISTIO_META_DNS_CAPTURE="true", PYMESH_RESOLV_CONF=str(tmp_path / "resolv.conf"))
+    assert repr(made.life) == "<Life PRE_INITIALIZING waiting for listeners, names>"
+    made._take_names(Table({}))
+    assert repr(made.life) == "<Life PRE_INITIALIZING waiting for listeners>"
 
 
 async def test_taken_port_is_a_sentence() -> None:
