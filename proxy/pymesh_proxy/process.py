@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from .assembly import Assembly
     from .dns_proxy.server import DnsProxy
-    from .dns_proxy.table import Table
 
 _log = logging.getLogger("pymesh.proxy")
 
@@ -87,7 +86,7 @@ class Process:
         dynamic = {types.CLUSTER: plan.clusters, types.LISTENER: plan.listeners}
         self.configuration = Configuration(
             self._runtime,
-            {**assembly.compilers, **({types.NAME_TABLE: self._dns.compile} if self._dns is not None else {})},
+            assembly.compilers,
             status=self.status,
             schedule=loop.call_later,
             dynamic={url: fetch for url, fetch in dynamic.items() if fetch is not None},
@@ -204,10 +203,10 @@ class Process:
         if self.configuration.stage is Stage.DONE:
             self.life.release(_LISTENERS)
 
-    def _take_names(self, table: "Table") -> None:
+    async def _take_names(self, table: Any) -> None:
         """Istio's agent, too, is ready only when it can answer."""
         assert self._dns is not None
-        self._dns.use(table)
+        await self._dns.use(table)
         self.life.release(_NAMES)
 
     async def _leave(self) -> None:

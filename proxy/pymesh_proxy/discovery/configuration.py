@@ -9,7 +9,7 @@ import asyncio
 import dataclasses
 import enum
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pymesh.tasks import spawn
@@ -60,7 +60,7 @@ class Configuration:
         schedule: Schedule,
         dynamic: Mapping[str, Fetch],
         origins: Origins | None = None,
-        name_table: Callable[[Any], None] | None = None,
+        name_table: Callable[[Any], Awaitable[None]] | None = None,
     ) -> None:
         """`dynamic` says where clusters and listeners come from, by type URL; `name_table` takes Istio's, which is asked for if given."""
         self.stage = Stage.CLUSTERS
@@ -166,7 +166,7 @@ class Configuration:
                     self._runtime.secrets.put(secret)
             case types.NAME_TABLE if self._name_table is not None:
                 for table in prepared.values():
-                    self._name_table(table)
+                    await self._name_table(table)
                 return
         if update.type_url not in self._rosters:
             # A removed name that is in use keeps its last value; one that is waited for will not come.
@@ -215,6 +215,8 @@ class Configuration:
         return relevant
 
     def _compile(self, type_url: str, name: str, message: Any) -> Any:
+        if type_url == types.NAME_TABLE:
+            return message  # nothing of it can be refused, and it may be so large that it is read bit by bit
         compiled = self._compilers[type_url](message)
         if type_url not in self._rosters:
             return compiled

@@ -14,12 +14,13 @@ from pymesh.address import Address
 from pymesh.bootstrap.environment import DnsSettings
 from pymesh.tasks import spawn
 
+from ..discovery.fairness import Slices
 from ..errors import StartupError
 from . import answer, resolv_conf
 from .counts import DnsCounts
 from .forwarder import Forwarder
 from .query import Code, is_query, question
-from .table import Place, Table, table_of
+from .table import Addresses, Place, Table, named
 
 MAX_CONNECTIONS = 64
 """TCP connections at once; a further one is closed."""
@@ -56,13 +57,14 @@ class DnsProxy:
         """Whether the system's resolver may be told to ask us: it knows no other port than this."""
         return any(one.port == resolv_conf.PORT for one in self._addresses)
 
-    def compile(self, message: Any) -> Table:
-        """A NameTable, ready to be used."""
-        return table_of(message, self._place)
-
-    def use(self, table: Table) -> None:
-        """Answer from this table from now on."""
-        self._table = table
+    async def use(self, message: Any) -> None:
+        """Answer from this NameTable from now on; until it is read, from the one before."""
+        slices = Slices()
+        hosts: dict[str, Addresses] = {}
+        for name, addresses in named(message, self._place):
+            hosts[name] = addresses
+            await slices.breathe()
+        self._table = Table(hosts, self._place.completing)
 
     async def start(self, stack: contextlib.AsyncExitStack) -> None:
         """Listen until the stack is left; raises StartupError."""

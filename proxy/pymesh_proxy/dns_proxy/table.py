@@ -1,11 +1,15 @@
 """The hosts that are answered for, by every name under which an application may ask for them (Istio's agent spells them so)."""
 
 import ipaddress
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from pymesh.xds import nds
+
+_REMEMBERED = 16384
+"""Lists of addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,11 @@ class Place:
     namespace: str
     domain: str = ""
     search: tuple[str, ...] = ()
+
+    @property
+    def completing(self) -> str:
+        """The search domain that a resolver tries first."""
+        return self.search[0].lower().strip(".") if self.search else ""
 
     @property
     def shared_domain(self) -> str:
@@ -72,18 +81,25 @@ class Table:
         return None
 
 
-def table_of(message: Any, place: Place) -> Table:
-    """The table of a NameTable; hosts without a proper address are left out."""
-    known = [(host.lower().rstrip("."), info, found) for host, info in sorted(message.table.items()) if (found := _addresses(info.ips))]
-    hosts: dict[str, Addresses] = {}
-    for host, info, found in known:
-        for name in _other_names(host, info, place):
-            hosts.setdefault(name.lower(), found)
-    hosts.update((host, found) for host, _, found in known)  # what a host is called stands over what another may be called
-    return Table(hosts, place.search[0].lower().strip(".") if place.search else "")
+def named(message: Any, place: Place) -> Iterator[tuple[str, Addresses]]:
+    """Every name of a NameTable with what it stands for; what comes later counts. Hosts without a proper address are left out.
+
+    One at a time, so that a caller may let others run in between.
+    """
+    known = [(host.lower().rstrip("."), host) for host in sorted(message.table, reverse=True)]
+    for host, key in known:
+        info = message.table[key]
+        if found := _addresses(tuple(info.ips)):
+            for name in _other_names(host, info, place):
+                yield name.lower(), found
+    for host, key in known:  # what a host is called stands over what another may be called
+        if found := _addresses(tuple(message.table[key].ips)):
+            yield host, found
 
 
-def _addresses(ips: Iterable[str]) -> Addresses | None:
+@lru_cache(_REMEMBERED)
+def _addresses(ips: tuple[str, ...]) -> Addresses | None:
+    """Remembered, since most of a table is that of before."""
     found = [address for text in ips if (address := _parsed(text)) is not None]
     v4, v6 = (tuple(one.packed for one in found if one.version == version) for version in (4, 6))
     return Addresses(v4, v6) if found else None

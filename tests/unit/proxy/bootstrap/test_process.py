@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from pymesh.xds import nds
 from pymesh_proxy.assembly import assemble
 from pymesh_proxy.check import check
-from pymesh_proxy.dns_proxy.table import Table
 from pymesh_proxy.drain import Phase
 from pymesh_proxy.errors import ConfigError, StartupError
 from pymesh_proxy.launch import Launch, prepare
@@ -126,7 +126,7 @@ async def test_who_answers_dns_queries_is_ready_when_it_can(tmp_path: Path) -> N
     (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.1\n")
     made = pod(ISTIO_META_DNS_CAPTURE="true", PYMESH_RESOLV_CONF=str(tmp_path / "resolv.conf"))
     assert repr(made.life) == "<Life PRE_INITIALIZING waiting for listeners, names>"
-    made._take_names(Table({}))
+    await made._take_names(nds.NameTable())
     assert repr(made.life) == "<Life PRE_INITIALIZING waiting for listeners>"
 
 

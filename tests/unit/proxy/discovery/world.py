@@ -162,8 +162,11 @@ class World:
             schedule=self.clock.schedule,
             dynamic={types.CLUSTER: Fetch(ads=True), types.LISTENER: Fetch(ads=True)},
             origins=origins,
-            name_table=(lambda _table: self.runtime.journal.append("names")) if resolves else None,
+            name_table=self._names if resolves else None,
         )
+
+    async def _names(self, _table: Any) -> None:
+        self.runtime.journal.append("names")
 
     async def start(self) -> "World":
         await self.configuration.start([], [])

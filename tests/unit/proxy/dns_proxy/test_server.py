@@ -12,6 +12,7 @@ from pymesh.address import Address
 from pymesh.bootstrap.environment import DnsSettings
 from pymesh.local.ports import FreePorts
 from pymesh.xds import nds
+from pymesh_proxy.discovery import fairness
 from pymesh_proxy.dns_proxy import forwarder, server
 from pymesh_proxy.dns_proxy.server import DnsProxy
 from pymesh_proxy.errors import StartupError
@@ -71,11 +72,16 @@ async def made(tmp_path, upstream):
             settings = DnsSettings(listen=Address(HOST, port), parallel=parallel, resolv_conf=path)
             proxy = DnsProxy(settings, namespace="shop", domain="shop.svc.cluster.local")
             if names:
-                proxy.use(proxy.compile(nds.NameTable(table={"in.com": nds.NameTable.NameInfo(ips=["10.0.0.1"])})))
+                await proxy.use(one_host("10.0.0.1"))
             await proxy.start(stack)
             return Sidecar(proxy, port)
 
         yield make
+
+
+def one_host(address):
+    """A name table with one host."""
+    return nds.NameTable(table={"in.com": nds.NameTable.NameInfo(ips=[address])})
 
 
 def addresses(answer):
@@ -99,9 +105,23 @@ async def test_before_the_table_has_come_everything_is_passed_on(made):
     assert dns.rcode.to_text((await sidecar.udp("in.com")).rcode()) == "NXDOMAIN"
 
 
+async def test_a_large_table_lets_others_run_while_it_is_read(made, monkeypatch):
+    monkeypatch.setattr(fairness, "SLICE", 0.0)
+    sidecar = await made()
+    info = nds.NameTable.NameInfo(ips=["10.0.0.2"])
+    coming = asyncio.get_running_loop().create_task(sidecar.proxy.use(nds.NameTable(table={f"h{n}.com": info for n in range(50)})))
+    turns = 0
+    while not coming.done():
+        assert sidecar.proxy._table.find("in.com"), "the former table serves until the new one is whole"
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 50
+    assert sidecar.proxy._table.find("in.com") is None
+
+
 async def test_a_new_table_counts_at_once(made):
     sidecar = await made()
-    sidecar.proxy.use(sidecar.proxy.compile(nds.NameTable(table={"in.com": nds.NameTable.NameInfo(ips=["10.0.0.2"])})))
+    await sidecar.proxy.use(one_host("10.0.0.2"))
     assert addresses(await sidecar.udp("in.com")) == ["10.0.0.2"]
 
 
@@ -218,7 +238,7 @@ async def test_localhost_is_both_loopback_addresses_as_far_as_there_are_two(tmp_
     port = FreePorts().take()
     async with contextlib.AsyncExitStack() as stack:
         proxy = DnsProxy(DnsSettings(listen=Address("localhost", port), parallel=False, resolv_conf=path), namespace="n", domain="n.svc")
-        proxy.use(proxy.compile(nds.NameTable(table={"in.com": nds.NameTable.NameInfo(ips=["10.0.0.1"])})))
+        await proxy.use(one_host("10.0.0.1"))
         await proxy.start(stack)
         query = dns.message.make_query("in.com", "A")
         assert addresses(await dns.asyncquery.udp(query, HOST, timeout=10, port=port)) == ["10.0.0.1"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pymesh.xds import nds
-from pymesh_proxy.dns_proxy.table import Found, Place, Table, table_of
+from pymesh_proxy.dns_proxy.table import Found, Place, Table, named
 
 from .packed import packed
 
@@ -21,6 +21,10 @@ def message(**hosts):
     for host, info in hosts.items():
         made.table[host.replace("_", ".")].CopyFrom(nds.NameTable.NameInfo(**info))
     return made
+
+
+def table_of(made, place):
+    return Table(dict(named(made, place)), place.completing)
 
 
 def kubernetes(name, namespace, *ips, **more):
@@ -72,6 +76,12 @@ def test_names_are_in_small_letters_without_the_last_dot():
 def test_what_a_host_is_called_stands_over_what_another_may_be_called():
     table = table_of(message(**{CART: kubernetes("cart", "shop"), "cart.shop": {"ips": ["10.0.0.9"]}}), SHOP)
     assert table.find("cart.shop") == Found(packed("10.0.0.9"))
+
+
+def test_of_two_hosts_of_one_short_name_it_is_always_the_same():
+    hosts = {f"{name}.svc.cluster.local": kubernetes("x", "y", f"10.0.0.{n}") for n, name in enumerate("abcdefgh")}
+    found = {table_of(message(**dict(some)), SHOP).find("x.y") for some in (hosts.items(), reversed(hosts.items()))}
+    assert found == {Found(packed("10.0.0.0"))}
 
 
 def test_families_are_told_apart_and_what_is_no_address_is_left_out():
