@@ -80,6 +80,8 @@ def _compile() -> None:
     paths = [str(Path("pymesh_proxy", folder, f"{name}.py")) for folder, names in ROOMS.items() for name in names]
     options = ["--config-file", str(HERE.parent / "pyproject.toml")]
     extensions = mypycify([*options, *paths], opt_level="3", debug_level="0", multi_file=True)
+    for extension in extensions:
+        extension.extra_compile_args.append("-fvisibility=hidden")  # else calls between files go through a table: others could replace them
     commands = {"build_ext": SideBySide}
     setup(name="pymesh-rooms", ext_modules=extensions, packages=[], cmdclass=commands, script_args=["-q", "build_ext", "--inplace"])
 
