@@ -10,7 +10,7 @@ from pymesh.api.types import PortSelector
 from ..service import Service
 from ..support import Path
 from ..virtual import UNKNOWN_SERVICE
-from .conditions import RESOLVED, Condition, bad
+from .conditions import ACCEPTED, RESOLVED, Condition, bad
 from .grants import Grants, Target
 
 _SERVICES = {("", "Service"), ("multicluster.x-k8s.io", "ServiceImport")}
@@ -56,6 +56,8 @@ class Backends:
         if (reference.group, reference.kind) not in {*_SERVICES, _HOSTNAME}:
             text = f"a backend of kind {reference.kind} ({reference.group or 'core'}) is not served: name a Service, or a Hostname"
             return _nowhere(), bad(RESOLVED, "InvalidKind", text, path)
+        if reference.port is None:
+            return _nowhere(), bad(ACCEPTED, "UnsupportedValue", f"{told} is named without a port, which every backend here needs", path)
         by_host = (reference.group, reference.kind) == _HOSTNAME
         service = self.host(reference.name) if by_host else self.service(reference.name, place)
         if service is None:

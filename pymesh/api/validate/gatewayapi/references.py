@@ -63,7 +63,7 @@ def _parent(reference: ParentReference) -> Findings:
 
 
 def backend(reference: BackendObjectReference) -> Findings:
-    """A backend; every kind that is served needs a port."""
+    """A backend; of a Service a port must be named."""
     if reference.kind == "Hostname":
         yield from verdict("name", words.fqdn(reference.name))
         if reference.namespace is not None:
@@ -74,7 +74,7 @@ def backend(reference: BackendObjectReference) -> Findings:
             yield Finding(("name",), f'"{reference.name}" is a host name; write the name of the Service, and its namespace in "namespace"')
     if reference.namespace is not None:
         yield from verdict("namespace", words.dns_label(reference.namespace))
-    if reference.port is None:
+    if reference.port is None and (reference.group, reference.kind) == ("", "Service"):
         yield Finding((), 'the required field "port" is missing')
 
 

@@ -428,6 +428,7 @@ def test_a_rule_without_backends_answers_500(routes, backends):
         ("{name: gone, port: 80}", "BackendNotFound"),
         ("{group: example.com, kind: Bucket, name: web, port: 80}", "InvalidKind"),
         ("{name: web, namespace: other, port: 80}", "RefNotPermitted"),
+        ("{group: multicluster.x-k8s.io, kind: ServiceImport, name: web}", "UnsupportedValue"),
         ("{group: networking.istio.io, kind: Hostname, name: gone.example.com, port: 80}", "BackendNotFound"),
     ],
 )
@@ -436,7 +437,7 @@ def test_a_backend_that_is_not_there_or_not_for_the_route_is_an_error_of_its_sha
     (one,) = built.hosts(edge, "http.80")["*:80"].routes
     assert [share.name for share in one.route.weighted_clusters.clusters] == [WEB, "UnknownService"]
     assert one.route.cluster_not_found_response_code == proto.route_components.RouteAction.INTERNAL_SERVER_ERROR
-    assert conditions(built, "r") == [("ResolvedRefs", reason)]
+    assert conditions(built, "r") == [("Accepted" if reason == "UnsupportedValue" else "ResolvedRefs", reason)]
 
 
 def test_a_port_that_a_backend_does_not_have_is_told(mesh):
