@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ..models.telemetry import AccessLogging, CustomTag, Metrics, ProviderRef, TagOperation, Telemetry, Tracing
-from . import attachment
-from .finding import Finding, Findings, below
+from . import attachment, expression
+from .finding import Finding, Findings, below, verdict
 
 
 def check(spec: Telemetry, namespace: str) -> Findings:
@@ -50,13 +50,20 @@ def _metrics(metrics: Metrics) -> Findings:
     for index, override in enumerate(metrics.overrides):
         for name, tag in override.tag_overrides.items():
             path = ("overrides", index, "tag_overrides", name)
-            if tag.operation is TagOperation.REMOVE and tag.value is not None:
-                yield Finding((*path, "value"), "is not used: the operation is REMOVE")
-            if tag.operation is not TagOperation.REMOVE and not tag.value:
+            if tag.operation is TagOperation.REMOVE:
+                if tag.value is not None:
+                    yield Finding((*path, "value"), "is not used: the operation is REMOVE")
+            elif not tag.value:
                 yield Finding(path, "needs a value: the operation is UPSERT")
+            else:  # Istio takes it, and every value of the tag is then `unknown`
+                yield from verdict((*path, "value"), expression.syntax_error(tag.value), "warning")
 
 
 def _logging(logging: AccessLogging) -> Findings:
     yield from _providers(logging.providers)
-    if logging.filter is not None and not logging.filter.expression:
+    if logging.filter is None:
+        return
+    if not logging.filter.expression:
         yield Finding(("filter",), "needs an expression")
+    else:
+        yield from verdict(("filter", "expression"), expression.syntax_error(logging.filter.expression))

@@ -95,6 +95,8 @@ def test_an_authorization_policy(told, spec, expected):
         ("Telemetry", "metrics: [{providers: [{name: ''}]}]", "error metrics[0].providers[0].name: a provider needs a name"),
         ("Telemetry", "metrics: [{overrides: [{tagOverrides: {t: {operation: UPSERT}}}]}]", "error metrics[0].overrides[0].tagOverrides.t: needs a value: the operation is UPSERT"),
         ("Telemetry", "metrics: [{overrides: [{tagOverrides: {t: {operation: REMOVE, value: a}}}]}]", "error metrics[0].overrides[0].tagOverrides.t.value: is not used: the operation is REMOVE"),
+        ("Telemetry", "accessLogging: [{filter: {expression: 'response.code >='}}]", "error accessLogging[0].filter.expression: is not an expression in CEL: line 1, column 17: mismatched input '<EOF>'"),
+        ("Telemetry", "metrics: [{overrides: [{tagOverrides: {t: {value: 'a b'}}}]}]", "warning metrics[0].overrides[0].tagOverrides.t.value: is not an expression in CEL: line 1, column 3: extraneous input 'b'"),
         ("Telemetry", "accessLogging: [{filter: {}}]", "error accessLogging[0].filter: needs an expression"),
         ("WasmPlugin", "url: 'ftp://a'", 'error url: "ftp://a" is not an oci, http, https or file URL'),
         ("WasmPlugin", "url: 'oci://a'\nsha256: ABC", "error sha256: must be 64 hexadecimal digits in lower case"),
