@@ -9,8 +9,8 @@ from pymesh.xds import proto, types
 from ..built import Built
 from ..holding import Difference, Held, difference, digest, shared
 from .response import Response
-from .session import SERVER, Session
-from .subscription import WILDCARD_NAME, Resources, Subscription
+from .session import SERVER, Session, needs_endpoints
+from .subscription import WILDCARD_NAME, Heard, Resources, Subscription
 
 BREAK_LAST = frozenset({types.CLUSTER, types.ENDPOINT})
 """Types whose removals leave strictly after the routes: until those have moved on, they still send requests there."""
@@ -25,9 +25,23 @@ class DeltaSession(Session):
         subscription = self.subscriptions.get(request.type_url)
         if subscription is None:
             return self._open(request)
-        self.hear(subscription, request)
+        heard = self.hear(subscription, request)
         # Unlike in state-of-the-world, names are instructions and not a statement: they count whatever the nonce.
-        return self._ask(subscription, _subscribe(subscription, request))
+        responses = self._ask(subscription, _subscribe(subscription, request))
+        return responses + self._without_culprits(subscription) if heard is Heard.NACK else responses
+
+    def _without_culprits(self, subscription: Subscription) -> list[Response]:
+        """What a client refused only because it came with something bad, and may not have taken in: once more, without that."""
+        current = subscription.fetch(self.resources)
+        wanted = subscription.suspended if subscription.wildcard else subscription.suspended & subscription.names
+        step = Difference({name: current[name] for name in wanted if name in current}, wanted - current.keys())
+        if not step:
+            return []
+        responses = [self._send(subscription, step, subscription.after(step, current))]
+        endpoints = self.subscriptions.get(types.ENDPOINT)
+        if subscription.type_url == types.CLUSTER and endpoints is not None:
+            responses += self._ask(endpoints, set(needs_endpoints(endpoints, step.changed)))
+        return responses
 
     def _open(self, request: Any) -> list[Response]:
         """The first request of a type: everything, or after a reconnect only what differs from what the client holds."""

@@ -48,7 +48,7 @@ class Session(abc.ABC):
             if subscription.type_url == types.CLUSTER:
                 clusters = step.changed
             elif subscription.type_url == types.ENDPOINT and clusters:
-                again = _needs_endpoints(subscription, clusters)
+                again = needs_endpoints(subscription, clusters)
                 step = Difference({**step.changed, **{name: current[name] for name in again if name in current}}, step.gone)
             yield subscription, current, step
 
@@ -74,7 +74,7 @@ class Session(abc.ABC):
         return response
 
 
-def _needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> frozenset[str]:
+def needs_endpoints(subscription: Subscription, changed: Iterable[str]) -> frozenset[str]:
     """Load assignments that must be sent again although unchanged, because their cluster was.
 
     Envoy warms a changed cluster until it hears its assignment anew, and a push in flight would make its own request stale.

@@ -2,6 +2,7 @@
 
 import enum
 import itertools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -37,6 +38,11 @@ class Status(enum.Enum):
     NACKED = "NACKED"
 
 
+def mentioned(names: Iterable[str], text: str) -> frozenset[str]:
+    """The names that stand in a text, each as a whole: `a.test` is not in `a.test.example`."""
+    return frozenset(name for name in names if name in text and re.search(rf"(?<![\w.|-]){re.escape(name)}(?![\w|-]|\.\w)", text))
+
+
 @dataclass(slots=True)
 class Subscription:
     """One type on one stream. `sent` is what the client holds or is about to.
@@ -55,6 +61,8 @@ class Subscription:
     accepted_version: str = ""
     accepted_at: float | None = None
     error: str | None = None
+    suspended: frozenset[str] = frozenset()
+    """Names of the response that was refused last for the sake of others, by the refusal's own words."""
     _rejected: set[str] = field(default_factory=set)
     _outstanding: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
 
@@ -124,7 +132,9 @@ class Subscription:
         version, names = self._outstanding.pop(nonce)
         if error is not None:
             self.error = error
-            self._rejected |= names
+            culprits = mentioned(names, error) or names
+            self._rejected |= culprits
+            self.suspended = names - culprits
             return Heard.NACK
         self._accept(version, names, now)
         return Heard.ACK

@@ -123,3 +123,25 @@ def test_a_type_we_do_not_serve_is_said_not_to_exist():
     [response] = session.request(ask_delta("type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "wasm"))
     assert list(response.removed_resources) == ["wasm"]
     assert session.request(ask_delta(response.type_url, nonce=response.nonce)) == []
+
+
+def test_what_was_refused_with_something_bad_is_sent_again_without_it():
+    session = delta(world(cds={"good": "1", "bad": "1", "bad.too": "1"}, eds={"good": "1"}))
+    [clusters] = session.request(ask_delta(types.CLUSTER))
+    session.request(ask_delta(types.ENDPOINT, "good"))
+    again = session.request(ask_delta(types.CLUSTER, nonce=clusters.nonce, error="Cluster bad.too: too wide, and more"))
+    assert told(again) == ["cds bad good", "eds good"]
+    again = session.request(ask_delta(types.CLUSTER, nonce=again[0].nonce, error="Error adding/updating cluster(s) bad: no"))
+    assert told(again) == ["cds good", "eds good"]
+    subscription = session.subscriptions[types.CLUSTER]
+    session.request(ask_delta(types.CLUSTER, nonce=again[0].nonce))
+    assert {name: subscription.standing(name) for name in ("good", "bad", "bad.too")} == {
+        "good": Status.SYNCED, "bad": Status.NACKED, "bad.too": Status.NACKED,
+    }  # fmt: skip
+
+
+def test_a_refusal_that_names_nothing_is_of_all():
+    session = delta(world(cds={"a": "1", "b": "1"}))
+    [clusters] = session.request(ask_delta(types.CLUSTER))
+    assert session.request(ask_delta(types.CLUSTER, nonce=clusters.nonce, error="no")) == []
+    assert all(session.subscriptions[types.CLUSTER].standing(name) is Status.NACKED for name in "ab")

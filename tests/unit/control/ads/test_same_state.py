@@ -53,6 +53,8 @@ class Client:
     """What both forms share: wishes, what is held, and responses that are on their way."""
 
     open = None
+    all_or_nothing = False
+    """Whether of a response with anything refused in it nothing is taken."""
 
     def __init__(self, content, wishes):
         self.wishes = {type_url: wish.copy() for type_url, wish in wishes.items()}
@@ -98,7 +100,8 @@ class Client:
         response = self.wire.pop(0)
         carried = versions_in(response)
         bad = {name: version for name, version in carried.items() if version == BAD}
-        self.keep(response, {name: version for name, version in carried.items() if name not in bad})
+        if not bad or not self.all_or_nothing:
+            self.keep(response, {name: version for name, version in carried.items() if name not in bad})
         self.nonces[response.type_url] = response.nonce
         now = self.content[types.SHORT[response.type_url]]  # what changed since then may come again
         self.refused[response.type_url].update({name: version for name, version in bad.items() if now.get(name) == version})
@@ -151,6 +154,12 @@ class Delta(Client):
         self.send(ask_delta(response.type_url, nonce=response.nonce, error=error))
 
 
+class AllOrNothing(Delta):
+    """Our own proxy."""
+
+    all_or_nothing = True
+
+
 class Sotw(Client):
     open = staticmethod(sotw)
     full_state = types.WILDCARD
@@ -186,7 +195,7 @@ class SameState(RuleBasedStateMachine):
         super().__init__()
         self.content = NOTHING
         wishes = {type_url: Wish(star=type_url in types.WILDCARD) for type_url in TYPES}
-        self.clients = [Delta(self.content, wishes), Sotw(self.content, wishes)]
+        self.clients = [Delta(self.content, wishes), Sotw(self.content, wishes), AllOrNothing(self.content, wishes)]
 
     @property
     def wishes(self):
@@ -243,12 +252,12 @@ class SameState(RuleBasedStateMachine):
             client.add(type_url, STAR)
             client.drain()
 
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, 2))
     def receive_one(self, which):
         if self.clients[which].wire:
             self.clients[which].receive()
 
-    @rule(which=st.integers(0, 1))
+    @rule(which=st.integers(0, 2))
     def cut_the_stream(self, which):
         self.clients[which].connect(self.content)
 
