@@ -142,6 +142,7 @@ class Subscription:
     def _accept(self, version: str, names: frozenset[str], now: float) -> None:
         self.accepted_version, self.accepted_at = version, now
         # A delta client may accept other resources while it still refuses these: only their own acceptance clears the error.
-        self._rejected -= names
+        # What is not there any more, or not asked for, needs none.
+        self._rejected = {name for name in self._rejected - names if name in self.sent}
         if not self._rejected:
             self.error = None

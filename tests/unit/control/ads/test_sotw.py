@@ -170,3 +170,13 @@ def test_a_type_we_do_not_serve_is_answered_with_nothing_once():
     [response] = session.request(ask("type.googleapis.com/istio.networking.nds.v1.NameTable"))
     assert versions_in(response) == {}
     assert session.request(ask(response.type_url, nonce=response.nonce)) == []
+
+
+def test_a_refusal_ends_with_the_resource_that_was_refused():
+    session = sotw(world(cds={"a": "1", "b": "1"}))
+    [clusters] = session.request(ask(types.CLUSTER))
+    session.request(ask(types.CLUSTER, nonce=clusters.nonce, error="Cluster b: no"))
+    assert session.subscriptions[types.CLUSTER].status is Status.NACKED
+    [clusters] = session.push(world(cds={"a": "1"}))
+    session.request(ask(types.CLUSTER, nonce=clusters.nonce))
+    assert session.subscriptions[types.CLUSTER].status is Status.SYNCED
