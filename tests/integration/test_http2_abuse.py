@@ -94,6 +94,7 @@ class Abuser:
             while (piece := b"".join(itertools.islice(pieces, 256))) and not self.writer.is_closing():
                 self.writer.write(piece)
                 await self.writer.drain()
+                await asyncio.sleep(0)  # what the sockets take waits for nothing, and the neighbour has its turns in this loop, too
         except ConnectionError:
             return
 
