@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..gateway import Gateway
+from ..namespaces import Namespaces
 from .backends import Backends
 from .certificates import Certificates
 from .conditions import ACCEPTED, CONFLICTED, PROGRAMMED, RESOLVED, Condition, ListenerStatus, Status, bad, settled
 from .gateways import Classes, proxies_of, unserved
 from .listeners import Holder, Listener, listeners_of
-from .places import Places
+from .places import admits
 from .precedence import of_age
 
 
@@ -23,7 +24,7 @@ class Edge:
         """Who has listeners that somebody else serves."""
         self.credentials: set[tuple[str, str, str]] = set()
         """Those that listeners name: namespace of the proxies, namespace and name."""
-        self._certificates, self._places = certificates, Places(by_kind.get("Namespace", ()))
+        self._certificates, self._namespaces = certificates, Namespaces(by_kind.get("Namespace", ()))
         self._served: dict[tuple[str, str], tuple[Any, list[Listener]]] = {}
         self._told: list[tuple[Any, list[Condition]]] = []
         classes = Classes(by_kind.get("GatewayClass", ()))
@@ -59,7 +60,7 @@ class Edge:
 
     def _add(self, gateway: Any, classes: Classes) -> None:
         if classes.serves(gateway.spec.gateway_class_name):
-            found = listeners_of(gateway, gateway, self._certificates, self._places)
+            found = listeners_of(gateway, gateway, self._certificates, self._namespaces)
             self.listeners[_holder(gateway)] = found
             self._served[gateway.namespace, gateway.name] = (gateway, list(found))
         elif classes.leaves(gateway.spec.gateway_class_name):
@@ -81,14 +82,14 @@ class Edge:
             text = f"Gateway {'/'.join(place)} takes no ListenerSets of namespace {one.namespace} (allowedListeners.namespaces)"
             self._told.append((one, [bad(ACCEPTED, "NotAllowed", text, ("parentRef",))]))
         else:
-            found = listeners_of(gateway, one, self._certificates, self._places, listeners)
+            found = listeners_of(gateway, one, self._certificates, self._namespaces, listeners)
             self.listeners[_holder(one)] = found
             listeners += found
             self._told.append((one, []))
 
     def _takes(self, gateway: Any, namespace: str) -> bool:
         allowed = gateway.spec.allowed_listeners
-        return allowed is not None and self._places.admit(allowed.namespaces, gateway.namespace, namespace)
+        return allowed is not None and admits(allowed.namespaces, gateway.namespace, namespace, self._namespaces)
 
     def _serve(self, gateway: Any, listeners: Sequence[Listener], backends: Backends) -> None:
         made, faults = proxies_of(gateway, listeners, backends)
