@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import re2
+from pymesh.patterns import InvalidPattern, parse_pattern
 
 from ..errors import ProxyError
 from ..listener.config import FilterChain, ListenerConfig
@@ -112,13 +112,10 @@ def pattern(query: Query, name: str) -> Any:
     text = query.get(name)
     if text is None:
         return None
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        reason = error.args[0]
-        raise BadQuery(f"Invalid {name}: {reason.decode() if isinstance(reason, bytes) else reason}\n") from error
+        return parse_pattern(text)
+    except InvalidPattern as invalid:
+        raise BadQuery(f"Invalid {name}: {invalid}\n") from invalid
 
 
 def flag(query: Query, name: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import re2
+from pymesh.patterns import InvalidPattern, parse_pattern
 
 from .fields import Reader
 
@@ -23,14 +23,11 @@ def regex(reader: Reader) -> Any:
 
 def pattern(reader: Reader, name: str, text: str) -> Any:
     """An RE2 pattern; a mistake in it is reported at the field `name`."""
-    options = re2.Options()
-    options.log_errors = False
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
-        reason = error.args[0]
-        reader.refuse(name, f"{text!r} is no RE2 pattern: {reason.decode() if isinstance(reason, bytes) else reason}")
-        return re2.compile("[^\\x00-\\x{10FFFF}]", options)
+        return parse_pattern(text)
+    except InvalidPattern as invalid:
+        reader.refuse(name, f"{text!r} is no RE2 pattern: {invalid}")
+        return parse_pattern("[^\\x00-\\x{10FFFF}]")
 
 
 def full_match(reader: Reader) -> BytesTest:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 
-import re2
+from pymesh.patterns import InvalidPattern, parse_pattern
 
 _LABEL = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _WILDCARD_LABEL = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -12,9 +12,6 @@ _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SUBSTITUTION = re.compile(r"%%|%[A-Z0-9_.]+(\([^)]*\))?(:[0-9]+)?%")  # Envoy's command operators
-
-_REGEX_OPTIONS = re2.Options()
-_REGEX_OPTIONS.log_errors = False
 
 
 def dns_label(text: str) -> str | None:
@@ -103,8 +100,7 @@ def regex(text: str) -> str | None:
     if len(text) > 1024:
         return "a regular expression may have at most 1024 characters"
     try:
-        re2.compile(text, options=_REGEX_OPTIONS)
-    except re2.error as error:
-        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
-        return f'"{text}" is not a regular expression of RE2: {reason}'
+        parse_pattern(text)
+    except InvalidPattern as invalid:
+        return f'"{text}" is not a regular expression of RE2: {invalid}'
     return None
