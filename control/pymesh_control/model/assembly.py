@@ -94,11 +94,10 @@ def _facts(
         lambda: translation.translate(by_kind, known.services, known.aliases, credentials),
     )
     rules = models.each(destination.from_resource, by_kind.get("DestinationRule", ()))
-    rivals = by_kind.get("VirtualService", ())
-    routes = models.each(virtual.from_resource, models.of("roots", rivals, lambda: delegation.resolved(rivals)[0]))
+    routes = _routes(models, by_kind.get("VirtualService", ()))
     pods = by_kind.get("Pod", ())
-    index = partial(_index, models, chosen, by_kind)
     return {
+        **_by_namespace(models, chosen, by_kind),
         "mesh": chosen,
         "services": known.services,
         "endpoints": known.endpoints,
@@ -110,10 +109,6 @@ def _facts(
         "shared_credentials": models.equal("shared credentials", gateway_api.credentials),
         "gateway_api": gateway_api,
         "credentials": credentials,
-        "authentication": index("PeerAuthentication", authentication.from_resource, authentication.Authentication),
-        "authorization": index("AuthorizationPolicy", authorization.from_resource, authorization.Authorization),
-        "sidecars": index("Sidecar", sidecar.from_resource, sidecar.Sidecars),
-        "envoy_filters": index("EnvoyFilter", envoyfilter.from_resource, envoyfilter.EnvoyFilters),
         "workloads": known.workloads,
         "groups": groups,
         "places": places,
@@ -122,6 +117,21 @@ def _facts(
         "pod_settings": models.of("pod settings", pods, lambda: _pod_settings(pods)),
         "label_keys": models.equal("label keys", _label_keys(rules, routes) | _failover_keys(rules, known.services, chosen)),
         "localities_count": _localities_count(rules, known.services, chosen),
+    }
+
+
+def _routes(models: Models, rivals: Sequence[Resource]) -> tuple[virtual.VirtualService, ...]:
+    return models.each(virtual.from_resource, models.of("roots", rivals, lambda: delegation.resolved(rivals)[0]))
+
+
+def _by_namespace(models: Models, chosen: mesh.Mesh, by_kind: ByKind) -> dict[str, Any]:
+    """What is looked up by a workload's namespace and labels."""
+    index = partial(_index, models, chosen, by_kind)
+    return {
+        "authentication": index("PeerAuthentication", authentication.from_resource, authentication.Authentication),
+        "authorization": index("AuthorizationPolicy", authorization.from_resource, authorization.Authorization),
+        "sidecars": index("Sidecar", sidecar.from_resource, sidecar.Sidecars),
+        "envoy_filters": index("EnvoyFilter", envoyfilter.from_resource, envoyfilter.EnvoyFilters),
     }
 
 
