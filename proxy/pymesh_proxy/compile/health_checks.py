@@ -16,6 +16,26 @@ from .fields import Reader
 from .headers import addition
 from .strings import string_test
 
+_HONOURED = (
+    "timeout",
+    "interval",
+    "initial_jitter",
+    "interval_jitter",
+    "interval_jitter_percent",
+    "unhealthy_threshold",
+    "healthy_threshold",
+    "reuse_connection",
+    "http_health_check",
+    "tcp_health_check",
+    "grpc_health_check",
+    "no_traffic_interval",
+    "no_traffic_healthy_interval",
+    "unhealthy_interval",
+    "unhealthy_edge_interval",
+    "healthy_edge_interval",
+    "tls_options",
+    "transport_socket_match_criteria",
+)
 _HARMLESS = {
     "always_log_health_check_failures": "there is no log of checks to write them to",
     "always_log_health_check_success": "there is no log of checks to write them to",
@@ -37,27 +57,7 @@ def health_check(cluster: Reader, discovery: Discovery) -> HealthCheckConfig | N
 
 
 def _entry(reader: Reader) -> HealthCheckConfig:
-    reader.only(
-        "timeout",
-        "interval",
-        "initial_jitter",
-        "interval_jitter",
-        "interval_jitter_percent",
-        "unhealthy_threshold",
-        "healthy_threshold",
-        "reuse_connection",
-        "http_health_check",
-        "tcp_health_check",
-        "grpc_health_check",
-        "no_traffic_interval",
-        "no_traffic_healthy_interval",
-        "unhealthy_interval",
-        "unhealthy_edge_interval",
-        "healthy_edge_interval",
-        "tls_options",
-        "transport_socket_match_criteria",
-        harmless=_HARMLESS,
-    )
+    reader.only(*_HONOURED, harmless=_HARMLESS)
     interval = reader.seconds("interval", 0.0)
     unhealthy = reader.seconds("unhealthy_interval", interval)
     quiet = reader.seconds("no_traffic_interval", 60.0)

@@ -15,27 +15,29 @@ from .rate_limits import host_option, rules
 if TYPE_CHECKING:
     from .http_filters import Manager
 
+_HONOURED = (
+    "domain",
+    "stage",
+    "request_type",
+    "timeout",
+    "failure_mode_deny",
+    "rate_limited_as_resource_exhausted",
+    "rate_limit_service",
+    "enable_x_ratelimit_headers",
+    "disable_x_envoy_ratelimited_header",
+    "rate_limited_status",
+    "response_headers_to_add",
+    "status_on_error",
+    "filter_enabled",
+    "filter_enforced",
+    "failure_mode_deny_percent",
+    "rate_limits",
+)
+
 
 def ratelimit_filter(reader: Reader, manager: "Manager") -> RateLimitFilter:
     """The filter of a manager."""
-    reader.only(
-        "domain",
-        "stage",
-        "request_type",
-        "timeout",
-        "failure_mode_deny",
-        "rate_limited_as_resource_exhausted",
-        "rate_limit_service",
-        "enable_x_ratelimit_headers",
-        "disable_x_envoy_ratelimited_header",
-        "rate_limited_status",
-        "response_headers_to_add",
-        "status_on_error",
-        "filter_enabled",
-        "filter_enforced",
-        "failure_mode_deny_percent",
-        "rate_limits",
-    )
+    reader.only(*_HONOURED)
     message = reader.message
     if message.request_type not in ("", "internal", "external", "both"):
         reader.refuse("request_type", f"{message.request_type!r} is none of internal, external, both")

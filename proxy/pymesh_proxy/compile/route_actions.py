@@ -23,6 +23,25 @@ from .rewrites import FIELDS as REWRITES
 from .rewrites import rewrites, substitute
 from .sources import data
 
+_HONOURED = (
+    "cluster",
+    "cluster_header",
+    "weighted_clusters",
+    "cluster_not_found_response_code",
+    "timeout",
+    "idle_timeout",
+    "retry_policy",
+    "max_stream_duration",
+    "max_grpc_timeout",
+    "grpc_timeout_offset",
+    "upgrade_configs",
+    "priority",
+    "internal_redirect_policy",
+    "hash_policy",
+    "request_mirror_policies",
+    "rate_limits",
+    "include_vh_rate_limits",
+)
 _MISSING = {"SERVICE_UNAVAILABLE": 503, "NOT_FOUND": 404, "INTERNAL_SERVER_ERROR": 500}
 _FOLLOWED = frozenset((301, 302, 303, 307, 308))
 _REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORARY_REDIRECT": 307, "PERMANENT_REDIRECT": 308}
@@ -30,27 +49,7 @@ _REDIRECTS = {"MOVED_PERMANENTLY": 301, "FOUND": 302, "SEE_OTHER": 303, "TEMPORA
 
 def forward(reader: Reader, criteria: Any, levels: Levels, host_retry: RetryPolicy | None) -> Forward:
     """A RouteAction; `criteria` is the RouteMatch before it."""
-    reader.only(
-        "cluster",
-        "cluster_header",
-        "weighted_clusters",
-        "cluster_not_found_response_code",
-        "timeout",
-        "idle_timeout",
-        "retry_policy",
-        "max_stream_duration",
-        "max_grpc_timeout",
-        "grpc_timeout_offset",
-        "upgrade_configs",
-        "priority",
-        "internal_redirect_policy",
-        "hash_policy",
-        "request_mirror_policies",
-        "rate_limits",
-        "include_vh_rate_limits",
-        *REWRITES,
-        harmless={"early_data_policy": "no early data is taken"},
-    )
+    reader.only(*_HONOURED, *REWRITES, harmless={"early_data_policy": "no early data is taken"})
     message = reader.message
     targets = _targets(reader, levels)
     made = Forward(
