@@ -100,12 +100,10 @@ class NegotiatedPool(SharedPool):
         _adopt(self, connection)
 
     def _failed(self, failed: DialFailed) -> None:
-        if not isinstance(failed, Diverted):
+        if isinstance(failed, Diverted):
+            _divert(self, self._exclusive)
+        else:
             super()._failed(failed)
-            return
-        self._connecting -= 1
-        while self._waiting:
-            self._exclusive.acquire(self._dequeue())
 
 
 class NegotiatedExclusivePool(ExclusivePool):
@@ -132,12 +130,10 @@ class NegotiatedExclusivePool(ExclusivePool):
         _adopt(self, connection)
 
     def _failed(self, failed: DialFailed) -> None:
-        if not isinstance(failed, Diverted):
+        if isinstance(failed, Diverted):
+            _divert(self, self._shared)
+        else:
             super()._failed(failed)
-            return
-        self._connecting -= 1
-        while self._waiting:
-            self._shared.acquire(self._dequeue())
 
 
 def _adopt(pool: Pool[Any], connection: Any) -> None:
@@ -148,3 +144,10 @@ def _adopt(pool: Pool[Any], connection: Any) -> None:
     lifetime = pool.cluster.config.max_connection_duration
     connection.expires = pool._runtime.loop.time() + lifetime if lifetime else NEVER
     pool._opened(connection)
+
+
+def _divert(pool: Pool[Any], other: Pool[Any]) -> None:
+    """Nothing has failed: the connection speaks what the other pool is for, and so will those that are waited for."""
+    pool._connecting -= 1
+    while pool._waiting:
+        other.acquire(pool._dequeue())
