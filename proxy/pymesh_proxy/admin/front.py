@@ -18,29 +18,16 @@ TIMEOUT = 5.0
 _QUIT = "/quitquitquit"
 
 
-class Front:
+class Front(Door):
     """One address for several workers."""
 
     def __init__(self, sockets: Sequence[Path], *, stop: Callable[[], None]) -> None:
         """`sockets` are the workers' admin addresses; `stop` ends the parent and with it all of them."""
         self._sockets = tuple(sockets)
         self._stop = stop
-        self._door = Door(self._answer)
+        super().__init__()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """The bound address, once started."""
-        return self._door.address
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen; raises StartupError."""
-        await self._door.open(host, port)
-
-    async def stop(self) -> None:
-        """Stop listening; requests under way are given up."""
-        await self._door.close()
-
-    async def _answer(self, request: web.Request) -> Answer:
+    async def answer(self, request: web.Request) -> Answer:
         if (refused := refuse(request.path, request.method)) is not None:
             return refused
         if request.path == _QUIT:  # a worker that quits by itself would be started again

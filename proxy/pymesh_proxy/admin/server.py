@@ -50,7 +50,7 @@ def refuse(path: str, method: str) -> Answer | None:
     return Answer(body=f"Method {method} not allowed, {'POST' if command.mutates else 'GET'} required.", status=405)
 
 
-class Admin:
+class Admin(Door):
     """The admin interface of one process."""
 
     def __init__(
@@ -70,22 +70,9 @@ class Admin:
             runtime=runtime, life=life, istio=istio, discovery=discovery, bootstrap=bootstrap, warming=warming, stop=stop,
             reopen_logs=reopen_logs,
         )  # fmt: skip
-        self._door = Door(self._answer)
+        super().__init__()
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """The bound address, once started; the path and 0 for a Unix socket."""
-        return self._door.address
-
-    async def start(self, host: str, port: int) -> None:
-        """Listen on an address, or on the Unix socket whose path `host` is; raises StartupError."""
-        await self._door.open(host, port)
-
-    async def stop(self) -> None:
-        """Stop listening; requests under way are given up."""
-        await self._door.close()
-
-    async def _answer(self, request: web.Request) -> Answer:
+    async def answer(self, request: web.Request) -> Answer:
         if (refused := refuse(request.path, request.method)) is not None:
             return refused
         answer = COMMANDS[request.path].run(self.facts, request.query)
