@@ -49,11 +49,27 @@ class Wire(ABC):
         """Nothing more is wanted of it."""
 
 
-class Http1Wire(Wire, asyncio.Protocol):
-    """One request after the other; an answer that is none ends the connection."""
+class _Connection(asyncio.Protocol):
+    """A connection of a check's own, which nothing outlives."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+
+    def close(self) -> None:
+        """Nothing more is wanted of it."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+
+class Http1Wire(_Connection, Wire):
+    """One request after the other; an answer that is none ends the connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._parser = httptools.HttpResponseParser(self)
         self._answer = ProbeAnswer()
         self._limit = 0
@@ -76,14 +92,6 @@ class Http1Wire(Wire, asyncio.Protocol):
         if pseudo[b":method"] == b"HEAD":
             self._limit = -1
         return await self._heard
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         if self._heard is None or self._heard.done():
@@ -214,11 +222,11 @@ class _ProbeStream(H2Stream):
             self.heard.set_exception(ConnectionError(reason))
 
 
-class TcpWire(asyncio.Protocol):
+class TcpWire(_Connection):
     """Bytes out, bytes in."""
 
     def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
+        super().__init__()
         self._heard = b""
         self._news: asyncio.Future[None] | None = None
 
@@ -237,15 +245,6 @@ class TcpWire(asyncio.Protocol):
             self._news = asyncio.get_running_loop().create_future()
             await self._news
         self._heard = b""
-
-    def close(self) -> None:
-        """Nothing more is wanted of it."""
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._heard = (self._heard + data)[-_REMEMBERED:]
