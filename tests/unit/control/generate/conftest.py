@@ -115,6 +115,12 @@ def view() -> Callable[..., ProxyView]:
 
 
 @pytest.fixture
+def edge(view: Callable[..., ProxyView]) -> ProxyView:
+    """The proxy of the Gateway API's Gateway `edge`."""
+    return view("router", LABELS={"gateway.networking.k8s.io/gateway-name": "edge"})
+
+
+@pytest.fixture
 def envoy(tmp_path: pathlib.Path) -> Callable[[Mesh, ProxyView], None]:
     """A check that a real Envoy accepts everything a proxy is sent; skipped where there is none."""
     binary = peers.envoy()

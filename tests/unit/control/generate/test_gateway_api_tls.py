@@ -1,7 +1,5 @@
 """TLS of the Gateway API's listeners: which certificates they show and ask for, and who is given them."""
 
-
-
 import dataclasses
 
 import pytest
@@ -41,8 +39,8 @@ CLIENTS = "{group: '', kind: ConfigMap, name: clients}"
 
 
 @pytest.fixture
-def edge(view):
-    return dataclasses.replace(view("router", LABELS={"gateway.networking.k8s.io/gateway-name": "edge"}), is_authenticated=True)
+def edge(edge):
+    return dataclasses.replace(edge, is_authenticated=True)
 
 
 def snapshot(text):
