@@ -26,14 +26,6 @@ class Field:
         """The path below the spec."""
         return self.path.partition(".")[2]
 
-    @property
-    def is_list(self) -> bool:
-        return self.type.startswith("list of ")
-
-    @property
-    def is_map(self) -> bool:
-        return self.type.startswith("map of ")
-
 
 def lines_of(text: str) -> list[str]:
     """`apiVersion Kind` for every served version and `Kind.path type` for every field below `spec`, sorted."""

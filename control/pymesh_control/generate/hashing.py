@@ -50,9 +50,3 @@ def _cookie(cookie: Any) -> Any:
     for attribute in cookie.attributes:
         policy.cookie.attributes.add(name=attribute.name, value=attribute.value or "")
     return policy
-
-
-def by_source(scope: "Scope", cluster: str) -> bool:
-    """Whether connections to a cluster are told apart by where they come from, which is all that TCP has to offer."""
-    wanted = settings(scope, cluster)
-    return wanted is not None and bool(wanted.use_source_ip)

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from .errors import Malformed
-from .hpack import Field, Fields
+from .hpack import Fields
 
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _AUTHORITY: Final = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:%\[\]]+")
@@ -169,12 +169,3 @@ def _check_new_name(name: bytes) -> None:
         raise Malformed(f"{where}: {name[:64]!r}")
     if len(_KINDS) < _NAMES_LIMIT and len(name) <= _REMEMBERED_SIZE:
         _KINDS[name] = _PLAIN
-
-
-def join_cookies(fields: Fields) -> Fields:
-    """The fields with cookie crumbs joined into one at the end, as HTTP/1 wants it (RFC 9113 8.2.3)."""
-    crumbs = [value for name, value in fields if name == b"cookie"]
-    if len(crumbs) < 2:
-        return fields
-    joined: Field = (b"cookie", b"; ".join(crumbs))
-    return [field for field in fields if field[0] != b"cookie"] + [joined]

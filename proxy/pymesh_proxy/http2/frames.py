@@ -21,21 +21,6 @@ MAX_WINDOW: Final = 2**31 - 1
 MAX_STREAM_ID: Final = 2**31 - 1
 
 
-class FrameType(enum.IntEnum):
-    """RFC 9113 6."""
-
-    DATA = 0
-    HEADERS = 1
-    PRIORITY = 2
-    RST_STREAM = 3
-    SETTINGS = 4
-    PUSH_PROMISE = 5
-    PING = 6
-    GOAWAY = 7
-    WINDOW_UPDATE = 8
-    CONTINUATION = 9
-
-
 class ErrorCode(enum.IntEnum):
     """RFC 9113 7."""
 
@@ -109,11 +94,6 @@ def read_uint31(data: bytes, at: i64) -> i64:
 def error_name(code: int) -> str:
     """`PROTOCOL_ERROR` for 1; a code that RFC 9113 does not name is written as a number."""
     return ErrorCode(code).name if code <= ErrorCode.HTTP_1_1_REQUIRED else f"error {code:#x}"
-
-
-def data_frame_header(stream_id: int, length: int, end_stream: bool) -> bytes:
-    """The 9 octets before `length` bytes of a body."""
-    return pack_header(length << 8, 1 if end_stream else 0, stream_id)
 
 
 def headers_frames(stream_id: int, block: bytes, end_stream: bool, max_frame_size: int) -> bytes:

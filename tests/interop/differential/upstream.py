@@ -9,10 +9,7 @@ import re
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-
-Respond = Callable[["Asked", asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,6 @@ class H2Player(Library):
         self.h2.send_data(stream_id, data, end_stream=end)
         self.flush()
 
-    def trail(self, stream_id, trailers):
-        self.h2.send_headers(stream_id, list(trailers.items()), end_stream=True)
-        self.flush()
-
     def _send(self, stream_id, fields, body, trailers, end):
         last = end and trailers is None
         self.h2.send_headers(stream_id, fields, end_stream=last and not body)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pymesh_proxy.http2 import fields as rules
 from pymesh_proxy.http2.errors import CompressionBroken, FieldsTooLarge, Malformed
-from pymesh_proxy.http2.fields import NO_LENGTH, check_request, check_response, check_trailers, join_cookies
+from pymesh_proxy.http2.fields import NO_LENGTH, check_request, check_response, check_trailers
 from pymesh_proxy.http2.hpack import Decoder, Encoder
 from pymesh_proxy.http2.sections import SectionReader
 
@@ -179,12 +179,6 @@ def test_trailers_have_no_pseudo_headers_and_lose_what_would_frame_a_message():
     for broken in ((b":status", b"200"), (b":path", b"/"), (b"transfer-encoding", b"chunked"), (b"X", b"y")):
         with pytest.raises(Malformed):
             check_trailers([*grpc, broken])
-
-
-def test_cookie_crumbs_become_one_cookie_at_the_end():
-    crumbs = [(b"cookie", b"a=1"), (b"x", b"y"), (b"cookie", b"b=2")]
-    assert join_cookies(crumbs) == [(b"x", b"y"), (b"cookie", b"a=1; b=2")]
-    assert join_cookies(crumbs[:2]) == crumbs[:2]
 
 
 def test_the_names_remembered_are_bounded():
