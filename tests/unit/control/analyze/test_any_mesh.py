@@ -17,8 +17,8 @@ from pymesh_control.model import support
 from pymesh_control.model.assembly import build
 from tests.unit.mesh.test_any_spec import specs
 
+from .examples import CASES
 from .meshes import subject, thing
-from .test_rules import CASES
 
 NAMES = st.sampled_from(["a", "b", "reviews", "mesh", "istio"])
 OBJECTS = st.sampled_from(sorted(KINDS)).flatmap(

@@ -17,7 +17,7 @@ from pymesh_control.holding import EMPTY, difference, digest
 from pymesh_control.model.assembly import build
 from pymesh_control.model.view import GRPC
 from pymesh_control.model.workload import Workload
-from tests.unit.control.analyze.test_rules import CASES
+from tests.unit.control.analyze.examples import CASES
 
 from .conftest import proxy
 
