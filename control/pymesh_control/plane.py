@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import socket
@@ -13,6 +12,7 @@ from typing import Any
 import grpc.aio
 
 from pymesh.address import Address
+from pymesh.garbage import Freezer
 from pymesh.identity import DEFAULT_TRUST_DOMAIN
 from pymesh.tasks import spawn
 from pymesh_certs import service
@@ -117,13 +117,14 @@ class ControlPlane:
             raise StartupError(str(error)) from error
         self.world = World(domain, self.metrics)
         self._rebuild()
-        gc.collect()
-        gc.freeze()  # documents with their positions are most of what is there and have no cycles; walking them holds every push back
+        self._freezer = Freezer(asyncio.get_running_loop().call_later)
+        self._cleanup.callback(self._freezer.close)
+        self._freezer.freeze()
 
     def _bind(self) -> tuple[grpc.aio.Server, socket.socket, socket.socket]:
         """The plaintext gRPC server, and the sockets of the secure port and of monitoring."""
         self._pusher = Pusher()
-        self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics, self.options.max_clients)
+        self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics, self._freezer.soon, self.options.max_clients)
         plain = servicer.server(self.clients, admission.anyone, self.metrics)
         self._cleanup.push_async_callback(plain.stop, None)
         _socket(self.options.xds).close()  # says why a port cannot be had, which gRPC does only in a log of its own

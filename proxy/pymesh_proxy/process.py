@@ -7,6 +7,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pymesh.garbage import Freezer
 from pymesh.tasks import spawn
 from pymesh.xds import types
 
@@ -16,7 +17,6 @@ from .discovery.configuration import Configuration, Stage
 from .discovery.secrets import SecretStreams
 from .discovery.status import Status
 from .drain import Life, drain
-from .garbage import Freezer
 from .identity import make_identity
 from .launch import Launch
 from .upstream.dns_config import NameServers

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from pymesh.identity import SpiffeId
@@ -52,14 +52,16 @@ class Clients:
         presence: Presence,
         queue: PushQueue[PushTarget],
         metrics: Metrics,
+        stirred: Callable[[], None] = lambda: None,
         limit: int = DEFAULT_LIMIT,
     ) -> None:
-        """`limit`: how many may be connected at a time."""
+        """`stirred` is told whenever a client is served anew; `limit`: how many may be connected at a time."""
         self._configuration = configuration
         self._presence = presence
         self._queue = queue
         self._metrics = metrics
         self._window = Window()
+        self._stirred = stirred
         self._limit = limit
         self._streams: dict[Stream, None] = {}
 
@@ -80,12 +82,12 @@ class Clients:
             view = self._configuration.view(node, identity)
         except ValueError as error:
             raise InvalidClient(str(error)) from None
-        session = form(self._configuration.resources(view), self._metrics)
+        session = form(self._present(view), self._metrics)
         stream = Stream(
             node,
             identity,
             session,
-            lambda: self._configuration.resources(view),
+            lambda: self._present(view),
             lambda well: self._presence.felt(node, view, well=well),
             self._metrics,
             self._window,
@@ -102,3 +104,7 @@ class Clients:
             self._metrics.connected.dec()
             self._presence.left(node, view, well=stream.well)
             _log.info("%s disconnected", node.id)
+
+    def _present(self, view: Any) -> Resources:
+        self._stirred()
+        return self._configuration.resources(view)

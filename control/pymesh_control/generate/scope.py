@@ -147,6 +147,11 @@ class Scope:
 
 
 def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
+    return Scope(snapshot, *snapshot.cached(("sight", Same(view)), lambda: _sight(snapshot, view)))
+
+
+def _sight(snapshot: Snapshot, view: ProxyView) -> tuple[Any, ...]:
+    """All of a client's scope but the snapshot."""
     view = snapshot.member(view)
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
@@ -155,7 +160,7 @@ def scope_of(snapshot: Snapshot, view: ProxyView) -> Scope:
     seen = (view.namespace, labels, view.type, view.flavor, locality)
     how = (view.captures, view.resolves, view.families, settings, snapshot.site_of(view))
     place = snapshot.cached(("scope", *seen, Same(sidecar), *how), object)
-    return Scope(snapshot, *seen, sidecar, *how, place)
+    return (*seen, sidecar, *how, place)
 
 
 def _locality(snapshot: Snapshot, view: ProxyView) -> str:

@@ -58,7 +58,7 @@ class Served:
         self.presence = Presence()
         self.metrics = Metrics()
         self.pusher = Pusher()
-        self.clients = Clients(configuration, self.presence, self.pusher.queue, self.metrics, limit)
+        self.clients = Clients(configuration, self.presence, self.pusher.queue, self.metrics, limit=limit)
 
     def push(self, **content):
         self.configuration.now = world(**content)

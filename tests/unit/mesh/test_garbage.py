@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pymesh_proxy.garbage import QUIET, Freezer
+from pymesh.garbage import QUIET, Freezer
 
 
 class Timer:

@@ -1,12 +1,12 @@
 """Python's cycle collector, kept away from configuration: what lives long is frozen, so that collections stay short.
 
-A worker with a thousand clusters holds millions of objects that never become garbage; walking them during a request is
-what its latency tail would be made of (DESIGN, hot path rule 11).
+A proxy with a thousand clusters, and a control plane with as many services, hold hundreds of thousands of objects that never become
+garbage; walking them during a request or a push is what the latency tail would be made of.
 """
 
 import gc
-
-from .discovery.target import Handle, Schedule
+from collections.abc import Callable
+from typing import Any, Protocol
 
 QUIET = 1.0
 """Seconds without a configuration change before the heap is frozen: pushes come in bursts."""
@@ -15,10 +15,17 @@ _THAW_EVERY = 64
 """Frozen cycles that died are found only by looking at everything; every so many swaps that is worth the pause."""
 
 
+class Handle(Protocol):
+    """A timer."""
+
+    def cancel(self) -> Any: ...
+
+
 class Freezer:
     """Freezes the heap after each burst of configuration changes."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Callable[[float, Callable[[], None]], Handle]) -> None:
+        """`schedule` is `loop.call_later`, or a test's clock."""
         self._schedule = schedule
         self._timer: Handle | None = None
         self._freezes = 0
