@@ -26,6 +26,9 @@ from .processes import Stable, cpu_seconds, free_ports, peak_rss_mib, wait_for
 _ENDPOINTS = 10
 _NAMESPACES = 10
 _SWARMS = 2
+_REST = 2.5
+"""Seconds between two changes, in which the control plane's collector does what it puts off while clients are served."""
+
 _RULED = 10
 """The service whose rule changes."""
 _TYPES = ("cds", "eds", "lds", "rds")
@@ -170,6 +173,7 @@ class Scene:
         return self._measured("expect", types, change)
 
     def _measured(self, command: str, types: tuple[str, ...], change: Any) -> Figures:
+        time.sleep(_REST)
         used, begun = cpu_seconds(self.control), time.monotonic()
         self._proxies.tell(command, *types)
         if command == "expect":
