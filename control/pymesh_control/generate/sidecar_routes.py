@@ -1,6 +1,7 @@
 """RDS for sidecars: the shared route configurations of each HTTP port, of single services, and of the HTTP proxy port."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 from pymesh.api import hosts
@@ -58,11 +59,22 @@ class _Host(NamedTuple):
     message: Any
 
 
+_NO_HOST = _Host("", (), None)
+
+
+def _port_host(scope: Scope, service: Service, number: int) -> _Host:
+    """The virtual host of a service for the route configuration of a port; _NO_HOST if it is none of its own."""
+    port = service.port(number)
+    if port and port.protocol.may_be_http and scope.listens_for(service, port):
+        return _virtual_host(scope, service, port, _domains(scope, service))
+    return _NO_HOST
+
+
 def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
     for service in scope.services.values():
-        port = service.port(number)
-        if port and port.protocol.may_be_http and scope.listens_for(service, port):
-            yield _virtual_host(scope, service, port, _domains(scope, service))
+        host = scope.cached(("port host", Same(service), number), partial(_port_host, scope, service, number))
+        if host is not _NO_HOST:
+            yield host
     if number == _LEGACY_PORT:
         yield from _undeclared(scope)
 
