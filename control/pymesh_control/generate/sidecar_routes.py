@@ -56,10 +56,17 @@ class _Host(NamedTuple):
 
     name: str
     domains: tuple[str, ...]
+    full: tuple[str, ...]
+    """Those of the domains that are the host's full name."""
     message: Any
 
 
-_NO_HOST = _Host("", (), None)
+_NO_HOST = _Host("", (), (), None)
+
+
+def _host(name: str, domains_: tuple[str, ...], message: Any) -> _Host:
+    host, _, port = name.rpartition(":")
+    return _Host(name, domains_, tuple(one for one in domains_ if one in (host, f"{host}:{port}")), message)
 
 
 def _port_host(scope: Scope, service: Service, number: int) -> _Host:
@@ -114,13 +121,19 @@ def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str,
     rule = scope.routes.find(service.host)
     name = f"{service.host}:{port.number}"
     if rule and rule.spec.http:
-        return _Host(name, names_, virtual_host(scope, name, names_, virtual_routes(Place(scope, rule, _MESH, port.number))))
+        place = Place(scope, rule, _MESH, port.number)
+        ruled = partial(_ruled_host, place, name, names_)
+        return scope.cached(("ruled host", Same(service), port, Same(rule), names_), ruled)
     policies, mesh = scope.rule(service), scope.snapshot.mesh
 
     def make() -> _Host:
-        return _Host(name, names_, virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
+        return _host(name, names_, virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
 
     return scope.snapshot.cached(("virtual host", Same(service), port, Same(policies), names_, scope.settings.counts_attempts), make)
+
+
+def _ruled_host(place: Place, name: str, names_: tuple[str, ...]) -> _Host:
+    return _host(name, names_, virtual_host(place.scope, name, names_, virtual_routes(place)))
 
 
 def _undeclared(scope: Scope) -> Iterable[_Host]:
@@ -129,7 +142,7 @@ def _undeclared(scope: Scope) -> Iterable[_Host]:
         if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
             routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
             name = f"{host}:{_LEGACY_PORT}"
-            yield _Host(name, (host,), virtual_host(scope, name, (host,), routes))
+            yield _host(name, (host,), virtual_host(scope, name, (host,), routes))
 
 
 def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[Any]:
@@ -137,9 +150,8 @@ def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[Any]:
     made = list(virtual_hosts)
     taken: dict[str, str] = {}
     for one in made:
-        for domain in one.domains:
-            if _is_full_name(domain, one.name):
-                taken.setdefault(domain, one.name)
+        for domain in one.full:
+            taken.setdefault(domain, one.name)
     left = ((one, [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]) for one in made)
     return [one.message if len(kept) == len(one.domains) else _with_domains(one.message, kept) for one, kept in left if kept]
 
@@ -150,11 +162,6 @@ def _with_domains(message: Any, domains_: list[str]) -> Any:
     del changed.domains[:]
     changed.domains.extend(domains_)
     return changed
-
-
-def _is_full_name(domain: str, name: str) -> bool:
-    host, _, port = name.rpartition(":")
-    return domain in (host, f"{host}:{port}")
 
 
 def _otherwise(scope: Scope) -> Any:
