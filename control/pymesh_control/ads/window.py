@@ -16,7 +16,7 @@ PATIENCE = 1.0
 """Seconds after which a response that is not taken is moved aside."""
 
 SEND_TIMEOUT = 30.0
-"""Seconds for one response; a client that takes longer would hold one of the few push turns for ever."""
+"""Seconds for one response; a client that takes longer would keep what it was sent in memory for ever."""
 
 
 class Window:

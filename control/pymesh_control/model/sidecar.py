@@ -94,10 +94,6 @@ class Sidecar:
     def origin(self) -> Origin:
         return Origin("Sidecar", self.namespace, self.name)
 
-    @property
-    def key(self) -> tuple[str, str]:
-        return (self.namespace, self.name)
-
     def listener(self, port: int) -> Egress | None:
         """The listener that stands for a port alone."""
         return next((one for one in self.egress or () if one.port == port), None)
