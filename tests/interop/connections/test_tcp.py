@@ -176,7 +176,8 @@ async def running(folder: Path) -> AsyncIterator[tuple[Twins, "asyncio.Queue[Con
         writers.append(writer)
         accepted.put_nowait(Connection(reader, writer))
 
-    server = await asyncio.start_server(serve, HOST, 0)
+    # More than a test connects at once: past its backlog the kernel answers with SYN cookies, and then resets what it has forgotten.
+    server = await asyncio.start_server(serve, HOST, 0, backlog=4096)
     full = _full()
     ports = {"UP": server.sockets[0].getsockname()[1], "NOBODY": FreePorts().take(), "FULL": full[0].getsockname()[1]}
     try:
