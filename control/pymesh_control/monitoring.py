@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -14,20 +15,29 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from pymesh import __version__
+from pymesh.identity import SpiffeId
+from pymesh_certs.authenticate import Credentials, JoinTokens
+from pymesh_certs.errors import AuthenticationFailed
+from pymesh_certs.peer import TlsPeer
 
 from .ads.clients import Clients
+from .debug import access
 from .debug.clients import UnknownProxy
 from .debug.described import UnknownService
-from .debug.pages import PAGES, Page, Question, listed
+from .debug.pages import OF_ONE_PROXY, PAGES, Page, Question, listed
 from .metrics import Metrics
 from .world import World
+
+_log = logging.getLogger("pymesh.monitoring")
 
 
 class Monitoring:
     """An HTTP server over what the control plane knows; it changes nothing."""
 
-    def __init__(self, world: World, clients: Clients, metrics: Metrics) -> None:
+    def __init__(self, world: World, clients: Clients, metrics: Metrics, tokens: JoinTokens) -> None:
+        """`tokens` vouch for whoever asks for debug pages from another machine."""
         self._world = world
+        self._tokens = tokens
         self._clients = clients
         self._metrics = metrics
         self._runner = web.AppRunner(self._application(), access_log=None)
@@ -47,8 +57,8 @@ class Monitoring:
                 web.get("/metrics", self._metrics_page),
                 web.get("/ready", self._ready),
                 web.get("/version", self._version),
-                web.get("/debug/list", self._page(listed)),
-                *(web.get(f"/debug/{name}", self._page(page)) for name, (_, page) in PAGES.items()),
+                web.get("/debug/list", self._page("list", listed)),
+                *(web.get(f"/debug/{name}", self._page(name, page)) for name, (_, page) in PAGES.items()),
             ]
         )
         return application
@@ -62,17 +72,40 @@ class Monitoring:
     async def _version(self, _request: web.Request) -> web.Response:
         return _json({"name": "pymesh-control", "version": __version__})
 
-    def _page(self, page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _page(self, name: str, page: Page) -> Callable[[web.Request], Awaitable[web.Response]]:
         """The handler of a debug page. What it tells is gathered here, on the loop; to write it takes longer, and is done in a thread."""
 
         async def answer(request: web.Request) -> web.Response:
+            asked = Question(self._world, list(self._clients), request.query)
             try:
-                content = page(Question(self._world, list(self._clients), request.query))
+                caller = access.Caller(request.remote or "", request.host, await self._identity(request))
+                access.check(caller, self._world.snapshot.mesh.root_namespace, None if caller.is_local else _namespace(name, asked))
+                content = page(asked)
+            except access.Refused as refused:
+                return web.json_response({"error": refused.reason}, status=refused.status)
             except (UnknownProxy, UnknownService) as error:
                 return web.json_response({"error": str(error)}, status=404)
             return web.json_response(text=await asyncio.to_thread(_text, content))
 
         return answer
+
+    async def _identity(self, request: web.Request) -> SpiffeId | None:
+        """Whom the caller's token vouches for. Raises Refused for one that is no good."""
+        try:
+            return await self._tokens.authenticate(Credentials(TlsPeer(None), request.headers.get("Authorization")))
+        except AuthenticationFailed as error:
+            _log.warning("%s asked for %s: %s", request.remote, request.path, error)
+            raise access.Refused(401, "the token is not good; the control plane's log says why") from None
+
+
+def _namespace(name: str, asked: Question) -> str | None:
+    """The namespace of the proxy that a page is about; None where it is about more, or that proxy is not there to be told of."""
+    if name not in OF_ONE_PROXY:
+        return None
+    try:
+        return asked.view.namespace
+    except UnknownProxy:
+        return None
 
 
 def _json(content: Any) -> web.Response:

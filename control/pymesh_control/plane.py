@@ -139,7 +139,8 @@ class ControlPlane:
 
     async def _serve(self, plain: grpc.aio.Server, secure: socket.socket, listening: socket.socket) -> None:
         self._cleanup.push_async_callback(self._keep_registrations)
-        monitoring = Monitoring(self.world, self.clients, self.metrics)
+        tokens = JoinTokens.of(self.options.ca_dir, self.world.trust_domain)
+        monitoring = Monitoring(self.world, self.clients, self.metrics, tokens)
         self._cleanup.push_async_callback(monitoring.stop)
         await monitoring.start(listening)
         self._pusher.start()
@@ -147,11 +148,11 @@ class ControlPlane:
         debouncing = spawn(self._debounce.run(), name="debounce")
         self._cleanup.callback(debouncing.cancel)
         self._eternal.append(debouncing)
-        await self._serve_secure(secure)
+        await self._serve_secure(secure, tokens)
         await plain.start()
         self._cleanup.push_async_callback(plain.stop, STOP_GRACE)
 
-    async def _serve_secure(self, listening: socket.socket) -> None:
+    async def _serve_secure(self, listening: socket.socket, tokens: JoinTokens) -> None:
         """ADS and the certificate service behind TLS."""
         domain = self.world.trust_domain
         tls = front.context(*self._server_certificate(), self.authority.root_pem)
@@ -162,7 +163,7 @@ class ControlPlane:
         service.add_to_server(
             server,
             self.authority,
-            [ClientCertificate(domain), JoinTokens.of(self.options.ca_dir, domain)],
+            [ClientCertificate(domain), tokens],
             metrics=CaMetrics(self.metrics.registry),
             peer_of=lambda context: TlsPeer(gate.identity_of(context.peer())),
         )

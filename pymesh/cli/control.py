@@ -1,7 +1,13 @@
-"""Questions to a control plane's monitoring address and to a proxy's admin interface: JSON over plain HTTP, read only."""
+"""Questions to a control plane's monitoring address and to a proxy's admin interface: JSON over plain HTTP, read only.
+
+A control plane on another machine wants to know who asks: it is shown the join token of the file that PYMESH_TOKEN_FILE names.
+"""
 
 import http.client
 import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,25 +36,42 @@ control_option = click.option(
 
 
 def ask(where: address.Address, path: str, **query: str) -> Any:
-    """The JSON value at a path. Raises ClickException with a sentence: nobody listens, or the answer is no."""
-    target, status, text = _get(where, path, query)
+    """The JSON value at a path of the control plane. Raises ClickException with a sentence: nobody listens, or the answer is no."""
+    target, status, text = _get(where, path, query, _token())
     return _value(where, target, status, text)
 
 
+def ask_proxy(admin: address.Address, path: str, **query: str) -> Any:
+    """The same of a proxy's admin interface, which is shown no token."""
+    target, status, text = _get(admin, path, query)
+    return _value(admin, target, status, text)
+
+
 def ask_text(where: address.Address, path: str) -> str:
-    """The text at a path. Raises ClickException."""
+    """The text at a path of a proxy's admin interface. Raises ClickException."""
     target, status, text = _get(where, path, {})
     if status != http.client.OK:
         raise click.ClickException(f"{where}{target} answers {status}")
     return text.decode(errors="replace")
 
 
-def _get(where: address.Address, path: str, query: dict[str, str]) -> tuple[str, int, bytes]:
+def _token() -> dict[str, str]:
+    """The header that says who asks; none without a token. Raises ClickException for one that cannot be read."""
+    path = os.environ.get("PYMESH_TOKEN_FILE")
+    if not path:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {Path(path).read_text().strip()}"}
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"cannot read the token of PYMESH_TOKEN_FILE: {error}") from None
+
+
+def _get(where: address.Address, path: str, query: dict[str, str], headers: Mapping[str, str] | None = None) -> tuple[str, int, bytes]:
     """(target, status, body)"""
     target = f"{path}?{urlencode(query)}" if query else path
     connection = http.client.HTTPConnection(where.host, where.port, timeout=TIMEOUT)
     try:
-        connection.request("GET", target)
+        connection.request("GET", target, headers=headers or {})
         answer = connection.getresponse()
         text = answer.read()
     except (OSError, http.client.HTTPException) as error:

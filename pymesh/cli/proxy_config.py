@@ -8,7 +8,7 @@ import click
 from pymesh.address import Address
 
 from . import rows
-from .control import ask, control_option, endpoint
+from .control import ask, ask_proxy, control_option, endpoint
 from .dump import Dump
 from .table import show, show_json
 
@@ -58,7 +58,7 @@ _origins = click.option("--origins", is_flag=True, help="Tell of what it was mad
 def _told(proxy: str | None, control: Address, admin: Address | None) -> Any:
     """The dump in whole: of the proxy itself when its admin interface is given."""
     if admin is not None:
-        return ask(admin, "/config_dump", include_eds="")
+        return ask_proxy(admin, "/config_dump", include_eds="")
     if proxy is None:
         raise click.UsageError("name the proxy, or give its --admin address")
     return ask(control, "/debug/config_dump", proxyID=proxy)

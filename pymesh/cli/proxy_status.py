@@ -8,7 +8,7 @@ import click
 
 from pymesh.address import Address
 
-from .control import ask, control_option, endpoint
+from .control import ask, ask_proxy, control_option, endpoint
 from .dump import Dump
 from .table import show, show_json
 
@@ -97,7 +97,7 @@ def _errors(told: list[dict[str, Any]]) -> Iterable[str]:
 def _compare(proxy: str, control: Address, admin: Address) -> int:
     """Say of each section whether the proxy has what it was sent; 1 when it has not."""
     sent = Dump.of(ask(control, "/debug/config_dump", proxyID=proxy))
-    held = Dump.of(ask(admin, "/config_dump"))
+    held = Dump.of(ask_proxy(admin, "/config_dump"))
     differs = False
     for section, word in _SECTIONS.items():
         lines = list(_differences(sent.dynamic(section), held.dynamic(section)))

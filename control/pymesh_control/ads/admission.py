@@ -28,6 +28,9 @@ def as_itself(identity: SpiffeId | None, node: Any, trust_domain: str) -> Spiffe
         raise PermissionDenied(f"certificate {identity} does not belong to namespace {namespace!r}, which node {node.id!r} claims")
     if account is not None and identity.service_account != account:
         raise PermissionDenied(f"certificate {identity} does not belong to service account {account!r}, which node {node.id!r} claims")
+    named = _namespace_in(node.id)
+    if named not in (None, namespace):
+        raise PermissionDenied(f"node {node.id!r} is of namespace {named!r}, and its metadata claim {namespace!r}")
     return identity
 
 
@@ -41,3 +44,11 @@ def claims(node: Any) -> tuple[str, str | None]:
         return nodes.parse(node.id).namespace, account
     except nodes.InvalidNodeId as error:
         raise InvalidClient(str(error)) from None
+
+
+def _namespace_in(node_id: str) -> str | None:
+    """The namespace of a node id, by which proxies are told apart everywhere; None for a name that is not of Istio's form."""
+    try:
+        return nodes.parse(node_id).namespace
+    except nodes.InvalidNodeId:
+        return None

@@ -35,7 +35,8 @@ class Configuration(Protocol):
 class Presence(Protocol):
     """Who wants to know that a client is there."""
 
-    def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None: ...
+    def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None:
+        """Raises RefusedClient for one that may not be who it says."""
 
     def felt(self, node: Any, view: Any, *, well: bool) -> None:
         """It said that its workload is well again, or no longer."""
@@ -75,7 +76,7 @@ class Clients:
 
     @contextlib.contextmanager
     def joined(self, form: type[Session], node: Any, identity: SpiffeId | None) -> Iterator[Stream]:
-        """A stream for a new client, which counts as connected inside the context. Raises InvalidClient, TooManyClients."""
+        """A stream for a new client, which counts as connected inside the context. Raises RefusedClient."""
         if len(self._streams) >= self._limit:
             raise TooManyClients(f"{self._limit} clients are connected, and --max-clients allows no more")
         try:
@@ -92,9 +93,9 @@ class Clients:
             self._metrics,
             self._window,
         )
+        self._presence.arrived(node, view, identity)
         self._streams[stream] = None
         self._metrics.connected.inc()
-        self._presence.arrived(node, view, identity)
         _log.info("%s connected (%s)", node.id, form.__name__)
         try:
             yield stream

@@ -59,6 +59,9 @@ PAGES: dict[str, tuple[str, Page]] = {
 }
 """By the last part of the path: what the page tells, and how."""
 
+OF_ONE_PROXY = frozenset({"config_dump", "edsz", "instancesz", "ndsz", "resourcesz", "sidecarz"})
+"""Those that tell of the proxy that is asked for, and of nothing else."""
+
 
 def listed(_asked: Question) -> dict[str, str]:
     """What /debug/list tells: every page."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from pymesh.identity import SpiffeId
 
+from ..errors import PermissionDenied
 from ..model.view import ProxyView
 from ..model.workload import Workload
 from .workload import registers, workload_of
@@ -34,6 +35,8 @@ Later = Callable[[float, Callable[[], None]], Timer]
 @dataclass(slots=True)
 class _Entry:
     workload: Workload
+    identity: SpiffeId | None = None
+    """Who stands behind it by certificate, as long as there are streams."""
     streams: int = 0
     unwell: int = 0
     """How many of the streams said that the workload is not well; when all have, it is not offered to anybody."""
@@ -65,17 +68,19 @@ class Registry:
             self._remove_later(workload.node_id, grace)
 
     def arrived(self, node: Any, view: ProxyView, identity: SpiffeId | None) -> None:
-        """A proxy's stream opened."""
+        """A proxy's stream opened. Raises PermissionDenied when somebody else is connected under its node id with a certificate."""
         if not registers(view):
             return
         workload = workload_of(node, view, identity)
         known = self._entries.get(node.id)
+        if known is not None and known.streams and known.identity not in (None, identity):
+            raise PermissionDenied(f"node {node.id!r} is connected as {known.identity}, and this stream is not of that identity")
         entry = self._entries[node.id] = known or _Entry(workload)
         former = known.workload if known is not None and known.offered else None
         if entry.removal is not None:
             entry.removal.cancel()
             entry.removal = None
-        entry.workload = workload
+        entry.workload, entry.identity = workload, identity
         entry.streams += 1
         if former != workload:
             self._told("changed" if former else "registered", workload)

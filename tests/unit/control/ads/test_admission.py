@@ -72,3 +72,10 @@ async def test_a_certificate_of_an_unknown_root_does_not_get_through_tls(root):
         call = stub(via).StreamAggregatedResources()
         assert (await refusal(call))[0] is grpc.StatusCode.UNAVAILABLE
         assert served.presence.seen.empty()
+
+
+async def test_a_node_id_of_another_namespace_than_the_certificates_is_denied_whatever_the_metadata_claim(root):
+    async with secure(root) as served, channel(served, root, root.workload("spiffe://cluster.local/ns/other/sa/web")) as via:
+        code, sentence = await refusal(await opened(via, NAMESPACE="other"))
+        assert code is grpc.StatusCode.PERMISSION_DENIED
+        assert "is of namespace 'shop', and its metadata claim 'other'" in sentence

@@ -4,6 +4,7 @@ import pytest
 
 from pymesh.identity import parse
 from pymesh.xds import proto
+from pymesh_control.errors import PermissionDenied
 from pymesh_control.model.view import view_of
 from pymesh_control.registration.registry import RESTART_GRACE, Registry
 
@@ -210,3 +211,27 @@ def test_a_workload_that_restarts_while_its_old_stream_still_ends_stays(at):
 def test_what_a_proxy_that_does_not_register_feels_is_ignored(at):
     at.feel(at.arrive(), well=False)
     assert at.changes == 0
+
+
+SHOP_WEB = parse("spiffe://cluster.local/ns/shop/sa/web")
+
+
+@pytest.mark.parametrize("stranger", [None, parse("spiffe://cluster.local/ns/shop/sa/other")])
+def test_nobody_else_takes_the_place_of_a_workload_that_is_connected_with_a_certificate(at, stranger):
+    at.arrive(identity=SHOP_WEB, INBOUND_PORTS=INBOUND)
+    with pytest.raises(PermissionDenied, match="is connected as"):
+        at.arrive(identity=stranger, INBOUND_PORTS=INBOUND, INSTANCE_IPS="10.9.9.9")
+    assert [one.ip for one in at.registry.workloads()] == ["127.0.0.2"]
+    at.arrive(identity=SHOP_WEB, INBOUND_PORTS=INBOUND)
+
+
+def test_a_proxy_may_come_back_with_the_certificate_that_it_has_got_meanwhile(at):
+    at.arrive(INBOUND_PORTS=INBOUND)
+    at.arrive(identity=SHOP_WEB, INBOUND_PORTS=INBOUND)
+    assert [one.tls_mode for one in at.registry.workloads()] == ["istio"]
+
+
+def test_a_node_id_whose_streams_have_ended_is_anybodys(at):
+    at.leave(at.arrive(identity=SHOP_WEB, INBOUND_PORTS=INBOUND))
+    at.arrive(INBOUND_PORTS=INBOUND)
+    assert [one.tls_mode for one in at.registry.workloads()] == ["disabled"]
