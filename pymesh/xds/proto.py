@@ -16,6 +16,7 @@ from envoy.config.bootstrap.v3 import bootstrap_pb2 as bootstrap
 from envoy.config.cluster.v3 import circuit_breaker_pb2 as circuit_breaker
 from envoy.config.cluster.v3 import cluster_pb2 as cluster
 from envoy.config.cluster.v3 import outlier_detection_pb2 as outlier
+from envoy.config.common.matcher.v3 import matcher_pb2 as common_matcher
 from envoy.config.core.v3 import address_pb2 as address
 from envoy.config.core.v3 import base_pb2 as base
 from envoy.config.core.v3 import config_source_pb2 as config_source
@@ -93,7 +94,8 @@ from xds.type.v3 import typed_struct_pb2 as typed_struct
 
 __all__ = [
     "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "cares_resolver",
-    "circuit_breaker", "cluster", "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cluster",
+    "circuit_breaker", "cluster", "common_matcher",
+    "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cluster",
     "duration", "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
     "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
     "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",

@@ -41,6 +41,7 @@ _POLICY = {
     "connectionPool.tcp": "connections are gRPC's own affair",
     **{f"connectionPool.http.{name}": "such clients know no other limit than http2MaxRequests" for name in _LIMITS},
     "outlierDetection.splitExternalLocalOriginErrors": "errors of all origins count alike",
+    "outlierDetection.outlierDetectionHttpErrorCodes": "every status but OK is an error",
     "outlierDetection.consecutiveLocalOriginFailures": "errors of all origins count alike",
 }
 _WHOLE_POLICY = {

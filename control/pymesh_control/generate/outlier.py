@@ -1,8 +1,11 @@
 """A DestinationRule's outlier detection, as Istio writes it: what is not asked for is off, also where Envoy's default is on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pymesh.xds import proto
+
+_PREDICATE = proto.common_matcher.MatchPredicate
 
 
 def detection(wanted: Any) -> Any:
@@ -47,6 +50,19 @@ def _split(message: Any, wanted: Any) -> None:
         message.consecutive_local_origin_failure.value = wanted.consecutive_local_origin_failures
         message.enforcing_consecutive_local_origin_failure.value = 100
     message.enforcing_local_origin_success_rate.value = 0
+
+
+def error_matcher(codes: Sequence[int]) -> Any:
+    """The MatchPredicate for the statuses that are errors, instead of 500 to 599."""
+    rules = [_status(code) for code in codes]
+    if len(rules) == 1:
+        return rules[0]
+    return _PREDICATE(or_match=_PREDICATE.MatchSet(rules=rules))
+
+
+def _status(code: int) -> Any:
+    match = proto.route_components.HeaderMatcher(name=":status", string_match={"exact": str(code)})
+    return _PREDICATE(http_response_headers_match=proto.common_matcher.HttpHeadersMatch(headers=[match]))
 
 
 def healthy_share(wanted: Any) -> float:

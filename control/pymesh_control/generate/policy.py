@@ -10,7 +10,7 @@ from ..model.destination import Policy
 from ..model.mesh import Mesh
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
-from . import manager, secure
+from . import manager, outlier, secure
 from .common import UNLIMITED
 from .scope import Scope
 
@@ -82,6 +82,9 @@ def speak(
     else:
         _http1(options.explicit_http_config.http_protocol_options, keeps_case=keeps_case)
     _limit(options, policy, idle_timeout)
+    if policy and policy.outlier_detection and policy.outlier_detection.outlier_detection_http_error_codes:
+        codes = policy.outlier_detection.outlier_detection_http_error_codes
+        options.outlier_detection.error_matcher.CopyFrom(outlier.error_matcher(codes))
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
 
 

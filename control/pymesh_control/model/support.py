@@ -14,10 +14,7 @@ Path = tuple[str | int, ...]
 
 _WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
 _POLICIES = (*_WHOLE, *(f"{policy}.portLevelSettings[]" for policy in _WHOLE))
-_POLICY_FIELDS = (
-    "outlierDetection.outlierDetectionHttpErrorCodes",
-    "loadBalancer.zoneAwareLbSetting",
-)
+_POLICY_FIELDS = ("loadBalancer.zoneAwareLbSetting",)
 _WHOLE_FIELDS = ("retryBudget.budgetInterval",)
 
 _OF_RULES_ALONE = ("requestMirror", "requestRedirect", "urlRewrite", "cors", "externalAuth", "extensionRef")

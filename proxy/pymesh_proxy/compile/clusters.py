@@ -96,7 +96,7 @@ def _cluster(reader: Reader) -> ClusterConfig:
         proxy_header=_proxy_header(reader),
         common_lb=common_lb(reader, policy),
         health_check=health_check(reader, discovery),
-        outlier=outlier_detection(reader, discovery),
+        outlier=outlier_detection(reader, discovery, http.error),
         dns=dns.dns(reader, discovery, own_dns),
         bind_addresses=connecting.bind_addresses(reader.child("upstream_bind_config")),
         keepalive=connecting.keepalive(options),

@@ -1,5 +1,6 @@
 """Outlier detection of a cluster, and where a bootstrap wants its events written."""
 
+from ..route.retry_policy import AnswerTest
 from ..upstream.config import Discovery
 from ..upstream.outlier_config import ENFORCING, Ejection, OutlierConfig
 from .fields import Reader
@@ -38,8 +39,11 @@ _OTHERS = (
 )
 
 
-def outlier_detection(cluster: Reader, discovery: Discovery) -> OutlierConfig | None:
-    """A cluster's `outlier_detection`; None where there is none, or no choice that it could influence (ORIGINAL_DST)."""
+def outlier_detection(cluster: Reader, discovery: Discovery, error: AnswerTest | None = None) -> OutlierConfig | None:
+    """A cluster's `outlier_detection`; None where there is none, or no choice that it could influence (ORIGINAL_DST).
+
+    `error` is what the cluster's HTTP options say of which answers are errors.
+    """
     reader = cluster.child("outlier_detection")
     if reader is None:
         return None
@@ -56,6 +60,7 @@ def outlier_detection(cluster: Reader, discovery: Discovery) -> OutlierConfig | 
         split_local_origin=reader.message.split_external_local_origin_errors,
         always_eject_one=reader.wrapped("always_eject_one_host", False),
         check_returns=reader.wrapped("successful_active_health_check_uneject_host", True),
+        error=error,
         enforcing={reason: reader.wrapped(name, ENFORCING[reason]) for name, reason in _ENFORCING.items()},
         **{name: reader.wrapped(name, default) for name, default in _NUMBERS.items()},
     )

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..http.headers import RequestHead, ResponseHead
-from ..route.retry_policy import CONDITIONS, AnswerTest, RateLimitedBackOff, RequestTest, RetryPolicy
+from ..route.retry_policy import CONDITIONS, RateLimitedBackOff, RequestTest, RetryPolicy
+from .answer_match import answer_test
 from .endpoints import plain_labels
 from .fields import Reader
 from .route_match import header
@@ -40,7 +40,7 @@ def retry_policy(reader: Reader | None) -> RetryPolicy | None:
         per_try_timeout=reader.seconds("per_try_timeout", 0.0),
         per_try_idle_timeout=reader.seconds("per_try_idle_timeout", 0.0),
         status_codes=frozenset(message.retriable_status_codes),
-        headers=tuple(map(_answer_test, reader.items("retriable_headers"))),
+        headers=tuple(map(answer_test, reader.items("retriable_headers"))),
         request_headers=tuple(map(_request_test, reader.items("retriable_request_headers"))),
         base_interval=base,
         max_interval=longest,
@@ -50,17 +50,6 @@ def retry_policy(reader: Reader | None) -> RetryPolicy | None:
         **_predicates(reader),
     )
     return policy if policy.enabled or policy.timed else None
-
-
-def _answer_test(item: Reader) -> AnswerTest:
-    """A HeaderMatcher over an answer: a request's matcher, which finds the answer's headers, and its status by the name `:status`."""
-    match = header(item)
-
-    def test(response: ResponseHead) -> bool:
-        fields = [*response.fields, (b":status", b"%d" % response.status)]
-        return match(RequestHead(b"", b"", b"", fields), 0)
-
-    return test
 
 
 def _request_test(item: Reader) -> RequestTest:

@@ -4,8 +4,10 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from ..http2.settings import Http2Options
+from ..route.retry_policy import AnswerTest
 from ..tls.config import UpstreamTls
 from ..upstream.config import ALPN, UpstreamProtocol
+from .answer_match import answer_predicate
 from .fields import Reader
 from .http2 import http2_options
 
@@ -35,6 +37,8 @@ class UpstreamHttp:
     max_response_headers: int = 80 * 1024
     max_response_headers_count: int = 100
     http1: Http1 = Http1()
+    error: AnswerTest | None = None
+    """Which answers outlier detection takes for errors, instead of those of the statuses 500 to 599."""
 
 
 def options(cluster: Reader) -> UpstreamHttp:
@@ -68,10 +72,20 @@ def _modern(reader: Reader) -> UpstreamHttp:
         "explicit_http_config",
         "use_downstream_protocol_config",
         "auto_config",
+        "outlier_detection",
     )
     _upstream_only(reader)
     protocol, of_http1, http2 = _protocol(reader)
-    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2)
+    error = _error(reader.child("outlier_detection"))
+    return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2, error=error)
+
+
+def _error(reader: Reader | None) -> AnswerTest | None:
+    if reader is None:
+        return None
+    reader.only("error_matcher")
+    matcher = reader.child("error_matcher")
+    return answer_predicate(matcher) if matcher is not None else None
 
 
 def _protocol(reader: Reader) -> tuple[UpstreamProtocol, Http1, Http2Options]:

@@ -38,13 +38,14 @@ class HostMonitor:
     """What is known of one endpoint's answers."""
 
     __slots__ = (
-        "_detector", "_errors", "_gateway_errors", "_local_failures", "ejected_at", "ejections", "endpoint", "external", "local",
+        "_detector", "_errors", "_gateway_errors", "_local_failures", "ejected_at", "ejections", "endpoint", "error", "external", "local",
         "multiplier", "release_at", "returned_at",
     )  # fmt: skip
 
     def __init__(self, detector: "Detector", endpoint: "Endpoint") -> None:
         self._detector = detector
         self.endpoint = endpoint
+        self.error = detector.config.error
         self.external = Tally()
         self.local = Tally()
         """Connections; only where they are counted apart."""

@@ -1,7 +1,10 @@
 """Outlier detection as configuration says it, compiled and immutable. Times are seconds, shares are percent."""
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from ..http.headers import ResponseHead
 
 
 class Ejection(enum.Enum):
@@ -52,4 +55,6 @@ class OutlierConfig:
     failure_percentage_request_volume: int = 50
     check_returns: bool = True
     """An active health check that succeeds ends an ejection (successful_active_health_check_uneject_host)."""
+    error: Callable[[ResponseHead], bool] | None = None
+    """Which answers are errors; None for those of the statuses 500 to 599."""
     enforcing: dict[Ejection, int] = field(default_factory=lambda: dict(ENFORCING))

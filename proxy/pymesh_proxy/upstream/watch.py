@@ -53,8 +53,12 @@ class Watch:
             return
         status = response.status
         code = response.index.get(b"grpc-status")
+        error = self.outlier.error
         if code is not None and (request.index.get(b"content-type") or b"").startswith(b"application/grpc"):
             status = _HTTP_OF_GRPC.get(code, 500)
+        elif error is not None:
+            # What the matcher takes for an error keeps a status of 5xx, or gateway failures would be no more (measured on Envoy 1.40).
+            status = max(status, 500) if error(response) else 200
         self.outlier.answered(status)
 
     def failed(self, cause: Cause) -> None:

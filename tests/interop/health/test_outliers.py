@@ -28,6 +28,9 @@ POLICIES = {
     "grpc": f"{_ALL}, consecutive_5xx: 3",
     "split": f"{_ALL}, consecutive_5xx: 3, split_external_local_origin_errors: true, consecutive_local_origin_failure: 2",
     "dead": f"{_ALL}, consecutive_5xx: 1, split_external_local_origin_errors: true, consecutive_local_origin_failure: 2",
+    **dict.fromkeys(("named", "forgiven", "headers", "never", "calls", "not_found", "named_resets"), f"{_ALL}, consecutive_5xx: 3"),
+    **dict.fromkeys(("gateways", "no_gateways"), f"{_ALL}, consecutive_5xx: 100, consecutive_gateway_failure: 2,"
+    " enforcing_consecutive_gateway_failure: 100"),
     "tcp": f"{_ALL}, consecutive_5xx: 2",
     "full": f"{_ALL}, consecutive_5xx: 2",
     "default": "interval: 1000s, consecutive_5xx: 2",
@@ -43,6 +46,35 @@ POLICIES = {
 HOSTS = dict.fromkeys(POLICIES, 3) | {"rate": 6}
 """How many endpoints each cluster has. It is always the second that misbehaves."""
 
+_429 = "http_response_headers_match: {headers: [{name: ':status', string_match: {exact: '429'}}]}"
+_502 = _429.replace("429", "502")
+_NOT_FOUND = "http_response_headers_match: {headers: [{name: grpc-status, string_match: {exact: '5'}}]}"
+_BAD = "http_response_headers_match: {headers: [{name: x-bad, present_match: true}, {name: ':status', string_match: {exact: '200'}}]}"
+
+ERRORS = {
+    "named": f"or_match: {{rules: [{{{_429}}}, {{{_502}}}]}}",
+    "forgiven": _429,
+    "gateways": f"or_match: {{rules: [{{{_429}}}, {{{_502}}}]}}",
+    "no_gateways": f"or_match: {{rules: [{{{_429}}}, {{{_502}}}]}}",
+    "headers": f"and_match: {{rules: [{{{_BAD}}}, {{not_match: {{{_429}}}}}]}}",
+    "never": "not_match: {any_match: true}",
+    "calls": _429,
+    "not_found": _NOT_FOUND,
+    "named_resets": _429,
+}
+"""What `error_matcher` says of which answers are errors."""
+
+
+def _http(name: str) -> str:
+    if name not in ERRORS:
+        return ""
+    return f"""
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {{http_protocol_options: {{}}}}
+        outlier_detection: {{error_matcher: {{{ERRORS[name]}}}}}"""
+
 
 def _cluster(name: str) -> str:
     addresses = (f"{{address: 127.0.0.1, port_value: ${name}{number}}}" for number in range(HOSTS[name]))
@@ -52,7 +84,7 @@ def _cluster(name: str) -> str:
     type: STATIC
     connect_timeout: 1s
     common_lb_config: {{healthy_panic_threshold: {{value: 0}}, update_merge_window: 0s}}
-    outlier_detection: {{{POLICIES[name]}}}
+    outlier_detection: {{{POLICIES[name]}}}{_http(name)}
     circuit_breakers: {{thresholds: [{{max_pending_requests: {0 if name == "full" else 100}}}]}}
     load_assignment: {{cluster_name: {name}, endpoints: [{{lb_endpoints: [{endpoints}]}}]}}"""
 
@@ -138,6 +170,15 @@ SCENARIOS = (
     Scenario("full", "200", 0, {}, statuses=frozenset({503})),
     Scenario("default", "500", 5, twice("overflow"), statuses=frozenset({500})),
     Scenario("one", "500", 2, _FIVEXX, statuses=frozenset({500})),
+    Scenario("named", "429", 3, _FIVEXX, statuses=frozenset({429})),
+    Scenario("forgiven", "500", 5, {}, statuses=frozenset({500})),
+    Scenario("gateways", "502", 2, ejected("consecutive_gateway_failure"), statuses=frozenset({502})),
+    Scenario("no_gateways", "429", 5, {}, statuses=frozenset({429})),
+    Scenario("headers", "200 x-bad: 1", 3, _FIVEXX),
+    Scenario("never", "500", 5, {}, statuses=frozenset({500})),
+    Scenario("calls", "200 grpc-status: 14", 3, _FIVEXX, {"content-type": "application/grpc"}),
+    Scenario("not_found", "200 grpc-status: 5", 5, {}, {"content-type": "application/grpc"}),
+    Scenario("named_resets", "reset", 3, _FIVEXX, statuses=frozenset({503})),
 )  # fmt: skip
 """What Envoy 1.40 does. Failures that are not told from answers (`split` is off) count for 503 and 504."""
 

@@ -74,6 +74,22 @@ def test_failures_of_our_own_side_count_apart_when_asked_to(cluster):
     assert found.common_lb_config.healthy_panic_threshold.value == 25
 
 
+def statuses(predicate):
+    """The statuses that a predicate of our making asks for."""
+    alternatives = predicate.or_match.rules or [predicate]
+    headers = [one.http_response_headers_match.headers for one in alternatives]
+    assert all(len(found) == 1 and found[0].name == ":status" for found in headers)
+    return [found[0].string_match.exact for found in headers]
+
+
+@pytest.mark.parametrize(("codes", "several"), [([429], False), ([429, 503], True)])
+def test_answers_are_errors_by_the_statuses_that_a_rule_names(cluster, codes, several):
+    made = cluster(f"outlierDetection: {{outlierDetectionHttpErrorCodes: {codes}}}")
+    matcher = proto.unpack(made.typed_extension_protocol_options[OPTIONS]).outlier_detection.error_matcher
+    assert statuses(matcher) == [str(code) for code in codes]
+    assert matcher.HasField("or_match") is several
+
+
 def test_without_outlier_detection_there_is_none(cluster):
     assert not cluster("loadBalancer: {simple: RANDOM}").HasField("outlier_detection")
 

@@ -61,11 +61,6 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             "{host: a.com, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}",
             "trafficPolicy.loadBalancer.zoneAwareLbSetting",
         ),
-        (
-            "DestinationRule",
-            "{host: a.com, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: [429]}}}",
-            "outlierDetection.outlierDetectionHttpErrorCodes",
-        ),
         ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: UDP}, hosts: [a.com]}]}", "servers[0].port.protocol: UDP"),
         (
             "Gateway",

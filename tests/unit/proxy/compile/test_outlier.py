@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
+from pymesh_proxy.http.headers import ResponseHead
 from pymesh_proxy.upstream.outlier_config import ENFORCING, Ejection, OutlierConfig
 
 
@@ -80,3 +81,42 @@ def test_what_cannot_be_honoured_is_refused(parse, problems, text, path):
 def test_original_destinations_are_not_chosen_so_none_is_left_out(parse):
     message = parse("cluster", cluster("", "ORIGINAL_DST", ", lb_policy: CLUSTER_PROVIDED"))
     assert compile_cluster(message).outlier is None
+
+
+STATUS = "http_response_headers_match: {headers: [{name: ':status', string_match: {exact: '429'}}]}"
+HEADER = "http_response_headers_match: {headers: [{name: x-bad, present_match: true}, {name: x-worse, present_match: true}]}"
+
+
+def errors(text):
+    """A cluster whose `error_matcher` is the given one."""
+    kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = f"explicit_http_config: {{http_protocol_options: {{}}}}, outlier_detection: {{error_matcher: {{{text}}}}}"
+    return cluster("", extra=f", typed_extension_protocol_options: {{{kind}: {{'@type': type.googleapis.com/{kind}, {options}}}}}")
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (STATUS, [429]),
+    (f"not_match: {{{STATUS}}}", [200, 503]),
+    ("any_match: true", [200, 429, 503]),
+    (f"or_match: {{rules: [{{{STATUS}}}, {{{STATUS.replace('429', '503')}}}]}}", [429, 503]),
+    (f"and_match: {{rules: [{{{STATUS}}}, {{{HEADER}}}]}}", []),
+    (HEADER, [503]),
+])  # fmt: skip
+def test_errors_are_the_answers_that_the_http_options_match(parse, text, expected):
+    answers = [
+        ResponseHead(200, [(b"x-bad", b"1")]),
+        ResponseHead(429, [(b"x-worse", b"1")]),
+        ResponseHead(503, [(b"X-Worse", b"1"), (b"x-bad", b"")]),
+    ]
+    error = compile_cluster(parse("cluster", errors(text))).outlier.error
+    assert [answer.status for answer in answers if error(answer)] == expected
+
+
+@pytest.mark.parametrize("rule", [
+    "http_request_headers_match: {}",
+    "http_response_trailers_match: {}",
+    "http_response_generic_body_match: {patterns: [{string_match: a}]}",
+])  # fmt: skip
+def test_errors_by_what_an_answers_head_does_not_tell_are_refused(parse, problems, rule):
+    found = problems(compile_cluster, parse("cluster", errors(f"not_match: {{{rule}}}")))
+    assert any(f"outlier_detection.error_matcher.not_match.{rule.partition(':')[0]}" in path for path in found)

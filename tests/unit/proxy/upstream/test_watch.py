@@ -5,8 +5,9 @@ import pytest
 from pymesh_proxy.testing import Mesh, forward_to, static_cluster
 from pymesh_proxy.upstream.config import EndpointConfig
 from pymesh_proxy.upstream.endpoint import Endpoint
-from pymesh_proxy.upstream.outlier_config import OutlierConfig
+from pymesh_proxy.upstream.outlier_config import Ejection, OutlierConfig
 
+ALL = dict.fromkeys(Ejection, 100)
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 GRPC = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc+proto\r\nContent-Length: 0\r\n\r\n"
 
@@ -69,6 +70,27 @@ async def test_grpc_status_of_other_content_says_nothing():
     async with mesh_of() as mesh:
         await exchange(mesh, *[answer(200, b"grpc-status: 14\r\n")] * 3)
         assert not endpoint_of(mesh).ejected
+
+
+async def test_errors_are_what_the_cluster_says_they_are():
+    async with mesh_of(error=lambda response: response.status == 429) as mesh:
+        upstream = await exchange(mesh, *[answer(500)] * 3)
+        assert not endpoint_of(mesh).ejected
+        await exchange(mesh, answer(429), answer(429), upstream=upstream)
+        assert endpoint_of(mesh).ejected
+
+
+@pytest.mark.parametrize(("status", "out"), [(503, True), (429, False)])
+async def test_an_error_by_name_is_a_gateway_failure_only_with_such_a_status(status, out):
+    async with mesh_of(error=lambda response: True, consecutive_5xx=100, consecutive_gateway_failure=2, enforcing=ALL) as mesh:
+        await exchange(mesh, answer(status), answer(status))
+        assert endpoint_of(mesh).ejected is out
+
+
+async def test_what_grpc_says_goes_before_what_the_cluster_says():
+    async with mesh_of(error=lambda response: False) as mesh:
+        await exchange(mesh, *[answer(200, b"grpc-status: 14\r\n")] * 2, request=GRPC)
+        assert endpoint_of(mesh).ejected
 
 
 async def test_refused_connections_count():
