@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pymesh.api.models import virtualservice as models
 from pymesh.api.types import PortSelector
@@ -16,15 +16,16 @@ from .matching import ANY
 from .parents import Attachment, MeshAttachment
 from .precedence import of_match
 
+_Route = TypeVar("_Route", models.HTTPRoute, models.TLSRoute, models.TCPRoute)
+
 
 @dataclass(slots=True)
 class _Gathered:
-    """What several routes say of one place, with who says it; `covers` are the ports that they speak of, None for all."""
+    """What several routes say of one place, with who says it."""
 
     http: list[tuple[models.HTTPRoute, Origin]] = field(default_factory=list)
     tls: list[tuple[models.TLSRoute, Origin]] = field(default_factory=list)
     tcp: list[tuple[models.TCPRoute, Origin]] = field(default_factory=list)
-    covers: set[int | None] = field(default_factory=set)
 
     def virtual_service(self, name: str, namespace: str, hosts: tuple[str, ...], gateway: str, visibility: Visibility) -> VirtualService:
         """All of it, in the order in which requests are matched."""
@@ -78,7 +79,10 @@ class AtListeners:
 
 
 class InMesh:
-    """The routes for the clients of services: of those of its own namespace everybody is one, of another's that namespace's clients."""
+    """The routes for the clients of services: those of its own namespace are for everybody, those of another for that one's clients.
+
+    A namespace's own routes take the place of the service's on the ports of which they speak, for requests or for connections.
+    """
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str], tuple[Service, _Gathered]] = {}
@@ -87,8 +91,6 @@ class InMesh:
         """A route of whatever kind."""
         origin, service, port = _origin(route), attachment.service, attachment.port
         _, held = self._found.setdefault((service.namespace, service.host, route.namespace), (service, _Gathered()))
-        if rules:
-            held.covers.add(port)
         held.http += [(_on_port(one, port), origin) for one in rules]
         if not shares:
             return
@@ -102,15 +104,41 @@ class InMesh:
     def made(self) -> Iterator[VirtualService]:
         """A VirtualService for each service and namespace of routes."""
         for (place, host, namespace), (service, held) in self._found.items():
-            held.http += list(_elsewhere(service, held.covers)) if held.http else []
             own = namespace == place
+            if not own and (place, host, place) in self._found:
+                held = _completed(service, held, self._found[place, host, place][1])
             visibility = Visibility(namespace, everywhere=own, namespaces=frozenset() if own else frozenset({namespace}))
-            yield held.virtual_service(f"{namespace}~{MESH}~{host}", namespace, (host,), MESH, visibility)
+            whole = _Gathered([*held.http, *_elsewhere(service, _ports(held.http))], held.tls, held.tcp) if held.http else held
+            yield whole.virtual_service(f"{namespace}~{MESH}~{host}", namespace, (host,), MESH, visibility)
 
 
-def _elsewhere(service: Service, covers: Iterable[int | None]) -> Iterator[tuple[models.HTTPRoute, Origin]]:
+def _completed(service: Service, own: _Gathered, of_service: _Gathered) -> _Gathered:
+    """What a namespace's own routes say, and of further ports what those of the service's namespace do."""
+    requests, connections = _ports(own.http), _ports([*own.tls, *own.tcp])
+    return _Gathered(
+        http=[*own.http, *_beyond(service, of_service.http, requests)],
+        tls=[*own.tls, *_beyond(service, of_service.tls, connections)],
+        tcp=[*own.tcp, *_beyond(service, of_service.tcp, connections)],
+    )
+
+
+def _beyond(service: Service, routes: Iterable[tuple[_Route, Origin]], covered: set[int | None]) -> Iterator[tuple[_Route, Origin]]:
+    """What routes say of other ports than those that are covered; None among these stands for all ports."""
+    for route, origin in () if None in covered else routes:
+        (port,) = _ports([(route, origin)])
+        everywhere = port is None and covered
+        for each in [one.number for one in service.ports] if everywhere else [port]:
+            if each not in covered:
+                yield _on_port(route, each), origin
+
+
+def _ports(routes: Iterable[tuple[Any, Origin]]) -> set[int | None]:
+    """The ports of which routes speak, each of one; None for all."""
+    return {route.match[0].port if route.match else None for route, _ in routes}
+
+
+def _elsewhere(service: Service, covered: set[int | None]) -> Iterator[tuple[models.HTTPRoute, Origin]]:
     """Routes for the ports that no rule speaks of: they lead where they would without any."""
-    covered = set(covers)
     origin = service.origins[0] if service.origins else Origin("Service", service.namespace, service.name)
     for port in () if None in covered else service.ports:
         if port.number not in covered:
@@ -120,10 +148,11 @@ def _elsewhere(service: Service, covers: Iterable[int | None]) -> Iterator[tuple
             yield models.HTTPRoute(name="default", match=[match], route=[share]), origin
 
 
-def _on_port(route: models.HTTPRoute, port: int | None) -> models.HTTPRoute:
+def _on_port(route: _Route, port: int | None) -> _Route:
     if port is None:
         return route
-    return route.model_copy(update={"match": [one.model_copy(update={"port": port}) for one in route.match]})
+    matches: list[Any] = list(route.match) or [models.L4MatchAttributes()]
+    return route.model_copy(update={"match": [one.model_copy(update={"port": port}) for one in matches]})
 
 
 def _ends_tls(listener: Listener) -> bool:

@@ -236,6 +236,20 @@ def test_routes_of_another_namespace_are_for_its_own_clients(mesh, view):
     assert names == {"default": ["default.r.0"], "other": ["other.c.0"]}
 
 
+def test_routes_of_another_namespace_leave_the_ports_of_which_they_do_not_speak_to_those_of_the_services(mesh, view):
+    ports = "{number: 80, name: http}, {number: 81, name: http-two}, {number: 82, name: http-three}, {number: 9000, name: tcp}"
+    parent = "{group: '', kind: Service, name: web, namespace: default%s}"
+    tcp = thing("TCPRoute", "t", f"{{parentRefs: [{IN_MESH}], rules: [{{backendRefs: [{{name: web, namespace: other, port: 9000}}]}}]}}")
+    consumer = route(name="c", parents=parent % ", port: 81", namespace="other")
+    built = mesh(service(ports=ports) + service(namespace="other") + route(parents=IN_MESH) + tcp + consumer)
+    seen = view(NAMESPACE="other")
+    named = [built.hosts(seen, str(port))[f"web.default.svc.cluster.local:{port}"].routes[0].name for port in (80, 81, 82)]
+    assert named == ["default.r.0", "other.c.0", "default.r.0"]
+    found = built.listeners(seen)["0.0.0.0_9000"]
+    (chain,) = found.filter_chains or [found.default_filter_chain]
+    assert proto.unpack(chain.filters[-1].typed_config).cluster == OTHER.replace("80", "9000")
+
+
 def test_in_the_mesh_every_service_may_be_named(mesh, view):
     built = mesh(SERVICES + route("{backendRefs: [{name: web, namespace: other, port: 80}]}", parents=IN_MESH))
     assert built.hosts(view(), "80")["web.default.svc.cluster.local:80"].routes[0].route.cluster == OTHER
