@@ -1,7 +1,6 @@
 """What a document says, with the place of every key and value: the tree that models are filled from and errors point into."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -10,7 +9,6 @@ Path: TypeAlias = tuple[Step, ...]
 Plain: TypeAlias = bool | int | float | str | None
 
 _UNDERSCORED = re.compile(r"_(.)")
-_CAPITAL = re.compile(r"(?<=.)([A-Z])")
 _LONGEST_SHOWN = 60  # characters of a value in a message
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -93,26 +91,25 @@ def _child(node: Node, step: Step) -> tuple[Node, Mark, Step] | None:
             item = node.items[step]
             return item, item.mark, step
     elif isinstance(node, Mapping):
-        for key in _spellings(str(step)):
-            if entry := node.entries.get(key):
-                return entry.node, entry.mark, entry.key
+        entry = node.entries.get(str(step)) or _spelt_otherwise(node, str(step))
+        if entry is not None:
+            return entry.node, entry.mark, entry.key
     return None
 
 
-def _spellings(name: str) -> Iterator[str]:
-    yield name
-    yield json_name(name)
-    yield snake_name(name)
+def _spelt_otherwise(node: Mapping, name: str) -> Entry | None:
+    """A field by another of its names: `cluster_ip` is written clusterIP, `from_` from."""
+    letters = _letters(name)
+    return next((entry for key, entry in node.entries.items() if _letters(key) == letters), None)
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def json_name(name: str) -> str:
     """The JSON name protobuf gives a field: `consecutive_5xx_errors` is `consecutive5xxErrors`."""
     return _UNDERSCORED.sub(lambda match: match[1].upper(), name)
-
-
-def snake_name(name: str) -> str:
-    """The protobuf name of a field given by its JSON name, for names without digits after an underscore."""
-    return _CAPITAL.sub(lambda match: "_" + match[1].lower(), name)
 
 
 def show(path: Path) -> str:
@@ -135,6 +132,13 @@ def plain(node: Node) -> object:
     if isinstance(node, Sequence):
         return [plain(item) for item in node.items]
     return {key: plain(entry.node) for key, entry in node.entries.items()}
+
+
+def size(node: Node) -> int:
+    """Characters of a text, entries of a list or an object."""
+    if isinstance(node, Scalar):
+        return len(str(node.value))
+    return len(node.items if isinstance(node, Sequence) else node.entries)
 
 
 def describe(node: Node) -> str:

@@ -43,6 +43,7 @@ U64 = Annotated[int, Strict(), Field(ge=0, le=2**64 - 1)]
 I32 = Annotated[int, Strict(), Field(ge=-(2**31), le=2**31 - 1)]
 Double = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Bool = Annotated[bool, Strict()]
+LabelValue = Annotated[str, Field(max_length=63)]
 
 
 class StringMatch(Model):
@@ -63,7 +64,7 @@ class PortSelector(Model):
 class PolicySelector(Model):
     """Workloads of a policy, by label (`type.v1beta1.WorkloadSelector`)."""
 
-    match_labels: dict[str, str] = {}
+    match_labels: dict[str, LabelValue] = Field(default={}, max_length=4096)
 
 
 class PolicyTargetReference(Model):
@@ -71,5 +72,5 @@ class PolicyTargetReference(Model):
 
     group: str | None = None
     kind: str
-    name: str
+    name: str = Field(max_length=253)
     namespace: str | None = None

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .shape import Report, did_you_mean
-from .tree import Node, Path, Scalar, Spot, describe, find, json_name
+from .tree import Node, Path, Scalar, Spot, describe, find, json_name, size
 from .types import Model
 
 M = TypeVar("M", bound=Model)
@@ -24,6 +24,13 @@ _EXPECTED = {
     "dict_type": "an object",
     "model_type": "an object",
     "bytes_type": "a base64 string",
+}
+
+_SIZES = {
+    "string_too_long": "characters",
+    "string_too_short": "characters",
+    "too_long": "entries",
+    "too_short": "entries",
 }
 
 
@@ -58,9 +65,17 @@ def _sentence(detail: ErrorDetails, spot: Spot) -> str:
     if kind in ("greater_than_equal", "less_than_equal"):
         limit = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']}"
         return f"must be {limit}, found {describe(spot.node)}"
+    if kind in _SIZES:
+        return _size_sentence(kind, context, spot.node)
     if kind == "value_error":
         return str(context["error"])
     return detail["msg"]
+
+
+def _size_sentence(kind: str, context: dict[str, Any], node: Node) -> str:
+    if "min_length" in context:  # of which there is no other than 1
+        return "must not be empty"
+    return f"has at most {context['max_length']} {_SIZES[kind]}, found {size(node)}"
 
 
 def _hint(kind: str, node: Node) -> str:

@@ -1,10 +1,13 @@
 """AuthorizationPolicy: who may ask what of a workload."""
 
 import enum
+from typing import Annotated
 
 from pydantic import Field
 
 from ..types import Model, PolicySelector, PolicyTargetReference
+
+ServiceAccount = Annotated[str, Field(max_length=320)]
 
 
 class Action(enum.Enum):
@@ -31,8 +34,8 @@ class Source(Model):
     not_request_principals: list[str] = []
     namespaces: list[str] = []
     not_namespaces: list[str] = []
-    service_accounts: list[str] = []
-    not_service_accounts: list[str] = []
+    service_accounts: list[ServiceAccount] = Field(default=[], max_length=16)
+    not_service_accounts: list[ServiceAccount] = Field(default=[], max_length=16)
     ip_blocks: list[str] = []
     not_ip_blocks: list[str] = []
     remote_ip_blocks: list[str] = []
@@ -77,7 +80,7 @@ class Condition(Model):
 class Rule(Model):
     """One of `from`, one of `to`, and all of `when`."""
 
-    from_: list[RuleFrom] = Field([], alias="from")
+    from_: list[RuleFrom] = Field([], alias="from", max_length=512)
     to: list[RuleTo] = []
     when: list[Condition] = []
 
@@ -88,6 +91,6 @@ class AuthorizationPolicy(Model):
     selector: PolicySelector | None = None
     target_ref: PolicyTargetReference | None = None
     target_refs: list[PolicyTargetReference] = []
-    rules: list[Rule] = []
+    rules: list[Rule] = Field(default=[], max_length=512)
     action: Action | None = None
     provider: ExtensionProvider | None = None

@@ -88,7 +88,7 @@ class ZoneAwareLbSetting(Model):
     enabled: Bool | None = None
     failover: list[Failover] = []
     failover_priority: list[str] = []
-    min_cluster_size: U64 | None = None
+    min_cluster_size: U64 | None = Field(default=None, ge=1)
 
 
 class Warmup(Model):
@@ -249,7 +249,7 @@ class TrafficPolicy(Model):
     connection_pool: ConnectionPoolSettings | None = None
     outlier_detection: OutlierDetection | None = None
     tls: ClientTLSSettings | None = None
-    port_level_settings: list[PortTrafficPolicy] = []
+    port_level_settings: list[PortTrafficPolicy] = Field(default=[], max_length=4096)
     tunnel: TunnelSettings | None = None
     proxy_protocol: ProxyProtocol | None = None
     retry_budget: RetryBudget | None = None

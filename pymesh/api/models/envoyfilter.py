@@ -3,6 +3,8 @@
 import enum
 from typing import Any
 
+from pydantic import Field
+
 from ..types import I32, U32, Model, PolicyTargetReference
 from .serviceentry import WorkloadSelector
 
@@ -143,7 +145,7 @@ class WaypointRouteMatch(Model):
 class WaypointMatch(Model):
     """A part of a waypoint."""
 
-    port_number: U32 | None = None
+    port_number: U32 | None = Field(default=None, ge=1, le=65535)
     filter: FilterMatch | None = None
     route: WaypointRouteMatch | None = None
 

@@ -3,6 +3,8 @@
 import enum
 from typing import Any
 
+from pydantic import Field
+
 from ..types import I32, U32, Model, PolicySelector, PolicyTargetReference
 
 
@@ -58,9 +60,9 @@ class EnvValueSource(enum.Enum):
 class EnvVar(Model):
     """A variable of the program's environment."""
 
-    name: str
+    name: str = Field(max_length=256)
     value_from: EnvValueSource | None = None
-    value: str | None = None
+    value: str | None = Field(default=None, max_length=2048)
 
 
 class VmConfig(Model):
@@ -97,10 +99,10 @@ class Wasm(Model):
     url: str
     sha256: str | None = None
     image_pull_policy: PullPolicy | None = None
-    image_pull_secret: str | None = None
+    image_pull_secret: str | None = Field(default=None, min_length=1, max_length=253)
     verification_key: str | None = None
     plugin_config: Any = None
-    plugin_name: str | None = None
+    plugin_name: str | None = Field(default=None, min_length=1, max_length=256)
     fail_strategy: FailStrategy | None = None
     vm_config: VmConfig | None = None
     type: PluginType | None = None

@@ -2,6 +2,8 @@
 
 import enum
 
+from pydantic import Field
+
 from ..types import U32, Bool, Model
 
 
@@ -44,9 +46,9 @@ class ServerTLSSettings(Model):
     ca_certificates: str | None = None
     ca_crl: str | None = None
     credential_name: str | None = None
-    credential_names: list[str] = []
+    credential_names: list[str] = Field(default=[], min_length=1)
     ca_cert_credential_name: str | None = None
-    tls_certificates: list[TLSCertificate] = []
+    tls_certificates: list[TLSCertificate] = Field(default=[], min_length=1)
     subject_alt_names: list[str] = []
     verify_certificate_spki: list[str] = []
     verify_certificate_hash: list[str] = []

@@ -1,5 +1,7 @@
 """RequestAuthentication: which tokens a workload can read."""
 
+from pydantic import Field
+
 from ..types import Bool, Duration, Model, PolicySelector, PolicyTargetReference
 
 
@@ -21,9 +23,9 @@ class JWTRule(Model):
     """Tokens of one issuer."""
 
     ONEOFS = (("jwks_uri", "jwks"),)
-    issuer: str | None = None
+    issuer: str | None = Field(default=None, min_length=1)
     audiences: list[str] = []
-    jwks_uri: str | None = None
+    jwks_uri: str | None = Field(default=None, min_length=1, max_length=2048)
     jwks: str | None = None
     from_headers: list[JWTHeader] = []
     from_params: list[str] = []
@@ -41,4 +43,4 @@ class RequestAuthentication(Model):
     selector: PolicySelector | None = None
     target_ref: PolicyTargetReference | None = None
     target_refs: list[PolicyTargetReference] = []
-    jwt_rules: list[JWTRule] = []
+    jwt_rules: list[JWTRule] = Field(default=[], max_length=4096)

@@ -2,7 +2,9 @@
 
 import enum
 
-from ..types import U32, Model
+from pydantic import Field
+
+from ..types import U32, LabelValue, Model
 from .workloadentry import WorkloadEntry
 
 
@@ -35,18 +37,18 @@ class ServicePort(Model):
 class WorkloadSelector(Model):
     """Workloads by label (`networking.WorkloadSelector`)."""
 
-    labels: dict[str, str] = {}
+    labels: dict[str, LabelValue] = Field(default={}, max_length=256)
 
 
 class ServiceEntry(Model):
     """The `spec` of a ServiceEntry."""
 
-    hosts: list[str]
-    addresses: list[str] = []
-    ports: list[ServicePort] = []
+    hosts: list[str] = Field(max_length=256)
+    addresses: list[str] = Field(default=[], max_length=256)
+    ports: list[ServicePort] = Field(default=[], max_length=256)
     location: Location | None = None
     resolution: Resolution | None = None
-    endpoints: list[WorkloadEntry] = []
+    endpoints: list[WorkloadEntry] = Field(default=[], max_length=4096)
     workload_selector: WorkloadSelector | None = None
     export_to: list[str] = []
     subject_alt_names: list[str] = []

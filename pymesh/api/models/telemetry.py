@@ -2,6 +2,8 @@
 
 import enum
 
+from pydantic import Field
+
 from ..types import Bool, Double, Duration, Model, PolicySelector, PolicyTargetReference
 
 
@@ -95,7 +97,7 @@ class MetricSelector(Model):
 
     ONEOFS = (("metric", "custom_metric"),)
     metric: IstioMetric | None = None
-    custom_metric: str | None = None
+    custom_metric: str | None = Field(default=None, min_length=1)
     mode: WorkloadMode | None = None
 
 

@@ -1,5 +1,7 @@
 """WorkloadGroup: what workloads that register themselves have in common."""
 
+from pydantic import Field
+
 from ..types import I32, U32, Model
 from .workloadentry import WorkloadEntry
 
@@ -7,8 +9,8 @@ from .workloadentry import WorkloadEntry
 class ObjectMeta(Model):
     """Metadata of the WorkloadEntries that are made."""
 
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: dict[str, str] = Field(default={}, max_length=256)
+    annotations: dict[str, str] = Field(default={}, max_length=256)
 
 
 class HTTPHeader(Model):

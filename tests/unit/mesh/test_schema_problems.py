@@ -102,3 +102,20 @@ def test_a_resource_with_an_error_is_left_out_and_the_others_are_kept():
 def test_the_same_object_twice_is_an_error_at_the_second_place():
     good = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\n"
     assert lines_of(good + "---\n" + good) == ["f.yaml:5:1: error: PeerAuthentication a: already defined at f.yaml:1:1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\nspec:\n  rules:\n  - from:\n    - source: {principals: 5}",
+            "f.yaml:7:28: error: AuthorizationPolicy a: spec.rules[0].from[0].source.principals: expected a list, found the number 5",
+        ),
+        (
+            "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  clusterIP: 5",
+            'f.yaml:5:14: error: Service a: spec.clusterIP: expected a string, found the number 5 (write "5")',
+        ),
+    ],
+)
+def test_a_field_whose_name_follows_no_rule_is_found_where_it_stands(text, expected):
+    assert lines_of(text) == [expected]

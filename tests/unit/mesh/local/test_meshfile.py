@@ -44,7 +44,7 @@ workloads:
 """
     assert mistakes(text) == [
         'mesh.yaml:1:12: error: namespace: "Shop" is not a DNS label: a-z, 0-9 and -, at most 63 of them',
-        "mesh.yaml:4:3: error: workloads[0].command: List should have at least 1 item after validation, not 0",
+        "mesh.yaml:4:3: error: workloads[0].command: must not be empty",
         "mesh.yaml:5:17: error: workloads[0].ports.http: must be at most 65535, found the number 70000",
         'mesh.yaml:6:3: error: workloads[0].sidcar: unknown field (did you mean "sidecar"?)',
     ]
