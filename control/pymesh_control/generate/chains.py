@@ -12,6 +12,7 @@ from .common import cidr, extension, socket
 from .provenance import stamp
 
 _LISTENER = proto.listener.Listener
+_LISTENER_ADDRESS = proto.listener.AdditionalAddress
 _PARTS = proto.listener_components
 
 _MARK = 1337
@@ -21,11 +22,13 @@ PLAINTEXT_HTTP = ("http/1.1", "h2c")
 """What the inspection of a connection's first bytes calls HTTP."""
 
 
-def listener(name: str, address: str, port: int, mesh: Mesh, *, outbound: bool) -> Any:
+def listener(name: str, addresses: Sequence[str], port: int, mesh: Mesh, *, outbound: bool) -> Any:
     """A listener without chains, not yet bound to its port (the caller clears that where it is)."""
+    first, *others = (socket(address, port) for address in addresses)
     return _LISTENER(
         name=name,
-        address=socket(address, port),
+        address=first,
+        additional_addresses=[_LISTENER_ADDRESS(address=one) for one in others],
         traffic_direction=proto.base.TrafficDirection.OUTBOUND if outbound else proto.base.TrafficDirection.INBOUND,
         bind_to_port=proto.wrappers_pb2.BoolValue(value=False),
         access_log=refusal_logs(mesh),

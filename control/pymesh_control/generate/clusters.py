@@ -17,16 +17,14 @@ from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import balancing, endpoints, gateways, inbound, locality, outlier, passing, policy, statnames
+from . import balancing, endpoints, families, gateways, inbound, locality, outlier, passing, policy, statnames
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
 from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
-_PASSTHROUGH_SOURCE = proto.address.SocketAddress(address="127.0.0.6", port_value=0)
-"""The source address of connections to the application, which capture rules let pass instead of sending them back to the sidecar."""
-
-_ANY = frozenset({"0.0.0.0", "[::]"})
+_LOOKUP = {frozenset({6}): _CLUSTER.V6_ONLY, frozenset({4, 6}): _CLUSTER.ALL}
+"""Which addresses of a name clients of both IP versions, or of IPv6 alone, connect to; others prefer IPv4."""
 
 _PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
 
@@ -85,7 +83,7 @@ def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule 
     secured = scope.backend_tls(service, port) if settled.tls is None else None
     if secured is not None:
         settled = replace(settled, tls=secured.settings)
-    placed = () if scope.resolution(service) == "STATIC" else (scope.site, locality.key(scope, service, settled))
+    placed = () if scope.resolution(service) == "STATIC" else (scope.site, scope.families, locality.key(scope, service, settled))
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""
     traits = (spoken, scope.resolution(service), passed, scope.settings.keeps_header_case, secured)
@@ -148,7 +146,7 @@ def _discover(
         single = service.resolution == "DNS_ROUND_ROBIN" and assignment.endpoints  # LOGICAL_DNS needs one, and a subset may have none
         message.type = _CLUSTER.LOGICAL_DNS if single else _CLUSTER.STRICT_DNS
         message.load_assignment.CopyFrom(assignment)
-        message.dns_lookup_family = _CLUSTER.V4_PREFERRED
+        message.dns_lookup_family = _LOOKUP.get(scope.families, _CLUSTER.V4_PREFERRED)
         message.dns_refresh_rate.CopyFrom(proto.duration(scope.snapshot.mesh.dns_refresh_rate))
         message.respect_dns_ttl = True
     return True
@@ -188,9 +186,15 @@ def _original(name: str, snapshot: Snapshot) -> Any:
 
 def _inbound_passthrough(scope: Scope) -> Any:
     message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, scope.snapshot)
-    message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
+    message.upstream_bind_config.CopyFrom(_passing(scope.families))
     policy.speak(message, Protocol.AUTO, keeps_case=scope.settings.keeps_header_case)
     return message
+
+
+def _passing(versions: frozenset[int]) -> Any:
+    first, *others = (proto.address.SocketAddress(address=one, port_value=0) for one in families.passthrough_sources(versions))
+    extra = [proto.address.ExtraSourceAddress(address=one) for one in others]
+    return proto.address.BindConfig(source_address=first, extra_source_addresses=extra)
 
 
 def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundServer) -> Any:
@@ -199,7 +203,7 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     settled = inbound.server_policy(snapshot, view, server)
     if server.captured and not server.endpoint and not snapshot.mesh.serves_loopback:
         message = _original(name, snapshot)
-        message.upstream_bind_config.source_address.CopyFrom(_PASSTHROUGH_SOURCE)
+        message.upstream_bind_config.CopyFrom(_passing(view.families))
     else:
         message = _CLUSTER(name=name, type=_CLUSTER.STATIC)
         message.load_assignment.cluster_name = name
@@ -218,13 +222,17 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
 
 
 def _address(view: ProxyView, server: inbound.InboundServer) -> Any:
-    """Where the application listens: 0.0.0.0 and [::] in a Sidecar's endpoint mean the instance's own address."""
+    """Where the application listens: 0.0.0.0 and [::] in a Sidecar's endpoint mean the instance's own address of that IP version.
+
+    Where the instance has none the endpoint is loopback's, as Istio has it.
+    """
     if server.endpoint.startswith("unix://"):
         return endpoint_address(server.endpoint, 0)
     host, _, port = server.endpoint.rpartition(":")
     if not host:
-        return socket("127.0.0.1", server.app)
-    return socket(view.ip if host in _ANY else host.strip("[]"), int(port))
+        return socket(families.loopbacks(view.families)[0], server.app)
+    host = host.strip("[]")
+    return socket(view.own_address(host) if families.is_any(host) else host, int(port))
 
 
 def _inbound_metadata(service: Service) -> Any:

@@ -12,7 +12,7 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService
-from . import limits, manager, passing, secure, statnames, tcp
+from . import families, limits, manager, passing, secure, statnames, tcp
 from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
@@ -52,7 +52,8 @@ def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]
 
 
 def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
-    message = listener(f"{bind}_{port}", bind, port, scope.snapshot.mesh, outbound=True)
+    addresses = (bind,) if group[0].bind else families.wildcards(scope.families)
+    message = listener(f"{addresses[0]}_{port}", addresses, port, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     limits.buffer(message, scope.settings)
     if scope.settings.reads_proxy_header:

@@ -16,7 +16,7 @@ from ..model.protocol import Protocol
 from ..model.settings import Settings
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import manager, retries, secure, statnames, tcp
+from . import families, manager, retries, secure, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, inspect_by_port, listener, original_destination, original_source
 from .inbound import InboundServer, mode, mode_origins, served
 from .provenance import stamp
@@ -81,7 +81,8 @@ def _made(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]) -
 
 def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]) -> Any:
     port = snapshot.mesh.inbound_port
-    message = listener(names.VIRTUAL_INBOUND, "0.0.0.0", port, snapshot.mesh, outbound=False)
+    wildcards = families.wildcards(view.families)
+    message = listener(names.VIRTUAL_INBOUND, wildcards, port, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.listener_filters.append(original_destination())
     if view.transparent:
@@ -94,7 +95,7 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
         if all(server.bind != stated for server in found):
             message.filter_chains.extend(_unserved(snapshot, view, stated))
     for server in found:
-        message.filter_chains.extend(_chains(snapshot, view, server, f"0.0.0.0_{server.bind}", server.bind))
+        message.filter_chains.extend(_chains(snapshot, view, server, f"{wildcards[0]}_{server.bind}", server.bind))
     inspect_by_port(message, snapshot.mesh)
     return message
 
@@ -111,7 +112,7 @@ def _unserved(snapshot: Snapshot, view: ProxyView, port: int) -> list[Any]:
 def _own(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Any:
     address = server.address or view.ip
     name = f"{address}_{server.bind}"
-    message = listener(name, address, server.bind, snapshot.mesh, outbound=False)
+    message = listener(name, (address,), server.bind, snapshot.mesh, outbound=False)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_chains(snapshot, view, server, name, 0))
     inspect_as_needed(message, snapshot.mesh)

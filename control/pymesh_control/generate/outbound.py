@@ -11,19 +11,18 @@ from ..holding import Part
 from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.view import ProxyView
-from . import manager, statnames, tcp
+from . import families, manager, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
 from .provenance import stamp
 from .scope import Scope
 
-_ANY = "0.0.0.0"
-_LOOPBACK = "127.0.0.1"
+Addresses = tuple[str, ...]
 
 
 @dataclass(slots=True)
 class _Bound:
-    """What shares one address and port: requests by an RDS name, and connections to services."""
+    """What shares its addresses and port: requests by an RDS name, and connections to services."""
 
     http: str = ""
     services: list[tuple[Service, Port, str]] = field(default_factory=list)
@@ -58,17 +57,17 @@ def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
 
 
 def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Built]:
-    bounds: dict[tuple[str, int], _Bound] = {}
+    bounds: dict[tuple[Addresses, int], _Bound] = {}
     for service, port in scope.ports():
         if not scope.listens_for(service, port):
             continue
-        for address, block, route in _addresses(scope, service, port, captures=captures):
-            bound = bounds.setdefault((address, port.number), _Bound())
+        for addresses, block, route in _addresses(scope, service, port, captures=captures):
+            bound = bounds.setdefault((addresses, port.number), _Bound())
             if port.protocol.may_be_http:
                 bound.http = bound.http or route
             if not port.protocol.is_http:
                 bound.services.append((service, port, block))
-    made = [_listener(scope, address, number, bound, captures=captures) for (address, number), bound in bounds.items()]
+    made = [_listener(scope, addresses, number, bound, captures=captures) for (addresses, number), bound in bounds.items()]
     if captures:
         made.append(_virtual(scope, transparent=transparent))
     return {message.name: pack(message) for message in made}
@@ -80,36 +79,36 @@ def _captured(scope: Scope, port: int, *, captures: bool) -> bool:
     return captures if own is None or own.captured is None else own.captured
 
 
-def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) -> Iterator[tuple[str, str, str]]:
-    """(address to listen on, CIDR block to match, RDS name) of a service's port."""
+def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) -> Iterator[tuple[Addresses, str, str]]:
+    """(addresses to listen on, CIDR block to match, RDS name) of a service's port."""
     number = str(port.number)
     own = scope.sidecar.listener(port.number) if scope.sidecar else None
     if own is not None and own.bind:
-        yield own.bind, "", number
+        yield (own.bind,), "", number
     elif not _captured(scope, port.number, captures=captures):
-        yield _LOOPBACK, "", number
+        yield families.loopbacks(scope.families), "", number
     elif service.headless and not port.protocol.is_http:
         for address in dict.fromkeys(one.workload.ip for one in scope.instances(service, port)):
-            yield address, "", f"{service.host}:{port.number}"
+            yield (address,), "", f"{service.host}:{port.number}"
     elif port.protocol.is_http or not service.addresses:
-        yield _ANY, "", number
+        yield families.wildcards(scope.families), "", number
     else:
         for address in service.addresses:
             if "/" in address:
-                yield _ANY, address, number
+                yield families.wildcards(scope.families), address, number
             else:
-                yield address, "", f"{service.host}:{port.number}"
+                yield (address,), "", f"{service.host}:{port.number}"
 
 
-def _listener(scope: Scope, address: str, number: int, bound: _Bound, *, captures: bool) -> Any:
-    name = f"{address}_{number}"
-    matched, rest = _connection_chains(scope, bound, address)
-    message = listener(name, address, number, scope.snapshot.mesh, outbound=True)
+def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *, captures: bool) -> Any:
+    name = f"{addresses[0]}_{number}"
+    matched, rest = _connection_chains(scope, bound, addresses[0])
+    message = listener(name, addresses, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
         http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, bound.http)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
         rest = rest or _unknown(scope)
-    elif rest is None and address == _ANY:
+    elif rest is None and families.is_any(addresses[0]):
         rest = _unknown(scope)
     message.filter_chains.extend(matched or [rest])
     if matched and rest is not None:
@@ -125,7 +124,7 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
     """The chains with a condition, and the first of those without, to which everything else goes."""
     matched, rest, claims = [], None, Claims()
     for service, port, block in bound.services:
-        for wanted in connection_routes(scope, service, port, block, wildcard=address in (_ANY, _LOOPBACK)):
+        for wanted in connection_routes(scope, service, port, block, wildcard=families.is_shared(address)):
             route = claims.admit(wanted)
             if route is None:
                 continue
@@ -153,7 +152,7 @@ def _to(scope: Scope, cluster: str) -> list[Any]:
 def _virtual(scope: Scope, *, transparent: bool) -> Any:
     """Where captured connections arrive: handed to the listener of their destination, else sent on or refused."""
     mesh = scope.snapshot.mesh
-    message = listener(names.VIRTUAL_OUTBOUND, _ANY, mesh.outbound_port, mesh, outbound=True)
+    message = listener(names.VIRTUAL_OUTBOUND, families.wildcards(scope.families), mesh.outbound_port, mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.use_original_dst.value = True
     if transparent:
@@ -178,8 +177,9 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     port = service.port(number) if service else None
     if service is None or port is None:
         return None
-    name = f"{_LOOPBACK}_{local}"
-    message = listener(name, _LOOPBACK, local, scope.snapshot.mesh, outbound=True)
+    addresses = families.loopbacks(scope.families)
+    name = f"{addresses[0]}_{local}"
+    message = listener(name, addresses, local, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.filter_chains.extend(_single_chains(scope, service, port, name))
     inspect_as_needed(message, scope.snapshot.mesh)
@@ -199,8 +199,9 @@ def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Ite
 
 
 def _http_proxy(scope: Scope, port: int) -> Any:
-    name = f"{_LOOPBACK}_{port}"
-    message = listener(name, _LOOPBACK, port, scope.snapshot.mesh, outbound=True)
+    addresses = families.loopbacks(scope.families)
+    name = f"{addresses[0]}_{port}"
+    message = listener(name, addresses, port, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
     message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, names.HTTP_PROXY_ROUTE)]))
     return message

@@ -53,8 +53,8 @@ class ProxyView:
     """Whether connections are redirected to it (REDIRECT); otherwise applications call its listeners (NONE)."""
     resolves: bool = False
     """Whether it answers its application's DNS queries, and so can tell addresses that nobody else knows."""
-    families: frozenset[int] = frozenset({4})
-    """The IP versions that it has addresses of."""
+    ips: tuple[str, ...] = ()
+    """All of its addresses, `ip` first."""
     settings: Settings = NOTHING
     """What its own PROXY_CONFIG says of what it is sent."""
     transparent: bool = False
@@ -75,6 +75,17 @@ class ProxyView:
         """The labels that stand for where a workload runs, whether or not it carries them."""
         network, cluster, host = (self.metadata.get(key) for key in ("NETWORK", "CLUSTER_ID", "NODE_NAME"))
         return {NETWORK_LABEL: str(network or ""), CLUSTER_LABEL: str(cluster or "Kubernetes"), HOSTNAME_LABEL: str(host or "")}
+
+    @property
+    def families(self) -> frozenset[int]:
+        """The IP versions that it has addresses of; IPv4 where no address says anything."""
+        return frozenset(ipaddress.ip_address(one).version for one in self.ips) or frozenset({4})
+
+    def own_address(self, wildcard: str) -> str:
+        """Its first address of a wildcard's IP version, else loopback's of that version."""
+        version = ipaddress.ip_address(wildcard).version
+        loopback = "127.0.0.1" if version == 4 else "::1"
+        return next((one for one in self.ips if ipaddress.ip_address(one).version == version), loopback)
 
     @property
     def is_router(self) -> bool:
@@ -104,7 +115,7 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         captures=_interception(metadata, flavor) != "NONE",
         transparent=_interception(metadata, flavor) == "TPROXY",
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
-        families=_families(metadata, parsed),
+        ips=_ips(metadata, parsed),
         settings=_settings(metadata),
         group=str(metadata.get("AUTO_REGISTER_GROUP", "")),
         wanted_networks=_networks(metadata),
@@ -161,17 +172,12 @@ def _node_id(text: str, flavor: str) -> nodes.NodeId:
 
 
 def _ip(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> str:
-    return _ips(metadata)[0] or parsed.ip
+    return str(metadata.get("INSTANCE_IPS", "")).split(",")[0] or parsed.ip
 
 
-def _ips(metadata: Mapping[str, Any]) -> list[str]:
-    return str(metadata.get("INSTANCE_IPS", "")).split(",")
-
-
-def _families(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> frozenset[int]:
-    """IPv4 where no address says anything."""
-    known = _ips(metadata) if metadata.get("INSTANCE_IPS") else [parsed.ip]
-    return frozenset(ipaddress.ip_address(one).version for one in known if is_ip(one)) or frozenset({4})
+def _ips(metadata: Mapping[str, Any], parsed: nodes.NodeId) -> tuple[str, ...]:
+    known = str(metadata.get("INSTANCE_IPS") or parsed.ip).split(",")
+    return tuple(one for one in known if is_ip(one))
 
 
 def _object(metadata: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -2,20 +2,17 @@
 
 import asyncio
 import contextlib
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from pymesh.local.process import Command
 from pymesh.local.supervisor import Supervisor
 from tests.interop.connections.namespaces import Host, hosts
-from tests.waiting import eventually
+
+from .pod import APPLICATION, Pod
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -32,34 +29,6 @@ spec:
   resolution: STATIC
   endpoints: [{{address: 10.99.0.1}}]
 """
-APPLICATION = "1338"
-"""The user whose connections are taken; the sidecar's own are not."""
-CALL = """
-import encodings.idna, os, socket, sys
-os.setuid(int(sys.argv[1]))
-with socket.create_connection((sys.argv[2], int(sys.argv[3])), timeout=10) as connection:
-    connection.sendall(b"hello")
-    print(connection.getpeername()[0], connection.recv(100).decode())
-"""
-
-
-class Pod:
-    """The host that the sidecar runs on."""
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-
-    async def call(self, name: str, port: int = 5432) -> tuple[str, str]:
-        """The address that a name stands for, and what is answered there."""
-        command = self.host.inside(sys.executable, "-c", CALL, APPLICATION, name, str(port))
-        asked = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-        output, _ = await asked.communicate()
-        address, answer = output.decode().split()
-        return address, answer
-
-    async def is_ready(self) -> bool:
-        request = b"GET /healthz/ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        return await self.host.reachable("10.99.0.2", 15021) and b" 200 " in await self.host.ask("10.99.0.2", 15021, request)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +58,8 @@ async def pod(pair: tuple[Host, Host], tmp_path_factory: pytest.TempPathFactory)
             await stack.enter_async_context(database(outside, name, port))
         supervisor = await stack.enter_async_context(Supervisor(folder / "logs"))
         found = Pod(host)
-        await start(found, supervisor, folder)
+        mesh = "---".join(ENTRY.format(name=name, target=port) for name, port in DATABASES.items())
+        await found.start(supervisor, folder, mesh, {"ISTIO_META_DNS_CAPTURE": "true"})
         yield found
 
 
@@ -106,36 +76,6 @@ async def database(outside: Host, name: str, port: int) -> AsyncIterator[None]:
     sock.bind(("10.99.0.1", port))
     async with await asyncio.start_server(answer, sock=sock):
         yield
-
-
-async def start(pod: Pod, supervisor: Supervisor, folder: Path) -> None:
-    """A control plane and a sidecar on the ports that they have in a cluster."""
-    config, ca = folder / "config", folder / "ca"
-    config.mkdir()
-    (config / "mesh.yaml").write_text("---".join(ENTRY.format(name=name, target=port) for name, port in DATABASES.items()))
-    programs = Path(sys.executable).parent
-    for verb, file in (("init", "out"), ("root", "root.pem"), ("token", "token")):
-        account = ("--namespace", "default", "--service-account", "default") if verb == "token" else ()
-        command = [str(programs / "pymesh-ca"), verb, "--ca-dir", str(ca), *account]
-        (folder / file).write_text(await supervisor.output(Command(name=f"ca-{verb}", argv=command)))
-    control = [str(programs / "pymesh-control"), "--config", str(config), "--ca-dir", str(ca), "--state-dir", str(folder / "state")]
-    await supervisor.start(Command(name="control", argv=pod.host.inside(*control)))
-    await eventually(lambda: pod.host.reachable("127.0.0.1", 15012))
-    sidecar = pod.host.inside(str(programs / "pymesh-proxy"))
-    await supervisor.start(Command(name="sidecar", argv=sidecar, env=variables(folder)))
-    await eventually(pod.is_ready)
-
-
-def variables(folder: Path) -> dict[str, str]:
-    return {
-        "POD_NAME": "caller",
-        "POD_NAMESPACE": "default",
-        "INSTANCE_IP": "10.99.0.2",
-        "CA_ROOT_CA": str(folder / "root.pem"),
-        "PYMESH_TOKEN_FILE": str(folder / "token"),
-        "PROXY_CONFIG": json.dumps({"discoveryAddress": "localhost:15012", "terminationDrainDuration": "0s"}),
-        "ISTIO_META_DNS_CAPTURE": "true",
-    }
 
 
 async def test_two_services_on_one_port_are_told_apart_by_their_names(pod: Pod) -> None:

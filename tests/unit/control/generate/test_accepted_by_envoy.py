@@ -22,6 +22,12 @@ def test_addresses_of_the_meshs_own_are_accepted(mesh, view, everything, envoy):
     envoy(built, proxy)
 
 
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+@pytest.mark.parametrize("ips", ["fd00::9", "10.0.0.9,fd00::9"])
+def test_proxies_with_addresses_of_ipv6_are_accepted(mesh, view, everything_at_the_edge, envoy, kind, ips):
+    envoy(mesh(everything_at_the_edge), view(kind, agent="envoy", LABELS={"app": "reviews", "istio": "ingressgateway"}, INSTANCE_IPS=ips))
+
+
 def test_a_sidecar_that_keeps_addresses_is_accepted(mesh, view, everything, envoy):
     built, seen = mesh(everything), view(agent="envoy", LABELS={"app": "reviews"}, INTERCEPTION_MODE="TPROXY")
     listeners = built.listeners(seen)

@@ -58,6 +58,11 @@ def test_a_sidecar_with_ports_of_its_own_takes_everything(mesh, view, everything
     assert {"http_proxy", "reviews.default.svc.cluster.local:80"} <= compiled(mesh(everything), view(**own_ports))
 
 
+@pytest.mark.parametrize("ips", ["fd00::9", "10.0.0.9,fd00::9"])
+def test_a_sidecar_with_addresses_of_ipv6_takes_everything(mesh, view, everything, compiled, ips):
+    assert "80" in compiled(mesh(everything), view(LABELS={"app": "reviews"}, INSTANCE_IPS=ips))
+
+
 def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled):
     assert "http.8080" in compiled(mesh(everything_at_the_edge), view("router", LABELS={"istio": "ingressgateway"}))
 

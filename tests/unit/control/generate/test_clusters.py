@@ -200,6 +200,22 @@ def test_special_clusters_have_istios_form(mesh, view):
     assert clusters["InboundPassthroughCluster"].upstream_bind_config.source_address.address == "127.0.0.6"
 
 
+@pytest.mark.parametrize(
+    ("ips", "sources", "family"),
+    [
+        ("10.0.0.9", ["127.0.0.6"], CLUSTER.V4_PREFERRED),
+        ("fd00::9", ["::6"], CLUSTER.V6_ONLY),
+        ("fd00::9,10.0.0.9", ["127.0.0.6", "::6"], CLUSTER.ALL),
+    ],
+)
+def test_connections_are_made_in_the_ip_versions_that_a_proxy_has(mesh, view, ips, sources, family):
+    clusters = mesh(ENTRY.replace("10.0.0.1", ips.partition(",")[0]) + entry("a.example.com", "DNS")).clusters(view(INSTANCE_IPS=ips))
+    for name in ("InboundPassthroughCluster", "inbound|80||"):
+        config = clusters[name].upstream_bind_config
+        assert [config.source_address.address, *(one.address.address for one in config.extra_source_addresses)] == sources
+    assert clusters["outbound|80||a.example.com"].dns_lookup_family == family
+
+
 def test_the_application_is_reached_where_the_connection_was_going(mesh, view):
     text = ENTRY.replace("10.0.0.1", "10.0.0.9").replace("{number: 80, name: http}", "{number: 80, name: http, targetPort: 8080}")
     cluster = mesh(text).clusters(view())["inbound|8080||"]

@@ -79,6 +79,13 @@ def test_a_gateway_has_no_inbound_clusters(mesh, edge):
     assert set(mesh(ENTRY).clusters(edge)) == {CLUSTER, "BlackHoleCluster", "PassthroughCluster"}
 
 
+def test_a_gateway_listens_in_every_ip_version_unless_it_is_bound(mesh, view):
+    seen = view("router", LABELS={"istio": "ingressgateway"}, INSTANCE_IPS="fd00::9,10.0.0.9")
+    listener = mesh(gateway(HTTP)).listeners(seen)["0.0.0.0_80"]
+    assert [one.address.socket_address.address for one in listener.additional_addresses] == ["::"]
+    assert not mesh(gateway(HTTP.replace("hosts", "bind: 0.0.0.0, hosts"))).listeners(seen)["0.0.0.0_80"].additional_addresses
+
+
 def test_a_bind_is_part_of_the_names(mesh, edge):
     built = mesh(gateway(HTTP.replace("hosts", "bind: 127.0.0.1, hosts")))
     listener = built.listeners(edge)["127.0.0.1_80"]

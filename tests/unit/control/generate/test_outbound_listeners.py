@@ -237,3 +237,30 @@ def test_a_tcp_port_of_its_own_looks_at_nothing(mesh, view):
     built = mesh(entry("a", "[{number: 90, name: tcp-a}]"))
     listeners = built.listeners(view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS={"a.default.svc.cluster.local:90": 21000}))
     assert not listeners["127.0.0.1_21000"].listener_filters
+
+
+def addresses(listener):
+    """Where it listens, its first address first."""
+    others = (one.address for one in listener.additional_addresses)
+    return [one.socket_address.address for one in (listener.address, *others)]
+
+
+VERSIONS = [
+    ("10.0.0.9", ["0.0.0.0"], ["127.0.0.1"]),
+    ("fd00::9", ["::"], ["::1"]),
+    ("fd00::9,10.0.0.9", ["0.0.0.0", "::"], ["127.0.0.1", "::1"]),
+]
+
+
+@pytest.mark.parametrize(("ips", "wildcards", "loopbacks"), VERSIONS)
+def test_a_sidecar_listens_in_every_ip_version_that_it_has_addresses_of(mesh, view, ips, wildcards, loopbacks):
+    text = entry("web", "[{number: 80, name: http}]") + entry("db", "[{number: 90, name: tcp}]", "addresses: [10.96.0.7, 'fd00::/64']")
+    built = mesh(text)
+    captured = built.listeners(view(INSTANCE_IPS=ips, HTTP_PROXY_PORT="15007"))
+    wide = {f"{wildcards[0]}_80", f"{wildcards[0]}_90", "virtualInbound", "virtualOutbound"}
+    assert set(captured) == {*wide, "10.96.0.7_90", f"{loopbacks[0]}_15007"}
+    assert all(addresses(captured[name]) == wildcards for name in wide)
+    assert addresses(captured[f"{loopbacks[0]}_15007"]) == loopbacks
+    assert addresses(captured["10.96.0.7_90"]) == ["10.96.0.7"]
+    called = built.listeners(view(INSTANCE_IPS=ips, INTERCEPTION_MODE="NONE"))
+    assert all(addresses(called[f"{loopbacks[0]}_{port}"]) == loopbacks for port in (80, 90))
