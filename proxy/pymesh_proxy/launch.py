@@ -82,7 +82,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
 
 def _bootstrap(options: argparse.Namespace, settings: Settings | None) -> Bootstrap:
     if settings is not None:
-        return Bootstrap(envoy.build(settings, sds_path=None))
+        return Bootstrap(envoy.build(settings, None))
     try:
         return load(options.config_path, options.config_yaml)
     except ConfigError as error:

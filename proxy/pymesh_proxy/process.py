@@ -192,7 +192,7 @@ class Process:
         probe = self.launch.settings.proxy.readiness_probe if self.launch.settings else None
         if probe is None:
             return
-        from .readiness.prober import keep_probing
+        from pymesh.readiness.prober import keep_probing
 
         self._probing = spawn(keep_probing(probe, client.feel), name="readiness")
 

@@ -3,6 +3,7 @@
 Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`, `agent`) are Istio's, because generated configuration refers to them.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..address import Address
@@ -19,19 +20,27 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TLS_SOCKET = "envoy.transport_sockets.tls"
 
 
-def build(settings: Settings, *, sds_path: str | None) -> Any:
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """The Unix sockets of the agent beside an Envoy: for the secrets `default` and `ROOTCA`, and for xDS."""
+
+    sds: str
+    xds: str
+
+
+def build(settings: Settings, agent: Agent | None) -> Any:
     """The Bootstrap message.
 
-    `sds_path` is the Unix socket that serves the secrets `default` and `ROOTCA`. None is for a proxy that holds its
-    identity itself: the secrets are then named without a source.
+    None is for a proxy that holds its identity itself and calls the control plane itself: its secrets are named without a source.
     """
     clusters = [
         _cluster(STATS_CLUSTER, _address(Address("127.0.0.1", settings.proxy.proxy_admin_port)), static=True),
         _cluster(AGENT_CLUSTER, _address(_status_address(settings)), static=True),
-        _xds_cluster(settings, sds_path),
     ]
-    if sds_path is not None:
-        clusters.append(_sds_cluster(sds_path))
+    if agent is None:
+        clusters.append(_xds_cluster(settings))
+    else:
+        clusters += [_agent_cluster(XDS_CLUSTER, agent.xds), _agent_cluster(SDS_CLUSTER, agent.sds)]
     return proto.bootstrap.Bootstrap(
         node=node_of(settings),
         static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=_listeners(settings)),
@@ -51,17 +60,6 @@ def node_of(settings: Settings) -> Any:
     return node
 
 
-def sds_config() -> Any:
-    """Where Envoy fetches a workload secret: the `sds-grpc` cluster."""
-    return proto.config_source.ConfigSource(
-        resource_api_version="V3",
-        initial_fetch_timeout=proto.duration(0),
-        api_config_source=proto.config_source.ApiConfigSource(
-            api_type="GRPC", transport_api_version="V3", set_node_on_first_message_only=True, grpc_services=[_grpc(SDS_CLUSTER)]
-        ),
-    )
-
-
 def _dynamic_resources() -> Any:
     ads = proto.config_source.ConfigSource(resource_api_version="V3", ads=proto.config_source.AggregatedConfigSource())
     return proto.bootstrap.Bootstrap.DynamicResources(
@@ -77,21 +75,21 @@ def _grpc(cluster: str) -> Any:
     return proto.grpc_service.GrpcService(envoy_grpc=proto.grpc_service.GrpcService.EnvoyGrpc(cluster_name=cluster))
 
 
-def _xds_cluster(settings: Settings, sds_path: str | None) -> Any:
+def _xds_cluster(settings: Settings) -> Any:
     cluster = _cluster(XDS_CLUSTER, _address(settings.discovery), static=settings.discovery.is_ip)
     # A control plane whose machine vanished sends no FIN; without pings Envoy would wait for TCP to notice (minutes).
     keepalive = proto.protocol.KeepaliveSettings(interval=proto.duration(30), timeout=proto.duration(10))
     _speak_http2(cluster, proto.protocol.Http2ProtocolOptions(connection_keepalive=keepalive))
     if settings.discovery_tls:
         cluster.transport_socket.name = _TLS_SOCKET
-        cluster.transport_socket.typed_config.CopyFrom(proto.pack(_xds_tls(settings, sds_path)))
+        cluster.transport_socket.typed_config.CopyFrom(proto.pack(_xds_tls(settings)))
     return cluster
 
 
-def _xds_tls(settings: Settings, sds_path: str | None) -> Any:
+def _xds_tls(settings: Settings) -> Any:
     """Mutual TLS to the control plane: our workload certificate, and its name or address among the server's SANs."""
     host = settings.discovery.host
-    client = proto.secret.SdsSecretConfig(name=names.WORKLOAD_SECRET, sds_config=sds_config() if sds_path is not None else None)
+    client = proto.secret.SdsSecretConfig(name=names.WORKLOAD_SECRET)
     san = proto.tls_common.SubjectAltNameMatcher(
         san_type="IP_ADDRESS" if settings.discovery.is_ip else "DNS", matcher=proto.string_matcher.StringMatcher(exact=host)
     )
@@ -107,8 +105,8 @@ def _xds_tls(settings: Settings, sds_path: str | None) -> Any:
     )
 
 
-def _sds_cluster(path: str) -> Any:
-    cluster = _cluster(SDS_CLUSTER, proto.address.Address(pipe=proto.address.Pipe(path=path)), static=True)
+def _agent_cluster(name: str, path: str) -> Any:
+    cluster = _cluster(name, proto.address.Address(pipe=proto.address.Pipe(path=path)), static=True)
     _speak_http2(cluster, proto.protocol.Http2ProtocolOptions())
     return cluster
 

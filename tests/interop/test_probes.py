@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from pymesh.bootstrap.probe import ReadinessProbe
-from pymesh_proxy.readiness.probes import ProbeFailed, attempt
+from pymesh.readiness.probes import ProbeFailed, attempt
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

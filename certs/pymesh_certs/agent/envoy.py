@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from pymesh import tasks
@@ -43,12 +43,16 @@ def command(settings: Settings, bootstrap: Path, given: Sequence[str]) -> list[s
 
 
 class Envoy:
-    """A process made from `argv`. `admin_port` is where it is told to drain; `drain` is how long, in seconds."""
+    """A process made from `argv`.
 
-    def __init__(self, argv: Sequence[str], *, admin_port: int, drain: float) -> None:
+    `admin_port` is where it is told to drain; `drain` is how long, in seconds; `announce` lets the mesh know before.
+    """
+
+    def __init__(self, argv: Sequence[str], *, admin_port: int, drain: float, announce: Callable[[], Awaitable[None]]) -> None:
         self._argv = argv
         self._admin_port = admin_port
         self._drain = drain
+        self._announce = announce
         self._process: asyncio.subprocess.Process | None = None
 
     def forward(self, number: int) -> None:
@@ -80,7 +84,11 @@ class Envoy:
             raise AgentError(f"cannot run {self._argv[0]}: {error.strerror}") from None
 
     async def _draining(self, ended: asyncio.Task[int], hurry: asyncio.Event) -> None:
-        """Istio's order: listeners first, so that clients go elsewhere while what they began is finished."""
+        """Istio's order: listeners first, so that clients go elsewhere while what they began is finished.
+
+        Before that the control plane is told to send nobody here any more.
+        """
+        await self._announce()
         try:
             async with asyncio.timeout(_ADMIN_TIMEOUT):
                 status = await post(self._admin_port, "/drain_listeners?graceful&inboundonly")

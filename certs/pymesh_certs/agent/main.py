@@ -27,6 +27,8 @@ from ..workload import Bundle
 from . import proxyless
 from .envoy import Envoy, command
 from .folder import CertificateFolder
+from .health import Health
+from .relay import Relay, control_plane
 from .sds import SdsServer
 from .secrets import Secrets
 from .status import answering
@@ -35,7 +37,8 @@ from .stop import Stop, done_before
 UNUSABLE = 64
 DEFAULT_SDS_PATH = "./var/run/secrets/workload-spiffe-uds/socket"
 BOOTSTRAP_FILE = "envoy-rev.json"
-"""Istio's names for both, so that the tools that look for them find them."""
+XDS_SOCKET = "XDS"
+"""Istio's names, so that the tools that look for them find them."""
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:
@@ -47,8 +50,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.envi
         settings = Settings.from_environ(environ, arguments.role)
         if settings.dns is not None:
             raise InvalidEnvironment([f"{DNS_CAPTURE}: the agent answers no DNS queries; take it out, or use pymesh-proxy"])
-        if settings.proxy.readiness_probe is not None:
-            raise InvalidEnvironment(["PROXY_CONFIG.readinessProbe: the agent runs no probes; take it out, or use pymesh-proxy"])
+        if arguments.no_envoy and settings.proxy.readiness_probe is not None:
+            raise InvalidEnvironment(["PROXY_CONFIG.readinessProbe: without Envoy there is no stream to tell its results on; take it out"])
         return asyncio.run(_run(settings, arguments, theirs))
     except InvalidEnvironment as error:
         return _fail(*error.problems)
@@ -72,15 +75,9 @@ async def _run(settings: Settings, arguments: argparse.Namespace, given: Sequenc
 
 async def _with_envoy(settings: Settings, sds_path: Path, folder: CertificateFolder | None, given: Sequence[str], stop: Stop) -> int:
     """The ports, then the identity, then Envoy, which so finds its secrets when it asks; torn down in reverse."""
-    path = _write_bootstrap(settings, sds_path)
-    envoy = Envoy(
-        command(settings, path, given),
-        admin_port=settings.proxy.proxy_admin_port,
-        drain=settings.proxy.termination_drain_duration,
-    )
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, envoy.forward, signal.SIGUSR1)
+    xds_path = Path(settings.proxy.config_path) / XDS_SOCKET
+    path = _write_bootstrap(settings, bootstrap.Agent(sds=str(sds_path), xds=str(xds_path)))
     secrets = Secrets()
-    server = SdsServer(secrets, sds_path)
 
     def keep(bundle: Bundle) -> None:
         secrets.put(bundle)
@@ -88,15 +85,29 @@ async def _with_envoy(settings: Settings, sds_path: Path, folder: CertificateFol
             folder.put(bundle)
 
     identity = enrol.identity_for(settings, keep)
+    relay = Relay(control_plane(settings, lambda: identity.current), xds_path)
+    health = Health(settings.proxy.readiness_probe, relay)
+    envoy = Envoy(
+        command(settings, path, given),
+        admin_port=settings.proxy.proxy_admin_port,
+        drain=settings.proxy.termination_drain_duration,
+        announce=health.drain,
+    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, envoy.forward, signal.SIGUSR1)
     async with answering(settings, stop), contextlib.AsyncExitStack() as stack:
-        await server.start()
-        stack.push_async_callback(server.stop)
+        for server in (SdsServer(secrets, sds_path), relay):
+            await server.start()
+            stack.push_async_callback(server.stop)
         stack.push_async_callback(identity.close)
-        return await envoy.run(stop) if await done_before(stop, identity.start()) else 0
+        if not await done_before(stop, identity.start()):
+            return 0
+        stack.callback(health.close)
+        health.start()
+        return await envoy.run(stop)
 
 
-def _write_bootstrap(settings: Settings, sds_path: Path) -> Path:
-    message = bootstrap.build(settings, sds_path=str(sds_path))
+def _write_bootstrap(settings: Settings, agent: bootstrap.Agent) -> Path:
+    message = bootstrap.build(settings, agent)
     path = Path(settings.proxy.config_path) / BOOTSTRAP_FILE
     files.make_parent(path)
     files.write(path, json_format.MessageToJson(message, preserving_proto_field_name=True).encode())

@@ -1,8 +1,6 @@
 """Envoy's secret discovery service on a Unix socket that only this user may open."""
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -14,12 +12,11 @@ import grpc.aio
 from pymesh import tasks
 from pymesh.xds import proto
 
-from ..errors import AgentError
 from ..peer import Context
+from . import sockets
 from .secrets import DeltaSession, Secrets, Session, SotwSession
 
 _SERVICE = "envoy.service.secret.v3.SecretDiscoveryService"
-_LONGEST_PATH = 107  # bytes of a Unix socket's address on Linux
 
 
 class SdsServer:
@@ -33,14 +30,7 @@ class SdsServer:
 
     async def start(self) -> None:
         """Listen; raises AgentError when the path cannot be used."""
-        _check(self._path)
-        mask = os.umask(0o177)  # the socket is private from the moment it exists
-        try:
-            self._server.add_insecure_port(f"unix:{self._path}")
-        except RuntimeError as error:
-            raise AgentError(f"cannot serve secrets at {self._path}: {error}") from None
-        finally:
-            os.umask(mask)
+        sockets.listen(self._server, self._path, "secrets")
         await self._server.start()
 
     async def stop(self) -> None:
@@ -85,20 +75,3 @@ async def _read(session: Session, requests: AsyncIterator[Any], wake: asyncio.Ev
             wake.set()
     finally:
         wake.set()
-
-
-def _check(path: Path) -> None:
-    """gRPC would delete a socket that is in the way, and with it take over somebody else's clients."""
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise AgentError(f"{path} is too long for a Unix socket (at most {_LONGEST_PATH} bytes)")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise AgentError(f"{error.filename}: {error.strerror}") from None
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise AgentError(f"{path} is in the way and is no socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise AgentError(f"another process serves secrets at {path}")

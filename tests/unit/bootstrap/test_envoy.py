@@ -5,8 +5,8 @@ from pymesh.xds import proto
 MINIMAL = {"POD_NAME": "model-0", "POD_NAMESPACE": "ml", "INSTANCE_IP": "10.1.2.3"}
 
 
-def bootstrap(sds_path="/run/sds", **variables):
-    return envoy.build(Settings.from_environ({**MINIMAL, **variables}), sds_path=sds_path)
+def bootstrap(agent=None, **variables):
+    return envoy.build(Settings.from_environ({**MINIMAL, **variables}), agent)
 
 
 def clusters(message):
@@ -30,8 +30,9 @@ def test_the_control_plane_is_verified_by_its_name():
     (san,) = context.validation_context.match_typed_subject_alt_names
     assert san.matcher.exact == "istiod.istio-system.svc"
     assert context.validation_context.trusted_ca.filename == "/etc/root.pem"
-    assert context.tls_certificate_sds_secret_configs[0].name == "default"
-    assert context.tls_certificate_sds_secret_configs[0].HasField("sds_config")
+    (secret,) = context.tls_certificate_sds_secret_configs
+    assert secret.name == "default"
+    assert not secret.HasField("sds_config")
 
 
 def test_a_control_plane_by_address_is_static_and_verified_by_that_address():
@@ -47,11 +48,13 @@ def test_a_plaintext_control_plane_has_no_transport_socket():
     assert not clusters(bootstrap(PROXY_CONFIG="discoveryAddress: 127.0.0.1:15010"))["xds-grpc"].HasField("transport_socket")
 
 
-def test_a_proxy_that_holds_its_identity_gets_no_sds_cluster():
-    message = bootstrap(sds_path=None)
-    assert set(clusters(message)) == {"agent", "prometheus_stats", "xds-grpc"}
-    (secret,) = xds_tls(message).common_tls_context.tls_certificate_sds_secret_configs
-    assert not secret.HasField("sds_config")
+def test_an_envoy_asks_its_agent_for_everything():
+    assert set(clusters(bootstrap())) == {"agent", "prometheus_stats", "xds-grpc"}
+    found = clusters(bootstrap(envoy.Agent(sds="/run/sds", xds="/run/xds")))
+    assert set(found) == {"agent", "prometheus_stats", "xds-grpc", "sds-grpc"}
+    paths = [found[name].load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.pipe.path for name in ("xds-grpc", "sds-grpc")]
+    assert paths == ["/run/xds", "/run/sds"]
+    assert not found["xds-grpc"].HasField("transport_socket")
 
 
 def test_metrics_are_open_to_the_network_only_where_the_pod_is():

@@ -19,8 +19,12 @@ def settings(**variables):
     return Settings.from_environ({**MINIMAL, **variables})
 
 
-def shell(script, *, admin_port=1, drain=30.0):
-    return Envoy(["/bin/sh", "-c", script], admin_port=admin_port, drain=drain)
+async def nobody_to_tell():
+    pass
+
+
+def shell(script, *, admin_port=1, drain=30.0, announce=nobody_to_tell):
+    return Envoy(["/bin/sh", "-c", script], admin_port=admin_port, drain=drain, announce=announce)
 
 
 class Admin:
@@ -82,6 +86,19 @@ async def test_a_stop_drains_then_terminates():
     assert admin.asked == [b"POST /drain_listeners?graceful&inboundonly HTTP/1.1"]
 
 
+async def test_the_mesh_is_told_before_listeners_close():
+    stop, order = Stop(), []
+
+    async def announce():
+        order.append(list(admin.asked))
+
+    async with Admin() as admin:
+        stop.ask()
+        await shell("exec sleep 60", admin_port=admin.port, drain=0.01, announce=announce).run(stop)
+    assert order == [[]]
+    assert admin.asked
+
+
 async def test_asking_twice_cuts_the_drain_short():
     stop = Stop()
     async with Admin() as admin:
@@ -109,7 +126,7 @@ async def test_an_envoy_that_dies_while_draining_ends_the_drain():
 
 async def test_a_program_that_is_not_there_is_a_sentence():
     with pytest.raises(AgentError, match="cannot run /no/such/envoy"):
-        await Envoy(["/no/such/envoy"], admin_port=1, drain=0).run(Stop())
+        await Envoy(["/no/such/envoy"], admin_port=1, drain=0, announce=nobody_to_tell).run(Stop())
 
 
 def test_an_unusable_environment_is_told_whole_before_anything_starts(capsys):
@@ -140,3 +157,9 @@ def test_an_unknown_role_is_wrong_usage():
 def test_what_cannot_be_done_without_envoy_is_a_sentence(capsys, argv, sentence):
     assert main(argv, MINIMAL) == 64
     assert sentence in capsys.readouterr().err
+
+
+def test_probes_are_refused_where_nobody_would_hear_of_them(capsys, tmp_path):
+    variables = {**MINIMAL, "PROXY_CONFIG": "readinessProbe: {tcpSocket: {port: 80}}"}
+    assert main(["--no-envoy", "--output-certs", str(tmp_path)], variables) == 64
+    assert "PROXY_CONFIG.readinessProbe: without Envoy there is no stream" in capsys.readouterr().err

@@ -7,14 +7,10 @@ from typing import Any
 
 import grpc
 
-from pymesh.bootstrap.probe import Command, Grpc, HttpGet, ReadinessProbe, TcpSocket
-
-from ..upstream.grpc_health import GRPC_PATH, SERVING, check_request
+from ..bootstrap.probe import Command, Grpc, HttpGet, ReadinessProbe, TcpSocket
+from ..grpc_health import PATH, SERVING, check_request
 
 _HOST = "localhost"
-_CHECK = GRPC_PATH.decode()
-_FRAME = 5
-"""Bytes in front of a message, which grpcio writes itself."""
 
 
 class ProbeFailed(Exception):
@@ -92,12 +88,11 @@ async def _run(wanted: Command) -> None:
 
 
 async def _grpc(wanted: Grpc) -> None:
-    request = check_request(wanted.service)[_FRAME:]
     async with grpc.aio.insecure_channel(f"{_HOST}:{wanted.port}") as channel:
-        call: Any = channel.unary_unary(_CHECK)
+        call: Any = channel.unary_unary(PATH)
         try:
-            answer = await call(request)
+            answer = await call(check_request(wanted.service))
         except grpc.aio.AioRpcError as error:
-            raise ProbeFailed(f"{_CHECK} ended with {error.code().name}") from None
+            raise ProbeFailed(f"{PATH} ended with {error.code().name}") from None
     if answer != SERVING:
-        raise ProbeFailed(f"{_CHECK} says that {wanted.service or 'the server'} is not serving")
+        raise ProbeFailed(f"{PATH} says that {wanted.service or 'the server'} is not serving")

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pymesh.bootstrap.probe import ReadinessProbe
-
+from ..bootstrap.probe import ReadinessProbe
 from .judge import Judge
 from .probes import ProbeFailed, attempt
 
-_log = logging.getLogger("pymesh.proxy.readiness")
+_log = logging.getLogger("pymesh.readiness")
 
 UNKNOWN = "no probe has succeeded yet"
 

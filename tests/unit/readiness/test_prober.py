@@ -6,8 +6,8 @@ import pytest
 
 from pymesh.bootstrap.probe import ReadinessProbe
 from pymesh.bootstrap.proxy_config import parse
-from pymesh_proxy.readiness.prober import UNKNOWN, keep_probing
-from pymesh_proxy.readiness.probes import ProbeFailed
+from pymesh.readiness.prober import UNKNOWN, keep_probing
+from pymesh.readiness.probes import ProbeFailed
 
 
 class Over(Exception):

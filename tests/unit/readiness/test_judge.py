@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pymesh_proxy.readiness.judge import Judge
+from pymesh.readiness.judge import Judge
 
 
 def as_told(results, successes, failures):
