@@ -118,6 +118,8 @@ def _route(place: Place, http: Any, match: Any, author: Origin) -> Any:
         route.direct_response.CopyFrom(_direct(http.direct_response))
     else:
         _forward(route, place, http, condition)
+        if place.rule.follows_gateway_api and author.kind != "GRPCRoute":  # to calls of gRPC, Envoy's own 503 is the UNAVAILABLE wanted
+            route.route.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
     faults.apply(route, http.fault)
     cors.apply(route, http.cors_policy)
     edits.apply(route, http.headers)
@@ -134,8 +136,6 @@ def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
     action.request_mirror_policies.extend(mirrors.policies(place, http))
-    if place.rule.follows_gateway_api:
-        action.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
     _rewrite(action, http.rewrite, place, condition)
     action.append_x_forwarded_host = bool(http.rewrite) and place.scope.settings.forwards_host
     host = (http.rewrite and http.rewrite.authority) or edits.host_of(http.headers)
@@ -198,11 +198,18 @@ def _redirect(redirect: Any, place: Place, condition: Any) -> Any:
 
 
 def _redirect_port(redirect: Any, place: Place) -> int:
-    """The port to name; 0 names none, which is right where it is the scheme's own."""
+    """The port to name; 0 names none, which is right where it is the scheme's own.
+
+    By the Gateway API a scheme comes with its port. Unless another host is named, that has to be written where clients name a port
+    themselves, which would stay.
+    """
     port = redirect.port or 0
     if redirect.derive_port and redirect.derive_port.value == "FROM_REQUEST_PORT":
         port = place.port
-    scheme = redirect.scheme or ("https" if place.encrypted else "http")
+    asked = "https" if place.encrypted else "http"
+    scheme = redirect.scheme or asked
+    if place.rule.follows_gateway_api and not port and not redirect.authority and place.port != _DEFAULT_PORTS[asked]:
+        return _DEFAULT_PORTS[scheme]
     return 0 if port == _DEFAULT_PORTS.get(scheme) else port
 
 

@@ -212,6 +212,7 @@ RULES = [
     rule(rewrite("/new"), path=path("/"), headers=[{"name": "x-root", "value": "1"}]),
     {"matches": [{"path": path("/moved")}], "filters": [redirect(path={"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"})]},
     {"matches": [{"path": path("/away")}], "filters": [redirect(scheme="https", hostname="b.example.com", statusCode=308)]},
+    {"matches": [{"path": path("/secured")}], "filters": [redirect(scheme="https")]},
     rule(WHOLE, path=path("/whole")),
     rule(headers("Response", set=[{"name": "x-new", "value": "n"}], remove=["x-secret"]),
          headers("Request", add=[{"name": "x-had", "value": "added"}], remove=["x-gone"]), path=path("/edited")),
@@ -265,6 +266,11 @@ async def test_a_redirect_replaces_what_it_names_and_keeps_the_rest(edge: Edge) 
         assert (status, told["location"]) == (302, f"http://a.example.com:{edge.port}{location}")
     status, _, told = await edge.ask("/away/x?y=z")
     assert (status, told["location"]) == (308, "https://b.example.com/away/x?y=z")
+
+
+@pytest.mark.parametrize("named", ["a.example.com", "a.example.com:8080"])
+async def test_a_redirect_to_another_scheme_leads_to_its_port_whatever_the_client_names(edge: Edge, named: str) -> None:
+    assert (await edge.ask("/secured/x?y=z", named))[2]["location"] == "https://a.example.com:443/secured/x?y=z"
 
 
 async def test_path_and_host_are_rewritten(edge: Edge) -> None:

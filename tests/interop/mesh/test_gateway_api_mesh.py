@@ -229,6 +229,7 @@ ROUTES = [
     _route("GRPCRoute", "calls", SHOP, [
         _rule("v1", GRPC),
         _rule("v2", GRPC, method={"service": "mesh.Shop", "method": "List"}),
+        {"matches": [{"method": {"service": "mesh.Gone"}}], "backendRefs": [GONE]},
         _rule("web", GRPC, headers=[{"name": "version", "value": "web"}]),
     ], GRPC),
     _route("GRPCRoute", "calls", GUEST, [_rule("v2", GRPC, method={"service": "mesh.Shop"})], GRPC),
@@ -268,6 +269,7 @@ async def test_a_backend_that_is_a_service_is_routed_as_the_service_alone(caller
         ("/mesh.Shop/List", {}, "v2", "v2"),
         ("/mesh.Shop/Get", {"version": "web"}, "web", "v2"),
         ("/mesh.Other/Get", {}, "v1", "UNIMPLEMENTED"),
+        ("/mesh.Gone/Get", {}, "UNAVAILABLE", "UNIMPLEMENTED"),
     ],
 )
 async def test_calls_obey_the_routes_of_the_clients_namespace_or_else_of_the_service(

@@ -48,8 +48,7 @@ class Edge:
         """Of each Gateway and ListenerSet; `attached` counts routes by the key of a listener."""
         for resource, faults in self._told:
             listeners = self.listeners.get(_holder(resource), [])
-            broken = ", ".join(one.spec.name for one in listeners if not one.is_served)
-            found = [*faults, bad(ACCEPTED, "ListenersNotValid", f"not served: {broken}", follows=True)] if broken else faults
+            found = [*faults, *_broken(listeners)]
             yield Status(
                 kind=resource.kind,
                 namespace=resource.namespace,
@@ -97,6 +96,17 @@ class Edge:
         self._told.append((gateway, faults))
         named = {credential for one in listeners if one.is_served for credential in one.secured.credentials}
         self.credentials |= {(one.namespace, *credential) for one in made for credential in named}
+
+
+def _broken(listeners: Sequence[Listener]) -> Iterator[Condition]:
+    """What is told of the whole when single listeners are not served: it is refused with the last of them only."""
+    broken = ", ".join(one.spec.name for one in listeners if not one.is_served)
+    if not broken:
+        return
+    some = any(one.is_served for one in listeners)
+    yield Condition(ACCEPTED, some, "ListenersNotValid", f"not served: {broken}", follows=True)
+    if not some:
+        yield bad(PROGRAMMED, "Invalid", "no listener is served", follows=True)
 
 
 def _holder(resource: Any) -> Holder:

@@ -105,19 +105,21 @@ def listeners_of(
     gateway: Any, owner: Any, certificates: Certificates, namespaces: Namespaces, earlier: Sequence[Listener] = ()
 ) -> list[Listener]:
     """The listeners of a Gateway, or of a ListenerSet that it takes in, in order; `earlier` are those that the Gateway has already."""
+    standing = [(one.spec, one.origin) for one in earlier if one.is_served]
+    origin = Origin(owner.kind, owner.namespace, owner.name)
+    beside = [(spec, (spec, origin)) for spec in owner.spec.listeners if spec.protocol in _KINDS]
     found: list[Listener] = []
     for index, spec in enumerate(owner.spec.listeners):
         path = ("listeners", index)
         kinds, faults = _kinds(spec, path)
         secured = certificates.secure(gateway, owner, spec, path)
-        hostname = spec.hostname.lower() if spec.hostname else EVERY
         faults += secured.faults
-        faults += _conflicts(spec, hostname, [one for one in (*earlier, *found) if one.is_served], path)
+        faults += _conflicts(spec, [*standing, *(one for other, one in beside if other is not spec)], path)
         made = Listener(
             gateway=gateway,
             owner=owner,
             spec=spec,
-            hostname=hostname,
+            hostname=_hostname(spec),
             kinds=kinds,
             namespaces=namespaces,
             secured=secured,
@@ -145,18 +147,26 @@ def _kinds(spec: Any, path: tuple[str | int, ...]) -> tuple[tuple[str, ...], lis
     return tuple(kind for kind in possible if kind in wanted), faults
 
 
-def _conflicts(spec: Any, hostname: str, earlier: Iterable[Listener], path: tuple[str | int, ...]) -> Iterator[Condition]:
-    """A port can speak TLS, HTTP or TCP, and a name on it is one listener's: of those that contend the first has it."""
-    beside = [other for other in earlier if other.spec.port == spec.port]
-    other = next((one for one in beside if _speaks(one.spec.protocol) != _speaks(spec.protocol)), None)
-    if other is not None:
-        text = f'port {spec.port} speaks {other.spec.protocol} for the listener "{other.spec.name}" of {other.origin} already'
-        yield bad(CONFLICTED, "ProtocolConflict", text, (*path, "protocol"))
-        return
-    same = next((one for one in beside if one.hostname == hostname), None)
-    if same is not None:
-        text = f'the listener "{same.spec.name}" of {same.origin} has {hostname} on port {spec.port} already'
-        yield bad(CONFLICTED, "HostnameConflict", text, path)
+def _conflicts(spec: Any, others: Iterable[tuple[Any, Origin]], path: tuple[str | int, ...]) -> Iterator[Condition]:
+    """A port can speak TLS, HTTP or TCP, and a name on it is one listener's.
+
+    Of those of one object that contend none is served; what other objects brought before stays.
+    """
+    beside = [(other, origin) for other, origin in others if other.port == spec.port and spec.protocol in _KINDS]
+    for other, origin in beside:
+        if _speaks(other.protocol) != _speaks(spec.protocol):
+            text = f'port {spec.port} is to speak {other.protocol} for the listener "{other.name}" of {origin}'
+            yield bad(CONFLICTED, "ProtocolConflict", text, (*path, "protocol"))
+            return
+    for other, origin in beside:
+        if _hostname(other) == _hostname(spec):
+            text = f'{_hostname(spec)} on port {spec.port} is also that of the listener "{other.name}" of {origin}'
+            yield bad(CONFLICTED, "HostnameConflict", text, path)
+            return
+
+
+def _hostname(spec: Any) -> str:
+    return spec.hostname.lower() if spec.hostname else EVERY
 
 
 def _speaks(protocol: str) -> str:

@@ -10,6 +10,9 @@ from pymesh.api.types import StringMatch
 ANY = StringMatch(prefix="/")
 """Every path."""
 
+ANY_SERVICE = "[^/]+"
+ANY_METHOD = ".+"
+
 
 def of_http(matches: Iterable[Any]) -> list[HTTPMatchRequest]:
     """The matches of an HTTPRoute's rule; none means one that takes everything."""
@@ -58,4 +61,4 @@ def _method(method: Any) -> StringMatch:
     if exact and method.service:
         return StringMatch(prefix=f"/{method.service}")
     service, called = (re.escape(text) if exact else text for text in (method.service or "", method.method or ""))
-    return StringMatch(regex=f"/{service or '[^/]+'}/{called or '.+'}")
+    return StringMatch(regex=f"/{service or ANY_SERVICE}/{called or ANY_METHOD}")

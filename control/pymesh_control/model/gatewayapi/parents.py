@@ -43,6 +43,7 @@ class Attached:
     """One parentRef of a route and what it leads to: nothing, when there is a fault."""
 
     reference: Any
+    path: Path
     listeners: tuple[Attachment, ...] = ()
     services: tuple[MeshAttachment, ...] = ()
     fault: Condition | None = None
@@ -72,20 +73,20 @@ class Parents:
                 yield self._in_mesh(route, reference, path)
             elif reference.group != GROUP or not place[0]:
                 text = f"no parent of kind {reference.kind} ({reference.group or 'core'}) is served here"
-                yield Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
+                yield Attached(reference, path, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
             elif place not in self._edge.others:
                 yield self._at_gateway(route, reference, self._edge.listeners.get(place), path)
 
     def _at_gateway(self, route: Any, reference: Any, listeners: Sequence[Listener] | None, path: Path) -> Attached:
         if listeners is None:
             text = f"no {reference.kind} {reference.namespace or route.namespace}/{reference.name} is served here"
-            return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
+            return Attached(reference, path, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
         refused = [(listener, _refusal(route, reference, listener)) for listener in listeners]
         found = tuple(Attachment(one, _hosts_at(route, one, self._edge.beside(one))) for one, reason in refused if reason is None)
         if found:
-            return Attached(reference, listeners=found)
+            return Attached(reference, path, listeners=found)
         reason, text = max((one for _, one in refused if one), key=lambda one: _REASONS.index(one[0]))
-        return Attached(reference, fault=bad(ACCEPTED, reason, text, path))
+        return Attached(reference, path, fault=bad(ACCEPTED, reason, text, path))
 
     def _in_mesh(self, route: Any, reference: Any, path: Path) -> Attached:
         place = reference.namespace or route.namespace
@@ -96,13 +97,13 @@ class Parents:
             services = self._backends.entry(reference.name, place)
         if not services:
             text = f"there is no {reference.kind} {place}/{reference.name}"
-            return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
+            return Attached(reference, path, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
         ports = [port for one in services for port in one.ports if _is_meant(reference, port)]
         if not ports:
             text = f"{reference.kind} {place}/{reference.name} has no port {reference.section_name or reference.port}"
-            return Attached(reference, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
+            return Attached(reference, path, fault=bad(ACCEPTED, "NoMatchingParent", text, path))
         number = ports[0].number if reference.section_name or reference.port else None
-        return Attached(reference, services=tuple(MeshAttachment(one, number) for one in services))
+        return Attached(reference, path, services=tuple(MeshAttachment(one, number) for one in services))
 
 
 def _is_meant(reference: Any, port: Port) -> bool:

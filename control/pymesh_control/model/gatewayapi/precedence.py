@@ -4,6 +4,8 @@ from typing import Any
 
 from pymesh.api.models.virtualservice import HTTPRoute
 
+from .matching import ANY_METHOD, ANY_SERVICE
+
 _LAST = "9999"
 
 
@@ -27,6 +29,16 @@ def of_match(route: HTTPRoute) -> tuple[int, ...]:
     return (rank, -length, match.method is None, -len(match.headers), -len(match.query_params))
 
 
-def of_age(resource: Any) -> tuple[str, str, str]:
-    """A key for sorting objects: the oldest first, then by namespace and name; one without a date is younger than all with one."""
-    return (resource.created.isoformat() if resource.created else _LAST, resource.namespace, resource.name)
+def of_call(route: HTTPRoute) -> tuple[int, ...]:
+    """The same for routes of GRPCRoutes: longer services first, then longer methods, then more headers."""
+    (match,) = route.match
+    text = (match.uri.exact or match.uri.prefix or match.uri.regex or "") if match.uri else ""
+    path = text.removeprefix("/")
+    service = ANY_SERVICE if path.startswith(ANY_SERVICE) else path.partition("/")[0]
+    method = path[len(service) + 1 :]
+    return (-len(service.removeprefix(ANY_SERVICE)), -len(method.removeprefix(ANY_METHOD)), -len(match.headers))
+
+
+def of_age(resource: Any) -> tuple[str, str]:
+    """A key for sorting objects: the oldest first, then by `namespace/name`; one without a date is younger than all with one."""
+    return (resource.created.isoformat() if resource.created else _LAST, f"{resource.namespace}/{resource.name}")

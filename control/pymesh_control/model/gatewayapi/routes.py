@@ -14,7 +14,7 @@ from ..visibility import Visibility
 from .listeners import Listener
 from .matching import ANY
 from .parents import Attachment, MeshAttachment
-from .precedence import of_match
+from .precedence import of_call, of_match
 
 _Route = TypeVar("_Route", models.HTTPRoute, models.TLSRoute, models.TCPRoute)
 
@@ -29,7 +29,7 @@ class _Gathered:
 
     def virtual_service(self, name: str, namespace: str, hosts: tuple[str, ...], gateway: str, visibility: Visibility) -> VirtualService:
         """All of it, in the order in which requests are matched."""
-        self.http.sort(key=lambda pair: of_match(pair[0]))  # stable: of equal ones the oldest, which came first
+        self.http.sort(key=_rank)  # stable: of equal ones the oldest, which came first
         spec = models.VirtualService.model_construct(
             http=[one for one, _ in self.http], tls=[one for one, _ in self.tls], tcp=[one for one, _ in self.tcp]
         )  # fmt: skip
@@ -44,6 +44,11 @@ class _Gathered:
             authors=authors,
             follows_gateway_api=True,
         )
+
+
+def _rank(written: tuple[models.HTTPRoute, Origin]) -> tuple[int, ...]:
+    route, origin = written
+    return of_call(route) if origin.kind == "GRPCRoute" else of_match(route)
 
 
 class AtListeners:

@@ -20,7 +20,8 @@ from .filters import cors_of, headers_of, redirect_of, rewrite_of
 
 _RETRIED = ("connect-failure", "refused-stream", "unavailable", "cancelled")
 _ATTEMPTS = 2
-_NO_BACKEND = HTTPDirectResponse(status=500)
+_NO_BACKEND = {"HTTPRoute": HTTPDirectResponse(status=500), "GRPCRoute": HTTPDirectResponse(status=503)}
+"""What answers where there is no backend; to calls of gRPC 503 is UNAVAILABLE."""
 
 
 class Rules:
@@ -47,7 +48,7 @@ class Rules:
             name=rule.name or f"{self._route.namespace}.{self._route.name}.{index}",
             route=shares,
             redirect=redirect,
-            direct_response=None if shares or redirect else _NO_BACKEND,
+            direct_response=None if shares or redirect else _NO_BACKEND[self._route.kind],
             mirrors=mirrors,
             headers=headers_of(rule.filters),
             **of_http,

@@ -17,6 +17,7 @@ from .grants import Grants
 from .parents import Attached, Parents
 from .policies import BackendPolicies, BackendTls, Place
 from .precedence import of_age
+from .rivals import Rivals
 from .routes import AtListeners, InMesh
 from .rules import Rules
 
@@ -50,9 +51,8 @@ def translate(
     grants = Grants(by_kind.get("ReferenceGrant", ()))
     backends = Backends(services, aliases, grants)
     edge = Edge(by_kind, backends, Certificates(credentials, grants))
-    routes = _Routes(Parents(edge, backends), backends)
-    for route in sorted((one for kind in _ROUTES for one in by_kind.get(kind, ())), key=of_age):
-        routes.add(route)
+    routes = _Routes(backends)
+    routes.add(Parents(edge, backends), sorted((one for kind in _ROUTES for one in by_kind.get(kind, ())), key=of_age))
     for one in edge.served():
         if one.is_http and one.is_within_another(edge.beside(one)):
             routes.at_listeners.keep(one)
@@ -69,30 +69,34 @@ def translate(
 
 
 class _Routes:
-    """The routes, from the oldest on."""
+    """The routes, where they attach."""
 
-    def __init__(self, parents: Parents, backends: Backends) -> None:
+    def __init__(self, backends: Backends) -> None:
         self.at_listeners, self.in_mesh = AtListeners(), InMesh()
         self.attached: dict[str, int] = {}
         self.statuses: list[Status] = []
-        self._parents, self._backends = parents, backends
+        self._backends = backends
 
-    def add(self, route: Any) -> None:
-        """Attach a route to its parents."""
-        told = []
-        for one in self._parents.of(route):
-            faults = self._attach(route, one)
-            told.append(ParentStatus(one.name, settled([one.fault] if one.fault else faults, ACCEPTED, RESOLVED)))
-        self.statuses.append(Status(kind=route.kind, namespace=route.namespace, name=route.name, parents=tuple(told)))
+    def add(self, parents: Parents, routes: Iterable[Any]) -> None:
+        """Attach routes to their parents, from the oldest on."""
+        attached = [(route, list(parents.of(route))) for route in routes]
+        rivals = Rivals((route, one) for route, found in attached for one in found)
+        for route, found in attached:
+            told = tuple(ParentStatus(one.name, settled(self._attach(route, one, rivals), ACCEPTED, RESOLVED)) for one in found)
+            self.statuses.append(Status(kind=route.kind, namespace=route.namespace, name=route.name, parents=told))
 
-    def _attach(self, route: Any, attached: Attached) -> list[Condition]:
+    def _attach(self, route: Any, attached: Attached, rivals: Rivals) -> list[Condition]:
+        fault = attached.fault or rivals.refusal(route, attached)
+        if fault is not None:
+            return [fault]
         rules, shares, faults = self._made(route, grants=not attached.services)
         for at in attached.listeners:
             self.attached[at.listener.key] = self.attached.get(at.listener.key, 0) + 1
             if at.listener.is_served:
                 self.at_listeners.add(route, rules, shares, at)
         for within in attached.services:
-            self.in_mesh.add(route, rules, shares, within)
+            for left in rivals.left(route, within):
+                self.in_mesh.add(route, rules, shares, left)
         return faults
 
     def _made(self, route: Any, *, grants: bool) -> tuple[Sequence[Any], Sequence[Any], list[Condition]]:

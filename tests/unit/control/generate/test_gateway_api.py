@@ -57,12 +57,25 @@ def test_a_gateway_of_another_class_is_left_to_others(mesh, edge, controller, se
     assert conditions(built, "r") == ([] if controller else [("Accepted", "NoMatchingParent")])
 
 
-def test_a_listener_of_another_kind_on_a_taken_port_is_a_conflict(mesh, edge):
-    built = mesh(SERVICES + gateway(HTTP, "{name: tcp, port: 80, protocol: TCP}", "{name: udp, port: 53, protocol: UDP}"))
-    assert set(built.listeners(edge)) == {"0.0.0.0_80"}
-    assert conditions(built, "edge", "listeners") == [
-        ("Conflicted", "ProtocolConflict"), ("Programmed", "Invalid"), ("Accepted", "UnsupportedProtocol"), ("Programmed", "Invalid")
-    ]  # fmt: skip
+CONTEND = [("Conflicted", "ProtocolConflict"), ("Programmed", "Invalid")]
+
+
+def test_of_listeners_of_one_gateway_that_contend_for_a_port_none_is_served(mesh, edge):
+    own = "{name: own, port: 81, protocol: HTTP}"
+    built = mesh(SERVICES + gateway(HTTP, "{name: tcp, port: 80, protocol: TCP}", own, "{name: udp, port: 53, protocol: UDP}"))
+    assert set(built.listeners(edge)) == {"0.0.0.0_81"}
+    assert conditions(built, "edge", "listeners") == [*CONTEND, *CONTEND, ("Accepted", "UnsupportedProtocol"), ("Programmed", "Invalid")]
+    assert whole(built, "edge") == [("Accepted", True, "ListenersNotValid"), ("Programmed", True, "Programmed")]
+
+
+def test_a_gateway_without_any_listener_that_can_be_served_is_refused(mesh, edge):
+    built = mesh(SERVICES + gateway(HTTP, "{name: tcp, port: 80, protocol: TCP}"))
+    assert whole(built, "edge") == [("Accepted", False, "ListenersNotValid"), ("Programmed", False, "Invalid")]
+
+
+def whole(built, name):
+    (status,) = (one for one in built.snapshot.gateway_api.statuses if one.name == name)
+    return [(one.type, one.status, one.reason) for one in status.conditions]
 
 
 # Names
@@ -304,6 +317,61 @@ def test_routes_say_which_object_they_were_made_of(mesh, edge):
     found = built.hosts(edge, "http.80")["*:80"].routes
     told = [one.metadata.filter_metadata["pymesh"].fields["origins"].list_value.values[0].string_value for one in found]
     assert told == ["HTTPRoute default/other", "HTTPRoute default/r"]
+
+
+# Routes of different kinds
+
+
+def grpc(name="g", hostnames="", parents="{name: edge}", created="", kind="GRPCRoute", port=80):
+    names = f"hostnames: [{hostnames}], " if hostnames else ""
+    return thing(kind, name, f"{{parentRefs: [{parents}], {names}rules: [{{backendRefs: [{{name: web, port: {port}}}]}}]}}", created=created)
+
+
+OLD, YOUNG = "2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("http", "calls", "refused"),
+    [
+        (("a.com", OLD), ("a.com", YOUNG), "g"),
+        (("a.com", YOUNG), ("a.com", OLD), "r"),
+        (("'*.com'", OLD), ("a.com", YOUNG), "g"),
+        (("", YOUNG), ("a.com", OLD), "r"),
+        (("a.com", OLD), ("b.com", YOUNG), None),
+    ],
+)
+def test_a_listener_has_a_name_for_http_or_for_grpc_as_the_older_route_says(mesh, edge, http, calls, refused):
+    built = mesh(SERVICES + gateway(HTTP) + route(hostnames=http[0], created=http[1]) + grpc(hostnames=calls[0], created=calls[1]))
+    assert {name: conditions(built, name) for name in "rg"} == {
+        name: [("Accepted", "Conflicted")] if name == refused else [] for name in "rg"
+    }
+    (listener,) = next(one for one in built.snapshot.gateway_api.statuses if one.name == "edge").listeners
+    assert listener.attached_routes == (1 if refused else 2)
+
+
+def test_a_route_that_had_to_yield_keeps_no_name_from_others(mesh, edge):
+    yields = grpc("yields", "a.com, b.com", created=YOUNG)
+    built = mesh(SERVICES + gateway(HTTP) + route(hostnames="a.com", created=OLD) + yields + route(name="later", hostnames="b.com"))
+    assert [conditions(built, name) for name in ("r", "yields", "later")] == [[], [("Accepted", "Conflicted")], []]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "port", "holds"),
+    [(("HTTPRoute", "GRPCRoute"), 80, "GRPCRoute"), (("TCPRoute", "HTTPRoute"), 80, "HTTPRoute"), (("TCPRoute", "TLSRoute"), 9000, "TLSRoute")],
+)
+def test_on_a_port_of_a_service_the_more_specific_kind_of_route_holds(mesh, kinds, port, holds):
+    parent = IN_MESH.replace("}", f", port: {port}}}")
+    built = mesh(SERVICES + "".join(grpc(kind.lower(), "", parent, kind=kind) for kind in kinds))
+    assert {kind: conditions(built, kind.lower()) for kind in kinds} == {
+        kind: [] if kind == holds else [("Accepted", "Conflicted")] for kind in kinds
+    }
+
+
+def test_a_route_for_all_ports_keeps_those_that_no_more_specific_kind_wants(mesh, view):
+    services = service(ports="{number: 80, name: http}, {number: 81, name: http-two}")
+    built = mesh(services + route(parents=IN_MESH) + grpc(parents=IN_MESH.replace("}", ", port: 81}")))
+    named = [built.hosts(view(), str(port))[f"web.default.svc.cluster.local:{port}"].routes[0].name for port in (80, 81)]
+    assert (named, conditions(built, "r")) == (["default.r.0", "default.g.0"], [])
 
 
 # ListenerSets

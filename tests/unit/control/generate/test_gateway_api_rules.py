@@ -132,6 +132,15 @@ def test_a_redirect_without_a_scheme_stays_on_the_port_of_the_listener(mesh, edg
     assert built.hosts(edge, "http.8000")["*:8000"].routes[0].redirect.port_redirect == 8000
 
 
+@pytest.mark.parametrize(
+    ("redirect", "port"), [("scheme: https", 443), ("scheme: http", 80), ("scheme: https, hostname: b.com", 0), ("scheme: https, port: 8443", 8443)]
+)
+def test_a_scheme_brings_its_port_where_clients_name_another(mesh, edge, redirect, port):
+    listener = "{name: http, port: 8000, protocol: HTTP}"
+    built = mesh(gateway(listener) + route(f"{{filters: [{{type: RequestRedirect, requestRedirect: {{{redirect}}}}}]}}"))
+    assert built.hosts(edge, "http.8000")["*:8000"].routes[0].redirect.port_redirect == port
+
+
 def test_headers_are_edited_and_of_two_of_a_name_the_first_counts(routes):
     edits = "set: [{name: A, value: '1'}, {name: a, value: '2'}], add: [{name: b, value: '3'}], remove: [c]"
     (one,) = routes(
@@ -291,8 +300,26 @@ def test_calls_are_told_by_service_and_method(mesh, edge):
     )
     found = mesh(SERVICES + gateway(HTTP) + calls).hosts(edge, "http.80")["*:80"].routes
     paths = [one.match.path or one.match.path_separated_prefix or one.match.safe_regex.regex or one.match.prefix for one in found]
-    assert paths == ["/a.B/C", "/a.B", "/", "/[^/]+/C", "/a.*/.+"]
+    assert paths == ["/a.B/C", "/a.B", "/a.*/.+", "/[^/]+/C", "/"]
     assert {one.route.cluster for one in found} == {WEB}
+
+
+def test_calls_are_ranked_by_their_service_then_by_their_method_then_by_headers(mesh, edge):
+    header = "headers: [{name: x, value: '1'}]"
+    matches = [f"{{{header}}}", "{method: {method: LongMethod}}", f"{{method: {{service: a}}, {header}}}", "{method: {service: a}}",
+               "{method: {service: a, method: C}}", "{method: {service: a.Longer}}"]  # fmt: skip
+    rules = [f"{{name: r{index}, matches: [{match}], backendRefs: [{{name: web, port: 80}}]}}" for index, match in enumerate(matches)]
+    calls = thing("GRPCRoute", "g", f"{{parentRefs: [{{name: edge}}], rules: [{', '.join(rules)}]}}")
+    found = mesh(SERVICES + gateway(HTTP) + calls).hosts(edge, "http.80")["*:80"].routes
+    assert [one.name for one in found] == ["r5", "r4", "r2", "r3", "r1", "r0"]
+
+
+def test_calls_without_a_backend_are_unavailable(mesh, edge):
+    rules = ["{name: a, matches: [{method: {service: a}}]}", "{name: b, backendRefs: [{name: gone, port: 80}]}"]
+    calls = thing("GRPCRoute", "g", f"{{parentRefs: [{{name: edge}}], rules: [{', '.join(rules)}]}}")
+    none, gone = mesh(SERVICES + gateway(HTTP) + calls).hosts(edge, "http.80")["*:80"].routes
+    assert none.direct_response.status == 503
+    assert (gone.route.cluster, gone.route.cluster_not_found_response_code) == ("UnknownService", 0)
 
 
 def test_a_grpc_route_without_rules_routes_nothing(mesh, edge):
