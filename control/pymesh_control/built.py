@@ -1,6 +1,7 @@
 """A resource ready to be sent: packed bytes, and a version that changes only when they do."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,5 +34,15 @@ class Built:
 
 
 def pack(message: Any) -> Built:
-    packed = proto.pack(message)
+    return _built(proto.pack(message))
+
+
+def pack_joined(head: Any, parts: Iterable[bytes]) -> Built:
+    """A message in whose serialized form `parts` follow: large lists are made of parts that others have serialized already."""
+    packed = proto.pack(head)
+    packed.value = b"".join((packed.value, *parts))
+    return _built(packed)
+
+
+def _built(packed: Any) -> Built:
     return Built(packed, hashlib.blake2b(packed.value, digest_size=8).hexdigest())

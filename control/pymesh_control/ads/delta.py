@@ -1,5 +1,6 @@
 """The incremental form: requests add and drop names, responses carry what changed and name what is gone."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -119,9 +120,9 @@ class _Known:
 def _subscribe(subscription: Subscription, request: Any) -> set[str]:
     """Apply the request's names; returns those that want an answer, `*` among them when everything does."""
     asked, dropped = set(request.resource_names_subscribe), set(request.resource_names_unsubscribe)
-    names = (subscription.names | (asked - {WILDCARD_NAME})) - dropped
-    if names != subscription.names:
-        subscription.names = shared(names)
+    if not asked and not dropped:
+        return asked
+    subscription.names = _renamed(subscription.names, frozenset(asked), frozenset(dropped))
     subscription.wildcard |= WILDCARD_NAME in asked
     if WILDCARD_NAME in dropped:
         subscription.wildcard = False
@@ -131,3 +132,9 @@ def _subscribe(subscription: Subscription, request: Any) -> set[str]:
         asked |= dropped
     subscription.forget(dropped - asked)
     return asked
+
+
+@functools.lru_cache(maxsize=32)
+def _renamed(names: frozenset[str], asked: frozenset[str], dropped: frozenset[str]) -> frozenset[str]:
+    """What is subscribed to after a request. Remembered, because a new service makes every client add one name to the same thousand."""
+    return shared((names | (asked - {WILDCARD_NAME})) - dropped)

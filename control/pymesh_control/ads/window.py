@@ -41,8 +41,8 @@ class Window:
         await self._enter(size)
         flight = _Flight(size)
         try:
-            async with asyncio.timeout(self._timeout):
-                self._watch(flight)
+            async with flight.limit:
+                self._watch(flight, min(self._patience, self._timeout))
                 yield
         finally:
             self._leave(flight)
@@ -76,12 +76,15 @@ class Window:
             self._flying -= size
         self._admit()
 
-    def _watch(self, flight: "_Flight") -> None:
-        flight.moving = asyncio.get_running_loop().call_later(self._patience, self._move_aside, flight)
+    def _watch(self, flight: "_Flight", after: float) -> None:
+        flight.watch = asyncio.get_running_loop().call_later(after, self._overdue, flight)
 
-    def _move_aside(self, flight: "_Flight") -> None:
+    def _overdue(self, flight: "_Flight") -> None:
+        """It is not taken as fast as others. Only now does it get a time limit: nearly all need none, and each would cost."""
+        if flight.limit.when() is None:
+            flight.limit.reschedule(flight.began + self._timeout)
         if self._aside and self._aside + flight.size > self._limit:
-            self._watch(flight)
+            self._watch(flight, self._patience)
             return
         flight.is_aside = True
         self._flying -= flight.size
@@ -89,8 +92,8 @@ class Window:
         self._admit()
 
     def _leave(self, flight: "_Flight") -> None:
-        if flight.moving is not None:
-            flight.moving.cancel()
+        if flight.watch is not None:
+            flight.watch.cancel()
         if flight.is_aside:
             self._aside -= flight.size
         else:
@@ -101,9 +104,11 @@ class Window:
 class _Flight:
     """One response on its way."""
 
-    __slots__ = ("is_aside", "moving", "size")
+    __slots__ = ("began", "is_aside", "limit", "size", "watch")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.limit = asyncio.timeout(None)
+        self.began = asyncio.get_running_loop().time()
         self.is_aside = False
-        self.moving: asyncio.TimerHandle | None = None
+        self.watch: asyncio.TimerHandle | None = None

@@ -108,7 +108,7 @@ def _targets(place: Place, route: Any) -> tuple[tuple[str, int], ...]:
 def _governed(scope: Scope, route: Connections) -> Connections:
     """The route with what the rule of its first target says of connections."""
     parts = names.parse_cluster(route.targets[0][0])
-    service = scope.services.get(parts.host) if parts else None
+    service = scope.service(parts.host) if parts else None
     if parts is None or service is None:
         return route
     rule = scope.rule(service)

@@ -16,7 +16,7 @@ _POLICY = proto.route_components.RouteAction.HashPolicy
 def settings(scope: "Scope", cluster: str) -> Any | None:
     """The consistentHash of the rule that governs an outbound cluster."""
     parts = names.parse_cluster(cluster)
-    service = scope.services.get(parts.host) if parts else None
+    service = scope.service(parts.host) if parts else None
     return of_rule(scope.rule(service), parts.port, parts.subset) if parts and service else None
 
 

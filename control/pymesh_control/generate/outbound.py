@@ -8,6 +8,7 @@ from pymesh.xds import names
 
 from ..built import Built, pack
 from ..holding import Part
+from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.view import ProxyView
@@ -67,10 +68,20 @@ def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Bui
                 bound.http = bound.http or route
             if not port.protocol.is_http:
                 bound.services.append((service, port, block))
-    made = [_listener(scope, addresses, number, bound, captures=captures) for (addresses, number), bound in bounds.items()]
+    made = {
+        f"{addresses[0]}_{number}": _kept(scope, addresses, number, bound, captures=captures)
+        for (addresses, number), bound in bounds.items()
+    }
     if captures:
-        made.append(_virtual(scope, transparent=transparent))
-    return {message.name: pack(message) for message in made}
+        made[names.VIRTUAL_OUTBOUND] = pack(_virtual(scope, transparent=transparent))
+    return made
+
+
+def _kept(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *, captures: bool) -> Built:
+    """The listener, made anew only when what shares it has changed."""
+    sharing = tuple((Same(service), port.number, block) for service, port, block in bound.services)
+    key = ("listener", addresses, number, bound.http, sharing, captures)
+    return scope.cached(key, lambda: pack(_listener(scope, addresses, number, bound, captures=captures)))
 
 
 def _captured(scope: Scope, port: int, *, captures: bool) -> bool:
@@ -173,7 +184,7 @@ def _limits(scope: Scope) -> tuple[Origin, ...]:
 
 def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     """The listener for one service on a loopback port of its own; None while nothing declares the service."""
-    service = scope.services.get(host)
+    service = scope.service(host)
     port = service.port(number) if service else None
     if service is None or port is None:
         return None

@@ -42,7 +42,7 @@ def connections(scope: Scope, server: Server) -> Iterator[Connections]:
 def destination(scope: Scope, name: str) -> tuple[Service, Port, str] | None:
     """What a twin's name stands for, if it is one of a service with listed instances."""
     parts = names.parse_sni(name)
-    service = scope.services.get(parts.host) if parts else None
+    service = scope.service(parts.host) if parts else None
     port = service.port(parts.port) if parts and service else None
     if parts is None or service is None or port is None or service.external or scope.resolution(service) != "STATIC":
         return None

@@ -111,6 +111,6 @@ def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: 
 
 
 def _find(scope: Scope, host: str, number: int) -> tuple[Service, Port] | None:
-    service = scope.services.get(host)
+    service = scope.service(host)
     port = service.port(number) if service else None
     return (service, port) if service and port and port.protocol.may_be_http else None

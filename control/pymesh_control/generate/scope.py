@@ -56,6 +56,11 @@ class Scope:
         """The services in sight, by host."""
         return self.cached(("services",), self._all_reached) if self.resolves else self._seen()
 
+    def service(self, host: str) -> Service | None:
+        """The service of a host, if it is in sight. Who asks here is not concerned by others, as who looks into `services` is."""
+        found = self.snapshot.visible_one(host, self.namespace, self.sidecar)
+        return self._reached(found) if self.resolves and found else found
+
     def _seen(self) -> Mapping[str, Service]:
         return self.snapshot.visible(self.namespace, self.sidecar)
 
@@ -142,7 +147,7 @@ class Scope:
         """The port of a route's destination: the one stated, else the only one of the service, else the one that the client called."""
         if stated is not None:
             return stated
-        service = self.services.get(host)
+        service = self.service(host)
         return service.ports[0].number if service and len(service.ports) == 1 else called
 
 

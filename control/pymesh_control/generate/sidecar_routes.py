@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from pymesh.api import hosts
 from pymesh.xds import names, proto
 
-from ..built import Built, pack
+from ..built import Built, pack_joined
 from ..model.memory import Same
 from ..model.service import Port, Service
 from ..model.virtual import MESH
@@ -29,26 +30,32 @@ def route_configuration(scope: Scope, name: str) -> Built | None:
 
 def _make(scope: Scope, name: str) -> Built | None:
     if name == names.HTTP_PROXY_ROUTE:
-        return pack(_configuration(name, [*_proxy_hosts(scope), _otherwise(scope)]))
+        return _configuration(name, [*_deduplicated(_proxy_hosts(scope)), _otherwise(scope)])
     if number := port_number(name):
-        return pack(_configuration(name, [*_deduplicated(_port_hosts(scope, number)), _otherwise(scope)], ignore_port=True))
+        return _configuration(name, [*_deduplicated(_port_hosts(scope, number)), _otherwise(scope)], ignore_port=True)
     host, _, port = name.rpartition(":")
-    service = scope.services.get(host)
+    service = scope.service(host)
     known = service.port(port_number(port)) if service else None
     if service is None or known is None:
         return None
-    return pack(_configuration(name, [_virtual_host(scope, service, known, ("*",)).message], ignore_port=True))
+    return _configuration(name, [_virtual_host(scope, service, known, ("*",)).wire], ignore_port=True)
 
 
-def _configuration(name: str, virtual_hosts: Iterable[Any], *, ignore_port: bool = False) -> Any:
+def _configuration(name: str, virtual_hosts: Iterable[bytes], *, ignore_port: bool = False) -> Built:
     """Clusters are not validated: a route to one that does not exist answers 503 (NC) instead of holding back all others."""
-    return proto.route.RouteConfiguration(
+    head = proto.route.RouteConfiguration(
         name=name,
-        virtual_hosts=virtual_hosts,
         validate_clusters=proto.wrappers_pb2.BoolValue(value=False),
         ignore_port_in_host_matching=ignore_port,
         max_direct_response_body_size_bytes=proto.wrappers_pb2.UInt32Value(value=1 << 20),
     )
+    return pack_joined(head, virtual_hosts)
+
+
+def _serialized(message: Any) -> bytes:
+    """A virtual host as a field of a route configuration."""
+    whole: bytes = proto.route.RouteConfiguration(virtual_hosts=[message]).SerializeToString(deterministic=True)
+    return whole
 
 
 class _Host(NamedTuple):
@@ -59,14 +66,16 @@ class _Host(NamedTuple):
     full: tuple[str, ...]
     """Those of the domains that are the host's full name."""
     message: Any
+    wire: bytes
+    """The message, serialized."""
 
 
-_NO_HOST = _Host("", (), (), None)
+_NO_HOST = _Host("", (), (), None, b"")
 
 
 def _host(name: str, domains_: tuple[str, ...], message: Any) -> _Host:
     host, _, port = name.rpartition(":")
-    return _Host(name, domains_, tuple(one for one in domains_ if one in (host, f"{host}:{port}")), message)
+    return _Host(name, domains_, tuple(one for one in domains_ if one in (host, f"{host}:{port}")), message, _serialized(message))
 
 
 def _port_host(scope: Scope, service: Service, number: int) -> _Host:
@@ -86,15 +95,14 @@ def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
         yield from _undeclared(scope)
 
 
-def _proxy_hosts(scope: Scope) -> list[Any]:
+def _proxy_hosts(scope: Scope) -> Iterable[_Host]:
     """Hosts as a forward proxy is asked for them: with their port, which only 80 may leave out."""
-    made = []
     for service, port in scope.ports():
         if port.protocol.may_be_http and scope.listens_for(service, port):
             plain = _domains(scope, service)
             named = tuple(f"{domain}:{port.number}" for domain in plain)
-            made.append(_virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named))
-    return _deduplicated([*made, *_undeclared(scope)])
+            yield _virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named)
+    yield from _undeclared(scope)
 
 
 def _domains(scope: Scope, service: Service) -> tuple[str, ...]:
@@ -145,31 +153,33 @@ def _undeclared(scope: Scope) -> Iterable[_Host]:
             yield _host(name, (host,), virtual_host(scope, name, (host,), routes))
 
 
-def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[Any]:
+def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[bytes]:
     """Virtual hosts without the domains that an earlier one holds; full names are settled before short ones."""
     made = list(virtual_hosts)
+    if len(set(chain.from_iterable(one.domains for one in made))) == sum(len(one.domains) for one in made):
+        return [one.wire for one in made]  # by far the most common, and a thousand hosts have five thousand domains
     taken: dict[str, str] = {}
     for one in made:
         for domain in one.full:
             taken.setdefault(domain, one.name)
     left = ((one, [domain for domain in one.domains if taken.setdefault(domain, one.name) == one.name]) for one in made)
-    return [one.message if len(kept) == len(one.domains) else _with_domains(one.message, kept) for one, kept in left if kept]
+    return [one.wire if len(kept) == len(one.domains) else _with_domains(one.message, kept) for one, kept in left if kept]
 
 
-def _with_domains(message: Any, domains_: list[str]) -> Any:
+def _with_domains(message: Any, domains_: list[str]) -> bytes:
     changed = _ROUTE.VirtualHost()
     changed.CopyFrom(message)
     del changed.domains[:]
     changed.domains.extend(domains_)
-    return changed
+    return _serialized(changed)
 
 
-def _otherwise(scope: Scope) -> Any:
+def _otherwise(scope: Scope) -> bytes:
     """What becomes of hosts that nothing declares: sent on as they are, or refused, as the mesh's outbound policy says."""
     if scope.unknown == names.BLACKHOLE_CLUSTER:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
         route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
-        return virtual_host(scope, "block_all", ["*"], [route])
+        return _serialized(virtual_host(scope, "block_all", ["*"], [route]))
     action = _ROUTE.RouteAction(cluster=scope.unknown, timeout=proto.duration(0), append_x_forwarded_host=scope.settings.forwards_host)
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
-    return virtual_host(scope, "allow_any", ["*"], [route])
+    return _serialized(virtual_host(scope, "allow_any", ["*"], [route]))

@@ -18,7 +18,7 @@ def of_outbound(scope: Scope, service: Service, port: Port, subset: str, cluster
 def of_target(scope: Scope, cluster: str) -> str:
     """The name under which connections to an outbound cluster are counted."""
     parts = names.parse_cluster(cluster)
-    service = scope.services.get(parts.host) if parts else None
+    service = scope.service(parts.host) if parts else None
     port = service.port(parts.port) if parts and service else None
     if parts is None or service is None or port is None or not scope.snapshot.mesh.outbound_stats:
         return cluster

@@ -4,7 +4,8 @@ Whoever makes a value reads facts, and reading is noted. When the mesh changes, 
 that it was made from has changed: nobody has to list by hand which change concerns what, and so nobody can forget to.
 """
 
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -16,25 +17,27 @@ LONGEST = 16
 class Same:
     """An object as a part of a key: two keys are equal if they mean the very same object."""
 
-    __slots__ = ("_one",)
+    __slots__ = ("one",)
 
-    def __init__(self, one: object) -> None:
-        self._one = one
+    def __init__(self, one: Any) -> None:
+        self.one = one
 
     def __hash__(self) -> int:
-        return id(self._one)
+        return id(self.one)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and self._one is other._one
+        return isinstance(other, Same) and self.one is other.one
 
 
 class _Entry:
-    __slots__ = ("age", "reads", "value")
+    __slots__ = ("age", "answers", "reads", "value")
 
-    def __init__(self, value: Any, reads: int) -> None:
+    def __init__(self, value: Any, reads: int, answers: dict[Any, Any]) -> None:
         self.value = value
         self.reads = reads
         """The facts that it was made from, as bits."""
+        self.answers = answers
+        """What it was told, by question."""
         self.age = 0
         """How many memories ago it was last asked for."""
 
@@ -42,24 +45,52 @@ class _Entry:
 class Memory:
     """Values by key, with the facts that each was made from. `former` is the memory of the mesh as it was before."""
 
-    def __init__(self, former: "Memory | None" = None, changed: int = 0) -> None:
-        """`changed`: the facts (as bits) that are not what they were."""
+    def __init__(self, answer: "weakref.WeakMethod[Callable[[Any], Any]]", former: "Memory | None" = None, changed: int = 0) -> None:
+        """`changed`: the facts (as bits) that are not what they were. `answer` answers questions (`told`);
+        its owner has this memory, and must not be kept by it.
+        """
+        self._answer = answer
         self._entries: dict[Any, _Entry] = {}
-        self._former = dict(former._handed_on()) if former else {}
+        self._former = former._handed_on() if former else {}
+        """What was made before and has not been asked for here."""
         self._changed = changed
         self._reads = [0]
+        self._answers: list[dict[Any, Any]] = [{}]
 
-    def _handed_on(self) -> Iterator[tuple[Any, _Entry]]:
+    def _handed_on(self) -> dict[Any, _Entry]:
         """What the next memory may use: what was asked for here, and for a while what was not, because what was made of it was kept."""
+        held = self._entries.copy()
         for key, entry in self._former.items():
-            if key not in self._entries and entry.age < LONGEST and not entry.reads & self._changed:
+            if entry.age < LONGEST and not entry.reads & self._changed:
                 entry.age += 1
-                yield key, entry
-        yield from self._entries.items()
+                held[key] = entry
+        return held
 
     def note(self, fact: int) -> None:
         """What is being made now has read a fact."""
         self._reads[-1] |= fact
+
+    def told(self, question: Any) -> Any:
+        """The answer to a question about one thing among many. Whatever is made of it stays as long as the answer is the same object,
+        though the facts that hold the thing change: a new service does not concern who asked for another."""
+        answer = self._asked(question)
+        self._note_answers({question: answer})
+        return answer
+
+    def _asked(self, question: Any) -> Any:
+        self._reads.append(0)
+        self._answers.append({})
+        try:
+            answer = self._answer()
+            assert answer is not None
+            return answer(question)
+        finally:
+            self._reads.pop()
+            self._answers.pop()
+
+    def _note_answers(self, answers: dict[Any, Any]) -> None:
+        if len(self._answers) > 1:  # else nothing is being made
+            self._answers[-1].update(answers)
 
     def value(self, key: Any, make: Callable[[], T]) -> T:
         """The value of a key, made once. The key must hold all that `make` reads besides facts.
@@ -68,30 +99,34 @@ class Memory:
         """
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._still(key) or self._made(key, make)
+            former = self._former.pop(key, None)
+            if former is not None and self._holds(former):
+                entry = self._entries[key] = former
+                entry.age = 0
+            else:
+                entry = self._made(key, make, former)
         self._reads[-1] |= entry.reads
+        if entry.answers:
+            self._note_answers(entry.answers)
         value: T = entry.value
         return value
 
-    def _still(self, key: Any) -> _Entry | None:
-        """The value that the key had before, if it still holds."""
-        former: _Entry | None = self._former.get(key)
-        if former is None or former.reads & self._changed:
-            return None
-        former.age = 0
-        self._entries[key] = former
-        return former
+    def _holds(self, entry: _Entry) -> bool:
+        """Whether a value that was made before is still what would be made now."""
+        if entry.reads & self._changed:
+            return False
+        return not entry.answers or all(self._asked(question) is answer for question, answer in entry.answers.items())
 
-    def _made(self, key: Any, make: Callable[[], Any]) -> _Entry:
+    def _made(self, key: Any, make: Callable[[], Any], former: _Entry | None) -> _Entry:
         self._reads.append(0)
+        self._answers.append({})
         try:
             value = make()
         finally:
-            reads = self._reads.pop()
-        former = self._former.get(key)
+            reads, answers = self._reads.pop(), self._answers.pop()
         if former is not None and former.value == value:
             value = former.value  # what is made of it, and whoever holds it, need not look inside to see that it is the same
-        entry = _Entry(value, reads)
+        entry = _Entry(value, reads, answers)
         if value is not None:
             self._entries[key] = entry
         return entry

@@ -1,5 +1,6 @@
 """The mesh at one moment: everything the generators read, immutable, replaced whole by the next."""
 
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar, overload
 
@@ -84,7 +85,8 @@ class Snapshot:
         self.version = version
         self.facts = facts
         self.models = models
-        self.memory: Memory = Memory(former.memory, _changed(former.facts, facts)) if former else Memory()
+        answer: weakref.WeakMethod[Callable[[Any], Any]] = weakref.WeakMethod(self._one_visible)
+        self.memory: Memory = Memory(answer, former.memory, _changed(former.facts, facts)) if former else Memory(answer)
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
         """The value made for `key` from this snapshot, made once (`Memory.value`)."""
@@ -101,6 +103,15 @@ class Snapshot:
         """
         key = ("visible", namespace, Same(limits))
         return self.cached(key, lambda: _visible(self._imported(namespace, limits), namespace))
+
+    def visible_one(self, host: str, namespace: str, limits: sidecar.Sidecar | None) -> service.Service | None:
+        """One of the services that a namespace sees. What is made of it does not depend on the others."""
+        found: service.Service | None = self.memory.told((host, namespace, Same(limits)))
+        return found
+
+    def _one_visible(self, question: tuple[str, str, Same]) -> service.Service | None:
+        host, namespace, limits = question
+        return self.visible(namespace, limits.one).get(host)
 
     def _imported(self, namespace: str, limits: sidecar.Sidecar | None) -> Iterable[service.Service]:
         if limits is None or limits.egress is None:
