@@ -43,7 +43,7 @@ ROOMS = {
     "upstream": (
         "avoided", "balancer", "breaker", "cluster", "config", "endpoint", "exclusive", "health_config", "host_set", "locality",
         "negotiated", "outlier", "outlier_config", "pool", "previous_priorities", "priorities", "shared", "spread", "success_rate",
-        "watch",
+        "watch", "zones",
     ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from

@@ -29,6 +29,8 @@ from .observe.istio import IstioRegistry
 from .observe.peers import peer_of
 from .runtime import Runtime
 from .tls.config import SecretValue
+from .upstream.locality import Place
+from .upstream.zones import LocalCluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool
     sinks = Sinks()
     if plan.outlier_log:
         runtime.clusters.outlier_log = sinks.file(plan.outlier_log).write if serving else judged(plan.outlier_log)
+    if plan.local_cluster:
+        runtime.clusters.local = LocalCluster(plan.local_cluster, _place(plan.node))
     metadata = json_format.MessageToDict(plan.node.metadata)
     istio = IstioRegistry(peer_of(metadata), principal=principal, host_fallback=not plan.node.id.startswith("router~"))
     asked = RateLimitServices(runtime.clusters.by_name, runtime.secrets.get)
@@ -97,6 +101,10 @@ def assemble(plan: Plan, *, concurrency: int, principal: str = "", serving: bool
         service_node=plan.node.id,
     )
     return Assembly(runtime=runtime, sinks=sinks, istio=istio, context=context, rate_limit_services=asked)
+
+
+def _place(node: Any) -> Place | None:
+    return (node.locality.region, node.locality.zone, node.locality.sub_zone) if node.HasField("locality") else None
 
 
 def _services(runtime: Runtime, plan: Plan, asked: RateLimitServices) -> Services:

@@ -33,6 +33,8 @@ class Plan:
     listeners: Fetch | None = None
     outlier_log: str = ""
     """The file for the events of outlier detection; empty for none."""
+    local_cluster: str = ""
+    """The static cluster of this proxy's like, which tells how callers are spread over zones; empty for none."""
     notes: tuple[str, ...] = ()
     """What was accepted without effect; for the log."""
     problems: tuple[Problem, ...] = ()
@@ -47,6 +49,7 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
     node = _node(bootstrap.node, node_id, node_cluster)
     admin = _collect(problems, _admin, bootstrap.admin)
     outlier_log = _collect(problems, _outlier_log, bootstrap.cluster_manager) or ""
+    local_cluster = _collect(problems, _local_cluster, bootstrap) or ""
     ads, clusters, listeners = _dynamic(problems, bootstrap.dynamic_resources)
     if (ads or clusters or listeners) and not (node.id and node.cluster):
         problems.append(Problem("node", "id and cluster are required; set them here or by --service-node and --service-cluster"))
@@ -58,6 +61,7 @@ def make_plan(bootstrap: Any, *, node_id: str = "", node_cluster: str = "") -> P
         clusters=clusters,
         listeners=listeners,
         outlier_log=outlier_log,
+        local_cluster=local_cluster,
         notes=tuple(f"{name} has no effect: {_HARMLESS[name]}" for name in sorted(present & _HARMLESS.keys())),
         problems=tuple(problems),
     )
@@ -91,12 +95,20 @@ def _admin(admin: Any) -> tuple[str, int] | None:
 
 
 def _outlier_log(manager: Any) -> str:
-    """The one thing of cluster_manager that is known here."""
-    present = [descriptor.name for descriptor, _ in manager.ListFields() if descriptor.name != "outlier_detection"]
+    """Where cluster_manager wants the events of outlier detection; all else but the local cluster is refused."""
+    elsewhere = ("outlier_detection", "local_cluster_name")
+    present = [descriptor.name for descriptor, _ in manager.ListFields() if descriptor.name not in elsewhere]
     inside = [f"outlier_detection.{descriptor.name}" for descriptor, _ in manager.outlier_detection.ListFields()]
     if refused := sorted({*present, *inside} - {"outlier_detection.event_log_path"}):
         raise ConfigError(*(Problem(f"cluster_manager.{name}", "not supported") for name in refused))
     return str(manager.outlier_detection.event_log_path)
+
+
+def _local_cluster(bootstrap: Any) -> str:
+    name = str(bootstrap.cluster_manager.local_cluster_name)
+    if name and name not in {cluster.name for cluster in bootstrap.static_resources.clusters}:
+        raise ConfigError(Problem("cluster_manager.local_cluster_name", f"{name!r} is no static cluster"))
+    return name
 
 
 def _dynamic(problems: list[Problem], dynamic: Any) -> tuple[GrpcSource | None, Fetch | None, Fetch | None]:

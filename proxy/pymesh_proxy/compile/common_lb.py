@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from ..upstream.config import CommonLb
+from ..upstream.config import CommonLb, ZoneAware
 from .fields import Reader
 from .policy_list import Chosen
 
@@ -11,6 +11,8 @@ _HARMLESS = {
     "update_merge_window": "updates are applied at once",
     "override_host_status": "no filter chooses a request's endpoint",
 }
+_OF_POLICIES = ("force_locality_direct_routing", "force_local_zone", "locality_basis")
+"""What zone_aware_lb_config says in policies alone."""
 _SAID_BY_POLICIES = ("zone_aware_lb_config", "locality_weighted_lb_config", "consistent_hashing_lb_config")
 
 
@@ -36,10 +38,12 @@ def _common(config: Reader) -> CommonLb:
         "ignore_new_hosts_until_first_hc",
         harmless=_HARMLESS,
     )
+    fail_on_panic, zone_aware = _zone_aware(config.child("zone_aware_lb_config"))
     return CommonLb(
         panic_threshold=_percent(config.message.healthy_panic_threshold) if config.has("healthy_panic_threshold") else 50,
-        fail_on_panic=_fail_on_panic(config.child("zone_aware_lb_config")),
+        fail_on_panic=fail_on_panic,
         locality_weighted=_weighted(config),
+        zone_aware=zone_aware,
         ignore_new=config.message.ignore_new_hosts_until_first_hc,
         close_on_change=config.message.close_connections_on_host_set_change,
     )
@@ -51,9 +55,9 @@ def _of_policy(common: CommonLb, policy: Chosen) -> CommonLb:
     if _has(place, "locality_lb_config"):
         place = Reader(place.message.locality_lb_config, place.at("locality_lb_config"), place.problems)
         place.only("locality_weighted_lb_config", "zone_aware_lb_config")
-    zone_aware = place.child("zone_aware_lb_config") if _has(place, "zone_aware_lb_config") else None
-    weighted = _weighted(place)
-    return dataclasses.replace(common, locality_weighted=weighted or policy.by_locality, fail_on_panic=_fail_on_panic(zone_aware))
+    fail_on_panic, zone_aware = _zone_aware(place.child("zone_aware_lb_config") if _has(place, "zone_aware_lb_config") else None)
+    weighted = _weighted(place) or policy.by_locality
+    return dataclasses.replace(common, locality_weighted=weighted, fail_on_panic=fail_on_panic, zone_aware=zone_aware)
 
 
 def _has(reader: Reader, name: str) -> bool:
@@ -72,9 +76,25 @@ def _percent(percent: Any) -> int:
     return int(percent.value + 0.5)
 
 
-def _fail_on_panic(zone_aware: Reader | None) -> bool:
-    if zone_aware is None:
-        return False
-    nowhere = "the bootstrap names no local cluster, without which nobody knows how the callers are spread over zones"
-    zone_aware.only("fail_traffic_on_panic", harmless={"routing_enabled": nowhere, "min_cluster_size": nowhere})
-    return bool(zone_aware.message.fail_traffic_on_panic)
+def _zone_aware(config: Reader | None) -> tuple[bool, ZoneAware]:
+    """Whether requests fail in a panic, and what is said of zones."""
+    if config is None:
+        return False, ZoneAware()
+    config.only("fail_traffic_on_panic", "routing_enabled", "min_cluster_size", *_OF_POLICIES)
+    message = config.message
+    found = ZoneAware(
+        routing_enabled=_percent(message.routing_enabled) if config.has("routing_enabled") else 100,
+        min_cluster_size=config.wrapped("min_cluster_size", 6),
+        local_minimum=_local_minimum(config),
+        by_weight=_has(config, "locality_basis") and config.choice("locality_basis") == "HEALTHY_HOSTS_WEIGHT",
+    )
+    return bool(message.fail_traffic_on_panic), found
+
+
+def _local_minimum(config: Reader) -> int:
+    """`force_local_zone`, or the older `force_locality_direct_routing`, which is the same for one endpoint."""
+    forced = config.child("force_local_zone") if _has(config, "force_local_zone") else None
+    if forced is None:
+        return int(_has(config, "force_locality_direct_routing"))
+    forced.only("min_size")
+    return forced.wrapped("min_size", 1)

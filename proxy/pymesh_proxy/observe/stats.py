@@ -160,6 +160,8 @@ def reset(runtime: "Runtime") -> None:
             handshakes.reset()
         if cluster.watchman is not None:
             cluster.watchman.reset_counters()
+        if cluster.zones is not None:
+            cluster.zones.counts.reset()
 
 
 def stat_label(config: ClusterConfig) -> str:
@@ -180,6 +182,8 @@ def _cluster(cluster: "Cluster") -> Subject:
     values += tuple(handshakes.items() if handshakes else ())
     if cluster.watchman is not None:
         values += tuple(cluster.watchman.statistics())
+    if cluster.zones is not None:
+        values += tuple(cluster.zones.counts.items())
     return Subject(CLUSTER, stat_label(cluster.config), values)
 
 

@@ -1,7 +1,7 @@
 """A cluster at run time: its endpoints, the counters that the balancer and the breakers read, and the pools behind them."""
 
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from .balancer import build
@@ -12,6 +12,7 @@ from .endpoint import Endpoint
 from .host_set import HostSet, host_sets
 from .priorities import Loads, Priorities
 from .spread import compose
+from .zones import Zones
 
 if TYPE_CHECKING:
     from ..http.h1_known import KnownAnswer
@@ -30,16 +31,16 @@ class Cluster:
 
     __slots__ = (
         "_partial", "_source", "assignment", "assignment_stale", "assignment_timeout_received", "breaker", "config", "drop_percent",
-        "endpoints", "high_breaker", "host_sets", "latest_answer", "lb_healthy_panic", "membership_change", "original_dst_host_invalid",
-        "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches", "update_success",
-        "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout", "upstream_cx_destroy",
-        "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
+        "endpoints", "high_breaker", "host_sets", "latest_answer", "lb_healthy_panic", "membership_change", "on_rebalance",
+        "original_dst_host_invalid", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches",
+        "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
+        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
         "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
         "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled",
         "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
         "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
-        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total", "watchman",
+        "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total", "watchman", "zones",
     )  # fmt: skip
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
@@ -60,6 +61,10 @@ class Cluster:
         self.overprovisioning_factor = 140
         self.watchman: Watchman | None = None
         """Who keeps an eye on the endpoints, where configuration asks for it."""
+        self.zones: Zones | None = None
+        """Where a local cluster tells how callers are spread over zones."""
+        self.on_rebalance: Callable[[HostSet], None] | None = None
+        """Of the local cluster itself: told of its first priority after each change."""
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
         self.latest_answer: KnownAnswer | None = None
@@ -137,11 +142,17 @@ class Cluster:
         self.host_sets = host_sets(self.endpoints)
         levels = [host_set.level(self.overprovisioning_factor, by_weight=by_weight) for host_set in self.host_sets]
         self.priorities = Priorities(levels, self.config.common_lb.panic_threshold)
-        self._source = self.source(self.priorities.loads())
-        self._partial.clear()
+        self.share()
+        if self.on_rebalance is not None:
+            self.on_rebalance(self.host_sets[0])
         if self.config.common_lb.close_on_change:
             for endpoint in self.endpoints:
                 endpoint.leave_connections()
+
+    def share(self) -> None:
+        """What shares the load has changed; the endpoints have not."""
+        self._source = self.source(self.priorities.loads())
+        self._partial.clear()
 
     def source(self, loads: Loads) -> Source | None:
         """What picks endpoints when the load is shared so; None when there are none."""

@@ -108,6 +108,20 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneAware:
+    """zone_aware_lb_config, with Envoy's defaults; it means something where the bootstrap names a local cluster."""
+
+    routing_enabled: int = 100
+    """Percent of the requests that look at zones."""
+    min_cluster_size: int = 6
+    """With fewer healthy endpoints zones do not matter."""
+    local_minimum: int = 0
+    """From so many healthy endpoints on the caller's zone serves all of its requests (force_local_zone); 0 for never."""
+    by_weight: bool = False
+    """Endpoints count with their weights (locality_basis)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommonLb:
     """common_lb_config: what all balancing algorithms share."""
 
@@ -116,6 +130,7 @@ class CommonLb:
     fail_on_panic: bool = False
     """In a panic requests fail instead."""
     locality_weighted: bool = False
+    zone_aware: ZoneAware = field(default_factory=ZoneAware)
     ignore_new: bool = False
     """Endpoints that no check has looked at yet do not count when it is asked what part of them is usable."""
     close_on_change: bool = False

@@ -17,10 +17,12 @@ from .dns import Resolver
 from .dns_config import NameServers
 from .endpoint import Endpoint
 from .exclusive import ExclusivePool
+from .host_set import HostSet
 from .lookup import lookup
 from .negotiated import NegotiatedPool
 from .shared import SharedPool
 from .watchman import Watchman
+from .zones import LocalCluster, Zones
 
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
@@ -35,7 +37,7 @@ class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
     __slots__ = (
-        "_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "name_servers",
+        "_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "local", "name_servers",
         "outlier_log",
     )  # fmt: skip
 
@@ -49,6 +51,8 @@ class Clusters:
         self._resolving: dict[str, asyncio.Task[None]] = {}
         self.outlier_log: Callable[[str], None] | None = None
         """Takes the lines of outlier detection's event log."""
+        self.local: LocalCluster | None = None
+        """The cluster of this proxy's like, where the bootstrap names one; set before any cluster is put."""
         self.name_servers: NameServers | None = None
         """Whom clusters ask that name no servers of their own; None is the system."""
         self._prepared: dict[str, tuple[Resolver, asyncio.Task[None]]] = {}
@@ -94,7 +98,24 @@ class Clusters:
         )
         if config.outlier is not None or config.health_check is not None:
             cluster.watchman = Watchman(self._runtime, cluster, self.outlier_log)
+        if self.local is not None:
+            self._place(cluster, self.local)
         return cluster
+
+    def _place(self, cluster: Cluster, local: LocalCluster) -> None:
+        """Let a cluster look at zones, unless its balancing looks at keys or it is the local cluster itself."""
+        if cluster.config.name == local.name:
+            cluster.on_rebalance = self._callers_changed
+        elif not cluster.config.balancing.by_key and cluster.config.discovery is not Discovery.ORIGINAL_DST:
+            cluster.zones = Zones(local, cluster.config.common_lb)
+
+    def _callers_changed(self, hosts: HostSet) -> None:
+        if self.local is not None:
+            self.local.hosts = hosts
+        prepared = (resolver.cluster for resolver, _ in self._prepared.values())
+        for cluster in (*self.by_name.values(), *self._candidates.values(), *prepared):
+            if cluster.zones is not None:
+                cluster.share()
 
     def look_up(self, config: ClusterConfig) -> asyncio.Event | None:
         """Begin to look up the names of a cluster that `put` is to follow for; set when the first answer, whatever it is, is there.

@@ -77,6 +77,8 @@ def _usable(cluster: "Cluster", host_set: HostSet, *, degraded: bool) -> Source 
         shared = weighted(endpoints, host_set.present, cluster.overprovisioning_factor, cluster.balance)
         if shared is not None:
             return shared
+    if cluster.zones is not None and host_set.priority == 0:  # further priorities are for emergencies: any zone will do
+        return cluster.zones.source(host_set, endpoints, _plain(cluster, endpoints), cluster.balance)
     return _plain(cluster, endpoints)
 
 

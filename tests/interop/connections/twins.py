@@ -63,14 +63,17 @@ async def twins(folder: Path, text: str, *listeners: str, **known: object) -> As
             chosen = {port: ports.take() for port in (*listeners, "ADMIN")}
             log = folder / f"{name}.access"
             path = folder / f"{name}.yaml"
-            path.write_text(string.Template(_ADMIN + text).substitute(known, LOG=log, **chosen))
+            path.write_text(string.Template(_ADMIN + ("" if "\nnode:" in text else _NODE) + text).substitute(known, LOG=log, **chosen))
             child = await supervisor.start(Command(name=name, argv=[*program, "-c", str(path)]))
             await supervisor.ready(child, f"http://{HOST}:{chosen['ADMIN']}/ready")
             started[name] = Twin(name, child, chosen, log)
         yield Twins(**started, known=known)
 
 
-_ADMIN = """
+_NODE = """
 node: {id: twin, cluster: twin}
+"""
+
+_ADMIN = """
 admin: {address: {socket_address: {address: 127.0.0.1, port_value: $ADMIN}}}
 """

@@ -98,10 +98,17 @@ def test_back_off_is_taken_from_the_service() -> None:
     assert (made.back_off_base, made.back_off_max) == (0.1, 2.0)
 
 
-def test_the_event_log_of_outlier_detection_is_the_one_thing_asked_of_the_cluster_manager() -> None:
+def test_the_cluster_manager_says_where_outlier_detection_logs_and_who_is_like_this_proxy() -> None:
     assert plan("cluster_manager: {outlier_detection: {event_log_path: /dev/stdout}}").outlier_log == "/dev/stdout"
-    assert plan("cluster_manager: {}").outlier_log == ""
-    assert problems("cluster_manager: {local_cluster_name: c, outlier_detection: {event_service: {}}}") == [
-        "cluster_manager.local_cluster_name: not supported",
+    known = plan("cluster_manager: {local_cluster_name: c}\nstatic_resources: {clusters: [{name: c}]}")
+    assert known.local_cluster == "c"
+    empty = plan("cluster_manager: {}")
+    assert (empty.outlier_log, empty.local_cluster) == ("", "")
+    assert problems("cluster_manager: {load_stats_config: {}, outlier_detection: {event_service: {}}}") == [
+        "cluster_manager.load_stats_config: not supported",
         "cluster_manager.outlier_detection.event_service: not supported",
     ]
+
+
+def test_the_local_cluster_is_one_of_the_bootstraps() -> None:
+    assert problems("cluster_manager: {local_cluster_name: c}") == ["cluster_manager.local_cluster_name: 'c' is no static cluster"]

@@ -6,6 +6,7 @@ from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.compile.endpoints import compile_assignment
 from pymesh_proxy.errors import ConfigError
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig, RingFunction, SlowStart
+from pymesh_proxy.upstream.config import ZoneAware
 
 PREFIX = "type.googleapis.com/envoy.extensions.load_balancing_policies"
 
@@ -83,6 +84,23 @@ ROTATING = f'{{typed_extension_config: {{name: p, typed_config: {{"@type": {PREF
 def test_a_policy_says_how_localities_share(parse, text, weighted, fails):
     cluster = compile_cluster(parse("cluster", text))
     assert (cluster.common_lb.locality_weighted, cluster.common_lb.fail_on_panic) == (weighted, fails)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ZoneAware()),
+        ("routing_enabled: {value: 0}, min_cluster_size: 1", ZoneAware(routing_enabled=0, min_cluster_size=1)),
+        ("force_locality_direct_routing: true", ZoneAware(local_minimum=1)),
+        ("force_local_zone: {}", ZoneAware(local_minimum=1)),
+        ("force_local_zone: {min_size: 3}", ZoneAware(local_minimum=3)),
+        ("locality_basis: HEALTHY_HOSTS_WEIGHT", ZoneAware(by_weight=True)),
+        ("locality_basis: HEALTHY_HOSTS_NUM", ZoneAware()),
+    ],
+)
+def test_a_policy_says_how_requests_stay_in_their_zone(parse, text, expected):
+    text = new("round_robin.v3.RoundRobin", f"locality_lb_config: {{zone_aware_lb_config: {{{text}}}}}")
+    assert compile_cluster(parse("cluster", text)).common_lb.zone_aware == expected
 
 
 def with_common(text, common):

@@ -2,7 +2,7 @@ import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
-from pymesh_proxy.upstream.config import CommonLb, Discovery, Limits, UpstreamProtocol
+from pymesh_proxy.upstream.config import CommonLb, Discovery, Limits, UpstreamProtocol, ZoneAware
 from pymesh_proxy.upstream.dns_config import DnsConfig, Family, NameServers
 
 STATIC = """
@@ -208,7 +208,10 @@ def test_resolvers_that_cannot_be_honoured_are_refused(parse, problems, extra, f
     [
         ("{healthy_panic_threshold: {value: 33.5}}", CommonLb(panic_threshold=34)),
         ("{healthy_panic_threshold: {}}", CommonLb(panic_threshold=0)),
-        ("{zone_aware_lb_config: {routing_enabled: {value: 50}, fail_traffic_on_panic: true}}", CommonLb(fail_on_panic=True)),
+        (
+            "{zone_aware_lb_config: {routing_enabled: {value: 50}, min_cluster_size: 2, fail_traffic_on_panic: true}}",
+            CommonLb(fail_on_panic=True, zone_aware=ZoneAware(routing_enabled=50, min_cluster_size=2)),
+        ),
         ("{locality_weighted_lb_config: {}}", CommonLb(locality_weighted=True)),
         ("{close_connections_on_host_set_change: true, update_merge_window: 1s, override_host_status: {}}", CommonLb(close_on_change=True)),
     ],
