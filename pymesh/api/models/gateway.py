@@ -2,8 +2,6 @@
 
 import enum
 
-from pydantic import Field
-
 from ..types import U32, Bool, Model
 
 
@@ -46,9 +44,9 @@ class ServerTLSSettings(Model):
     ca_certificates: str | None = None
     ca_crl: str | None = None
     credential_name: str | None = None
-    credential_names: list[str] = Field(default=[], min_length=1)
+    credential_names: list[str] = []
     ca_cert_credential_name: str | None = None
-    tls_certificates: list[TLSCertificate] = Field(default=[], min_length=1)
+    tls_certificates: list[TLSCertificate] = []
     subject_alt_names: list[str] = []
     verify_certificate_spki: list[str] = []
     verify_certificate_hash: list[str] = []

@@ -105,8 +105,10 @@ def _sources(tls: ServerTLSSettings) -> Findings:
     for name in used[1:]:
         yield Finding((name,), "only one of credentialName, credentialNames and tlsCertificates can be set")
     for name, values in (("credential_names", tls.credential_names), ("tls_certificates", tls.tls_certificates)):
-        if len(values) > _MAX_CERTIFICATES:  # the published schema's limit
+        if len(values) > _MAX_CERTIFICATES:  # the published schema's limits
             yield Finding((name,), f"at most {_MAX_CERTIFICATES} certificates are served")
+        if name in tls.model_fields_set and not values:
+            yield Finding((name,), "must not be empty")
 
 
 def _mesh_certificates(tls: ServerTLSSettings) -> Findings:

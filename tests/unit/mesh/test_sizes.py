@@ -89,11 +89,6 @@ def test_one_more_than_the_schema_allows_is_told_at_its_place(told, kind, spec, 
         ("RequestAuthentication", jwt({"issuer": "", "jwksUri": "https://a"}), "jwtRules[0].issuer"),
         ("RequestAuthentication", jwt({"jwksUri": ""}), "jwtRules[0].jwksUri"),
         ("Telemetry", {"metrics": [{"overrides": [{"match": {"customMetric": ""}}]}]}, "metrics[0].overrides[0].match.customMetric"),
-        (
-            "Gateway",
-            {"servers": [{"port": {"number": 1, "name": "a", "protocol": "TLS"}, "hosts": ["*"], "tls": {"credentialNames": []}}]},
-            "servers[0].tls.credentialNames",
-        ),
     ],
 )
 def test_what_the_schema_wants_to_hold_something_must_not_be_empty(told, kind, spec, path):

@@ -69,6 +69,7 @@ def test_a_good_resource_has_no_problems(told, kind, spec):
         (server("tls: {mode: SIMPLE, credentialName: c, credentialNames: [d]}"), "error servers[0].tls.credentialNames: only one of credentialName, credentialNames and tlsCertificates can be set"),
         (server("tls: {mode: SIMPLE, credentialNames: [a, b, c]}"), "error servers[0].tls.credentialNames: at most 2 certificates are served"),
         (server("tls: {mode: ISTIO_MUTUAL, credentialName: c}"), "error servers[0].tls.credentialName: mode ISTIO_MUTUAL uses the workload's own certificate"),
+        (server("tls: {mode: SIMPLE, credentialNames: []}"), "error servers[0].tls.credentialNames: must not be empty"),
         (server("tls: {credentialName: c}"), "warning servers[0].tls.credentialName: is ignored: a server that passes TLS through has no certificate"),
         (server("tls: {mode: MUTUAL, credentialName: c, caCrl: /r}"), "error servers[0].tls.caCrl: the revocation list comes with the credential, not beside it"),
         (server("tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k, caCrl: /r}"), "error servers[0].tls.caCrl: mode SIMPLE checks no client certificates, so it needs no revocation list"),
