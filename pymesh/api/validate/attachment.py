@@ -56,7 +56,7 @@ def _reference(reference: PolicyTargetReference, namespace: str) -> Findings:
 def workload_selector(selector: WorkloadSelector) -> Findings:
     """A networking selector: labels without wildcards; one without labels selects everything in the namespace."""
     if not selector.labels:
-        yield Finding((), "a selector without labels selects every workload of the namespace", "warning")
+        yield Finding((), common.SELECTS_ALL, "warning")
     for key, value in selector.labels.items():
         if not key:
             yield Finding(("labels", key), "a label key must not be empty")

@@ -7,6 +7,8 @@ from ..types import PolicySelector
 from . import words
 from .finding import Finding, Findings, below, verdict
 
+SELECTS_ALL = "a selector without labels selects every workload of the namespace"
+
 
 def export_to(values: Sequence[str], namespace: str, *, none_allowed: bool = False) -> Findings:
     """`exportTo`: `.`, `*` or namespaces (and `~` where nobody may be meant); a namespace once, `*` and `~` alone."""
@@ -38,6 +40,12 @@ def destination(value: Destination) -> Findings:
         yield from verdict(("port", "number"), words.port(value.port.number or 0))
 
 
+def port(number: int | None) -> Findings:
+    """The port of a condition; 0 is none, as protobuf has it."""
+    if number:
+        yield from verdict("port", words.port(number))
+
+
 def weights(values: Sequence[int | None]) -> Findings:
     """No negative weight, and a positive sum wherever there is a choice."""
     for index, weight in enumerate(values):
@@ -63,7 +71,11 @@ def labels(values: dict[str, str]) -> Findings:
 
 def policy_selector(selector: PolicySelector | None) -> Findings:
     """`selector.matchLabels`: keys and values without wildcards, values of at most 63."""
-    return below("match_labels", _match_labels(selector.match_labels)) if selector else iter(())
+    if selector is None:
+        return
+    if not selector.match_labels:
+        yield Finding((), SELECTS_ALL, "warning")
+    yield from below("match_labels", _match_labels(selector.match_labels))
 
 
 def _match_labels(values: dict[str, str]) -> Findings:
@@ -72,15 +84,13 @@ def _match_labels(values: dict[str, str]) -> Findings:
             yield Finding((key,), "a label key must not be empty")
         if "*" in key or "*" in value:
             yield Finding((key,), "wildcards are not supported in a selector")
-        if len(value) > 63:
-            yield Finding((key,), "a label value has at most 63 characters")
 
 
 def gateway_name(name: str) -> Findings:
     """`mesh`, `name`, `namespace/name`, `./name`; the legacy dotted form gets a warning."""
     namespace, slash, short = name.rpartition("/")
     if slash:
-        problems = (None if namespace == "." else words.dns_label(namespace), words.object_name(short))
+        problems = (None if namespace == "." else words.dns_label(namespace), words.dns_label(short))
         yield from verdict((), next((problem for problem in problems if problem), None))
     elif "." in name:
         if problem := words.fqdn(name):

@@ -28,11 +28,11 @@ def check(balancer: LoadBalancerSettings, outliers: OutlierDetection | None) -> 
     if locality := balancer.locality_lb_setting:
         yield from below("locality_lb_setting", _locality(locality, outliers))
     if zone := balancer.zone_aware_lb_setting:
-        yield from below("zone_aware_lb_setting", _failover(zone, outliers))
+        yield from below("zone_aware_lb_setting", _zone_aware(zone, outliers))
 
 
 def _hash(policy: ConsistentHashLB) -> Findings:
-    if policy.minimum_ring_size is not None:
+    if policy.minimum_ring_size:
         yield Finding(("minimum_ring_size",), "deprecated; use ringHash.minimumRingSize", "warning")
         if policy.ring_hash or policy.maglev:
             yield Finding(("minimum_ring_size",), "cannot be set with ringHash or maglev")
@@ -68,8 +68,24 @@ def _locality(setting: LocalityLbSetting, outliers: OutlierDetection | None) -> 
         yield Finding(("failover",), '"distribute" and "failover" cannot be set together')
     for index, share in enumerate(setting.distribute):
         yield from below(("distribute", index), _shares(share))
-    yield from _overlaps("distribute", [(("from",), share.from_ or "") for share in setting.distribute])
+    places = [share.from_ or "" for share in setting.distribute]
+    for index, place in enumerate(places):
+        if any(_within(place, other) or (_within(other, place) and not place.endswith("*")) for other in places[:index]):
+            yield Finding(("distribute", index, "from"), f'the locality "{place}" overlaps with an earlier one')
+    if setting.failover:
+        yield from _no_topology(setting.failover_priority, "cannot be priorities beside failover")
     yield from _failover(setting, outliers)
+
+
+def _zone_aware(setting: ZoneAwareLbSetting, outliers: OutlierDetection | None) -> Findings:
+    yield from _no_topology(setting.failover_priority, "are looked at anyway")
+    yield from _failover(setting, outliers)
+
+
+def _no_topology(priorities: Sequence[str], why: str) -> Findings:
+    for index, priority in enumerate(priorities):
+        if priority in _TOPOLOGY_LABELS:
+            yield Finding(("failover_priority", index), f"region, zone and sub-zone {why}")
 
 
 def _shares(share: Distribute) -> Findings:
@@ -82,7 +98,7 @@ def _shares(share: Distribute) -> Findings:
         yield Finding(("to",), f"the weights must sum up to 100, found {sum(share.to.values())}")
     places = list(share.to)
     for index, place in enumerate(places):
-        if any(_overlap(place, other) for other in places[:index]):
+        if any(_within(place, other) or _within(other, place) for other in places[:index]):
             yield Finding(("to", place), f'the locality "{place}" overlaps with an earlier one')
 
 
@@ -95,29 +111,18 @@ def _place(locality: str) -> Findings:
         yield Finding((), f'in the locality "{locality}" only the last part can be "*"')
 
 
-def _overlaps(name: str, places: Sequence[tuple[tuple[str, ...], str]]) -> Findings:
-    for index, (path, place) in enumerate(places):
-        if any(_overlap(place, other) for _, other in places[:index]):
-            yield Finding((name, index) + path, f'the locality "{place}" overlaps with an earlier one')
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether one locality holds the other: `us/west/*` and `us/west`, `*` and everything."""
-    first = [part for part in one.split("/") if part != "*"]
-    second = [part for part in other.split("/") if part != "*"]
-    shorter = min(len(first), len(second))
-    return first[:shorter] == second[:shorter]
+def _within(inner: str, outer: str) -> bool:
+    """Whether one locality holds the other: `us/west` holds `us/west/*`, `*` everything."""
+    parts = [part for part in outer.split("/") if part != "*"]
+    return inner.split("/")[: len(parts)] == parts
 
 
 def _failover(setting: LocalityLbSetting | ZoneAwareLbSetting, outliers: OutlierDetection | None) -> Findings:
-    if setting.failover and outliers is None:
-        yield Finding(("failover",), "has no effect without outlierDetection, which tells when to fail over", "warning")
+    for name in ("failover", "failover_priority"):
+        if getattr(setting, name) and outliers is None:
+            yield Finding((name,), "has no effect without outlierDetection, which tells when to fail over", "warning")
     for index, rule in enumerate(setting.failover):
         yield from below(("failover", index), _failover_rule(rule))
-    if setting.failover:
-        for index, priority in enumerate(setting.failover_priority):
-            if priority.partition("=")[0] in _TOPOLOGY_LABELS:
-                yield Finding(("failover_priority", index), "region, zone and sub-zone cannot be priorities beside failover")
 
 
 def _failover_rule(rule: Failover) -> Findings:

@@ -6,7 +6,7 @@ from .finding import Finding, Findings
 
 def check(outliers: OutlierDetection) -> Findings:
     """Everything wrong with an `outlierDetection`."""
-    if outliers.consecutive_errors is not None:
+    if outliers.consecutive_errors:
         yield Finding(("consecutive_errors",), "deprecated; use consecutive5xxErrors or consecutiveGatewayErrors", "warning")
     if outliers.consecutive_local_origin_failures and not outliers.split_external_local_origin_errors:
         yield Finding(("consecutive_local_origin_failures",), "needs splitExternalLocalOriginErrors")

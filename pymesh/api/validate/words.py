@@ -10,6 +10,7 @@ _WILDCARD_LABEL = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?"
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SUBSTITUTION = re.compile(r"%%|%[A-Z0-9_.]+(\([^)]*\))?(:[0-9]+)?%")  # Envoy's command operators
 
@@ -54,10 +55,13 @@ def _domain(text: str, first: re.Pattern[str]) -> str | None:
 
 def subnet(text: str) -> str | None:
     """An IP address or a CIDR block; host bits may be set, as Go allows."""
+    address, slash, bits = text.partition("/")
     try:
-        ipaddress.ip_interface(text)
+        most = ipaddress.ip_address(address).max_prefixlen
     except ValueError:
         return f'"{text}" is not an IP address or a CIDR block'
+    if slash and not (_PREFIX_LENGTH.fullmatch(bits) and int(bits) <= most and "%" not in address):
+        return f'"{text}" is not a CIDR block: a length of 0 to {most} has to follow the slash'
     return None
 
 

@@ -107,7 +107,8 @@ def test_a_good_virtual_service_has_no_problems(told, spec):
         (http("mirror: {host: b}, mirrorPercent: 10, " + TO), "warning http[0].mirrorPercent: deprecated; use mirrorPercentage"),
         ("hosts: [a]\ntls: [{match: [], route: [{destination: {host: a}}]}]", "error tls[0].match: a TLS route needs at least one match"),
         ("hosts: [a]\ntls: [{match: [{sniHosts: [b]}], route: [{destination: {host: a}}]}]", 'error tls[0].match[0].sniHosts[0]: the server name "b" belongs to none of the hosts of this VirtualService'),
-        ("hosts: [a]\ntls: [{match: [{sniHosts: [a], destinationSubnets: [10.0.0.0/33]}], route: [{destination: {host: a}}]}]", 'error tls[0].match[0].destinationSubnets[0]: "10.0.0.0/33" is not an IP address or a CIDR block'),
+        ("hosts: [a]\ntls: [{match: [{sniHosts: [a], destinationSubnets: [10.0.0.0/33]}], route: [{destination: {host: a}}]}]", 'error tls[0].match[0].destinationSubnets[0]: "10.0.0.0/33" is not a CIDR block: a length of 0 to 32 has to follow the slash'),
+        ("hosts: [a]\ntcp: [{match: [{destinationSubnets: [10.0.0.0/255.0.0.0]}], " + TO + "}]", 'error tcp[0].match[0].destinationSubnets[0]: "10.0.0.0/255.0.0.0" is not a CIDR block: a length of 0 to 32 has to follow the slash'),
         ("hosts: [a]\ntcp: [{}]", "error tcp[0]: needs at least one destination"),
     ],
 )

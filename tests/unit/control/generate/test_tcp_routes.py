@@ -54,7 +54,7 @@ def test_connections_go_through_a_rules_tunnel(chains, port_level):
 
 
 def test_an_ipv6_target_stands_in_brackets(chains):
-    (chain,) = chains("trafficPolicy: {tunnel: {protocol: connect, targetHost: '2001:db8::1', targetPort: 80}}")
+    (chain,) = chains("trafficPolicy: {tunnel: {protocol: CONNECT, targetHost: '2001:db8::1', targetPort: 80}}")
     assert config(chain).tunneling_config.hostname == "[2001:db8::1]:80"
 
 
