@@ -18,9 +18,10 @@ def check(policy: CorsPolicy) -> Findings:
     yield from _names("allow_headers", policy.allow_headers)
     yield from _names("expose_headers", policy.expose_headers)
     for index, origin in enumerate(policy.allow_origins):
-        if origin.exact == "":
-            yield Finding(("allow_origins", index, "exact"), "an origin must not be empty")
-        yield from below(("allow_origins", index), text(origin))
+        if not (origin.exact or origin.prefix or origin.regex):
+            yield Finding(("allow_origins", index), "an origin must not be empty")
+        else:
+            yield from below(("allow_origins", index), text(origin))
     for index, old_origin in enumerate(policy.allow_origin):
         if not old_origin:
             yield Finding(("allow_origin", index), "an origin must not be empty")

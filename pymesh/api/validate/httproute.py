@@ -4,7 +4,7 @@ import http
 from collections.abc import Mapping, Sequence
 
 from ..models.virtualservice import Headers, HTTPDirectResponse, HTTPRedirect, HTTPRetry, HTTPRewrite, HTTPRoute
-from . import common, httpmatch, words
+from . import common, httpmatch, unreachable, words
 from .cors import check as check_cors
 from .fault import check as check_fault
 from .finding import Finding, Findings, below, verdict
@@ -25,7 +25,7 @@ def check(routes: Sequence[HTTPRoute], *, is_delegate: bool, gateways: Sequence[
     """Everything wrong with the `http` list of a VirtualService."""
     for index, route in enumerate(routes):
         yield from below(index, _route(route, is_delegate=is_delegate, gateways=gateways))
-    yield from httpmatch.unreachable(routes)
+    yield from unreachable.of_requests(routes)
 
 
 def _route(route: HTTPRoute, *, is_delegate: bool, gateways: Sequence[str]) -> Findings:
@@ -122,18 +122,17 @@ def _authority_once(sets: Mapping[str, str], adds: Mapping[str, str], rewrite: H
 
 def _redirect(redirect: HTTPRedirect, route: HTTPRoute) -> Findings:
     targets = (redirect.uri, redirect.prefix_rewrite, redirect.authority, redirect.scheme, redirect.port, redirect.derive_port)
-    if not any(targets):
+    if not any(targets) and redirect.port is None:
         yield Finding((), "needs at least one of uri, prefixRewrite, authority, scheme, port and derivePort")
     if redirect.uri and redirect.prefix_rewrite:
         yield Finding(("prefix_rewrite",), '"uri" and "prefixRewrite" cannot be set together')
-    if redirect.prefix_rewrite and any(match.uri is None or match.uri.prefix is None for match in route.match):
-        yield Finding(("prefix_rewrite",), '"prefixRewrite" needs a uri prefix in every match of the route')
+    if redirect.prefix_rewrite and any(match.uri is not None and match.uri.prefix is None for match in route.match):
+        yield Finding(("prefix_rewrite",), '"prefixRewrite" needs a prefix wherever the route matches a uri')
     if redirect.scheme and redirect.scheme not in ("http", "https"):
         yield Finding(("scheme",), f'the scheme "{redirect.scheme}" must be http or https')
     if redirect.redirect_code and not 300 <= redirect.redirect_code <= 399:
         yield Finding(("redirect_code",), f"the status {redirect.redirect_code} is no redirect (300 to 399)")
-    if redirect.port is not None:
-        yield from verdict("port", words.port(redirect.port))
+    yield from common.port(redirect.port)
 
 
 def _direct_response(response: HTTPDirectResponse) -> Findings:
@@ -167,10 +166,11 @@ def retries_of(retries: HTTPRetry) -> Findings:
     if attempts < 0:
         yield Finding(("attempts",), f"the number of attempts {attempts} is negative")
     if attempts == 0:
-        conditions = {"per_try_timeout": retries.per_try_timeout, "retry_on": retries.retry_on}
-        for name, value in (conditions | {"retry_remote_localities": retries.retry_remote_localities}).items():
-            if value:
+        values = (retries.per_try_timeout, retries.retry_on or None, retries.retry_remote_localities)
+        for name, value in zip(("per_try_timeout", "retry_on", "retry_remote_localities"), values, strict=True):
+            if value is not None:
                 yield Finding((name,), "has no meaning without attempts")
-    for token in filter(None, (retries.retry_on or "").split(",")):
-        if token.strip() not in _RETRY_ON | _STATUS_CODES:
-            yield Finding(("retry_on",), f'"{token.strip()}" is neither a retry condition nor a status code')
+    for token in retries.retry_on.split(",") if retries.retry_on else ():
+        if token not in _RETRY_ON | _STATUS_CODES:
+            hint = " (write the list without spaces)" if token.strip() in _RETRY_ON | _STATUS_CODES else ""
+            yield Finding(("retry_on",), f'"{token}" is neither a retry condition nor a status code{hint}')

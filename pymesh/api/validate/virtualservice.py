@@ -7,7 +7,7 @@ from pymesh.address import is_ip
 
 from .. import hosts as names
 from ..models.virtualservice import L4MatchAttributes, RouteDestination, TCPRoute, TLSMatchAttributes, TLSRoute, VirtualService
-from . import common, httproute, words
+from . import common, httproute, unreachable, words
 from .finding import Finding, Findings, below, verdict
 
 # The server names that Istio's own sidecars send through an AUTO_PASSTHROUGH gateway: outbound_.<port>_.<subset>_.<host>
@@ -25,9 +25,11 @@ def check(spec: VirtualService, namespace: str) -> Findings:
     yield from common.export_to(spec.export_to, namespace)
     yield from below("http", httproute.check(spec.http, is_delegate=not spec.hosts, gateways=spec.gateways))
     for index, tls in enumerate(spec.tls):
-        yield from below(("tls", index), _tls(tls, spec.hosts))
+        yield from below(("tls", index), _tls(tls, spec))
     for index, tcp in enumerate(spec.tcp):
         yield from below(("tcp", index), _tcp(tcp))
+    yield from below("tls", unreachable.of_connections("tls", spec.tls))
+    yield from below("tcp", unreachable.of_connections("tcp", spec.tcp))
 
 
 def _delegate(spec: VirtualService) -> Findings:
@@ -40,41 +42,41 @@ def _delegate(spec: VirtualService) -> Findings:
 
 def _hosts(spec: VirtualService) -> Findings:
     in_mesh = not spec.gateways or names.MESH_GATEWAY in spec.gateways
+    by_name = not in_mesh and any(match.sni_hosts for route in spec.tls for match in route.match)
     for index, host in enumerate(spec.hosts):
         path = ("hosts", index)
         if host == "*" and in_mesh:
             yield Finding(path, 'the host "*" is only for gateways, not for the mesh')
-        elif not is_ip(host):
+        elif not is_ip(host) and not (by_name and _MESH_SNI.fullmatch(host)):
             yield from verdict(path, words.wildcard_domain(host))
         rival = next((other for other in spec.hosts[:index] if names.matches(host, other)), None)
         if rival is not None:
             yield Finding(path, f'the host "{host}" overlaps with "{rival}" of the same VirtualService')
 
 
-def _tls(route: TLSRoute, hosts: Sequence[str]) -> Findings:
+def _tls(route: TLSRoute, spec: VirtualService) -> Findings:
     if not route.match:
         yield Finding(("match",), "a TLS route needs at least one match")
     for index, match in enumerate(route.match):
-        yield from below(("match", index), _tls_match(match, hosts))
+        yield from below(("match", index), _tls_match(match, spec))
     yield from _destinations(route.route)
 
 
-def _tls_match(match: TLSMatchAttributes, hosts: Sequence[str]) -> Findings:
+def _tls_match(match: TLSMatchAttributes, spec: VirtualService) -> Findings:
     if not match.sni_hosts:
         yield Finding(("sni_hosts",), "a TLS match needs at least one server name")
     for index, sni in enumerate(match.sni_hosts):
-        yield from below(("sni_hosts", index), _server_name(sni, hosts))
+        yield from below(("sni_hosts", index), _server_name(sni, spec))
     yield from _connection(match)
 
 
-def _server_name(sni: str, hosts: Sequence[str]) -> Findings:
-    if _MESH_SNI.fullmatch(sni):
-        return
+def _server_name(sni: str, spec: VirtualService) -> Findings:
+    of_mesh = names.MESH_GATEWAY not in spec.gateways and _MESH_SNI.fullmatch(sni)
     if is_ip(sni):
         yield Finding((), f'"{sni}" is an IP address, which clients do not send as server name', "warning")
-    elif problem := words.wildcard_domain(sni):
+    elif not of_mesh and (problem := words.wildcard_domain(sni)):
         yield Finding((), problem)
-    elif not any(names.subset_of(sni, host) for host in hosts):
+    elif not any(names.subset_of(sni, host) for host in spec.hosts):
         yield Finding((), f'the server name "{sni}" belongs to none of the hosts of this VirtualService')
 
 
@@ -89,8 +91,7 @@ def _connection(match: TLSMatchAttributes | L4MatchAttributes) -> Findings:
         yield from verdict(("destination_subnets", index), words.subnet(block))
     if isinstance(match, L4MatchAttributes) and match.source_subnet:
         yield from verdict("source_subnet", words.subnet(match.source_subnet))
-    if match.port is not None:
-        yield from verdict("port", words.port(match.port))
+    yield from common.port(match.port)
     yield from below("source_labels", common.labels(match.source_labels))
     yield from common.gateway_names(match.gateways)
     if match.source_namespace:

@@ -30,7 +30,13 @@ def http(route):
         http("fault: {delay: {fixedDelay: 1s, percentage: {value: 0.0001}}, abort: {httpStatus: 503}}, " + TO),
         http("corsPolicy: {allowOrigins: [{exact: 'https://a.b'}], allowMethods: [GET, '*'], maxAge: 60s, allowHeaders: [x-a]}, " + TO),
         http("mirror: {host: b}, mirrorPercentage: {value: 0}, " + TO),
-        "hosts: ['*.a.com']\ntls: [{match: [{sniHosts: [b.a.com, 'outbound_.80_._.c.svc'], destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: a}}]}]",
+        "hosts: ['*.a.com']\ntls: [{match: [{sniHosts: [b.a.com, 'outbound_.80_._.c.a.com'], destinationSubnets: [10.0.0.0/8]}], route: [{destination: {host: a}}]}]",
+        "hosts: ['outbound_.80_._.c.svc']\ngateways: [edge]\ntls: [{match: [{sniHosts: ['outbound_.80_._.c.svc']}], route: [{destination: {host: a}}]}]",
+        "hosts: [a]\ntcp: [{match: [{port: 0}, {port: 1}], " + TO + "}, {" + TO + "}]",
+        http("match: [{uri: {prefix: /a}}, {method: {exact: GET}}], redirect: {prefixRewrite: /b}"),
+        http("match: [{port: 0, headers: {':method': {exact: GET}}, withoutHeaders: {x: {regex: '*'}}}], " + TO),
+        http("redirect: {port: 0}"),
+        http("corsPolicy: {allowOrigins: [{prefix: 'https://'}, {regex: '.*'}]}, " + TO),
         "hosts: [a]\ntcp: [{match: [{port: 27017, sourceSubnet: 10.1.2.3}], route: [{destination: {host: a}}]}]",
     ],
 )
@@ -62,7 +68,7 @@ def test_a_good_virtual_service_has_no_problems(told, spec):
         (http("directResponse: {status: 200}, rewrite: {uri: /a}"), 'error http[0].rewrite: "rewrite" has no meaning beside "directResponse"'),
         (http("redirect: {}"), "error http[0].redirect: needs at least one of uri, prefixRewrite, authority, scheme, port and derivePort"),
         (http("redirect: {uri: /a, prefixRewrite: /b}"), 'error http[0].redirect.prefixRewrite: "uri" and "prefixRewrite" cannot be set together'),
-        (http("match: [{uri: {exact: /a}}], redirect: {prefixRewrite: /b}"), 'error http[0].redirect.prefixRewrite: "prefixRewrite" needs a uri prefix in every match of the route'),
+        (http("match: [{uri: {exact: /a}}], redirect: {prefixRewrite: /b}"), 'error http[0].redirect.prefixRewrite: "prefixRewrite" needs a prefix wherever the route matches a uri'),
         (http("redirect: {uri: /a, redirectCode: 200}"), "error http[0].redirect.redirectCode: the status 200 is no redirect (300 to 399)"),
         (http("redirect: {scheme: ftp}"), 'error http[0].redirect.scheme: the scheme "ftp" must be http or https'),
         (http("directResponse: {status: 199}"), "error http[0].directResponse.status: the status 199 is not between 200 and 599"),
@@ -85,7 +91,19 @@ def test_a_good_virtual_service_has_no_problems(told, spec):
         (http("match: [{method: {prefix: ''}}], " + TO), "error http[0].match[0].method.prefix: the prefix must not be empty"),
         (http("match: [{headers: {'a b': {}}}], " + TO), 'error http[0].match[0].headers["a b"]: "a b" is not a header name'),
         (http("match: [{headers: {'@request.auth.claims.sub': {exact: a}}}], " + TO), 'error http[0].match[0].headers["@request.auth.claims.sub"]: a condition on token claims is only for routes of gateways'),
-        (http("match: [{port: 0}], " + TO), "error http[0].match[0].port: the port 0 is not between 1 and 65535"),
+        (http("match: [{port: 65536}], " + TO), "error http[0].match[0].port: the port 65536 is not between 1 and 65535"),
+        (http("match: [{headers: {':path ': {}}}], " + TO), 'error http[0].match[0].headers[":path "]: ":path " is not a header name'),
+        (http("match: [{headers: {':host': {}}}], " + TO), 'error http[0].match[0].headers[":host"]: ":host" is not a header name'),
+        (http("match: [{headers: {x: {regex: '*'}}}], " + TO), 'error http[0].match[0].headers.x.regex: "*" is not a regular expression of RE2: no argument for repetition operator: *'),
+        (http("match: [{uri: {regex: '*'}}], " + TO), 'error http[0].match[0].uri.regex: "*" is not a regular expression of RE2: no argument for repetition operator: *'),
+        (http("corsPolicy: {allowOrigins: [{}]}, " + TO), "error http[0].corsPolicy.allowOrigins[0]: an origin must not be empty"),
+        (http("retries: {attempts: 1, retryOn: '5xx, reset'}, " + TO), 'error http[0].retries.retryOn: " reset" is neither a retry condition nor a status code (write the list without spaces)'),
+        (http("retries: {attempts: 1, retryOn: '5xx,'}, " + TO), 'error http[0].retries.retryOn: "" is neither a retry condition nor a status code'),
+        (http("retries: {retryRemoteLocalities: false}, " + TO), "error http[0].retries.retryRemoteLocalities: has no meaning without attempts"),
+        ("hosts: [a]\ngateways: [ns/a.b]\nhttp: [{" + TO + "}]", 'error gateways[0]: "a.b" is not a DNS label (letters, digits and inner hyphens, at most 63)'),
+        ("hosts: ['outbound_.80_._.c.svc']\ngateways: [edge, mesh]\ntls: [{match: [{sniHosts: ['outbound_.80_._.c.svc']}], " + TO + "}]", 'error tls[0].match[0].sniHosts[0]: "outbound_.80_._.c.svc" is not a host name: the label "outbound_" is malformed'),
+        ("hosts: ['outbound_.80_._.c.svc']\ngateways: [edge]\nhttp: [{" + TO + "}]", 'error hosts[0]: "outbound_.80_._.c.svc" is not a host name: the label "outbound_" is malformed'),
+        ("hosts: ['*.a.com']\ntls: [{match: [{sniHosts: ['outbound_.80_._.c.svc']}], " + TO + "}]", 'error tls[0].match[0].sniHosts[0]: the server name "outbound_.80_._.c.svc" belongs to none of the hosts of this VirtualService'),
         (http("match: [{sourceNamespace: a.b}], " + TO), 'error http[0].match[0].sourceNamespace: "a.b" is not a DNS label (letters, digits and inner hyphens, at most 63)'),
         (http("match: [{sourceLabels: {app: '*'}}], " + TO), 'error http[0].match[0].sourceLabels.app: "*" is not a valid label value'),
         (http("headers: {request: {remove: [Host]}}, " + TO), 'error http[0].headers.request.remove[0]: the header "Host" cannot be changed here'),
@@ -132,9 +150,33 @@ def test_a_route_behind_a_catch_all_is_reported_as_unreachable(told):
 
 def test_a_longer_prefix_behind_a_shorter_one_is_reported(told):
     spec = f"hosts: [a]\nhttp: [{{match: [{{uri: {{prefix: /a}}}}], {TO}}}, {{match: [{{uri: {{prefix: /a/b}}}}, {{uri: {{exact: /c}}}}], {TO}}}]"
-    assert told("VirtualService", spec) == ["warning http[1].match[0]: never matches: an earlier route takes these requests"]
+    assert told("VirtualService", spec) == ["warning http[1].match[0]: never matches: an earlier condition takes these requests"]
 
 
 def test_equal_paths_with_other_headers_are_not_reported(told):
     spec = f"hosts: [a]\nhttp: [{{match: [{{uri: {{prefix: /a}}, headers: {{x: {{exact: b}}}}}}], {TO}}}, {{match: [{{uri: {{prefix: /a}}}}], {TO}}}]"
     assert told("VirtualService", spec) == []
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        (f"tcp: [{{{TO}}}, {{match: [{{port: 1}}], {TO}}}]", ["warning tcp[1]: never reached: tcp[0] has no match and takes every connection"]),
+        (
+            f"tcp: [{{match: [{{port: 1}}], {TO}}}, {{match: [{{port: 1}}], {TO}}}]",
+            ["warning tcp[1]: never reached: earlier routes take all of its connections"],
+        ),
+        (
+            f"tls: [{{match: [{{sniHosts: [a]}}], {TO}}}, {{match: [{{sniHosts: [a]}}, {{sniHosts: [a], port: 1}}], {TO}}}]",
+            ["warning tls[1].match[0]: never matches: an earlier condition takes these connections"],
+        ),
+        (f"tls: [{{match: [{{sniHosts: [a], port: 1}}], {TO}}}, {{match: [{{sniHosts: [a]}}], {TO}}}]", []),
+    ],
+)
+def test_routes_of_connections_that_are_never_reached_are_reported(told, routes, expected):
+    assert told("VirtualService", f"hosts: [a]\n{routes}") == expected
+
+
+def test_a_condition_that_stands_twice_in_one_route_is_reported(told):
+    spec = http(f"match: [{{uri: {{exact: /a}}}}, {{uri: {{exact: /a}}}}], {TO}")
+    assert told("VirtualService", spec) == ["warning http[0].match[1]: never matches: an earlier condition takes these requests"]
