@@ -25,6 +25,7 @@ from pymesh_certs.peer import TlsPeer
 from .ads import admission, front, servicer
 from .ads.clients import Clients
 from .errors import ControlError, StartupError
+from .gateway_names import Dns, GatewayNames
 from .metrics import Metrics
 from .model.credential import NO_CREDENTIALS
 from .monitoring import Monitoring
@@ -116,10 +117,19 @@ class ControlPlane:
         except CertsError as error:
             raise StartupError(str(error)) from error
         self.world = World(domain, self.metrics)
-        self._rebuild()
+        await self._look_up()
         self._freezer = Freezer(asyncio.get_running_loop().call_later)
         self._cleanup.callback(self._freezer.close)
         self._freezer.freeze()
+
+    async def _look_up(self) -> None:
+        """The first snapshot, and again with what the names in it stand for."""
+        self._names = GatewayNames(lambda: self._changed("networks"), Dns().look)
+        self._cleanup.callback(self._names.close)
+        self._rebuild()
+        await self._names.tried()
+        if self._names.addresses:
+            self._rebuild()
 
     def _bind(self) -> tuple[grpc.aio.Server, socket.socket, socket.socket]:
         """The plaintext gRPC server, and the sockets of the secure port and of monitoring."""
@@ -201,7 +211,8 @@ class ControlPlane:
     def _rebuild(self) -> None:
         try:
             credentials = self._credentials.contents() if self._credentials else NO_CREDENTIALS
-            self.world.rebuild(self._contents(), self.registry.workloads(), credentials)
+            self.world.rebuild(self._contents(), self.registry.workloads(), credentials, self._names.addresses)
+            self._names.want(self.world.snapshot.networks.names)
         except Exception:  # noqa: BLE001  a defect of ours met by one change: what was served before goes on
             self.metrics.internal_errors.inc()
             _log.exception("the configuration could not be taken in; the last snapshot stays")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -42,14 +42,23 @@ class World:
         self._quarantine = Quarantine()
         self.snapshot = build([], [], 0, trust_domain=trust_domain)[0]
 
-    def rebuild(self, contents: Contents, workloads: Sequence[Workload], credentials: Credentials = NO_CREDENTIALS) -> None:
-        """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version."""
+    def rebuild(
+        self,
+        contents: Contents,
+        workloads: Sequence[Workload],
+        credentials: Credentials = NO_CREDENTIALS,
+        names: Mapping[str, tuple[str, ...]] = {},
+    ) -> None:
+        """Replace the snapshot. A resource that it cannot honour is told, and stands there in its last accepted version.
+
+        `names` are the addresses of networks' gateways that are known by name.
+        """
         begun = time.monotonic()
-        snapshot, refused = self._build(contents.resources, workloads, credentials)
+        snapshot, refused = self._build(contents.resources, workloads, credentials, names)
         blamed = blame(refused, contents.resources)
         used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
         if blamed:
-            snapshot, _ = self._build(used, workloads, credentials)
+            snapshot, _ = self._build(used, workloads, credentials, names)
         self.resources_read, self.refused = contents.resources, frozenset(blamed)
         self.snapshot, self.resources_used = snapshot, used
         self._metrics.snapshot_time.observe(time.monotonic() - begun)
@@ -65,11 +74,11 @@ class World:
         return partial(generate, self.snapshot, view)
 
     def _build(
-        self, resources: Sequence[Resource], workloads: Sequence[Workload], credentials: Credentials
+        self, resources: Sequence[Resource], workloads: Sequence[Workload], credentials: Credentials, names: Mapping[str, tuple[str, ...]]
     ) -> tuple[Snapshot, list[Problem]]:
         """The certificates decide which trust domain the mesh is: a policy for another would refuse all of them."""
         version = self.snapshot.version + 1
-        return build(resources, workloads, version, credentials, former=self.snapshot, trust_domain=self.trust_domain)
+        return build(resources, workloads, version, credentials, names=names, former=self.snapshot, trust_domain=self.trust_domain)
 
     def _other_trust_domains(self, resources: Sequence[Resource]) -> list[Problem]:
         text = f"this control plane runs for trust domain {self.trust_domain}; restart it to change that"

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pymesh.api import proxytext
 
 from ..model.filelog import BUILT_IN
+from ..model.kubernetes.services import NODE_SELECTOR, host_of, is_at_nodes, selected_nodes
+from ..model.locality import NETWORK_LABEL
 from ..model.mesh import PROMETHEUS
 from ..model.support import INERT, spell, walk
 from ..model.unused import unused
@@ -76,9 +78,23 @@ def network_gateway(subject: Subject) -> Iterator[Found]:
         if gateway.locality:
             yield Found(resource, (*path, "locality"), "has no effect: gateways are in the localities of what they lead to, as in Istio")
         network = path[1]
-        if gateway.registry_service_name and not any(one.network == network for one in subject.snapshot.networks.gateways):
+        if gateway.registry_service_name and all(one.network != network for one in subject.snapshot.networks.stated):
             sentence = f"{gateway.registry_service_name} has no address by which others get into network {network}"
             yield Found(resource, (*path, "registryServiceName"), sentence)
+    yield from _labelled_gateways(subject)
+
+
+def _labelled_gateways(subject: Subject) -> Iterator[Found]:
+    """Services with the label of a network that are no way into it."""
+    for resource in subject.of("Service"):
+        service = subject.snapshot.service(host_of(resource), resource.namespace)
+        if service is None or not service.edge.network:
+            continue
+        if is_at_nodes(resource) and selected_nodes(resource) is None:
+            yield Found(resource, ("metadata", "annotations", NODE_SELECTOR), f"{NODE_SELECTOR} is no JSON object of labels")
+        elif not service.edge.addresses:
+            where = f"has no address by which others get into network {service.edge.network}"
+            yield Found(resource, ("metadata", "labels", NETWORK_LABEL), where)
 
 
 @rule(

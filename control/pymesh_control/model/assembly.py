@@ -44,13 +44,14 @@ def build(
     version: int,
     credentials: Credentials = NO_CREDENTIALS,
     *,
+    names: Mapping[str, tuple[str, ...]] = {},
     former: Snapshot | None = None,
     trust_domain: str | None = None,
 ) -> tuple[Snapshot, list[Problem]]:
     """The Snapshot of all resources that can be honoured, and why the others cannot.
 
-    Order is age: of two resources that contend, the one that comes first in `resources` wins. `former` is the snapshot that this
-    one replaces. `trust_domain` stands over the mesh configuration's.
+    Order is age: of two resources that contend, the one that comes first in `resources` wins. `names` are the addresses of
+    gateways' names. `former` is the snapshot that this one replaces. `trust_domain` stands over the mesh configuration's.
     """
     models = Models(former.models if former else None)
     judged = [(resource, models.one(support.refusals, resource)) for resource in resources]
@@ -64,7 +65,7 @@ def build(
         if looked_at(resource.namespace):
             by_kind.setdefault(resource.kind, []).append(_exported(models, chosen, resource))
     registered = [one for one in workloads if looked_at(one.namespace)]
-    facts = _facts(models, chosen, by_kind, registered, models.equal("credentials", credentials))
+    facts = _facts(models, chosen, by_kind, registered, models.equal("credentials", credentials), names)
     models.settle()
     return Snapshot(version, facts, models, former), refused
 
@@ -80,7 +81,12 @@ def _exported(models: Models, chosen: mesh.Mesh, resource: Resource) -> Resource
 
 
 def _facts(
-    models: Models, chosen: mesh.Mesh, by_kind: ByKind, registered: Sequence[Workload], credentials: Credentials
+    models: Models,
+    chosen: mesh.Mesh,
+    by_kind: ByKind,
+    registered: Sequence[Workload],
+    credentials: Credentials,
+    names: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Any]:
     declared = next((one.spec for one in by_kind.get(configmap.NETWORKS, ())), None)
     places = models.equal("places", networks.places_of(declared, _own_network(by_kind, chosen.root_namespace)))
@@ -112,7 +118,7 @@ def _facts(
         "workloads": known.workloads,
         "groups": groups,
         "places": places,
-        "networks": models.equal("networks", networks.Networks(between)),
+        "networks": models.equal("networks", networks.Networks(between, names)),
         "aliases": known.aliases,
         "pod_settings": models.of("pod settings", pods, lambda: _pod_settings(pods)),
         "label_keys": models.equal("label keys", _label_keys(rules, routes) | _failover_keys(rules, known.services, chosen)),

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pymesh.address import is_ip
+
 from .locality import NETWORK_LABEL
 from .service import Instances, Service
 from .workload import Workload
@@ -80,7 +82,7 @@ NOWHERE = Site()
 
 @dataclass(frozen=True, slots=True, order=True)
 class NetworkGateway:
-    """Where others get into a network; `cluster` is empty where it is not known to be one cluster's."""
+    """Where others get into a network, by address or by name; `cluster` is empty where it is not known to be one cluster's."""
 
     address: str
     port: int
@@ -89,10 +91,16 @@ class NetworkGateway:
 
 
 class Networks:
-    """The gateways of all networks; without any, everything is reached directly."""
+    """The gateways of all networks; without any, everything is reached directly.
 
-    def __init__(self, gateways: Iterable[NetworkGateway]) -> None:
-        self.gateways = tuple(sorted(set(gateways)))
+    Those with a name stand for one at each of the name's addresses, and until these are known for none.
+    """
+
+    def __init__(self, gateways: Iterable[NetworkGateway], addresses: Mapping[str, tuple[str, ...]]) -> None:
+        self.stated = frozenset(gateways)
+        named = {one for one in self.stated if not is_ip(one.address)}
+        looked_up = (replace(one, address=address) for one in named for address in addresses.get(one.address, ()))
+        self.gateways = tuple(sorted({*self.stated - named, *looked_up}))
         self._of_network: dict[str, tuple[NetworkGateway, ...]] = {}
         self._of_cluster: dict[tuple[str, str], tuple[NetworkGateway, ...]] = {}
         for one in self.gateways:
@@ -103,13 +111,18 @@ class Networks:
         """What weights are multiplied by, so that the share of each gateway is a whole number."""
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Networks) and self.gateways == other.gateways
+        return isinstance(other, Networks) and (self.gateways, self.stated) == (other.gateways, other.stated)
 
     def __hash__(self) -> int:
         return hash(self.gateways)
 
     def __bool__(self) -> bool:
         return bool(self.gateways)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What has to be looked up."""
+        return frozenset(one.address for one in self.stated if not is_ip(one.address))
 
     def towards(self, network: str, cluster: str) -> tuple[NetworkGateway, ...]:
         """The gateways to a workload: those of its cluster, else all of its network."""
@@ -145,7 +158,7 @@ def _of_service(
     if service is None:
         return
     for address in service.edge.addresses:
-        yield NetworkGateway(address, number, network, CLUSTER)
+        yield NetworkGateway(address, service.edge.node_ports.get(number, number), network, CLUSTER)
     if not service.is_of_cluster:
         for one in endpoints.get((service.namespace, service.host), {}).get(number, ()):
             yield NetworkGateway(one.workload.ip, one.port, network, CLUSTER)

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymesh.api import hosts
@@ -52,9 +52,13 @@ class Alias:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """Where a service is reached from outside, and of which network it is a gateway, at which port, if it is labelled so."""
+    """Where a service is reached from outside, and of which network it is a gateway, at which port, if it is labelled so.
+
+    Addresses may be names; where they are those of nodes, `node_ports` tells by which ports of theirs the service's are reached.
+    """
 
     addresses: tuple[str, ...] = ()
+    node_ports: Mapping[int, int] = field(default_factory=dict)
     network: str = ""
     port: int = 0
 

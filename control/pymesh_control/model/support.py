@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pymesh.address import is_ip
 from pymesh.api import Problem, Resource
 
 Path = tuple[str | int, ...]
@@ -98,12 +97,6 @@ def refusals(resource: Resource) -> list[Problem]:
     found = [problem_at(resource, path, sentence) for path, sentence in _refused(resource.spec, _tree(resource.kind), ())]
     if resource.kind == "ConfigMap" and not _log_format_is_usable(resource.spec):
         found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
-    if resource.kind == "MeshNetworks":
-        found += [
-            problem_at(resource, path, f"{spell(path)}: {address} is a name, and gateways have to have IP addresses")
-            for path, address in walk(resource.spec, "networks{}.gateways[].address")
-            if not is_ip(address)
-        ]
     return found
 
 

@@ -16,13 +16,14 @@ class Foreign(Model):
 
 
 class ServicePort(Foreign):
-    """A port of a Service; `target_port` is a number, or the name of a port of the pods' containers."""
+    """A port of a Service; `target_port` is a number, or the name of a port of the pods' containers; `node_port` is a port of each node."""
 
     name: str | None = None
     port: PortNumber
     protocol: str | None = None
     app_protocol: str | None = None
     target_port: PortNumber | Annotated[str, Strict()] | None = None
+    node_port: PortNumber | None = None
 
 
 class ServiceSpec(Foreign):
@@ -70,8 +71,23 @@ class Namespace(Foreign):
     """A Namespace, of which the metadata says all."""
 
 
+class NodeAddress(Foreign):
+    """An address of a Node: `ExternalIP`, `InternalIP`, `Hostname` and the like."""
+
+    type: str | None = None
+    address: str | None = None
+
+
+class NodeStatus(Foreign):
+    """What the cluster says of a Node."""
+
+    addresses: list[NodeAddress] = []
+
+
 class Node(Foreign):
-    """A Node, of which the metadata says all."""
+    """A Node without its metadata."""
+
+    status: NodeStatus = NodeStatus()
 
 
 class ContainerPort(Foreign):

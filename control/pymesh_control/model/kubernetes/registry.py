@@ -39,7 +39,7 @@ def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], 
     pods = Pods(by_kind.get("Pod", ()), topology, places)
     instances = _Instances(by_kind, pods, topology, Workloads(others), places)
     resources = by_kind.get("Service", ())
-    given = [instances.given(from_resource(one, exports), one) for one in resources if not is_alias(one)]
+    given = [instances.given(from_resource(one, topology, exports), one) for one in resources if not is_alias(one)]
     by_host = {(service.namespace, service.host): found for service, found in given}
     aliases = {
         Alias(host_of(one), one.namespace, visibility_of(one, exports)): one.spec.spec.external_name.lower().rstrip(".")

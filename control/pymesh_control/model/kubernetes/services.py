@@ -1,5 +1,6 @@
 """Kubernetes Services as services of the mesh, without their instances."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from ..origin import Origin
 from ..protocol import of_service_port
 from ..service import Edge, Port, Service
 from ..visibility import Visibility, exported
+from .topology import Topology
 
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
+NODE_SELECTOR = "traffic.istio.io/nodeSelector"
 EXPORT_TO = "networking.istio.io/exportTo"
 TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution"
 _PERSISTENT_SESSIONS = ("istio.io/persistent-session", "istio.io/persistent-session-header")
@@ -35,7 +38,7 @@ def is_alias(resource: Resource) -> bool:
     return bool(resource.spec.spec.type == "ExternalName")
 
 
-def from_resource(resource: Resource, exports: Sequence[str] = ()) -> Service:
+def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = ()) -> Service:
     """The service that a Service declares, headless ones with resolution NONE and all others as STATIC."""
     spec = resource.spec.spec
     headless = spec.cluster_ip == "None"
@@ -52,7 +55,7 @@ def from_resource(resource: Resource, exports: Sequence[str] = ()) -> Service:
         selector=dict(spec.selector) or None,
         headless=headless,
         drains=any(resource.labels.get(label) for label in _PERSISTENT_SESSIONS),
-        edge=_edge(resource),
+        edge=_edge(resource, nodes),
         locality=_locality(spec.traffic_distribution or resource.annotations.get(TRAFFIC_DISTRIBUTION, "")),
         origins=(Origin("Service", resource.namespace, resource.name),),
     )
@@ -64,14 +67,35 @@ def visibility_of(resource: Resource, default: Sequence[str]) -> Visibility:
     return exported(stated or default, resource.namespace)
 
 
-def _edge(resource: Resource) -> Edge:
+def _edge(resource: Resource, nodes: Topology) -> Edge:
     port = resource.labels.get(GATEWAY_PORT_LABEL, "")
-    ingress = resource.spec.status.load_balancer.ingress
+    at_nodes = is_at_nodes(resource)
     return Edge(
-        addresses=tuple(dict.fromkeys((*resource.spec.spec.external_ips, *(one.ip for one in ingress if one.ip)))),
+        addresses=nodes.external(selected_nodes(resource)) if at_nodes else _balanced(resource),
+        node_ports={one.port: one.node_port for one in resource.spec.spec.ports if one.node_port} if at_nodes else {},
         network=resource.labels.get(NETWORK_LABEL, ""),
         port=int(port) if port.isdecimal() else 0,
     )
+
+
+def _balanced(resource: Resource) -> tuple[str, ...]:
+    """The addresses and names under which load balancers and others take connections for a Service."""
+    given = (one.ip or one.hostname for one in resource.spec.status.load_balancer.ingress)
+    return tuple(dict.fromkeys((*resource.spec.spec.external_ips, *filter(None, given))))
+
+
+def is_at_nodes(resource: Resource) -> bool:
+    """Whether a Service is reached from outside at ports of nodes, which Istio does where an annotation says at which ones."""
+    return resource.spec.spec.type == "NodePort" and NODE_SELECTOR in resource.annotations
+
+
+def selected_nodes(resource: Resource) -> dict[str, str] | None:
+    """The labels of these nodes; None for an annotation that is no JSON object of labels."""
+    try:
+        found = json.loads(resource.annotations[NODE_SELECTOR])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and all(isinstance(one, str) for one in found.values()) else None
 
 
 def _locality(distribution: str) -> LocalityLbSetting | None:

@@ -104,3 +104,19 @@ def test_rules_that_are_private_to_two_namespaces_do_not_contend():
     )
     assert found(rule, one + other) == []
     assert len(found(rule, one + other.replace("exportTo: [.]", "exportTo: ['*']"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("service", "sentence"),
+    [
+        ("type: LoadBalancer", "has no address by which others get into network far"),
+        ("type: NodePort", "traffic.istio.io/nodeSelector is no JSON object of labels"),
+        ("externalIPs: [192.0.2.1]", None),
+    ],
+)
+def test_a_service_that_is_labelled_as_a_networks_gateway_has_to_be_one(service, sentence):
+    metadata = "{name: edge, labels: {topology.istio.io/network: far}, annotations: {traffic.istio.io/nodeSelector: edge}}"
+    ports = "ports: [{name: tls, port: 15443}]"
+    text = f"---\napiVersion: v1\nkind: Service\nmetadata: {metadata}\nspec: {{clusterIP: 10.96.0.9, {service}, {ports}}}\n"
+    rule = next(one for one in RULES if one.code == "PYM0505")
+    assert [one.message.rpartition("edge: ")[2] for one in found(rule, text)] == ([sentence] if sentence else [])

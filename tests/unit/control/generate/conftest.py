@@ -3,7 +3,7 @@
 import json
 import pathlib
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -21,10 +21,10 @@ from tests import peers
 class Mesh:
     """A snapshot built from one YAML text, with the problems found on the way."""
 
-    def __init__(self, text: str, workloads: Sequence[Workload] = ()) -> None:
+    def __init__(self, text: str, workloads: Sequence[Workload] = (), names: Mapping[str, tuple[str, ...]] = {}) -> None:
         parsed = parse_text(text, "mesh.yaml")
         assert not [str(problem) for problem in parsed.problems if problem.severity == "error"]
-        self.snapshot, self.problems = build(parsed.resources, workloads, 1)
+        self.snapshot, self.problems = build(parsed.resources, workloads, 1, names=names)
 
     def sees(self, view: ProxyView, type_url: str, *names: str) -> dict[str, Any]:
         """The messages of one type by name; all when no names are given."""

@@ -6,7 +6,6 @@ import pytest
 
 from pymesh.api import parse_text
 from pymesh.xds import names
-from pymesh_control.model.assembly import build
 from pymesh_control.model.workload import Workload
 
 CONFIG = """
@@ -230,9 +229,63 @@ def test_a_mistake_is_told_at_its_place(networks, expected):
     assert f"ConfigMap istio: data.meshNetworks.{expected}" in line or expected in line
 
 
-def test_a_gateway_that_is_a_name_is_refused(mesh):
-    parsed = parse_text(settings("networks: {a: {gateways: [{address: gateway.example.com, port: 1}]}}"), "f")
-    assert parsed.problems == []
-    (problem,) = build(parsed.resources, (), 1)[1]
-    place = "f:9:32: error: MeshNetworks istio-system/istio: networks.a.gateways[0].address: "
-    assert str(problem).startswith(f"{place}gateway.example.com is a name")
+NAMED = TWO.replace("192.0.2.3", "gateway.example.com")
+
+
+def test_a_gateway_may_be_a_name_and_is_at_each_of_its_addresses(mesh, view):
+    text = settings(NAMED) + service("address: 10.1.0.1", "address: 10.2.0.1")
+    unknown = mesh(text)
+    assert unknown.snapshot.networks.names == {"gateway.example.com"}
+    assert told(unknown, view(NETWORK="one")) == {"": [("10.1.0.1", 80, 1, True), ("192.0.2.2", 15443, 1, True)]}
+    known = mesh(text, names={"gateway.example.com": ("192.0.2.4", "192.0.2.5", "2001:db8::1")})
+    gateways = [("192.0.2.2", 15443, 1, True), ("192.0.2.4", 15444, 1, True), ("192.0.2.5", 15444, 1, True)]
+    assert told(known, view(NETWORK="one")) == {"": [("10.1.0.1", 80, 4, True), *gateways]}
+
+
+def test_a_load_balancer_may_have_a_name_only(mesh, view):
+    text = (service("address: 10.2.0.1, network: two") + EAST_WEST % ("", 15443)).replace(", externalIPs: [192.0.2.9]", "")
+    built = mesh(text.replace("{ip: 192.0.2.8}, ", ""), names={"lb.example.com": ("192.0.2.5",)})
+    assert told(built, view(NETWORK="one")) == {"": [("192.0.2.5", 15443, 1, True)]}
+
+
+AT_NODES = """
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: east-west
+  namespace: istio-system
+  labels: {topology.istio.io/network: two}
+  annotations: {traffic.istio.io/nodeSelector: '%s'}
+spec: {type: NodePort, clusterIP: 10.96.0.9, ports: [{name: tls, port: 15443, nodePort: 31443}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: a, labels: {role: edge}}
+status: {addresses: [{type: InternalIP, address: 10.9.0.1}, {type: ExternalIP, address: 192.0.2.11}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: b, labels: {role: other}}
+status: {addresses: [{type: ExternalIP, address: 192.0.2.12}]}
+---
+apiVersion: v1
+kind: Node
+metadata: {name: c, labels: {role: edge}}
+status: {addresses: [{type: InternalIP, address: 10.9.0.3}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("selector", "hosts"),
+    [('{"role": "edge"}', ["192.0.2.11"]), ("{}", ["192.0.2.11", "192.0.2.12"]), ('{"role": "none"}', []), ("edge", []), ("[]", [])],
+)
+def test_a_node_port_is_a_gateway_at_the_nodes_that_its_annotation_selects(mesh, view, selector, hosts):
+    built = mesh(service("address: 10.2.0.1, network: two") + AT_NODES % selector)
+    expected = [(host, 31443, 1, True) for host in hosts] or [("10.2.0.1", 80, 1, True)]
+    assert told(built, view(NETWORK="one")) == {"": expected}
+
+
+def test_a_node_port_without_the_annotation_is_no_gateway(mesh, view):
+    built = mesh(service("address: 10.2.0.1, network: two") + (AT_NODES % "{}").replace("traffic.istio.io/nodeSelector", "other"))
+    assert told(built, view(NETWORK="one")) == {"": [("10.2.0.1", 80, 1, True)]}
