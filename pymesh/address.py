@@ -27,6 +27,14 @@ def parse(text: str) -> Address:
     return Address(host.removeprefix("[").removesuffix("]"), int(port))
 
 
+def of_authority(text: str, port: int) -> Address:
+    """Host and port of an authority (RFC 3986 3.2) or of a mere name; `port` where it has none."""
+    try:
+        return parse(text)
+    except ValueError:
+        return Address(text.removeprefix("[").removesuffix("]"), port)
+
+
 def is_ip(text: str) -> bool:
     """Whether the text is an IPv4 or IPv6 address."""
     try:

@@ -47,7 +47,7 @@ class Assembly:
     def compilers(self) -> Compilers:
         """By type URL, for discovery."""
         return {
-            types.CLUSTER: compile_cluster,
+            types.CLUSTER: lambda message: compile_cluster(message, self.context.services.dns_caches),
             types.ENDPOINT: compile_assignment,
             types.LISTENER: lambda message: compile_listener(message, self.context),
             types.ROUTE: compile_routes,
@@ -110,6 +110,7 @@ def _place(node: Any) -> Place | None:
 def _services(runtime: Runtime, plan: Plan, asked: RateLimitServices) -> Services:
     return Services(
         counts=runtime.filter_counts,
+        dns_caches=runtime.dns_caches,
         clock=runtime.loop.time,
         sleep=runtime.sleep,
         own_cluster=plan.node.cluster,

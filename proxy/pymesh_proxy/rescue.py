@@ -69,12 +69,14 @@ def reply(
     retried: bool = False,
     headers: tuple[tuple[bytes, bytes], ...] = (),
 ) -> LocalReply:
-    """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does; `retried`: it was not the
-    first attempt."""
+    """The answer to a cause. `reason` is the transport's own word, appended to the details as Envoy does, or why a host has no address,
+    in their place; `retried`: it was not the first attempt."""
     row = _TABLE[cause]
     text = details or row.details
     if reason and text.endswith("}"):
         text = f"{text[:-1]}|{reason.replace(' ', '_')}}}"
+    elif reason and cause is Cause.NO_HEALTHY_UPSTREAM:
+        text = reason
     sentence = body or (row.body.replace(_RESET, _RETRIED) if retried else row.body)
     return LocalReply(status=status or row.status, body=sentence, flags=row.flags, details=text, headers=row.headers + headers)
 

@@ -14,6 +14,7 @@ from .http.route_slot import RouteSlot
 from .listener.manager import Listeners
 from .route.table import RouteTable
 from .tls.secrets import Secrets
+from .upstream.dns_cache import DnsCaches
 from .upstream.manager import Clusters, Pools
 from .wheel import Wheel
 
@@ -53,6 +54,7 @@ class Runtime:
         self.pools = Pools(self)
         self.routes = Routes()
         self.listeners = Listeners(self)
+        self.dns_caches = DnsCaches(loop.time, self.sleep, lambda: self.clusters.name_servers)
         self.filter_counts = Tallies()
         self.dns: DnsCounts | None = None
         """Of a sidecar that answers its application's DNS queries."""

@@ -35,7 +35,10 @@ from envoy.config.route.v3 import route_pb2 as route
 from envoy.extensions.access_loggers.file.v3 import file_pb2 as file_log
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2 as stream_log
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as dns_cluster
+from envoy.extensions.clusters.dynamic_forward_proxy.v3 import cluster_pb2 as dynamic_cluster
+from envoy.extensions.common.dynamic_forward_proxy.v3 import dns_cache_pb2 as dns_cache
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
+from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forward_proxy_pb2 as http_dynamic_forward_proxy
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as local_ratelimit
@@ -49,6 +52,7 @@ from envoy.extensions.filters.listener.proxy_protocol.v3 import proxy_protocol_p
 from envoy.extensions.filters.listener.tls_inspector.v3 import tls_inspector_pb2 as tls_inspector
 from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
 from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
+from envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3 import sni_dynamic_forward_proxy_pb2 as sni_dynamic_forward_proxy
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp_proxy
 from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as preserve_case
 from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3 import (
@@ -95,15 +99,18 @@ from xds.type.v3 import typed_struct_pb2 as typed_struct
 __all__ = [
     "accesslog", "address", "admin_clusters", "admin_listeners", "ads_grpc", "base", "bootstrap", "cares_resolver",
     "circuit_breaker", "cluster", "common_matcher",
-    "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cluster",
-    "duration", "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
+    "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cache", "dns_cluster",
+    "duration", "dynamic_cluster",
+    "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
+    "http_dynamic_forward_proxy",
     "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
     "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",
     "lb_wrr_locality", "listener", "listener_components", "local_ratelimit", "network_rbac", "omit_canary_hosts",
     "omit_host_metadata", "original_dst", "original_src", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
     "previous_priorities",
     "protocol", "proxy_protocol", "proxy_protocol_config", "range_type", "raw_buffer", "rbac", "regex", "rls", "rls_grpc", "route",
-    "route_components", "router", "sds_grpc", "secret", "server_info", "status", "stream_log", "string_matcher", "struct_pb2",
+    "route_components", "router", "sds_grpc", "secret", "server_info", "sni_dynamic_forward_proxy",
+    "status", "stream_log", "string_matcher", "struct_pb2",
     "system_resolver", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
     "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
 ]  # fmt: skip

@@ -27,6 +27,9 @@ from pymesh_proxy.http.route_slot import RouteSlot
 from .declared import WHOLE, Declared, message_in, recording
 
 _ANY = "google.protobuf.Any"
+_TCP_PROXY = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+_TERMINAL = (".HttpConnectionManager", ".TcpProxy")
+"""What a filter chain ends in."""
 _ROUTER = "envoy.extensions.filters.http.router.v3.Router"
 
 
@@ -185,8 +188,15 @@ def _complete(message: Any) -> None:
     match message.DESCRIPTOR.full_name:
         case "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager":
             message.http_filters.add(name="router").typed_config.CopyFrom(_any(_ROUTER))
+        case "envoy.config.listener.v3.FilterChain" if not _ends(message):
+            message.filters.add(name="last").typed_config.CopyFrom(_any(_TCP_PROXY))
         case "envoy.config.cluster.v3.Cluster" if message.HasField("eds_cluster_config"):
             message.type = proto.cluster.Cluster.EDS
+
+
+def _ends(chain: Any) -> bool:
+    """Whether nothing has to follow what a filter chain has."""
+    return not chain.filters or chain.filters[-1].typed_config.type_url.endswith(_TERMINAL)
 
 
 def _slot(message: Any, field: Any, key: str = "") -> Any:

@@ -9,6 +9,9 @@ from .fields import Reader
 from .fractions import percent
 from .policy_list import KNOWN, Chosen
 
+_PROVIDING = (Discovery.ORIGINAL_DST, Discovery.DYNAMIC)
+"""Where the request says which endpoint is meant."""
+
 _RING_SIZE = 8 * 1024 * 1024
 
 
@@ -19,10 +22,10 @@ def balancing(reader: Reader, discovery: Discovery, policy: Chosen | None) -> Ba
     else:
         config = BalancingConfig() if reader.has("load_balancing_policy") else _policy_enum(reader)
     provided = config.policy is Balancing.CLUSTER_PROVIDED
-    if provided and discovery is not Discovery.ORIGINAL_DST:
-        reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST, not {discovery.name}")
-    if discovery is Discovery.ORIGINAL_DST and not provided:
-        reader.refuse("lb_policy", "a cluster of type ORIGINAL_DST needs CLUSTER_PROVIDED")
+    if provided and discovery not in _PROVIDING:
+        reader.refuse("lb_policy", f"CLUSTER_PROVIDED needs a cluster of type ORIGINAL_DST or a dynamic one, not {discovery.name}")
+    if discovery in _PROVIDING and not provided:
+        reader.refuse("lb_policy", f"a cluster of type {discovery.name} needs CLUSTER_PROVIDED")
     return config
 
 

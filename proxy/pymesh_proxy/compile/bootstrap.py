@@ -21,7 +21,7 @@ def compile_static(bootstrap: Any, ctx: Context) -> tuple[list[ClusterConfig], l
     """Clusters, listeners and secrets of `static_resources`; raises ConfigError with the problems of all of them."""
     static = bootstrap.static_resources
     problems: list[Problem] = []
-    clusters = _all("clusters", static.clusters, compile_cluster, problems)
+    clusters = _all("clusters", static.clusters, lambda message: compile_cluster(message, ctx.services.dns_caches), problems)
     known = {message.name for message in static.clusters}
     listeners = _all("listeners", static.listeners, lambda message: _with_known_clusters(compile_listener(message, ctx), known), problems)
     secrets = _all("secrets", static.secrets, compile_secret, problems)

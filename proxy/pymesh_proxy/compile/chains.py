@@ -1,12 +1,14 @@
 """Filter chains: whom they take, how they speak TLS, and the one filter that treats the bytes."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..http.options import HttpOptions
 from ..listener.config import ChainMatch, FilterChain, Network
-from ..tcp.config import TcpOptions
+from ..tcp.config import SniLookup, TcpOptions
 from .addresses import network
-from .context import Context
+from .context import Context, Observers
+from .dynamic_forward_proxy import sni_lookup
 from .fields import Reader, digest
 from .http import http_options
 from .istio import STATS, check_stats, typed_struct_url
@@ -15,6 +17,7 @@ from .tls import downstream_tls
 
 _HTTP = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _TCP = "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy"
+_SNI = "envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig"
 
 _NOTHING = TcpOptions(clusters=(("", 1),))
 """Stands where a chain could not be compiled; its problems keep the listener from ever being used."""
@@ -83,24 +86,34 @@ def _terminal(reader: Reader, ctx: Context, direction: str) -> HttpOptions | Tcp
     if not entries:
         reader.refuse("filters", "a connection manager or a tcp_proxy is needed: this chain would close every connection")
         return _NOTHING
-    metrics = [ctx.istio_stats(direction) for entry in entries[:-1] if _watches(entry)]
+    before = [_Before.of(entry, ctx, direction) for entry in entries[:-1]]
+    metrics = [one.metrics for one in before if one.metrics is not None]
+    lookups = [one.lookup for one in before if one.lookup is not None]
     last = entries[-1]
     last.only("name", "typed_config")
     kinds: dict[str, Callable[[Reader], HttpOptions | TcpOptions]] = {
         _HTTP: lambda config: http_options(config, ctx, direction),
-        _TCP: lambda config: tcp_options(config, ctx, metrics),
+        _TCP: lambda config: tcp_options(config, ctx, metrics, next(iter(lookups), None)),
     }
     options = last.extend(kinds)
     if isinstance(options, HttpOptions) and metrics:
         reader.refuse("filters", "istio.stats belongs to the http_filters of a connection manager")
+    if lookups and (len(lookups) > 1 or isinstance(options, HttpOptions)):
+        reader.refuse("filters", "sni_dynamic_forward_proxy stands once, in front of a tcp_proxy")
     return options or _NOTHING
 
 
-def _watches(entry: Reader) -> bool:
-    """Whether a filter before the last is Istio's metrics, the only one known there."""
-    entry.only("name", "typed_config")
-    if typed_struct_url(entry) == STATS:
-        check_stats(entry)
-        return True
-    entry.no_implementation("typed_config", entry.message.typed_config.type_url)
-    return False
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """A filter before the last: one that only watches, or one that looks the server name up."""
+
+    metrics: Observers | None = None
+    lookup: SniLookup | None = None
+
+    @classmethod
+    def of(cls, entry: Reader, ctx: Context, direction: str) -> "_Before":
+        entry.only("name", "typed_config")
+        if typed_struct_url(entry) == STATS:
+            check_stats(entry)
+            return cls(metrics=ctx.istio_stats(direction))
+        return cls(lookup=entry.extend({_SNI: lambda config: sni_lookup(config, ctx)}))

@@ -6,11 +6,13 @@ from google.protobuf import json_format
 
 from pymesh.address import is_ip
 
-from ..upstream.config import Assignment, ClusterConfig, Discovery, ProxyHeader, TransportMatch, UpstreamProtocol
+from ..upstream.config import Assignment, ClusterConfig, Discovery, ProxyHeader, TransportMatch
+from ..upstream.dns_cache import DnsCaches
 from . import connecting, dns, policy_list, tls, upstream_http
 from .balancing import balancing
 from .breakers import limits
 from .common_lb import common_lb
+from .dynamic_forward_proxy import cluster_cache
 from .endpoints import assignment
 from .fields import Reader, compiled
 from .health_checks import health_check
@@ -58,16 +60,17 @@ _HONOURED = (
 )
 
 
-def compile_cluster(message: Any) -> ClusterConfig:
-    """A Cluster resource; raises ConfigError with every problem."""
-    return compiled(message, _cluster)
+def compile_cluster(message: Any, caches: DnsCaches | None = None) -> ClusterConfig:
+    """A Cluster resource; raises ConfigError with every problem. `caches` are the process's, where it has some."""
+    return compiled(message, lambda reader: _cluster(reader, DnsCaches() if caches is None else caches))
 
 
-def _cluster(reader: Reader) -> ClusterConfig:
+def _cluster(reader: Reader, caches: DnsCaches) -> ClusterConfig:
     reader.only(*_HONOURED, *dns.CLUSTER_FIELDS, harmless=_HARMLESS)
     message = reader.message
-    discovery, own_dns = _discovery(reader)
-    http = upstream_http.options(reader)
+    discovery, own = _discovery(reader)
+    dynamic = own if discovery is Discovery.DYNAMIC else None
+    http = upstream_http.options(reader, names=dynamic)
     policy = policy_list.chosen(reader)
     options = connecting.options(reader)
     default_limits, high_limits = limits(reader.child("circuit_breakers"))
@@ -91,13 +94,14 @@ def _cluster(reader: Reader) -> ClusterConfig:
         proper_case=http.http1.proper_case,
         enable_trailers=http.http1.enable_trailers,
         buffer_limit=reader.wrapped("per_connection_buffer_limit_bytes", 1024 * 1024),
-        tls=upstream_http.negotiating(reader, http.protocol, tls.upstream_tls(reader.child("transport_socket"))),
-        transport_matches=tuple(_transport_match(item, http.protocol) for item in reader.items("transport_socket_matches")),
+        tls=upstream_http.named(reader, http, tls.upstream_tls(reader.child("transport_socket"))),
+        transport_matches=tuple(_transport_match(item, http) for item in reader.items("transport_socket_matches")),
         proxy_header=_proxy_header(reader),
         common_lb=common_lb(reader, policy),
         health_check=health_check(reader, discovery),
         outlier=outlier_detection(reader, discovery, http.error),
-        dns=dns.dns(reader, discovery, own_dns),
+        dns=dns.dns(reader, discovery, None if dynamic else own),
+        dns_cache=None if dynamic is None else cluster_cache(dynamic, caches),
         bind_addresses=connecting.bind_addresses(reader.child("upstream_bind_config")),
         keepalive=connecting.keepalive(options),
         eyeballs=connecting.eyeballs(options),
@@ -118,10 +122,11 @@ _TYPES = {
 """Names by which `cluster_type` says what `type` can say, too."""
 
 _DNS_CLUSTER = "envoy.extensions.clusters.dns.v3.DnsCluster"
+_DYNAMIC_CLUSTER = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
 
 
 def _discovery(reader: Reader) -> tuple[Discovery, Reader | None]:
-    """The kind of a cluster; and its DnsCluster, where it is given as one."""
+    """The kind of a cluster; and its own message, where it is given as a DnsCluster or as a dynamic forward proxy."""
     custom = reader.child("cluster_type")
     if custom is None:
         return Discovery.__members__.get(reader.choice("type"), Discovery.STATIC), None
@@ -130,6 +135,8 @@ def _discovery(reader: Reader) -> tuple[Discovery, Reader | None]:
         own = custom.extension()
         logical = own is not None and own.message.all_addresses_in_single_endpoint
         return (Discovery.LOGICAL_DNS if logical else Discovery.STRICT_DNS), own
+    if custom.message.typed_config.type_url.endswith(f"/{_DYNAMIC_CLUSTER}"):
+        return Discovery.DYNAMIC, custom.extension()
     if custom.message.name not in _TYPES or custom.has("typed_config"):
         custom.no_implementation("name", custom.message.typed_config.type_url)
     return _TYPES.get(custom.message.name, Discovery.STATIC), None
@@ -137,7 +144,7 @@ def _discovery(reader: Reader) -> tuple[Discovery, Reader | None]:
 
 def _assignment(reader: Reader, discovery: Discovery) -> Assignment | None:
     inline = reader.child("load_assignment")
-    if discovery in (Discovery.EDS, Discovery.ORIGINAL_DST):
+    if discovery in (Discovery.EDS, Discovery.ORIGINAL_DST, Discovery.DYNAMIC):
         if inline is not None:
             reader.refuse("load_assignment", f"a cluster of type {discovery.name} gets its endpoints elsewhere")
         return None
@@ -183,11 +190,11 @@ def _proxy_header(reader: Reader) -> ProxyHeader | None:
     return wanted[0]
 
 
-def _transport_match(item: Reader, protocol: UpstreamProtocol) -> TransportMatch:
+def _transport_match(item: Reader, http: upstream_http.UpstreamHttp) -> TransportMatch:
     item.only("name", "match", "transport_socket")
     labels = json_format.MessageToDict(item.message.match)
     return TransportMatch(
         name=item.message.name,
         labels=tuple(sorted((key, str(value)) for key, value in labels.items())),
-        tls=upstream_http.negotiating(item, protocol, tls.upstream_tls(item.child("transport_socket"))),
+        tls=upstream_http.named(item, http, tls.upstream_tls(item.child("transport_socket"))),
     )

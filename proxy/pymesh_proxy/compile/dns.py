@@ -41,26 +41,31 @@ def dns(reader: Reader, discovery: Discovery, own: Reader | None) -> DnsConfig:
     if own is not None:
         own.only(*_FIELDS, "all_addresses_in_single_endpoint")
         return _settings(own, _typed(own), one_endpoint=own.message.all_addresses_in_single_endpoint, wait=wait)
-    return _settings(reader, _servers(reader), one_endpoint=discovery is Discovery.LOGICAL_DNS, wait=wait)
+    return _settings(reader, servers(reader), one_endpoint=discovery is Discovery.LOGICAL_DNS, wait=wait)
 
 
-def _settings(reader: Reader, servers: NameServers | None, *, one_endpoint: bool, wait: bool) -> DnsConfig:
-    base, longest = _failure(reader.child("dns_failure_refresh_rate"))
-    family = reader.choice("dns_lookup_family")
+def _settings(reader: Reader, asked: NameServers | None, *, one_endpoint: bool, wait: bool) -> DnsConfig:
+    base, longest = failure(reader.child("dns_failure_refresh_rate"))
     return DnsConfig(
         refresh=reader.seconds("dns_refresh_rate", 5.0),
         jitter=reader.seconds("dns_jitter", 0.0),
         failure_base=base,
         failure_max=longest,
         respect_ttl=reader.message.respect_dns_ttl,
-        family=Family[family] if family in Family.__members__ else Family.AUTO,
-        servers=servers,
+        family=family(reader),
+        servers=asked,
         one_endpoint=one_endpoint,
         wait=wait,
     )
 
 
-def _failure(rate: Reader | None) -> tuple[float, float]:
+def family(reader: Reader) -> Family:
+    """`dns_lookup_family`."""
+    name = reader.choice("dns_lookup_family")
+    return Family[name] if name in Family.__members__ else Family.AUTO
+
+
+def failure(rate: Reader | None) -> tuple[float, float]:
     """Base and maximum of the back-off; the maximum is ten times the base unless it is said."""
     if rate is None:
         return 0.0, 0.0
@@ -72,15 +77,15 @@ def _failure(rate: Reader | None) -> tuple[float, float]:
     return base, longest
 
 
-def _servers(reader: Reader) -> NameServers | None:
-    """A Cluster has three ways to say it; the newest one that is used counts."""
+def servers(reader: Reader) -> NameServers | None:
+    """A Cluster has three ways to say it, a DnsCacheConfig two; the newest one that is used counts. None is the system."""
     if reader.has("typed_dns_resolver_config"):
         return _typed(reader)
     older = reader.child("dns_resolution_config")
     if older is not None:
         older.only("resolvers", "dns_resolver_options")
         return _with_options(older, _addresses(older, "resolvers"))
-    addresses = _addresses(reader, "dns_resolvers")
+    addresses = _addresses(reader, "dns_resolvers") if "dns_resolvers" in reader.message.DESCRIPTOR.fields_by_name else ()
     if addresses:
         return NameServers(addresses=addresses, tcp=reader.message.use_tcp_for_dns_lookups)
     if reader.message.use_tcp_for_dns_lookups:

@@ -51,8 +51,8 @@ def health_check(cluster: Reader, discovery: Discovery) -> HealthCheckConfig | N
         return None
     if len(entries) > 1:
         cluster.refuse("health_checks", "multiple health checks are not supported, as in Envoy")
-    if discovery is Discovery.ORIGINAL_DST:
-        cluster.refuse("health_checks", "endpoints of a cluster of type ORIGINAL_DST are not checked")
+    if discovery in (Discovery.ORIGINAL_DST, Discovery.DYNAMIC):
+        cluster.refuse("health_checks", f"endpoints of a cluster of type {discovery.name} are not checked")
     return _entry(entries[0])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..filters.chain import FilterChain, Link
 from .context import Context, Observers
 from .cors import cors_filter
+from .dynamic_forward_proxy import http_filter
 from .fault import fault_filter
 from .fields import Reader
 from .grpc_stats import grpc_stats_filter
@@ -37,8 +38,9 @@ class Manager:
     stat_prefix: str
 
 
-_KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter]]" = {
+_KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter | None]]" = {
     "envoy.extensions.filters.http.cors.v3.Cors": cors_filter,
+    "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig": http_filter,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_filter,
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": grpc_stats_filter,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_ratelimit_filter,

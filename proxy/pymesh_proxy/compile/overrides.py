@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..filters.chain import Override, Overrides
 from .cors import cors_policy
+from .dynamic_forward_proxy import host_override
 from .fault import fault_policy
 from .fields import Reader
 from .local_ratelimit import local_limit
@@ -27,6 +28,7 @@ class Layered(Protocol):
 
 _KINDS: Mapping[str, PerRoute] = {
     "envoy.extensions.filters.http.cors.v3.CorsPolicy": cors_policy,
+    "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig": host_override,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_limit,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute": route_limit,

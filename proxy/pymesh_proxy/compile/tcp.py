@@ -1,6 +1,6 @@
 """TcpProxy filters."""
 
-from ..tcp.config import TcpOptions
+from ..tcp.config import SniLookup, TcpOptions
 from .accesslog import access_logs
 from .context import Context, Observers
 from .fields import Reader
@@ -9,8 +9,8 @@ from .tcp_clusters import weighted
 from .tunneling import tunnel_options
 
 
-def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOptions:
-    """A TcpProxy; `metrics` are the filters before it that only watch."""
+def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers], lookup: SniLookup | None = None) -> TcpOptions:
+    """A TcpProxy; of the filters before it, `metrics` only watch, and `lookup` finds the host."""
     reader.only(
         "cluster",
         "weighted_clusters",
@@ -37,6 +37,7 @@ def tcp_options(reader: Reader, ctx: Context, metrics: list[Observers]) -> TcpOp
         log_interval=moments.seconds("access_log_flush_interval", 0.0),
         hashes_source=tcp_hashes_source(reader),
         tunnel=tunnel_options(reader),
+        lookup=lookup,
         observers=(*logs, *(watcher.tcp for watcher in metrics)),
         logs=tuple(logs),
     )

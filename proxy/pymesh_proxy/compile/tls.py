@@ -3,7 +3,7 @@
 import difflib
 
 from ..tls.config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
-from ..tls.matcher import SanMatcher
+from ..tls.matcher import SanMatcher, covers
 from ..upstream.config import ProxyHeader
 from . import proxy_protocol
 from .fields import Reader
@@ -266,13 +266,5 @@ def _san(kind: str, reader: Reader) -> SanMatcher:
     text = reader.message.safe_regex.regex if how == "safe_regex" else str(getattr(reader.message, how, ""))
     matches = string_test(reader)
     if kind == "DNS" and how == "exact":
-        return SanMatcher(kind=kind, text=text, test=lambda san: matches(san.encode()) or _covers(san, text))
+        return SanMatcher(kind=kind, text=text, test=lambda san: matches(san.encode()) or covers(san, text))
     return SanMatcher(kind=kind, text=text if how == "exact" else f"{how} {text}", test=lambda san: matches(san.encode()))
-
-
-def _covers(san: str, host: str) -> bool:
-    """Whether a certificate's `*.example.com` covers a host: the star stands for exactly one label."""
-    if not san.startswith("*."):
-        return False
-    first, _, rest = host.lower().partition(".")
-    return bool(first) and rest == san[2:].lower()

@@ -39,10 +39,15 @@ class UpstreamHttp:
     http1: Http1 = Http1()
     error: AnswerTest | None = None
     """Which answers outlier detection takes for errors, instead of those of the statuses 500 to 599."""
+    auto_sni: bool = False
+    auto_san_validation: bool = False
 
 
-def options(cluster: Reader) -> UpstreamHttp:
-    """The options of a cluster; HttpProtocolOptions win over the older fields, as in Envoy."""
+def options(cluster: Reader, names: Reader | None = None) -> UpstreamHttp:
+    """The options of a cluster; HttpProtocolOptions win over the older fields, as in Envoy.
+
+    `names` is the message of a dynamic forward proxy, whose endpoints are the hosts that requests name: TLS goes by these.
+    """
     modern = None
     for name, packed in sorted(cluster.message.typed_extension_protocol_options.items()):
         entry = Reader(packed, f"{cluster.at('typed_extension_protocol_options')}[{name!r}]", cluster.problems)
@@ -50,14 +55,13 @@ def options(cluster: Reader) -> UpstreamHttp:
             entry.refuse("", f"no implementation of {name!r} with type URL {packed.type_url!r}")
             continue
         modern = cluster.unpacked(packed, entry.path)
-    if modern is None:
-        return _older(cluster)
-    return _modern(modern)
+    found = _older(cluster) if modern is None else _modern(modern)
+    sni, sans = _names(cluster if modern is None else modern, names, older=modern is None)
+    return dataclasses.replace(found, auto_sni=sni, auto_san_validation=sans)
 
 
 def _older(cluster: Reader) -> UpstreamHttp:
     of_http1 = http1(cluster.child("http_protocol_options"))
-    _upstream_only(cluster)
     common = _common(cluster, older_maximum=cluster.wrapped("max_requests_per_connection", 0))
     http2 = cluster.child("http2_protocol_options")
     if http2 is None:
@@ -74,7 +78,6 @@ def _modern(reader: Reader) -> UpstreamHttp:
         "auto_config",
         "outlier_detection",
     )
-    _upstream_only(reader)
     protocol, of_http1, http2 = _protocol(reader)
     error = _error(reader.child("outlier_detection"))
     return dataclasses.replace(_common(reader), protocol=protocol, http1=of_http1, http2=http2, error=error)
@@ -113,6 +116,14 @@ def negotiating(parent: Reader, protocol: UpstreamProtocol, tls: UpstreamTls | N
         parent.refuse("transport_socket", "auto_config chooses by ALPN, which takes TLS")
         return None
     return tls if tls.alpn else dataclasses.replace(tls, alpn=ALPN)
+
+
+def named(parent: Reader, http: UpstreamHttp, tls: UpstreamTls | None) -> UpstreamTls | None:
+    """The TLS of a transport socket of a cluster, as its HTTP options have it."""
+    found = negotiating(parent, http.protocol, tls)
+    if found is None or not (http.auto_sni or http.auto_san_validation):
+        return found
+    return dataclasses.replace(found, auto_sni=http.auto_sni, auto_san_validation=http.auto_san_validation)
 
 
 def http1(reader: Reader | None) -> Http1:
@@ -167,8 +178,21 @@ def _common(reader: Reader, older_maximum: int = 0) -> UpstreamHttp:
     )
 
 
-def _upstream_only(reader: Reader) -> None:
-    """`auto_sni` would need connections of their own for every host; nothing else in there is known here either."""
+def _names(reader: Reader, names: Reader | None, *, older: bool) -> tuple[bool, bool]:
+    """`auto_sni` and `auto_san_validation`; where endpoints are not the hosts of requests, they would need connections of their own for
+    every host."""
     config = reader.child("upstream_http_protocol_options")
+    if names is None:
+        if config is not None:
+            config.only()
+        return False, False
+    if config is None and older:
+        return True, True  # Envoy's default for such a cluster
+    found = False, False
     if config is not None:
-        config.only()
+        config.only("auto_sni", "auto_san_validation")
+        found = config.message.auto_sni, config.message.auto_san_validation
+    if not all(found) and not names.message.allow_insecure_cluster_options:
+        where = "upstream_http_protocol_options"
+        reader.refuse(where, "a dynamic forward proxy needs auto_sni and auto_san_validation, or allow_insecure_cluster_options")
+    return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RateLimitServiceError
+from ..upstream.dns_cache import DnsCaches
 from .counts import Tallies
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ class Services:
     """Seconds, from any beginning."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     """Waits for seconds; who is cancelled meanwhile leaves nothing behind."""
+    dns_caches: DnsCaches = field(default_factory=DnsCaches)
+    """Where hosts are looked up that requests name."""
     own_cluster: str = ""
     """The node's cluster, by which rate limits know where requests come from."""
     workers: int = 1

@@ -8,11 +8,13 @@ import time
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
+from pymesh.tasks import spawn
+
 from ..errors import Cause
 from ..route.rewrite import replace_host, set_host
 from ..route.table import Forward, Target
 from ..upstream.avoided import Avoided
-from ..upstream.config import Discovery, UpstreamProtocol
+from ..upstream.config import UpstreamProtocol
 from ..upstream.previous_priorities import PreviousPriorities
 from . import retry
 from .connect import ends_here, open_tunnel
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ..runtime import Runtime
     from ..upstream.breaker import Breaker
     from ..upstream.cluster import Cluster
+    from ..upstream.dns_cache import Host
     from ..upstream.endpoint import Endpoint
     from ..upstream.pool import Pool
 
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 _CONNECTING: Final = Phase.CONNECTING
 _WAITING: Final = Phase.WAITING
 _DONE: Final = Phase.DONE
-_ORIGINAL_DST: Final = Discovery.ORIGINAL_DST
 _HTTP1: Final = UpstreamProtocol.HTTP1
 _AS_CLIENT: Final = UpstreamProtocol.DOWNSTREAM
 
@@ -61,7 +63,7 @@ class Attempts(Upload):
         self._filters = options.chain.default
         """The filters that run on this exchange."""
         self._waiting: asyncio.Task[None] | None = None
-        """A filter that the exchange waits for."""
+        """A filter that the exchange waits for, or the look-up of its host."""
         self._key: int | None = None
         """What the cluster's balancing tells the request apart by."""
         self._tried: list[Endpoint] | None = None
@@ -91,10 +93,10 @@ class Attempts(Upload):
         forward = self._forward
         assert cluster is not None
         assert forward is not None
-        plain = cluster.config.discovery is not _ORIGINAL_DST and self._tried is None
+        plain = not cluster.per_request and self._tried is None
         endpoint = cluster.pick(None, 1, self._key) if plain else self._pick(cluster)
         if endpoint is None:
-            self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
+            self._no_endpoint(cluster)
             return
         self._endpoint = exchange.endpoint = endpoint
         if forward.auto_host and endpoint.config.hostname:
@@ -123,7 +125,9 @@ class Attempts(Upload):
             set_host(self.exchange.head, host)
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
-        if cluster.config.discovery is _ORIGINAL_DST:
+        if cluster.hosts is not None:
+            return cluster.hosts.find(self.exchange.head.authority.decode("latin-1"))
+        if cluster.per_request:
             return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.restored_destination, self.exchange.head)
         policy = self._policy
         if self._tried is None or policy is None:
@@ -132,6 +136,23 @@ class Attempts(Upload):
         if self._previous is None:
             return cluster.pick(avoided, policy.host_selection_attempts, self._key)
         return cluster.pick(avoided, policy.host_selection_attempts, self._key, self._previous.excluded(cluster.priorities))
+
+    def _no_endpoint(self, cluster: "Cluster") -> None:
+        """The end, unless the host that the request names has yet to be looked up: that is waited for, as in Envoy."""
+        hosts = cluster.hosts
+        found = "" if hosts is None else hosts.look_up(self.exchange.head.authority.decode("latin-1"))
+        if isinstance(found, str):
+            self.give_up(Cause.NO_HEALTHY_UPSTREAM, found)
+        else:
+            self._waiting = spawn(self._once_known(found), name="host of a request")
+
+    async def _once_known(self, found: "asyncio.Future[Host]") -> None:
+        await found
+        self._waiting = None
+        if self.phase is _CONNECTING:
+            exchange = self.exchange
+            exchange.cluster = self._runtime.clusters.by_name.get(exchange.cluster_name, exchange.cluster)  # it may have been replaced
+            self.attempt()
 
     def on_connection(self, connection: UpstreamRequest) -> None:
         """The pool gave a connection: send what there is of the request."""

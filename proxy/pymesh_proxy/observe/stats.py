@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..listener.manager import Listener
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster
+    from ..upstream.dns_cache import DnsCache
 
 Value = int | str
 
@@ -37,6 +38,7 @@ HTTP = Group("http", "envoy_http_conn_manager_prefix")
 LISTENER = Group("listener", "envoy_listener_address")
 PREFIXED = Group("")
 """Statistics whose label stands in front."""
+DNS_CACHE = Group("dns_cache")
 CLUSTER_MANAGER = Group("cluster_manager")
 LISTENER_MANAGER = Group("listener_manager")
 CONTROL_PLANE = Group("control_plane")
@@ -98,7 +100,7 @@ _UPDATE_NAMES = (
 _GAUGES = re.compile(
     r"(?:.*_active|.*\.active_.*|.*_open|.*\.remaining_.*|.*_buffered|membership_(?!change).*"
     r"|health_check\.(?:healthy|degraded)|max_host_weight|active_clusters|warming_clusters|total_listeners_.*"
-    r"|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
+    r"|.*\.num_hosts|.*\.rq_pending_remaining|connected_state|live|state|uptime|version|concurrency|hot_restart_epoch|memory_.*|total_connections|days_until_.*)$"
 )
 _CODE_CLASS = re.compile(r"(.*)_([1-5])xx$")
 
@@ -126,6 +128,8 @@ def subjects(runtime: "Runtime") -> Iterator[Subject]:
         yield Subject(HTTP, stats.prefix, _ints(stats, _HTTP_NAMES))
     for counts in runtime.filter_counts:
         yield Subject(_FAMILIES.get(counts.FAMILY, PREFIXED), counts.label.replace(":", "_"), counts.values())
+    for cache in runtime.dns_caches:
+        yield _dns_cache(cache)
     for listener in listeners:
         yield _listener(listener)
     yield Subject(CLUSTER_MANAGER, "", (("active_clusters", len(clusters)),))
@@ -153,6 +157,8 @@ def reset(runtime: "Runtime") -> None:
                 setattr(thing, name, 0)
     for counts in runtime.filter_counts:
         counts.reset()
+    for cache in runtime.dns_caches:
+        cache.counts.reset()
     for listener in runtime.listeners:
         listener.counts.reset()
     for cluster in runtime.clusters:
@@ -185,6 +191,15 @@ def _cluster(cluster: "Cluster") -> Subject:
     if cluster.zones is not None:
         values += tuple(cluster.zones.counts.items())
     return Subject(CLUSTER, stat_label(cluster.config), values)
+
+
+def _dns_cache(cache: "DnsCache") -> Subject:
+    """Its name is a part of each statistic's, in Prometheus' text, too."""
+    limit = cache.config.max_pending
+    counted = {one.name: getattr(cache.counts, one.name) for one in fields(cache.counts)}
+    counted["circuit_breakers.rq_pending_open"] = int(0 < limit <= cache.pending)
+    counted["circuit_breakers.rq_pending_remaining"] = max(limit - cache.pending, 0)
+    return Subject(DNS_CACHE, "", tuple((f"{cache.config.name}.{name}", value) for name, value in counted.items()))
 
 
 def _listener(listener: "Listener") -> Subject:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..upstream.dns_cache import DnsCache
     from .tunnel import TunnelOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SniLookup:
+    """The filter sni_dynamic_forward_proxy: the server name that the client asks for is looked up before its cluster is asked."""
+
+    cache: "DnsCache"
+    port: int = 443
+    """Where the connection goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +29,7 @@ class TcpOptions:
     max_duration: float = 0.0
     tunnel: "TunnelOptions | None" = None
     """Bytes go on through an HTTP tunnel (tunneling_config)."""
+    lookup: SniLookup | None = None
     log_connected: bool = False
     """Logs have a line when the upstream is connected, too."""
     log_interval: float = 0.0

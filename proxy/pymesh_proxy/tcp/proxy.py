@@ -5,17 +5,17 @@ import random
 import time
 from typing import TYPE_CHECKING, cast
 
-from pymesh.address import Address
+from pymesh.address import Address, of_authority
 from pymesh.tasks import spawn
 
 from ..errors import Cause
 from ..http.exchange import Downstream
 from ..route.hashing import ip_hash
 from ..tls.layer import TlsLayer
-from ..upstream.config import Discovery
 from ..upstream.dial import DialFailed, dial
+from ..upstream.dns_cache import Refused
 from ..wheel import NEVER
-from .config import TcpOptions
+from .config import SniLookup, TcpOptions
 from .relay import Relay
 from .session import Phase, Session
 from .tunnel import HttpTunnel, TunnelOptions
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..listener.scope import Scope
     from ..runtime import Runtime
     from ..upstream.cluster import Cluster
+    from ..upstream.dynamic_hosts import DynamicHosts
     from ..upstream.endpoint import Endpoint
 
 
@@ -85,7 +86,7 @@ class TcpConnection(asyncio.Protocol):
         self._scope.add(self)
         self._observe()
         self._transport.pause_reading()  # nothing is read from the client before there is someone to give it to
-        if self._options.tunnel is not None:
+        if self._options.tunnel is not None and self._options.lookup is None:
             self._open_tunnel(self._options.tunnel)
             return
         spawn(self._open(), name=f"tcp {self.session.downstream.remote_address}")
@@ -109,6 +110,11 @@ class TcpConnection(asyncio.Protocol):
     async def _open(self) -> None:
         """Find an upstream and join; every way to fail closes the client's connection and says why in the session."""
         session = self.session
+        if self._options.lookup is not None and not await self._know_host(self._options.lookup):
+            return
+        if self._options.tunnel is not None:
+            self._open_tunnel(self._options.tunnel)
+            return
         name = self._options.choose(random.getrandbits(32))
         cluster = session.cluster = self._runtime.clusters.get(name)
         if cluster is None:
@@ -131,6 +137,20 @@ class TcpConnection(asyncio.Protocol):
             session.flag("UF")
         cluster.upstream_cx_connect_attempts_exceeded += 1
         self._fail("URX", "upstream_connection_failure")
+
+    async def _know_host(self, lookup: SniLookup) -> bool:
+        """Wait until the server's name has been looked up, with whatever result; False if the connection has ended instead."""
+        name = self.session.downstream.sni
+        if not name:
+            return True
+        verdict = lookup.cache.ask(of_authority(name, lookup.port))
+        if isinstance(verdict, Refused):
+            self._end()  # as in Envoy, the log does not say why
+            self._transport.abort()
+            return False
+        if isinstance(verdict, asyncio.Future):
+            await verdict
+        return not self._lost
 
     def _open_tunnel(self, options: TunnelOptions) -> None:
         facts = self.session.downstream
@@ -162,10 +182,21 @@ class TcpConnection(asyncio.Protocol):
         session.upstream_local_address, session.upstream_failure = exchange.upstream_local_address, exchange.upstream_failure
 
     def _pick(self, cluster: "Cluster") -> "Endpoint | None":
-        if cluster.config.discovery is Discovery.ORIGINAL_DST:
+        if cluster.hosts is not None:
+            return self._named(cluster.hosts)
+        if cluster.per_request:
             return self._runtime.clusters.original_destination(cluster, self.session.downstream.restored_destination)
         key = ip_hash(self.session.downstream.remote_address) if self._options.hashes_source else None
         return cluster.pick(key=key)
+
+    def _named(self, hosts: "DynamicHosts") -> "Endpoint | None":
+        """The endpoint of the server name; one that nobody has looked up yet is found by later connections, as in Envoy."""
+        name = self.session.downstream.sni
+        port = self._options.lookup.port if self._options.lookup is not None else 0
+        endpoint = hosts.find(name, port) if name else None
+        if endpoint is None and name:
+            hosts.look_up(name, port)
+        return endpoint
 
     async def _dial(self, cluster: "Cluster", endpoint: "Endpoint") -> bool:
         session = self.session

@@ -70,6 +70,10 @@ class UpstreamTls:
     sni: str = ""
     auto_host_sni: bool = False
     """The server name is the endpoint's hostname where it has one."""
+    auto_sni: bool = False
+    """The server name is the host that requests name, unless that is an IP; each endpoint is one such host."""
+    auto_san_validation: bool = False
+    """The server's certificate has to be for that host, besides all else."""
     sessions: int = 1
     """max_session_keys: how many sessions are kept to be resumed."""
     alpn: tuple[str, ...] = ()

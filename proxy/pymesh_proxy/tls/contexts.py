@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 
+from pymesh.address import is_ip, of_authority
+
 from ..errors import ProxyError
 from ..wheel import Wheel
 from . import verify
@@ -217,7 +219,7 @@ class ClientTls(_Side):
         if config.validation.verifies:
             ca, crl, self._sans = _trust(config.validation, self._secrets)
             _load_trust(context, ca, crl)
-        else:
+        elif not config.auto_san_validation:  # which trusts nobody where nobody is named, as in Envoy
             context.verify_mode = ssl.CERT_NONE
         return context
 
@@ -227,7 +229,9 @@ class ClientTls(_Side):
             context = self.context()
         except SecretsMissing as missing:
             raise ConnectionError(f"TLS error: {missing}") from missing
-        name = (self.config.auto_host_sni and hostname) or self.config.sni
+        config = self.config
+        host = of_authority(hostname, 0).host if config.auto_sni or config.auto_san_validation else ""
+        name = (config.auto_sni and not is_ip(host) and host) or (config.auto_host_sni and hostname) or config.sni
         established: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_ready(layer: TlsLayer) -> asyncio.Protocol:
@@ -244,11 +248,11 @@ class ClientTls(_Side):
             self._wheel,
             server_side=False,
             server_name=name or None,
-            verify=partial(verify.check, source=self.config.validation, sans=self._sans),
+            verify=partial(verify.check, source=config.validation, sans=self._sans, host=host if config.auto_san_validation else ""),
             on_ready=on_ready,
             on_failed=on_failed,
-            session=self._sessions.take(name),
-            on_session=partial(self._keep, context, name) if self.config.sessions else None,
+            session=self._sessions.take(name or host),
+            on_session=partial(self._keep, context, name or host) if config.sessions else None,
         )
         layer._established = established
         return layer

@@ -17,7 +17,7 @@ from pymesh import identity
 
 from .config import ValidationSource
 from .layer import PeerRejected
-from .matcher import SanMatcher
+from .matcher import SanMatcher, names_host
 from .peer import PeerCertificate
 
 _KINDS = ((x509.UniformResourceIdentifier, "URI"), (x509.DNSName, "DNS"), (x509.RFC822Name, "EMAIL"))
@@ -83,11 +83,13 @@ def _svid_fault(certificate: x509.Certificate, uris: tuple[str, ...]) -> str:
     return ""
 
 
-def check(der: bytes | None, source: ValidationSource, sans: tuple[SanMatcher, ...]) -> PeerCertificate | None:
-    """The peer's facts; None when it showed no certificate. Raises PeerRejected."""
+def check(der: bytes | None, source: ValidationSource, sans: tuple[SanMatcher, ...], host: str = "") -> PeerCertificate | None:
+    """The peer's facts; None when it showed no certificate. `host` is whom the certificate has to be for. Raises PeerRejected."""
     if der is None:
         return None
     facts, names, pin, fault = read(der)
+    if host and not names_host(names, host):
+        raise PeerRejected(f"SAN list: certificate SANs are {[name for _, name in names]}, wanted {host!r}")
     if not source.verifies:
         return facts
     if facts.not_after < time.time():  # OpenSSL does not look again when TLS 1.2 resumes a session by its id

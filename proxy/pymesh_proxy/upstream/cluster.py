@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .balancer import build
 from .balancing.base import Balancer, Source
 from .breaker import Breaker
-from .config import Assignment, ClusterConfig, EndpointConfig
+from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
 from .endpoint import Endpoint
 from .host_set import HostSet, host_sets
 from .priorities import Loads, Priorities
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..http.h1_known import KnownAnswer
     from ..tls.contexts import ClientTls
     from ..tls.counts import Handshakes
+    from .dynamic_hosts import DynamicHosts
     from .watchman import Watchman
 
 TlsMatches = tuple[tuple[frozenset[tuple[str, str]], "ClientTls | None"], ...]
@@ -31,13 +32,13 @@ class Cluster:
 
     __slots__ = (
         "_partial", "_source", "assignment", "assignment_stale", "assignment_timeout_received", "breaker", "config", "drop_percent",
-        "endpoints", "high_breaker", "host_sets", "latest_answer", "lb_healthy_panic", "membership_change", "on_rebalance",
-        "original_dst_host_invalid", "overprovisioning_factor", "priorities", "retry_or_shadow_abandoned", "tls_default", "tls_matches",
-        "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail", "upstream_cx_connect_timeout",
-        "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total", "upstream_cx_tx_bytes_total",
-        "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total", "upstream_rq_1xx", "upstream_rq_2xx",
-        "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow", "upstream_rq_cancelled",
-        "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
+        "endpoints", "high_breaker", "host_sets", "hosts", "latest_answer", "lb_healthy_panic", "membership_change", "on_rebalance",
+        "original_dst_host_invalid", "overprovisioning_factor", "per_request", "priorities", "retry_or_shadow_abandoned", "tls_default",
+        "tls_matches", "update_success", "upstream_cx_connect_attempts_exceeded", "upstream_cx_connect_fail",
+        "upstream_cx_connect_timeout", "upstream_cx_destroy", "upstream_cx_overflow", "upstream_cx_rx_bytes_total", "upstream_cx_total",
+        "upstream_cx_tx_bytes_total", "upstream_internal_redirect_failed_total", "upstream_internal_redirect_succeeded_total",
+        "upstream_rq_1xx", "upstream_rq_2xx", "upstream_rq_3xx", "upstream_rq_4xx", "upstream_rq_5xx", "upstream_rq_active_overflow",
+        "upstream_rq_cancelled", "upstream_rq_max_duration_reached", "upstream_rq_pending_overflow", "upstream_rq_per_try_idle_timeout",
         "upstream_rq_per_try_timeout", "upstream_rq_retry", "upstream_rq_retry_backoff_exponential",
         "upstream_rq_retry_backoff_ratelimited", "upstream_rq_retry_limit_exceeded", "upstream_rq_retry_overflow",
         "upstream_rq_retry_success", "upstream_rq_timeout", "upstream_rq_total", "watchman", "zones",
@@ -45,6 +46,8 @@ class Cluster:
 
     def __init__(self, config: ClusterConfig, tls_default: "ClientTls | None", tls_matches: "TlsMatches") -> None:
         self.config = config
+        self.per_request = config.discovery in (Discovery.ORIGINAL_DST, Discovery.DYNAMIC)
+        """Whether the request itself says which endpoint is meant, rather than the balancer."""
         self.tls_default = tls_default
         self.tls_matches = tls_matches
         self.breaker = Breaker(config.limits)
@@ -65,6 +68,8 @@ class Cluster:
         """Where a local cluster tells how callers are spread over zones."""
         self.on_rebalance: Callable[[HostSet], None] | None = None
         """Of the local cluster itself: told of its first priority after each change."""
+        self.hosts: DynamicHosts | None = None
+        """Who makes endpoints of the hosts that requests name (dynamic forward proxy)."""
         self.drop_percent = 0.0
         """The share of requests that the assignment's drop_overload takes."""
         self.latest_answer: KnownAnswer | None = None
@@ -121,6 +126,14 @@ class Cluster:
         self.rebalance()
         return list(known.values())
 
+    def hold(self, endpoints: list[Endpoint]) -> None:
+        """Take endpoints that somebody else makes and keeps: one has come or gone."""
+        self.membership_change += 1
+        self.endpoints = endpoints
+        if self.watchman is not None:
+            self.watchman.watch(endpoints)
+        self.rebalance()
+
     def _adopt(self, endpoint: Endpoint | None, config: EndpointConfig) -> Endpoint:
         tls = self.tls_for(config)
         if endpoint is None or endpoint.tls is not tls:
@@ -155,7 +168,9 @@ class Cluster:
         self._partial.clear()
 
     def source(self, loads: Loads) -> Source | None:
-        """What picks endpoints when the load is shared so; None when there are none."""
+        """What picks endpoints when the load is shared so; None when there are none, or nothing to choose."""
+        if self.per_request:
+            return None
         return compose(self, self.host_sets, self.priorities, loads)
 
     def balance(self, endpoints: Sequence[Endpoint], shares: Sequence[float] | None = None) -> Balancer:

@@ -2,7 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymesh.address import Address
 
@@ -12,6 +12,9 @@ from .balancing.config import BalancingConfig
 from .dns_config import DnsConfig
 from .health_config import EndpointCheck, HealthCheckConfig
 from .outlier_config import OutlierConfig
+
+if TYPE_CHECKING:
+    from .dns_cache import DnsCache
 
 UNLIMITED = 2**32 - 1
 
@@ -27,6 +30,8 @@ class Discovery(enum.Enum):
     LOGICAL_DNS = 2
     EDS = 3
     ORIGINAL_DST = 4
+    DYNAMIC = 5
+    """Of the hosts that requests name (the cluster type envoy.clusters.dynamic_forward_proxy)."""
 
 
 class UpstreamProtocol(enum.Enum):
@@ -227,6 +232,8 @@ class ClusterConfig:
     outlier: OutlierConfig | None = None
     health_check: HealthCheckConfig | None = None
     dns: DnsConfig = field(default_factory=DnsConfig)
+    dns_cache: "DnsCache | None" = None
+    """Where the hosts of a cluster of type DYNAMIC are looked up."""
     bind_addresses: tuple[str, ...] = ()
     """upstream_bind_config: the source IPs (`127.0.0.6` for inbound passthrough), of which the endpoint's family chooses."""
     eyeballs: Eyeballs = field(default_factory=Eyeballs)

@@ -1,4 +1,4 @@
-"""How the names of a cluster are looked up, compiled and immutable. Times are seconds."""
+"""How the names of a cluster or of a cache are looked up, compiled and immutable. Times are seconds."""
 
 import enum
 from dataclasses import dataclass
@@ -51,3 +51,30 @@ class DnsConfig:
     """All addresses of a name are one endpoint's (LOGICAL_DNS, all_addresses_in_single_endpoint)."""
     wait: bool = True
     """The cluster is warm when a name of it has been looked up, rather than at once (wait_for_warm_on_init)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsCacheConfig:
+    """A cache of hosts that requests name, with Envoy's defaults."""
+
+    name: str
+    family: Family = Family.AUTO
+    servers: NameServers | None = None
+    refresh: float = 60.0
+    """Until a host is looked up again that has no addresses, or whose look-up failed."""
+    min_refresh: float = 5.0
+    """However short the time to live of its addresses is, a host is not looked up again sooner."""
+    failure_base: float = 0.0
+    """Back-off between failed look-ups; 0 keeps the refresh rate."""
+    failure_max: float = 0.0
+    refreshes_failed: bool = True
+    """Whether a host whose look-up failed is looked up again by and by, rather than when it is asked for again."""
+    query_timeout: float = 5.0
+    """For one look-up; 0 for no limit."""
+    host_ttl: float = 300.0
+    """A host that nothing was sent to for so long is forgotten."""
+    max_hosts: int = 1024
+    max_pending: int = 1024
+    """Requests and connections that wait for look-ups."""
+    preresolved: tuple[tuple[str, int], ...] = ()
+    """Names and ports that are looked up before anybody asks for them."""

@@ -87,6 +87,11 @@ class Endpoint:
         """Whether it does not count as a member when it is asked what part of them is usable."""
         return self.unjudged or self.config.health is Health.DRAINING
 
+    def move(self, config: EndpointConfig) -> None:
+        """The same endpoint at another address: connections from now on go there, those that stand stay."""
+        self.config = config
+        self.address = config.address
+
     def leave_connections(self) -> None:
         """Its connections close as soon as they are idle; requests from now on open new ones."""
         for pool in (self.pool, self.streams, self.high_pool, self.high_streams):

@@ -15,6 +15,7 @@ from .cluster import Cluster
 from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, UpstreamProtocol
 from .dns import Resolver
 from .dns_config import NameServers
+from .dynamic_hosts import DynamicHosts
 from .endpoint import Endpoint
 from .exclusive import ExclusivePool
 from .host_set import HostSet
@@ -79,8 +80,10 @@ class Clusters:
         resolver = self._take_prepared(config)
         cluster = self._candidate(config) if resolver is None else resolver.cluster
         self._candidates.pop(config.name, None)
-        if former is not None and former.assignment is not None and cluster.assignment is None:
+        if former is not None and former.assignment is not None and cluster.assignment is None and not cluster.per_request:
             cluster.assign(former.assignment)
+        if cluster.hosts is not None:
+            cluster.hosts.begin()  # before the former version leaves the cache, which would be emptied
         self._drop(config.name)
         self.by_name[config.name] = cluster
         if config.discovery is Discovery.EDS:
@@ -100,13 +103,15 @@ class Clusters:
             cluster.watchman = Watchman(self._runtime, cluster, self.outlier_log)
         if self.local is not None:
             self._place(cluster, self.local)
+        if config.dns_cache is not None:
+            cluster.hosts = DynamicHosts(cluster, config.dns_cache)
         return cluster
 
     def _place(self, cluster: Cluster, local: LocalCluster) -> None:
         """Let a cluster look at zones, unless its balancing looks at keys or it is the local cluster itself."""
         if cluster.config.name == local.name:
             cluster.on_rebalance = self._callers_changed
-        elif not cluster.config.balancing.by_key and cluster.config.discovery is not Discovery.ORIGINAL_DST:
+        elif not cluster.config.balancing.by_key and not cluster.per_request:
             cluster.zones = Zones(local, cluster.config.common_lb)
 
     def _callers_changed(self, hosts: HostSet) -> None:
@@ -200,6 +205,8 @@ class Clusters:
             return
         if cluster.config.discovery is Discovery.EDS:
             self._by_eds_name[cluster.config.eds_name or name].discard(name)
+        if cluster.hosts is not None:
+            cluster.hosts.end()
         if cluster.watchman is not None:
             cluster.watchman.close()
         for endpoint in cluster.endpoints:

@@ -108,6 +108,12 @@ def test_original_destinations_are_not_checked(parse, problems):
     assert "health_checks" in problems(compile_cluster, message)
 
 
+def test_hosts_that_requests_name_are_not_checked(parse, problems):
+    kind = "type.googleapis.com/envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig"
+    dynamic = f'cluster_type: {{name: d, typed_config: {{"@type": {kind}, dns_cache_config: {{name: c}}}}}}, lb_policy: CLUSTER_PROVIDED'
+    assert "health_checks" in problems(compile_cluster, parse("cluster", cluster(f"{BASE}, tcp_health_check: {{}}", dynamic)))
+
+
 def test_new_endpoints_can_be_left_out_of_the_count(parse):
     made = compile_cluster(parse("cluster", "{name: c, type: STATIC, common_lb_config: {ignore_new_hosts_until_first_hc: true}}"))
     assert made.common_lb.ignore_new

@@ -92,7 +92,10 @@ class NoChain:
 
 def runtime(clusters: Any = (), listeners: Any = (), **facts: Any) -> Any:
     """A runtime that serves nothing."""
-    nothing = {"all_http_stats": [], "filter_counts": [], "concurrency": 1, "node": None, "routes": [], "secrets": [], "started_wall": WALL}
+    nothing = {
+        "all_http_stats": [], "dns_caches": [], "filter_counts": [], "concurrency": 1, "node": None, "routes": [], "secrets": [],
+        "started_wall": WALL,
+    }  # fmt: skip
     nothing["dns"] = None
     return Thing(clusters=clusters, listeners=listeners, **nothing | facts)
 

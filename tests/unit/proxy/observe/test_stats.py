@@ -5,7 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from pymesh_proxy.http.options import HttpStats
-from pymesh_proxy.observe.stats import Selection, discovery_subjects, select, subjects, to_json, to_text
+from pymesh_proxy.observe.prometheus import render
+from pymesh_proxy.observe.stats import Selection, discovery_subjects, reset, select, subjects, to_json, to_text
+from pymesh_proxy.upstream.dns_cache import DnsCaches
+from pymesh_proxy.upstream.dns_config import DnsCacheConfig
 
 
 def everything(runtime: Any) -> dict[str, Any]:
@@ -68,3 +71,15 @@ def test_a_selection_narrows_by_name_use_and_kind(make: Any) -> None:
     gauges = dict(select(subjects(runtime), Selection(kind="Gauges", matches=lambda name: "upstream" in name)))
     assert "cluster.c.upstream_cx_active" in gauges
     assert "cluster.c.upstream_cx_total" not in gauges
+
+
+def test_a_dns_cache_counts_under_its_name(make: Any) -> None:
+    cache = DnsCaches().of(DnsCacheConfig(name="main", max_pending=7))
+    cache.counts.host_added = cache.counts.num_hosts = 2
+    runtime = make.runtime(dns_caches=[cache])
+    found = everything(runtime)
+    assert found["dns_cache.main.host_added"] == found["dns_cache.main.num_hosts"] == 2
+    assert found["dns_cache.main.circuit_breakers.rq_pending_remaining"] == 7
+    assert b"# TYPE envoy_dns_cache_main_num_hosts gauge\nenvoy_dns_cache_main_num_hosts{} 2" in render(runtime)
+    reset(runtime)
+    assert (cache.counts.host_added, cache.counts.num_hosts) == (0, 2)
