@@ -10,8 +10,8 @@ MESH_GATEWAY = "mesh"
 
 
 def expand(host: str, namespace: str, domain: str = DEFAULT_DOMAIN) -> str:
-    """The full name of a host in a rule of `namespace`; anything with a dot or a wildcard is taken as it stands, as Istio does."""
-    return host if "." in host or "*" in host else f"{host}.{namespace}.svc.{domain}"
+    """The full name of a host in a rule of `namespace`; what has a dot, a wildcard or a colon is taken as it stands, as Istio does."""
+    return host if any(sign in host for sign in ".*:") else f"{host}.{namespace}.svc.{domain}"
 
 
 def expand_gateway(name: str, namespace: str) -> str:

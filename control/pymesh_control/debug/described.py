@@ -87,5 +87,5 @@ def _exposures(snapshot: Snapshot, service: Service) -> list[dict[str, Any]]:
         if service.host in rule.destinations
         for gateway in snapshot.gateways
         for server in gateway.servers
-        if (names := server.names_of(rule))
+        if rule.visibility.reaches(server.origin.namespace) and (names := server.names_of(rule))
     ]

@@ -9,8 +9,9 @@ from pymesh.xds import names
 from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.virtual import MESH
+from . import hashing
 from .routes import Place
-from .scope import Scope
+from .scope import Scope, aliases
 
 _MESH = frozenset({MESH})
 
@@ -29,7 +30,11 @@ class Connections:
     pool: Any = None
     """The connectionPool.tcp of the rule that governs the first target."""
     tunnel: Any = None
-    """The rule's tunnel, where there is but one target: Istio lets no others through it."""
+    """The tunnel of the rule that governs the first target."""
+    by_source: bool = False
+    """Whether a target is chosen by a hash of the client's address."""
+    stats: str = ""
+    """The name under which they count, where it is not that of the only target."""
     origins: tuple[Origin, ...] = ()
     """The resources that ask for it."""
 
@@ -57,61 +62,75 @@ class Claims:
 
 
 def connection_routes(scope: Scope, service: Service, port: Port, block: str, *, wildcard: bool) -> Iterator[Connections]:
-    """Where connections to a service's port go, all of them within `block` where one is given.
+    """Where connections to a service's port go, all of them within `block` where one is given, by all the rules for the service.
 
     `wildcard` says that the listener's address does not tell the service, so that TLS has to be told by server name.
     """
-    blocks = (block,) if block else ()
-    rule = scope.routes.find(service.host)
-    ruled = list(_ruled(Place(scope, rule, _MESH, port.number), port, blocks)) if rule else []
-    yield from ruled
-    if not ruled or not (port.protocol.is_tls or any(route.blocks == blocks and not route.sources for route in ruled)):
-        by_name = port.protocol.is_tls and (wildcard or bool(block)) and service.host != "*"
+    blocks, is_tls, ruled = (block,) if block else (), port.protocol.is_tls, False
+    for route in _ruled(scope, service, port, blocks):
+        yield route
+        if not is_tls and route.blocks == blocks and not route.sources:
+            return
+        ruled = is_tls
+    if not ruled:
+        by_name = is_tls and (wildcard or bool(block)) and service.host != "*"
+        called = _called(service, scope.namespace) if by_name else ()
         target = ((names.outbound_cluster(service.host, port.number), 1),)
-        yield _governed(scope, Connections(target, (service.host,) if by_name else (), blocks, origins=service.origins))
+        yield _governed(scope, Connections(target, called, blocks, origins=service.origins))
+
+
+def _called(service: Service, namespace: str) -> tuple[str, ...]:
+    """The server names by which clients of a namespace may call a service: its host, and its aliases with their short names."""
+    return service.host, *(name for name in aliases(service, namespace) if not name.endswith("."))
 
 
 def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
     """The `tls` rules that apply at a place, by server name; `*` is every name, and so no condition."""
     for index, route in enumerate(place.rule.spec.tls):
-        targets, origins = _targets(place, route), (place.rule.author("tls", index),)
-        for match in route.match:
-            if place.admits(match):
-                named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
-                blocks_here = tuple(match.destination_subnets) or blocks
-                yield _governed(place.scope, Connections(targets, named, blocks_here, origins=origins))
+        taken = _route(place, "tls", index, route)
+        for match in filter(place.admits_connections, route.match):
+            named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
+            yield replace(taken, server_names=named, blocks=tuple(match.destination_subnets) or blocks)
 
 
 def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
     """The `tcp` rules that apply at a place, up to the first that takes every connection."""
     for index, route in enumerate(place.rule.spec.tcp):
-        targets, origins = _targets(place, route), (place.rule.author("tcp", index),)
-        taken = _governed(place.scope, Connections(targets, (), blocks, origins=origins))
+        taken = replace(_route(place, "tcp", index, route), blocks=blocks)
         if not route.match:
             yield taken
             return
-        for match in filter(place.admits, route.match):
+        for match in filter(place.admits_connections, route.match):
             sources = (match.source_subnet,) if match.source_subnet else ()
             yield replace(taken, blocks=tuple(match.destination_subnets) or blocks, sources=sources)
             if not match.destination_subnets and not sources:
                 return
 
 
-def _ruled(place: Place, port: Port, blocks: tuple[str, ...]) -> Iterator[Connections]:
-    return tls_routes(place, blocks) if port.protocol.is_tls else tcp_routes(place, blocks)
+def _ruled(scope: Scope, service: Service, port: Port, blocks: tuple[str, ...]) -> Iterator[Connections]:
+    """What all rules for a service say of connections to its port, one after another."""
+    for rule in scope.routes.covering(service.host):
+        place = Place(scope, rule, _MESH, port.number)
+        yield from tls_routes(place, blocks) if port.protocol.is_tls else tcp_routes(place, blocks)
 
 
-def _targets(place: Place, route: Any) -> tuple[tuple[str, int], ...]:
-    return tuple((cluster, weight) for cluster, weight, _ in place.targets(route.route))
+def _route(place: Place, kind: str, index: int, route: Any) -> Connections:
+    """A rule's route without its conditions. Where several clusters share it, it counts under the rule's name."""
+    targets = tuple((cluster, weight) for cluster, weight, _ in place.targets(route.route))
+    author = place.rule.author(kind, index)
+    stats = f"{author.name}.{author.namespace}" if len(targets) > 1 else ""
+    return _governed(place.scope, Connections(targets, stats=stats, origins=(author,)))
 
 
 def _governed(scope: Scope, route: Connections) -> Connections:
-    """The route with what the rule of its first target says of connections."""
+    """The route with what the rule of its first target says of connections; where it is one of several, not of its subset alone."""
+    by_source = any(one is not None and one.use_source_ip for one in (hashing.settings(scope, cluster) for cluster, _ in route.targets))
     parts = names.parse_cluster(route.targets[0][0])
     service = scope.service(parts.host) if parts else None
     if parts is None or service is None:
-        return route
+        return replace(route, by_source=by_source)
     rule = scope.rule(service)
-    subset = parts.subset if rule and parts.subset in rule.subsets else ""
+    subset = parts.subset if rule and len(route.targets) == 1 and parts.subset in rule.subsets else ""
     pool = scope.policy(rule, parts.port, subset).connection_pool
-    return replace(route, pool=pool.tcp if pool else None, tunnel=rule.tunnel_for(subset) if rule and len(route.targets) == 1 else None)
+    tunnel = rule.tunnel_for(subset) if rule else None
+    return replace(route, pool=pool.tcp if pool else None, tunnel=tunnel, by_source=by_source)

@@ -11,7 +11,7 @@ from ..model import gateway
 from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
-from ..model.virtual import VirtualService
+from ..model.virtual import VirtualService, reach
 from . import families, limits, manager, passing, secure, statnames, tcp
 from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
@@ -82,8 +82,8 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     if server.serves_http:
         filters = [manager.gateway(mesh, scope.flavor, scope.settings, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
-        stats = statnames.of_target(scope, route.targets[0][0])
-        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats)
+        stats = route.stats or statnames.of_target(scope, route.targets[0][0])
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(
         filters,
@@ -111,7 +111,7 @@ def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
     if server.passes_by_name:
         yield from passing.connections(scope, server)
         return
-    for rule in scope.snapshot.virtual_services:
+    for rule in _rules(scope):
         if server.names_of(rule):
             place = Place(scope, rule, frozenset({server.gateway}), server.exposed)
             yield from _named(server, rule, tcp_routes(place)) if server.terminates or not server.protocol.is_tls else tls_routes(place)
@@ -145,7 +145,7 @@ def _https_name(server: Server) -> str:
 
 
 def _configuration(scope: Scope, name: str, group: Group) -> Any:
-    port = group[0].port
+    port = group[0].exposed
     hosts = list(_virtual_hosts(scope, group)) or [_ROUTE.VirtualHost(name=f"blackhole:{port}", domains=["*"])]
     return proto.route.RouteConfiguration(
         name=name,
@@ -157,21 +157,25 @@ def _configuration(scope: Scope, name: str, group: Group) -> Any:
 
 
 def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
-    """A virtual host for every name served; the rules that share one are joined in age, catch-alls last."""
-    bound: dict[str, list[tuple[Server, VirtualService]]] = {}
-    for rule in scope.snapshot.virtual_services:
-        for name, server in _bindings(rule, group):
-            bound.setdefault(name, []).append((server, rule))
-    for name, pairs in bound.items():
-        routes = [route for server, rule in pairs for route in virtual_routes(_place(scope, server, rule))]
-        routes.sort(key=lambda route: is_catch_all(route.match))
-        host = virtual_host(scope, f"{name}:{group[0].port}", [name], routes)
-        if any(_redirects(server) for server, _ in pairs):
+    """A virtual host for every name under which a rule has routes here; the rules that share one are joined in order, catch-alls last.
+
+    By the Gateway API a name is taken by its listener even without any.
+    """
+    bound: dict[str, list[Any]] = {}
+    redirecting = {name for server in group if _redirects(server) for _, name in server.hosts}
+    for rule in _rules(scope):
+        for name, servers in _bindings(rule, group).items():
+            routes = _routes(scope, servers, rule)
+            if routes or rule.follows_gateway_api:
+                bound.setdefault(name, []).extend(routes)
+                redirecting |= {name} if any(map(_redirects, servers)) else set()
+    for name, routes in bound.items():
+        host = virtual_host(scope, f"{name}:{group[0].exposed}", [name], sorted(routes, key=lambda route: is_catch_all(route.match)))
+        if name in redirecting:
             host.require_tls = _ROUTE.VirtualHost.ALL
         yield host
-    rest = dict.fromkeys(name for server in group if _redirects(server) for _, name in server.hosts if name not in bound)
-    for name in rest:
-        yield _ROUTE.VirtualHost(name=f"{name}:{group[0].port}", domains=[name], require_tls=_ROUTE.VirtualHost.ALL)
+    for name in sorted(redirecting - bound.keys()):
+        yield _ROUTE.VirtualHost(name=f"{name}:{group[0].exposed}", domains=[name], require_tls=_ROUTE.VirtualHost.ALL)
 
 
 def _redirects(server: Server) -> bool:
@@ -179,14 +183,28 @@ def _redirects(server: Server) -> bool:
     return bool(server.tls and server.tls.https_redirect)
 
 
-def _bindings(rule: VirtualService, group: Group) -> Iterable[tuple[str, Server]]:
-    """The names under which a rule is served at a port, each with the first server that has it."""
-    found: dict[str, Server] = {}
+def _rules(scope: Scope) -> list[VirtualService]:
+    """The VirtualServices that are exported to the proxy, those for few before those for all."""
+
+    def seen() -> list[VirtualService]:
+        return sorted((rule for rule in scope.snapshot.virtual_services if rule.visibility.reaches(scope.namespace)), key=reach)
+
+    return scope.cached(("rules of gateways",), seen)
+
+
+def _bindings(rule: VirtualService, group: Group) -> dict[str, list[Server]]:
+    """The names under which a rule is served at a port, each with the servers that have it."""
+    found: dict[str, list[Server]] = {}
     for server in group:
         for name in server.names_of(rule):
-            found.setdefault(name, server)
-    return found.items()
+            found.setdefault(name, []).append(server)
+    return found
 
 
-def _place(scope: Scope, server: Server, rule: VirtualService) -> Place:
-    return Place(scope, rule, frozenset({server.gateway}), server.exposed, encrypted=server.protocol is Protocol.HTTPS)
+def _routes(scope: Scope, servers: Group, rule: VirtualService) -> list[Any]:
+    """A rule's routes for the servers that share one of its names, one after another, each route once."""
+    found: list[Any] = []
+    for server in servers:
+        place = Place(scope, rule, frozenset({server.gateway}), server.exposed, encrypted=server.protocol is Protocol.HTTPS)
+        found += [route for route in virtual_routes(place) if route not in found]
+    return found

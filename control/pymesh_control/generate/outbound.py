@@ -147,8 +147,8 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
-    stats = statnames.of_target(scope, route.targets[0][0])
-    filters = tcp.filters(scope.snapshot.mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats)
+    stats, mesh = route.stats or statnames.of_target(scope, route.targets[0][0]), scope.snapshot.mesh
+    filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source)
     return chain(filters, server_names=route.server_names, blocks=route.blocks, sources=route.sources, origins=route.origins)
 
 

@@ -68,9 +68,9 @@ def _routes(scope: Scope, name: str) -> Any | None:
     found = _find(scope, parts.host, parts.port) if parts else None
     if parts is None or found is None:
         return None
-    rule = scope.routes.find(parts.host)
-    place = Place(scope, rule, frozenset({MESH}), parts.port) if rule and rule.spec.http else None
-    routes = virtual_routes(place) if place else [default_route(scope.snapshot.mesh, *found, scope.rule(found[0]))]
+    places = (Place(scope, rule, frozenset({MESH}), parts.port) for rule in scope.routes.contenders(parts.host))
+    ruled = next(filter(None, map(virtual_routes, places)), None)
+    routes = ruled or [default_route(scope.snapshot.mesh, *found, scope.rule(found[0]))]
     host = _ROUTE.VirtualHost(name=f"{parts.host}:{parts.port}", domains=["*"], routes=itertools.chain.from_iterable(map(reduced, routes)))
     return proto.route.RouteConfiguration(name=name, virtual_hosts=[host])
 

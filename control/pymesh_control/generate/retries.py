@@ -16,25 +16,26 @@ _PRIORITY_TRIES = 2
 def outbound(retries: Any, defaults: RetrySettings, *, hashed: bool = False) -> Any | None:
     """The policy of a forwarding route, or None when it is not to retry. `retries` is an HTTPRetry or None.
 
-    Where requests are balanced by a hash, a retry may go to the endpoint that failed: the next one is not theirs.
+    Where requests are balanced by a hash, a retry may go to the endpoint that failed, unless the policy says otherwise: the next
+    one is not theirs.
     """
     if retries is None:
-        return _policy(_staying(defaults, hashed)) if defaults.attempts else None
+        return _policy(_settled(defaults, hashed)) if defaults.attempts else None
     if not retries.attempts:
         return None
     own = RetrySettings(
         attempts=retries.attempts,
-        retry_on=retries.retry_on or defaults.retry_on,
+        retry_on=retries.retry_on or RetrySettings().retry_on,
         per_try_timeout=retries.per_try_timeout,
         backoff=retries.backoff,
-        avoid_previous_hosts=retries.retry_ignore_previous_hosts is not False,
+        avoid_previous_hosts=retries.retry_ignore_previous_hosts,
         leaves_locality=bool(retries.retry_remote_localities),
     )
-    return _policy(_staying(own, hashed))
+    return _policy(_settled(own, hashed))
 
 
-def _staying(settings: RetrySettings, hashed: bool) -> RetrySettings:
-    return replace(settings, avoid_previous_hosts=False) if hashed else settings
+def _settled(settings: RetrySettings, hashed: bool) -> RetrySettings:
+    return settings if settings.avoid_previous_hosts is not None else replace(settings, avoid_previous_hosts=not hashed)
 
 
 @functools.lru_cache(maxsize=8)

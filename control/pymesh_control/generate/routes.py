@@ -42,13 +42,21 @@ class Place:
     encrypted: bool = False
 
     def admits(self, match: Any) -> bool:
-        """Whether a match applies to these clients at all; where it names gateways, the client's own traits do not count."""
+        """Whether a match of requests applies here at all; where it names gateways, the proxy's own traits do not count."""
         if match.port and match.port != self.port:
             return False
-        if match.gateways:
-            return any(self.rule.gateway(name) in self.gateways for name in match.gateways)
-        if MESH not in self.gateways:
-            return True
+        return self._is_through(match) if match.gateways else self._is_from(match)
+
+    def admits_connections(self, match: Any) -> bool:
+        """The same for connections, of which gateways take those of every client."""
+        if match.port and match.port != self.port:
+            return False
+        return self._is_through(match) and (MESH not in self.gateways or self._is_from(match))
+
+    def _is_through(self, match: Any) -> bool:
+        return not match.gateways or any(self.rule.gateway(name) in self.gateways for name in match.gateways)
+
+    def _is_from(self, match: Any) -> bool:
         if match.source_namespace and match.source_namespace != self.scope.namespace:
             return False
         return selects(match.source_labels, dict(self.scope.labels))
@@ -86,7 +94,8 @@ def virtual_host(scope: Scope, name: str, domains: Sequence[str], routes: Sequen
 
 def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -> Any:
     """The route of a service's port that no VirtualService speaks of, only a DestinationRule perhaps."""
-    action = _ACTION(cluster=names.outbound_cluster(service.host, port.number), timeout=proto.duration(0))
+    action = _ACTION(cluster=names.outbound_cluster(service.host, port.number))
+    set_timeout(action, 0)
     route = _ROUTE.Route(name="default", match=EVERYTHING, route=action)
     if hashed := hashing.of_rule(rule, port.number):
         route.route.hash_policy.append(hashing.policy(hashed))
@@ -94,6 +103,12 @@ def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
     return stamp(route, service.origins)
+
+
+def set_timeout(action: Any, seconds: float) -> None:
+    """Limit a route's requests, 0 for not at all; deadlines that gRPC clients state count within that."""
+    action.timeout.CopyFrom(proto.duration(seconds))
+    action.max_grpc_timeout.CopyFrom(proto.duration(seconds))
 
 
 def _candidates(place: Place) -> Iterator[Any]:
@@ -112,6 +127,7 @@ def _route(place: Place, http: Any, match: Any, author: Origin) -> Any:
     route = _ROUTE.Route(name=name, match=condition)
     if match is not None and match.stat_prefix:
         route.stat_prefix = match.stat_prefix
+    edits.apply(route, http.headers)
     if http.redirect:
         route.redirect.CopyFrom(_redirect(http.redirect, place, condition))
     elif http.direct_response:
@@ -122,17 +138,16 @@ def _route(place: Place, http: Any, match: Any, author: Origin) -> Any:
             route.route.cluster_not_found_response_code = _ACTION.INTERNAL_SERVER_ERROR
     faults.apply(route, http.fault)
     cors.apply(route, http.cors_policy)
-    edits.apply(route, http.headers)
     stamp_config(route, author)
     return stamp(route, [author])
 
 
 def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
     action = route.route
-    action.timeout.CopyFrom(proto.duration(http.timeout or 0))
+    set_timeout(action, http.timeout or 0)
     targets = place.targets(http.route)
     action.hash_policy.extend(hashing.policies(place.scope, (target[0] for target in targets)))
-    policy = retries.outbound(http.retries, place.scope.snapshot.mesh.retry, hashed=bool(action.hash_policy))
+    policy = retries.outbound(http.retries, place.scope.snapshot.mesh.retry, hashed=len(targets) == 1 and bool(action.hash_policy))
     if policy is not None:
         action.retry_policy.CopyFrom(policy)
     action.request_mirror_policies.extend(mirrors.policies(place, http))

@@ -193,3 +193,10 @@ def alternative_names(host: str, namespace: str) -> tuple[str, ...]:
         return ()
     own = (name,) if place == namespace else ()
     return (*own, f"{name}.{place}", f"{name}.{place}.svc")
+
+
+def aliases(service: Service, namespace: str) -> Iterable[str]:
+    """What clients may call it that know it by another name."""
+    for alias in service.aliases:
+        if alias.visibility.reaches(namespace):
+            yield from (alias.host, alias.host + ".", *alternative_names(alias.host, namespace))

@@ -1,6 +1,6 @@
 """RDS for sidecars: the shared route configurations of each HTTP port, of single services, and of the HTTP proxy port."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from pymesh.xds import names, proto
 from ..built import Built, pack_joined
 from ..model.memory import Same
 from ..model.service import Port, Service
-from ..model.virtual import MESH
-from .routes import Place, default_route, virtual_host, virtual_routes
-from .scope import Scope, alternative_names, port_number
+from ..model.virtual import MESH, VirtualService
+from .routes import Place, default_route, set_timeout, virtual_host, virtual_routes
+from .scope import Scope, aliases, alternative_names, port_number
 
 _ROUTE = proto.route_components
 _MESH = frozenset({MESH})
@@ -91,8 +91,7 @@ def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
         host = scope.cached(("port host", Same(service), number), partial(_port_host, scope, service, number))
         if host is not _NO_HOST:
             yield host
-    if number == _LEGACY_PORT:
-        yield from _undeclared(scope)
+    yield from _undeclared(scope, number)
 
 
 def _proxy_hosts(scope: Scope) -> Iterable[_Host]:
@@ -102,7 +101,7 @@ def _proxy_hosts(scope: Scope) -> Iterable[_Host]:
             plain = _domains(scope, service)
             named = tuple(f"{domain}:{port.number}" for domain in plain)
             yield _virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named)
-    yield from _undeclared(scope)
+    yield from _undeclared(scope, _LEGACY_PORT)
 
 
 def _domains(scope: Scope, service: Service) -> tuple[str, ...]:
@@ -111,27 +110,26 @@ def _domains(scope: Scope, service: Service) -> tuple[str, ...]:
 
 
 def domains(service: Service, namespace: str) -> list[str]:
-    """What clients of a namespace may call a service: its host first, then its short names and virtual IPs."""
+    """What clients of a namespace may call a service: its host first, then its short names, its pods by all of these, and virtual IPs."""
     host = [service.host] if service.host.startswith("*") else [service.host, service.host + "."]
-    headless = [f"*.{service.host}"] if service.resolution == "NONE" and not service.addresses and not service.host.startswith("*") else []
-    addresses = [f"[{address}]" if ":" in address else address for address in service.virtual_ips]
-    return [*host, *headless, *alternative_names(service.host, namespace), *addresses, *_aliases(service, namespace)]
+    called = [*host, *alternative_names(service.host, namespace), *aliases(service, namespace)]
+    pods = [f"*.{name}" for name in called] if service.headless else []
+    return [*called, *pods, *map(_as_domain, service.virtual_ips)]
 
 
-def _aliases(service: Service, namespace: str) -> Iterable[str]:
-    """What clients may call it that know it by another name."""
-    for alias in service.aliases:
-        if alias.visibility.reaches(namespace):
-            yield from (alias.host, alias.host + ".", *alternative_names(alias.host, namespace))
+def _as_domain(host: str) -> str:
+    """A host as requests name it: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str, ...]) -> _Host:
-    rule = scope.routes.find(service.host)
+    """The virtual host of a service's port: by the first rule that has a route for the client there, else by none."""
     name = f"{service.host}:{port.number}"
-    if rule and rule.spec.http:
+    for rule in scope.routes.contenders(service.host):
         place = Place(scope, rule, _MESH, port.number)
-        ruled = partial(_ruled_host, place, name, names_)
-        return scope.cached(("ruled host", Same(service), port, Same(rule), names_), ruled)
+        host = scope.cached(("ruled host", Same(service), port, Same(rule), names_), partial(_placed_host, place, name, names_))
+        if host is not _NO_HOST:
+            return host
     policies, mesh = scope.rule(service), scope.snapshot.mesh
 
     def make() -> _Host:
@@ -140,17 +138,34 @@ def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str,
     return scope.snapshot.cached(("virtual host", Same(service), port, Same(policies), names_, scope.settings.counts_attempts), make)
 
 
-def _ruled_host(place: Place, name: str, names_: tuple[str, ...]) -> _Host:
-    return _host(name, names_, virtual_host(place.scope, name, names_, virtual_routes(place)))
+def _placed_host(place: Place, name: str, names_: tuple[str, ...]) -> _Host:
+    routes = virtual_routes(place)
+    return _host(name, names_, virtual_host(place.scope, name, names_, routes)) if routes else _NO_HOST
 
 
-def _undeclared(scope: Scope) -> Iterable[_Host]:
-    """Virtual hosts for rules whose hosts stand for no service."""
-    for host, rule in scope.routes.claims():
-        if rule.spec.http and host != "*" and not any(hosts.subset_of(known, host) for known in scope.services):
-            routes = virtual_routes(Place(scope, rule, _MESH, _LEGACY_PORT))
-            name = f"{host}:{_LEGACY_PORT}"
-            yield _host(name, (host,), virtual_host(scope, name, (host,), routes))
+def _undeclared(scope: Scope, number: int) -> Iterable[_Host]:
+    """Virtual hosts for hosts of rules that stand for no service of the port: on one port of all, elsewhere of those that services obey."""
+    known = {service.host: port for service in scope.services.values() if (port := service.port(number))}
+    taken: set[str] = set()
+    for rule in scope.routes.ordered if number == _LEGACY_PORT or known else ():
+        others = {host for host in rule.hosts if host != "*" and not _any_port(host, known)} - taken
+        if others and (number == _LEGACY_PORT or _rules_requests(rule, known)):
+            place = Place(scope, rule, _MESH, number)
+            made = [_placed_host(place, f"{host}:{number}", (_as_domain(host),)) for host in sorted(others)]
+            if made[0] is not _NO_HOST:  # the routes are the same for all of them
+                taken |= others
+                yield from made
+
+
+def _any_port(host: str, known: Mapping[str, Port]) -> list[Port]:
+    """The ports of the services that a host of a rule stands for."""
+    if not hosts.is_wildcard(host):
+        return [known[host]] if host in known else []
+    return [port for one, port in known.items() if hosts.matches(one, host)]
+
+
+def _rules_requests(rule: VirtualService, known: Mapping[str, Port]) -> bool:
+    return any(port.protocol.may_be_http for host in rule.hosts for port in _any_port(host, known))
 
 
 def _deduplicated(virtual_hosts: Iterable[_Host]) -> list[bytes]:
@@ -180,6 +195,7 @@ def _otherwise(scope: Scope) -> bytes:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
         route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
         return _serialized(virtual_host(scope, "block_all", ["*"], [route]))
-    action = _ROUTE.RouteAction(cluster=scope.unknown, timeout=proto.duration(0), append_x_forwarded_host=scope.settings.forwards_host)
+    action = _ROUTE.RouteAction(cluster=scope.unknown, append_x_forwarded_host=scope.settings.forwards_host)
+    set_timeout(action, 0)
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
     return _serialized(virtual_host(scope, "allow_any", ["*"], [route]))

@@ -17,11 +17,19 @@ _FILTER = proto.listener_components.Filter
 
 
 def filters(
-    mesh: Mesh, flavor: str, targets: Sequence[tuple[str, int]], pool: Any = None, tunnel: Any = None, stats: str = ""
+    mesh: Mesh,
+    flavor: str,
+    targets: Sequence[tuple[str, int]],
+    pool: Any = None,
+    tunnel: Any = None,
+    stats: str = "",
+    *,
+    by_source: bool = False,
 ) -> list[Any]:
     """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel.
 
-    `stats` is the name under which they count, where it is not that of the first cluster.
+    `stats` is the name under which they count, where it is not that of the first cluster. `by_source`: where a cluster balances by a
+    hash, it is that of the client's address.
     """
     proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=access_logs(mesh))
     if len(targets) == 1:
@@ -32,6 +40,8 @@ def filters(
         proxy.idle_timeout.CopyFrom(proto.duration(pool.idle_timeout))
     if pool and pool.max_connection_duration:
         proxy.max_downstream_connection_duration.CopyFrom(proto.duration(pool.max_connection_duration))
+    if by_source:
+        proxy.hash_policy.add(source_ip={})
     if tunnel:
         proxy.tunneling_config.hostname = str(Address(tunnel.target_host, tunnel.target_port))
     metrics = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH and mesh.counts else []

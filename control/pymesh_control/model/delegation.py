@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pymesh.api import Resource
+from pymesh.api import Resource, hosts
 
 from .service import full_name
 from .visibility import exported
@@ -48,20 +48,25 @@ def _merged(root: Resource, delegates: Mapping[tuple[str, str], Resource], missi
         if delegate is None or not exported(delegate.spec.export_to, delegate.namespace).reaches(root.namespace):
             missing.append(Missing(root, index, "/".join(place)))
         else:
-            routes += _taken_in(http, delegate)
+            routes += _taken_in(http, _named(http.match, root.namespace), delegate)
     return replace(root, spec=root.spec.model_copy(update={"http": routes}))
 
 
-def _taken_in(http: Any, delegate: Resource) -> Iterator[Any]:
-    """A delegate's routes under a root's; one whose conditions contradict all of the root's is left out."""
+def _taken_in(http: Any, outer: Sequence[Any], delegate: Resource) -> Iterator[Any]:
+    """A delegate's routes under a root's with its matches; one of which a condition contradicts all of the root's is left out."""
     for inner in delegate.spec.http:
-        matches = _matches(http.match, inner.match)
+        matches = _matches(outer, _named(inner.match, delegate.namespace))
         if matches is None:
             continue
-        inherited = {name: getattr(http, name) for name in _INHERITED if not getattr(inner, name)}
+        inherited = {name: getattr(http, name) for name in _INHERITED if getattr(inner, name) in (None, [])}
         yield _expanded(inner, delegate.namespace).model_copy(
             update={**inherited, "match": matches, "name": _joined(http.name, inner.name)},
         )
+
+
+def _named(matches: Sequence[Any], namespace: str) -> list[Any]:
+    """Matches with the gateways that they name under their full names: short ones mean the namespace of who names them."""
+    return [one.model_copy(update={"gateways": [hosts.expand_gateway(name, namespace) for name in one.gateways]}) for one in matches]
 
 
 def _joined(outer: str | None, inner: str | None) -> str | None:
@@ -80,11 +85,11 @@ def _expanded(http: Any, namespace: str) -> Any:
 
 
 def _matches(outer: Sequence[Any], inner: Sequence[Any]) -> list[Any] | None:
-    """Each of the root's matches with each of the delegate's, where both can hold; None when none can."""
+    """Each of the delegate's matches with each of the root's, where both can hold; None when one of the delegate's lies within none."""
     if not outer or not inner:
         return list(inner or outer)
-    found = [_match(one, other) for one in outer for other in inner if _agree(one, other)]
-    return found or None
+    found = [[_match(one, other) for one in outer if _agree(one, other)] for other in inner]
+    return [match for matches in found for match in matches] if all(found) else None
 
 
 def _match(outer: Any, inner: Any) -> Any:
@@ -98,7 +103,7 @@ def _match(outer: Any, inner: Any) -> Any:
 
 def _agree(outer: Any, inner: Any) -> bool:
     """Whether the delegate's match lies within the root's."""
-    if bool(outer.ignore_uri_case) != bool(inner.ignore_uri_case) and outer.uri and inner.uri:
+    if bool(outer.ignore_uri_case) != bool(inner.ignore_uri_case):
         return False
     if not all(_within(getattr(outer, name), getattr(inner, name)) for name in _CONDITIONS):
         return False

@@ -62,7 +62,7 @@ class Server:
 
         Each is the narrower of one of its hosts and one of the server's.
         """
-        if self.gateway not in service.gateways or not service.visibility.reaches(self.gateway.partition("/")[0]):
+        if self.gateway not in service.gateways:
             return []
         allowed = [pattern for place, pattern in self.hosts if place in ("*", service.namespace)]
         found = (hosts.narrower(pattern, host) for host in service.hosts for pattern in allowed)

@@ -19,7 +19,8 @@ class RetrySettings:
     retry_on: str = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
     per_try_timeout: float | None = None
     backoff: float | None = None
-    avoid_previous_hosts: bool = True
+    avoid_previous_hosts: bool | None = None
+    """None: unless requests are balanced by a hash."""
     leaves_locality: bool = False
     """Whether retries may go to other localities than the first try's (`retryRemoteLocalities`)."""
 
@@ -180,7 +181,7 @@ def _retry(policy: Any, default: RetrySettings) -> RetrySettings:
         retry_on=policy.retry_on or default.retry_on,
         per_try_timeout=policy.per_try_timeout,
         backoff=policy.backoff,
-        avoid_previous_hosts=policy.retry_ignore_previous_hosts is not False,
+        avoid_previous_hosts=policy.retry_ignore_previous_hosts,
         leaves_locality=bool(policy.retry_remote_localities),
     )
 

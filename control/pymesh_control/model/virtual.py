@@ -1,6 +1,6 @@
 """VirtualServices: which one routes a host for a sidecar, and which ones bind to a gateway."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,27 +65,41 @@ class VirtualService:
 
 
 class MeshRules:
-    """The VirtualServices that sidecars of one namespace obey: for each host the first, private before shared before public."""
+    """The VirtualServices that sidecars of one namespace obey, in the order in which they contend: private before shared before public."""
 
     def __init__(self, namespace: str, services: Iterable[VirtualService]) -> None:
         seen = [one for one in services if MESH in one.gateways and one.visibility.reaches(namespace)]
-        self.ordered: tuple[VirtualService, ...] = tuple(sorted(seen, key=_reach))
-        self._by_host: dict[str, VirtualService] = {}
+        self.ordered: tuple[VirtualService, ...] = tuple(sorted(seen, key=reach))
+        self._by_host: dict[str, list[VirtualService]] = {}
         for one in self.ordered:
-            for host in one.hosts:
-                self._by_host.setdefault(host, one)
+            for host in dict.fromkeys(one.hosts):
+                self._by_host.setdefault(host, []).append(one)
         self._wildcards = [host for host in self._by_host if host.startswith("*")]
 
     def find(self, host: str) -> VirtualService | None:
+        """The first that names a host."""
+        return next(iter(self.contenders(host)), None)
+
+    def contenders(self, host: str) -> Sequence[VirtualService]:
+        """Those that name a host, else those that name the most specific wildcard over it: requests go by the first that has a route."""
         exact = self._by_host.get(host)
         if exact or not self._wildcards:
-            return exact
+            return exact or ()
         pattern = hosts.most_specific(host, self._wildcards)
-        return None if pattern is None else self._by_host[pattern]
+        return () if pattern is None else self._by_host[pattern]
+
+    def covering(self, host: str) -> Sequence[VirtualService]:
+        """Those that name a host, a wildcard over it, or one of a wildcard's: connections go by all of them."""
+        others = self._by_host if hosts.is_wildcard(host) else self._wildcards
+        names = [name for name in others if name != host and hosts.matches(host, name)]
+        if not names:
+            return self._by_host.get(host, ())
+        found = {id(one) for name in (host, *names) for one in self._by_host.get(name, ())}
+        return [one for one in self.ordered if id(one) in found]
 
     def claims(self) -> Iterable[tuple[str, VirtualService]]:
-        """Every host that some rule names, with the rule that has it."""
-        return self._by_host.items()
+        """Every host that some rule names, with the first rule that names it."""
+        return ((host, rules[0]) for host, rules in self._by_host.items())
 
 
 def from_resource(resource: Any) -> VirtualService:
@@ -100,7 +114,8 @@ def from_resource(resource: Any) -> VirtualService:
     )
 
 
-def _reach(service: VirtualService) -> int:
+def reach(service: VirtualService) -> int:
+    """Where rules stand that contend: what is for few comes before what is for all."""
     if service.visibility.everywhere:
         return 2
     return 0 if service.visibility.private else 1

@@ -168,6 +168,8 @@ def to(subset: str, weight: str = "") -> str:
     return f"{{destination: {{host: {SHOP}, subset: {subset}}}{weight}}}"
 
 
+EDITED = f"{{destination: {{host: {SHOP}, subset: v1}}, headers: {{request: {{set: {{x-added: b}}}}}}}}"
+
 MESHES = {
     "by header": (
         routes(f"  http:\n  - match: [{{headers: {{end-user: {{exact: jason}}}}}}]\n    route: [{to('v2')}]\n  - route: [{to('v1')}]"),
@@ -253,6 +255,19 @@ MESHES = {
     "connections": (
         routes(f"  tcp: [{{route: [{to('v2')}]}}]"),
         [Ask("200 v2 /tcp", "/tcp", sidecar="-", tcp=True)],
+    ),
+    "rules for others only": (
+        routes("  http: [{match: [{sourceNamespace: elsewhere}], directResponse: {status: 403}}]", "[alone, a.shop.example.com]", "first")
+        + routes(f"  http: [{{match: [{{sourceLabels: {{app: caller}}}}], route: [{to('v1')}]}}, {{route: [{to('v2')}]}}]", name="second")
+        + routes("  http: [{route: [{destination: {host: alone}}]}]", "['*.shop.example.com']", "wild"),
+        [
+            Ask("404", host="alone.default.svc.cluster.local", sidecar="200 alone /"), Ask("200 v2 /", sidecar="200 v1 /"),
+            Ask("200 alone /", host="a.shop.example.com"),
+        ],
+    ),
+    "edits of a destination follow the route": (
+        routes(f"  http: [{{headers: {{request: {{set: {{x-added: a}}}}}}, route: [{EDITED}]}}]"),
+        [Ask("200 v1 / b")],
     ),
     "registry only": (
         "apiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: {name: strict, namespace: default}\n"

@@ -49,6 +49,7 @@ def test_a_wildcard_does_not_match_its_own_domain():
         ("reviews.other.svc.cluster.local", "reviews.other.svc.cluster.local"),
         ("*", "*"),
         ("*.example.com", "*.example.com"),
+        ("2001:db8::1", "2001:db8::1"),
     ],
 )
 def test_only_a_bare_word_is_a_short_name(host, full):

@@ -28,7 +28,7 @@ def test_the_instances_of_a_service_serve_a_gateway_that_names_it_on_the_ports_i
     )
     seen = view("router", NAMESPACE="istio-system", LABELS={"istio": "ingress"})
     assert set(built.listeners(seen)) == {"0.0.0.0_8080"}
-    assert built.hosts(seen, "http.8080")["*:8080"].routes[0].route.cluster == WEB
+    assert built.hosts(seen, "http.8080")["*:80"].routes[0].route.cluster == WEB
     assert built.listeners(view("router", LABELS={"istio": "ingress"})) == {}
 
 

@@ -211,3 +211,47 @@ def test_plain_http_may_be_sent_to_https(mesh, edge, rules):
     server = HTTP.replace("'*.example.com'", "a.example.com").replace("]}", "], tls: {httpsRedirect: true}}")
     host = mesh(ENTRY + gateway(server) + rules).hosts(edge, "http.80")["a.example.com:80"]
     assert host.require_tls == host.ALL
+
+
+def test_a_rule_for_clients_of_some_labels_is_not_for_a_gateway_without_them(mesh, edge):
+    matches = {
+        "some": "sourceLabels: {app: web}",
+        "own": "sourceLabels: {istio: ingressgateway}",
+        "here": "sourceNamespace: default",
+        "there": "sourceNamespace: other",
+    }
+    to = "route: [{destination: {host: reviews}}]"
+    http = [f"{{name: {name}, match: [{{{match}, uri: {{prefix: /x}}}}], {to}}}" for name, match in matches.items()]
+    rule = route("r", "[a.example.com]", f"http: [{', '.join(http)}]")
+    made = mesh(ENTRY + gateway(HTTP) + rule).hosts(edge, "http.80")["a.example.com:80"].routes
+    assert [one.name for one in made] == ["own", "here"]
+
+
+def test_a_rule_without_a_route_for_a_gateway_leaves_its_host_to_others(mesh, edge):
+    none = route("none", "[a.example.com]", "http: [{match: [{port: 81}], route: [{destination: {host: reviews}}]}]")
+    assert list(mesh(ENTRY + gateway(HTTP) + none + route("all", "['*.example.com']")).hosts(edge, "http.80")) == ["*.example.com:80"]
+
+
+def test_gateways_that_serve_one_name_serve_the_routes_for_each_of_them(mesh, edge):
+    rule = route(
+        "r",
+        "[a.example.com]",
+        "http: [{name: second, match: [{gateways: [late], uri: {prefix: /x}}], route: [{destination: {host: reviews}}]},"
+        " {name: both, route: [{destination: {host: reviews}}]}]",
+        "[edge, late]",
+    )
+    late = gateway(HTTP.replace("]}", "], tls: {httpsRedirect: true}}"), name="late")
+    host = mesh(ENTRY + gateway(HTTP) + late + rule).hosts(edge, "http.80")["a.example.com:80"]
+    assert [one.name for one in host.routes] == ["second", "both"]
+    assert host.require_tls == host.ALL
+
+
+def test_rules_count_that_are_exported_to_the_proxys_namespace_those_for_few_first(mesh, view):
+    own = "http: [{name: %s, match: [{uri: {prefix: /x}}], route: [{destination: {host: reviews}}]}]"
+    few = route("few", "[a.example.com]", "exportTo: [istio-system]\n  " + own % "few")
+    private = route("private", "[a.example.com]", "exportTo: ['.']\n  " + own % "private")
+    text = ENTRY + gateway(HTTP) + route("all", "[a.example.com]", own % "all") + private + few
+    there = view("router", LABELS={"istio": "ingressgateway"}, NAMESPACE="istio-system")
+    here = view("router", LABELS={"istio": "ingressgateway"})
+    for seen, names in ((there, ["few", "all"]), (here, ["private", "all"])):
+        assert [one.name for one in mesh(text).hosts(seen, "http.80")["a.example.com:80"].routes] == names

@@ -131,3 +131,42 @@ def test_endpoints_without_slices_are_used(seen, shop):
 def test_a_pod_serves_where_the_slice_says_that_it_listens(seen, view):
     listening = seen.clusters(view(NAMESPACE="shop", INSTANCE_IPS="10.1.0.1", LABELS={"app": "cart"}))
     assert {"inbound|8080||", "inbound|5000||", "inbound|7000||"} <= set(listening)
+
+
+def test_pods_of_a_headless_service_are_called_under_every_name_of_it(mesh, view):
+    service = """
+apiVersion: v1
+kind: Service
+metadata: {name: db, namespace: default}
+spec: {clusterIP: None, ports: [{port: 80, name: http}]}
+"""
+    names = ["db.default.svc.cluster.local", "db.default.svc.cluster.local.", "db", "db.default", "db.default.svc"]
+    host = mesh(service).hosts(view(), "80")["db.default.svc.cluster.local:80"]
+    assert list(host.domains) == [*names, *(f"*.{name}" for name in names)]
+
+
+def test_a_host_without_resolution_is_no_other_host(mesh, view):
+    text = """
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: outside}
+spec: {hosts: [example.com], resolution: NONE, ports: [{number: 80, name: http}]}
+"""
+    assert list(mesh(text).hosts(view(), "80")["example.com:80"].domains) == ["example.com", "example.com."]
+
+
+def test_tls_to_an_external_name_is_told_by_all_its_names(mesh, view):
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: default}
+spec: {type: ExternalName, externalName: secure.example.com}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: secure}
+spec: {hosts: [secure.example.com], resolution: DNS, ports: [{number: 443, name: tls}]}
+"""
+    (chain,) = mesh(text).listeners(view())["0.0.0.0_443"].filter_chains
+    called = ["secure.example.com", "alias.default.svc.cluster.local", "alias", "alias.default", "alias.default.svc"]
+    assert list(chain.filter_chain_match.server_names) == called

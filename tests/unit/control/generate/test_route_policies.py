@@ -116,7 +116,15 @@ def test_a_destination_balanced_by_a_hash_brings_its_key_to_the_route(route, key
 def test_every_destination_brings_its_own_key(route):
     shares = "route: [{destination: {host: a}, weight: 1}, {destination: {host: b}, weight: 1}]"
     more = rule("a", "{consistentHash: {httpHeaderName: x}}") + rule("b", "{consistentHash: {httpHeaderName: y}}")
-    assert [one.header.header_name for one in route(shares, more).route.hash_policy] == ["x", "y"]
+    action = route(shares, more).route
+    assert [one.header.header_name for one in action.hash_policy] == ["x", "y"]
+    assert action.retry_policy.retry_host_predicate  # another try may be another destination's
+
+
+def test_a_retry_leaves_the_endpoint_of_its_hash_where_the_rule_says_so(route):
+    hashed = rule("a", "{consistentHash: {httpHeaderName: x}}")
+    policy = route(f"retries: {{attempts: 2, retryIgnorePreviousHosts: true}}, {TO_A}", hashed).route.retry_policy
+    assert policy.retry_host_predicate
 
 
 def test_a_cookie_is_made_when_it_has_a_time_to_live(route):

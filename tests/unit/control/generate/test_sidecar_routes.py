@@ -158,3 +158,52 @@ def test_the_most_specific_host_of_a_rule_wins(mesh, view):
 def test_a_gateways_rule_is_not_a_sidecars(mesh, view):
     built = mesh(REVIEWS + route("edge", "[reviews]", more="gateways: [edge]"))
     assert built.hosts(view(), "80")[f"{HOST}:80"].routes[0].name == "default"
+
+
+ELSEWHERE = "match: [{sourceNamespace: elsewhere}]\n    directResponse: {status: 403}"
+
+
+def test_a_rule_without_a_route_for_the_client_leaves_the_service_as_it_is(mesh, view):
+    built = mesh(REVIEWS + route("r", "[reviews]", ELSEWHERE))
+    assert [one.name for one in built.hosts(view(), "80")[f"{HOST}:80"].routes] == ["default"]
+    assert [one.name for one in built.hosts(view(NAMESPACE="elsewhere"), "80")[f"{HOST}:80"].routes] == ["r"]
+
+
+def test_a_rule_gives_way_to_the_next_where_it_has_no_route_for_the_client(mesh, view):
+    connections = route("tcp", "[reviews]", more="tcp: [{route: [{destination: {host: reviews}}]}]").partition("  http:")[0]
+    built = mesh(REVIEWS + connections + route("first", "[reviews]", ELSEWHERE) + route("second", "[reviews]"))
+    assert [one.name for one in built.hosts(view(), "80")[f"{HOST}:80"].routes] == ["second"]
+    assert [one.name for one in built.hosts(view(NAMESPACE="elsewhere"), "80")[f"{HOST}:80"].routes] == ["first"]
+    proxyless = built.routes(view(agent="grpc", GENERATOR="grpc"), f"outbound|80||{HOST}")
+    assert [one.name for one in proxyless.virtual_hosts[0].routes] == ["second"]
+
+
+def test_a_rules_further_hosts_are_served_on_every_port_of_its_service(mesh, view):
+    built = mesh(REVIEWS + route("r", "[reviews, virtual.example.com, '2001:db8::1']"))
+    hosts = built.hosts(view(), "8080")
+    assert hosts["virtual.example.com:8080"].routes[0].name == "r"
+    assert list(hosts["2001:db8::1:8080"].domains) == ["[2001:db8::1]"]
+    assert "virtual.example.com:90" not in built.hosts(view(), "90")
+
+
+def test_of_two_rules_for_one_undeclared_host_the_first_with_a_route_has_it(mesh, view):
+    none = route("none", "[virtual.example.com]", ELSEWHERE)
+    built = mesh(REVIEWS + none + route("first", "[virtual.example.com]") + route("second", "[virtual.example.com]"))
+    hosts = [one for one in built.routes(view(), "80").virtual_hosts if "virtual.example.com" in one.domains]
+    assert [one.routes[0].name for one in hosts] == ["first"]
+
+
+def test_on_port_80_a_rule_answers_for_its_service_of_other_ports(mesh, view):
+    other = REVIEWS.replace("number: 80,", "number: 81,")
+    assert list(mesh(other + route("r", "[reviews]")).hosts(view(), "80")[f"{HOST}:80"].domains) == [HOST]
+
+
+def test_deadlines_of_grpc_clients_count_within_a_routes_own(mesh, view):
+    built = mesh(REVIEWS + route("r", "[reviews]", "timeout: 3s\n    route: [{destination: {host: reviews}}]"))
+    ruled = built.hosts(view(), "80")[f"{HOST}:80"].routes[0].route
+    unruled = mesh(REVIEWS).hosts(view(), "80")
+    assert (ruled.timeout.seconds, ruled.max_grpc_timeout.seconds) == (3, 3)
+    for host in (f"{HOST}:80", "allow_any"):
+        action = unruled[host].routes[0].route
+        assert action.HasField("max_grpc_timeout")
+        assert action.max_grpc_timeout.seconds == 0

@@ -209,10 +209,30 @@ def test_headers_are_set_then_added_in_the_order_of_their_names(routes):
     assert (list(made.request_headers_to_remove), list(made.response_headers_to_remove)) == (["gone"], ["s"])
 
 
+def test_a_policy_without_conditions_has_istios_also_where_the_mesh_has_others(mesh, view):
+    settings = """
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: "defaultHttpRetryPolicy: {attempts: 5, retryOn: reset}"
+"""
+    rule = """
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: rule}
+spec: {hosts: [a], http: [{retries: {attempts: 1}, route: [{destination: {host: a}}]}]}
+"""
+    policy = mesh(settings + ENTRY + rule).hosts(view(), "80")[f"{A}:80"].routes[0].route.retry_policy
+    assert policy.retry_on.startswith("connect-failure,refused-stream")
+
+
 def test_a_destinations_edits_follow_the_routes_or_go_with_its_share(routes):
     own = "headers: {request: {set: {own: '1'}}}"
     one = routes(f"headers: {{request: {{set: {{all: '0'}}}}}}, route: [{{destination: {{host: a}}, {own}}}]")[0]
-    assert {header.header.key for header in one.request_headers_to_add} == {"all", "own"}
+    assert [header.header.key for header in one.request_headers_to_add] == ["all", "own"]
     two = routes(f"route: [{{destination: {{host: a}}, weight: 1, {own}}}, {{destination: {{host: b}}, weight: 1}}]")[0]
     shares = two.route.weighted_clusters.clusters
     assert [len(share.request_headers_to_add) for share in shares] == [1, 0]

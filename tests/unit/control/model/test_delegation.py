@@ -74,6 +74,8 @@ def test_every_condition_meets_every_other(merged):
         ("sourceLabels: {app: a}", "sourceLabels: {app: b}"),
         ("sourceNamespace: a", "sourceNamespace: b"),
         ("uri: {prefix: /a}, ignoreUriCase: true", "uri: {prefix: /a}"),
+        ("uri: {prefix: /a}, ignoreUriCase: true", "headers: {x: {exact: a}}"),
+        ("gateways: [edge]", "gateways: [other]"),
     ],
 )
 def test_a_route_that_contradicts_the_root_is_left_out(merged, outer, inner):
@@ -105,3 +107,23 @@ def test_a_delegate_that_is_not_exported_is_not_there(merged):
     outer = "{delegate: {name: cart, namespace: elsewhere}}"
     routes, warnings = merged(outer, f"{{{TO}}}", namespace="elsewhere", export='exportTo: ["."]')
     assert (routes, len(warnings)) == ([], 1)
+
+
+def test_a_route_is_left_out_for_one_condition_that_lies_within_none_of_the_roots(merged):
+    outer = "{match: [{uri: {prefix: /a}}], delegate: {name: cart}}"
+    routes, _ = merged(outer, f"{{match: [{{uri: {{prefix: /a/1}}}}, {{uri: {{prefix: /b}}}}], {TO}}}", f"{{{TO}}}")
+    assert [match.uri.prefix for route in routes for match in route.match] == ["/a"]
+
+
+def test_what_a_delegate_switches_off_is_off(merged):
+    routes, _ = merged("{mirror: {host: copy}, mirrorPercent: 50, delegate: {name: cart}}", f"{{mirrorPercent: 0, {TO}}}")
+    assert (routes[0].mirror_percent, bool(routes[0].mirror)) == (0, True)
+
+
+def test_gateways_are_those_of_the_namespace_that_names_them(merged):
+    inner = f"{{match: [{{gateways: [edge]}}], {TO}}}"
+    outer = "{match: [{gateways: [%s]}], delegate: {name: cart, namespace: elsewhere}}"
+    routes, _ = merged(outer % "elsewhere/edge", inner, namespace="elsewhere")
+    assert [match.gateways for match in routes[0].match] == [["elsewhere/edge"]]
+    routes, _ = merged(outer % "edge", inner, namespace="elsewhere")
+    assert routes == []
