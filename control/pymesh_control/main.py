@@ -67,6 +67,7 @@ def _options(arguments: argparse.Namespace) -> options.Options:
         xds=arguments.xds,
         secure_xds=arguments.secure_xds,
         monitoring=arguments.monitoring,
+        revision=os.environ.get("REVISION", ""),
         trust_domain=arguments.trust_domain,
         server_names=tuple(filter(None, os.environ.get("ISTIOD_CUSTOM_HOST", "").split(","))),
         registration_grace=arguments.registration_grace,

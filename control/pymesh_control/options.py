@@ -36,6 +36,8 @@ class Options:
     xds: Address = XDS
     secure_xds: Address = SECURE_XDS
     monitoring: Address = MONITORING
+    revision: str = ""
+    """Configuration that is labelled for another one is left alone; empty: none is (Istio's REVISION)."""
     trust_domain: str | None = None
     """None: what the MeshConfig says, else cluster.local."""
     server_names: tuple[str, ...] = ()

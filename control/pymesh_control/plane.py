@@ -116,7 +116,7 @@ class ControlPlane:
             self.authority = await asyncio.to_thread(Authority.load_or_create, _directory(self.options.ca_dir), domain)
         except CertsError as error:
             raise StartupError(str(error)) from error
-        self.world = World(domain, self.metrics)
+        self.world = World(domain, self.metrics, self.options.revision)
         await self._look_up()
         self._freezer = Freezer(asyncio.get_running_loop().call_later)
         self._cleanup.callback(self._freezer.close)

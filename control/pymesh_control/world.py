@@ -13,12 +13,14 @@ from .ads.subscription import Resources
 from .analyze.run import warnings
 from .generate import generate
 from .metrics import Metrics
+from .model import nodewords
 from .model.assembly import build
 from .model.census import census
 from .model.credential import NO_CREDENTIALS, Credentials
 from .model.snapshot import Snapshot
 from .model.view import ProxyView, view_of
 from .model.workload import Workload
+from .store import revision
 from .store.catalogue import Contents, Key
 from .store.quarantine import Quarantine, blame
 
@@ -29,8 +31,10 @@ _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.I
 class World:
     """The present snapshot and what is wrong with the configuration it was made from."""
 
-    def __init__(self, trust_domain: str, metrics: Metrics) -> None:
+    def __init__(self, trust_domain: str, metrics: Metrics, served: str = "") -> None:
+        """`served` is the revision whose configuration counts (`revision.own`)."""
         self.trust_domain = trust_domain
+        self._revision = served
         self.resources_read: Sequence[Resource] = ()
         """What the files say, refused resources too; `resources_used` has the last accepted version of those."""
         self.resources_used: Sequence[Resource] = ()
@@ -38,6 +42,7 @@ class World:
         """Those of them that cannot be honoured."""
         self.problems: tuple[Problem, ...] = ()
         self._strangers: frozenset[str] = frozenset()
+        self._told_of_nodes: set[str] = set()
         self._metrics = metrics
         self._quarantine = Quarantine()
         self.snapshot = build([], [], 0, trust_domain=trust_domain)[0]
@@ -54,20 +59,26 @@ class World:
         `names` are the addresses of networks' gateways that are known by name.
         """
         begun = time.monotonic()
-        snapshot, refused = self._build(contents.resources, workloads, credentials, names)
-        blamed = blame(refused, contents.resources)
-        used: Sequence[Resource] = self._quarantine.replace(contents.resources, blamed)
+        own, others = revision.own(contents.resources, self._revision)
+        snapshot, refused = self._build(own, workloads, credentials, names)
+        blamed = blame(refused, own)
+        used: Sequence[Resource] = self._quarantine.replace(own, blamed)
         if blamed:
             snapshot, _ = self._build(used, workloads, credentials, names)
-        self.resources_read, self.refused = contents.resources, frozenset(blamed)
+        self.resources_read, self.refused = own, frozenset(blamed)
         self.snapshot, self.resources_used = snapshot, used
         self._metrics.snapshot_time.observe(time.monotonic() - begun)
         self._tell_strangers(workloads)
-        self._tell((*contents.problems, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
+        self._tell((*contents.problems, *others, *refused, *warnings(used, snapshot), *self._other_trust_domains(used)))
 
     def view(self, node: Any, identity: SpiffeId | None) -> ProxyView:
         """A client as the generators see it. Raises ValueError."""
-        return view_of(node, identity)
+        view = view_of(node, identity)
+        for key, reason in nodewords.unused(view.metadata):
+            if key not in self._told_of_nodes:
+                self._told_of_nodes.add(key)
+                _log.warning("%s: node metadata %s has no effect here: %s (told once, whoever else says it)", view.node_id, key, reason)
+        return view
 
     def resources(self, view: ProxyView) -> Resources:
         """The present snapshot through a client's eyes; it stays the same whatever is built later."""

@@ -102,6 +102,8 @@ def _run(launch: "Launch", arguments: list[str]) -> int:
             uvloop.run(validate(launch))
             print(f"configuration '{launch.name}' OK")
             return 0
+        for warning in launch.settings.warnings if launch.settings and launch.worker_socket is None else ():
+            logging.getLogger("pymesh").warning("%s", warning)
         if launch.settings is not None:
             _guard_keys()
         return uvloop.run(serve(launch, arguments))

@@ -27,6 +27,7 @@ class Diagnostic:
         subject = f"{self.resource}: " if self.resource else ""
         return f"{self.file}:{self.line}:{self.column}: {self.severity} [{self.code}]: {subject}{self.message}"
 
-    def as_warning(self) -> Problem:
+    def on_load(self) -> Problem:
         """The same for those who loaded the resource: it is honoured, so that nothing of it is an error any more."""
-        return Problem.at(Position(self.file, self.line, self.column), f"{self.resource}: {self.message} [{self.code}]", "warning")
+        severity: Level = "info" if self.severity == "info" else "warning"
+        return Problem.at(Position(self.file, self.line, self.column), f"{self.resource}: {self.message} [{self.code}]", severity)

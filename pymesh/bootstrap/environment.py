@@ -79,6 +79,13 @@ class Settings:
     """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
     dns: DnsSettings | None
     """None for a sidecar that answers no DNS queries, and for gateways, which never do."""
+    unread: tuple[str, ...]
+    """The variables of `proxyMetadata` that nothing here reads: Istio's agent may, and its container's other programs."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each setting that is without effect and no mistake."""
+        return [f"PROXY_CONFIG.proxyMetadata.{name} has no effect: nothing here reads it" for name in self.unread]
 
     @property
     def listen_host(self) -> str:
@@ -104,11 +111,14 @@ class _Reader:
     def __init__(self, variables: Mapping[str, str], problems: list[str]) -> None:
         self.variables = variables
         self.problems = problems
+        self.asked: set[str] = set()
 
     def text(self, name: str, default: str) -> str:
+        self.asked.add(name)
         return self.variables.get(name) or default
 
     def required(self, name: str, stand_in: str) -> str:
+        self.asked.add(name)
         if not (value := self.variables.get(name)):
             self.problems.append(f"{name} is not set")
         return value or stand_in
@@ -193,7 +203,13 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
         rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
         rsa_bits=_rsa_bits(reader),
         dns=_dns(reader, node_id),
+        unread=_unread(reader, proxy),
     )
+
+
+def _unread(reader: _Reader, proxy: ProxyConfig) -> tuple[str, ...]:
+    """What nobody has asked the reader for, when all has been read."""
+    return tuple(name for name in sorted(proxy.proxy_metadata.keys() - reader.asked) if not name.startswith((_META, _META_JSON)))
 
 
 def _dns(reader: _Reader, node_id: node.NodeId) -> DnsSettings | None:

@@ -6,6 +6,7 @@ Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`, `agent`) are Istio's,
 from dataclasses import dataclass
 from typing import Any
 
+from .. import labels
 from ..address import Address
 from ..xds import names, proto
 from .environment import Settings
@@ -53,10 +54,8 @@ def node_of(settings: Settings) -> Any:
     """The Node message that the sidecar introduces itself with."""
     node = proto.base.Node(id=str(settings.node_id), cluster=settings.service_cluster)
     node.metadata.update(settings.metadata)
-    labels = settings.metadata.get("LABELS", {})
-    if locality := labels.get("istio-locality"):
-        # Label values cannot hold "/", so Istio's label spells region/zone/subzone with dots.
-        node.locality.region, node.locality.zone, node.locality.sub_zone = (*str(locality).split("."), "", "", "")[:3]
+    if place := labels.locality(settings.metadata.get("LABELS", {})):
+        node.locality.region, node.locality.zone, node.locality.sub_zone = (*place.split("/"), "", "", "")[:3]
     return node
 
 

@@ -34,6 +34,7 @@ from .secrets import Secrets
 from .status import answering
 from .stop import Stop, done_before
 
+_log = logging.getLogger("pymesh.agent")
 UNUSABLE = 64
 DEFAULT_SDS_PATH = "./var/run/secrets/workload-spiffe-uds/socket"
 BOOTSTRAP_FILE = "envoy-rev.json"
@@ -63,6 +64,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace, given: Sequenc
     keys.keep_out_of_core_dumps()
     stop = Stop()
     stop.on_signals()
+    for warning in settings.warnings:
+        _log.warning("%s", warning)
     folder = CertificateFolder(arguments.output_certs) if arguments.output_certs else None
     if not arguments.no_envoy:
         return await _with_envoy(settings, arguments.sds_path, folder, given, stop)

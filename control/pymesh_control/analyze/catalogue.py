@@ -7,6 +7,7 @@ from . import (
     gateways,
     kubernetes,
     mesh,
+    metadata,
     proxyless,
     security,
     service_entries,
@@ -26,4 +27,5 @@ RULES = (
     *envoy_filters.RULES,
     *proxyless.RULES,
     *mesh.RULES,
+    *metadata.RULES,
 )

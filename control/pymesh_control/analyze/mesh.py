@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 
-from pymesh.api import proxytext
-
 from ..model.filelog import BUILT_IN
 from ..model.kubernetes.services import NODE_SELECTOR, host_of, is_at_nodes, selected_nodes
-from ..model.locality import NETWORK_LABEL
 from ..model.mesh import PROMETHEUS
 from ..model.support import INERT, spell, walk
 from ..model.unused import unused
+from ..model.whereabouts import NETWORK_LABEL
 from . import rivals
 from .rule import Found, rule
 from .subject import Subject
@@ -108,17 +106,6 @@ def group_probe(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "PYM0504", "warning", "a pod's ProxyConfig cannot be used, or not whole", on_load=True,
-    why="What it says of the proxy's listeners does not reach the proxy.",
-    fix="Correct the annotation; what proxies read at their start belongs into their PROXY_CONFIG.",
-)  # fmt: skip
-def pod_settings(subject: Subject) -> Iterator[Found]:
-    for resource in subject.of("Pod"):
-        for mistake in proxytext.read(resource.annotations.get(proxytext.ANNOTATION, ""))[1]:
-            yield Found(resource, ("metadata", "annotations", proxytext.ANNOTATION), f"{proxytext.ANNOTATION}: {mistake}")
-
-
-@rule(
     "IST0159", "error", "two Telemetries select the same workloads",
     why="Istio uses one of them, the oldest.",
     fix="Join them, or give them selectors that exclude one another.",
@@ -170,7 +157,6 @@ RULES = (
     default_provider,
     network_gateway,
     group_probe,
-    pod_settings,
     same_telemetry_selector,
     several_telemetry_defaults,
     telemetry_provider,

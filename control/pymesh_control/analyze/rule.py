@@ -16,6 +16,8 @@ class Found(NamedTuple):
     resource: Resource
     path: Path
     sentence: str
+    of_object: bool = False
+    """Whether the path begins at the whole object, whose metadata it leads to, rather than at its spec."""
 
 
 Check = Callable[[Subject], Iterator[Found]]
@@ -42,9 +44,9 @@ class Rule:
 
     def diagnostics(self, subject: Subject) -> Iterator[Diagnostic]:
         """Its findings, but for those that a resource's own annotation does not want to hear of."""
-        for resource, path, sentence in self.check(subject):
+        for resource, path, sentence, of_object in self.check(subject):
             if not _suppressed(resource, self.code):
-                where = resource.position_of(*resource.root, *path)
+                where = resource.position_of(*(() if of_object else resource.root), *path)
                 name = f"{resource.kind} {resource.namespace}/{resource.name}"
                 place = (where.file, where.line, where.column)
                 yield Diagnostic(*place, self.code, self.severity, name, sentence, self.why, self.fix)

@@ -20,4 +20,4 @@ def of_files(resources: Sequence[Resource]) -> list[Diagnostic]:
 def warnings(resources: Iterable[Resource], snapshot: Snapshot) -> list[Problem]:
     """What a person should look at when these resources are loaded: they are honoured, and point at something that is not there."""
     subject = Subject(resources, snapshot)
-    return sorted({found.as_warning() for rule in RULES if rule.on_load for found in rule.diagnostics(subject)})
+    return sorted({found.on_load() for rule in RULES if rule.on_load for found in rule.diagnostics(subject)})

@@ -83,7 +83,8 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
         filters = [manager.gateway(mesh, scope.flavor, scope.settings, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
         stats = route.stats or statnames.of_target(scope, route.targets[0][0])
-        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source)
+        idle = scope.settings.idle_timeout
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source, idle=idle)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(
         filters,

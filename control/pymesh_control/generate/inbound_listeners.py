@@ -88,7 +88,7 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
     if view.transparent:
         message.transparent.value = True
         message.listener_filters.append(original_source())
-    blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)])
+    blackhole = tcp.filters(snapshot.mesh, view.flavor, [(names.BLACKHOLE_CLUSTER, 1)], idle=snapshot.settings_of(view).idle_timeout)
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     message.filter_chains.extend(_unserved(snapshot, view, 0))
     for stated in snapshot.authentication.stated_ports(view.namespace, view.labels):
@@ -127,7 +127,7 @@ def _passthrough(
     routes = _routes(cluster, "inbound|http|0")
     for row in _rows(Protocol.AUTO, found):
         http = manager.inbound(snapshot.mesh, flavor, settings, cluster, routes)
-        filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)])
+        filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)], idle=settings.idle_timeout)
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
         yield _chain(snapshot, row, filters, name, port, origins)
 
@@ -136,16 +136,17 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
     """The chains of one served port; `port` is the destination port to match, 0 where the listener has only one."""
     cluster = names.inbound_cluster(server.app)
     found = mode(snapshot, view, server.bind)
+    settings = snapshot.settings_of(view)
     origins = (*server.origins, *mode_origins(snapshot, view, server.bind))
     ended = server.tls if found is Mode.DISABLE else None
     for row in (_Row("tls", http=server.protocol.is_http),) if ended else _rows(server.protocol, found):
         if row.http:
             retry = None if server.protocol is Protocol.GRPC else retries.inbound(snapshot.mesh.inbound_retry)
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
-            filters = [manager.inbound(snapshot.mesh, view.flavor, snapshot.settings_of(view), name, routes)]
+            filters = [manager.inbound(snapshot.mesh, view.flavor, settings, name, routes)]
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
-            filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats)
+            filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats, idle=settings.idle_timeout)
         yield _chain(snapshot, row, filters, name, port, origins, ended)
 
 

@@ -74,6 +74,10 @@ def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: s
         manager.generate_request_id.value = False
     if settings.keeps_header_case:
         manager.http_protocol_options.header_key_format.CopyFrom(keep_case())
+    if settings.idle_timeout is not None:
+        manager.common_http_protocol_options.idle_timeout.CopyFrom(proto.duration(settings.idle_timeout))
+    if settings.takes_http10:
+        manager.http_protocol_options.accept_http_10 = True
     limits.apply(manager, settings, at_the_edge=at_the_edge)
     manager.http_filters.extend(_http_filters(mesh, flavor, suppress=not settings.tells_of_itself))
     return manager

@@ -7,9 +7,9 @@ from pymesh.address import is_ip
 from pymesh.xds import nds
 
 from ..built import Built, pack
-from ..model.locality import NETWORK_LABEL
 from ..model.service import Service
 from ..model.view import ProxyView
+from ..model.whereabouts import NETWORK_LABEL
 from ..model.workload import Health, Workload
 from .scope import Scope
 

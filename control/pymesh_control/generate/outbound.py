@@ -148,7 +148,8 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
     stats, mesh = route.stats or statnames.of_target(scope, route.targets[0][0]), scope.snapshot.mesh
-    filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source)
+    idle = scope.settings.idle_timeout
+    filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source, idle=idle)
     return chain(filters, server_names=route.server_names, blocks=route.blocks, sources=route.sources, origins=route.origins)
 
 
@@ -157,7 +158,7 @@ def _unknown(scope: Scope) -> Any:
 
 
 def _to(scope: Scope, cluster: str) -> list[Any]:
-    return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)])
+    return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)], idle=scope.settings.idle_timeout)
 
 
 def _virtual(scope: Scope, *, transparent: bool) -> Any:

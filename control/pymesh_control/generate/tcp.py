@@ -25,19 +25,21 @@ def filters(
     stats: str = "",
     *,
     by_source: bool = False,
+    idle: float | None = None,
 ) -> list[Any]:
     """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel.
 
     `stats` is the name under which they count, where it is not that of the first cluster. `by_source`: where a cluster balances by a
-    hash, it is that of the client's address.
+    hash, it is that of the client's address. `idle` is the proxy's own idle timeout, in seconds.
     """
     proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=access_logs(mesh))
     if len(targets) == 1:
         proxy.cluster = targets[0][0]
     else:
         proxy.weighted_clusters.clusters.extend(_PROXY.WeightedCluster.ClusterWeight(name=name, weight=weight) for name, weight in targets)
-    if pool and pool.idle_timeout is not None:
-        proxy.idle_timeout.CopyFrom(proto.duration(pool.idle_timeout))
+    stated = pool.idle_timeout if pool and pool.idle_timeout is not None else idle
+    if stated is not None:
+        proxy.idle_timeout.CopyFrom(proto.duration(stated))
     if pool and pool.max_connection_duration:
         proxy.max_downstream_connection_duration.CopyFrom(proto.duration(pool.max_connection_duration))
     if by_source:

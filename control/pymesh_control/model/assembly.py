@@ -14,6 +14,7 @@ from . import (
     delegation,
     destination,
     discovery,
+    distribution,
     envoyfilter,
     gateway,
     kubernetes,
@@ -29,10 +30,10 @@ from .credential import NO_CREDENTIALS, Credentials
 from .gatewayapi import translation
 from .groups import Groups, member
 from .groups import from_resource as from_group
-from .locality import NETWORK_LABEL
 from .models import Models
 from .settings import Settings, from_config
 from .snapshot import Snapshot
+from .whereabouts import NETWORK_LABEL
 from .workload import Workload
 
 ByKind = Mapping[str, Sequence[Resource]]
@@ -160,13 +161,14 @@ def _services(
 ) -> services.Known:
     unplaced = (*models.each(_outside, by_kind.get("WorkloadEntry", ())), *registered)
     outside = models.same("outside", tuple(_placed(models, one, places) for one in unplaced))
+    wishes = models.equal("wishes", {one.name: wish for one in by_kind.get("Namespace", ()) if (wish := distribution.wish(one))})
     cluster = models.of(
         "cluster",
-        [chosen, places, *kubernetes.inputs(by_kind, outside)],
-        lambda: kubernetes.read(by_kind, outside, places, chosen.exports.services),
+        [chosen, places, wishes, *kubernetes.inputs(by_kind, outside)],
+        lambda: kubernetes.read(by_kind, outside, places, chosen.exports.services, wishes),
     )
     workloads = models.same("workloads", (*outside, *cluster.workloads))
-    return services.known(models, cluster, by_kind.get("ServiceEntry", ()), workloads, places)
+    return services.known(models, cluster, by_kind.get("ServiceEntry", ()), workloads, places, wishes)
 
 
 def _placed(models: Models, workload: Workload, places: networks.Places) -> Workload:
@@ -174,7 +176,7 @@ def _placed(models: Models, workload: Workload, places: networks.Places) -> Work
 
 
 def _outside(entry: Resource) -> Workload:
-    return service.from_workload_entry(entry.spec, entry.name, entry.namespace)
+    return service.from_workload_entry(entry.spec, service.workload_name(entry), entry.namespace)
 
 
 def _index(models: Models, chosen: mesh.Mesh, by_kind: ByKind, kind: str, read: Any, made: Any) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymesh.api.models.authorizationpolicy import Action
+from pymesh.bootstrap.environment import is_on
 
 from .origin import Origin
 from .workload import selects
@@ -60,5 +61,5 @@ def from_resource(resource: Any) -> AuthorizationPolicy:
         rules=tuple(spec.rules),
         selector=dict(spec.selector.match_labels) if spec.selector else {},
         attached=bool(spec.target_ref or spec.target_refs),
-        dry_run=resource.annotations.get(DRY_RUN) == "true",
+        dry_run=is_on(resource.annotations.get(DRY_RUN)),
     )

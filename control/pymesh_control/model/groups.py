@@ -5,12 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pymesh.api import Resource
+from pymesh.labels import LOCALITIES
 
 from .view import ProxyView
 from .workload import TLS_MODE_LABEL, Workload
-
-_LOCALITY_LABEL = "istio-locality"
-"""A proxy's way to say its locality, which its workload has apart from its labels."""
 
 _LONGEST_NAME = 253
 """Characters of a Kubernetes object's name."""
@@ -31,7 +29,7 @@ class Group:
         account = self.template.service_account or ""
         if account and workload.service_account not in ("", account):
             return None
-        labels = {**self.labels, **{key: value for key, value in workload.labels.items() if key != _LOCALITY_LABEL}}
+        labels = {**self.labels, **{key: value for key, value in workload.labels.items() if key not in LOCALITIES}}
         return replace(
             workload,
             labels=labels,

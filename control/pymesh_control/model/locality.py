@@ -5,15 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .service import Endpoint
-
-LEVELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone")
-"""The labels of a node that make its locality: region, zone and sub-zone."""
+from .whereabouts import CLUSTER_LABEL, HOSTNAME_LABEL, LEVELS, NETWORK_LABEL
 
 _DEPTH = len(LEVELS)
 _STEPS = _DEPTH + 2
 """Distances that two localities can have: shared levels, and a region that is not the one to fail over to."""
-
-NETWORK_LABEL, CLUSTER_LABEL, HOSTNAME_LABEL = "topology.istio.io/network", "topology.istio.io/cluster", "kubernetes.io/hostname"
 
 
 @dataclass(frozen=True, slots=True)

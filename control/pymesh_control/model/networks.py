@@ -8,8 +8,8 @@ from typing import Any
 
 from pymesh.address import is_ip
 
-from .locality import NETWORK_LABEL
 from .service import Instances, Service
+from .whereabouts import NETWORK_LABEL
 from .workload import Workload
 
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network

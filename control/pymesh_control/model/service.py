@@ -5,14 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pymesh import labels as labels_of
 from pymesh.api import hosts
 
+from . import distribution
 from .origin import Origin
 from .protocol import Protocol, of_port
 from .visibility import Visibility, exported
-from .workload import MUTUAL, TLS_MODE_LABEL, Health, Workload
+from .workload import MUTUAL, TLS_MODE_LABEL, WORKLOAD_NAME_LABEL, Health, Workload
 
 AUTO_ALLOCATE_LABEL = "networking.istio.io/enable-autoallocate-ip"
+AUTO_REGISTRATION_GROUP = "istio.io/autoRegistrationGroup"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +128,8 @@ def full_name(host: str, namespace: str) -> str:
     return hosts.expand(host, namespace).lower()
 
 
-def from_entry(resource: Any) -> list[Service]:
-    """The services that a ServiceEntry declares, one a host, without endpoints."""
+def from_entry(resource: Any, wished: str = "") -> list[Service]:
+    """The services that a ServiceEntry declares, one a host, without endpoints; `wished` is the traffic distribution of its namespace."""
     spec = resource.spec
     ports = tuple(_port(port) for port in spec.ports)
     first = Service(
@@ -142,9 +145,15 @@ def from_entry(resource: Any) -> list[Service]:
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else None,
         inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
         subject_alt_names=tuple(spec.subject_alt_names),
+        locality=distribution.setting(None, distribution.wish(resource), wished),
         origins=(Origin("ServiceEntry", resource.namespace, resource.name),),
     )
     return [replace(first, host=host, name=_short_name(host)) for host in map(str.lower, spec.hosts)]
+
+
+def workload_name(entry: Any) -> str:
+    """The name under which metrics know the workload of a WorkloadEntry: that of its group if it has registered for one."""
+    return str(entry.annotations.get(AUTO_REGISTRATION_GROUP) or entry.labels.get(WORKLOAD_NAME_LABEL) or entry.name)
 
 
 def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
@@ -157,7 +166,7 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
         labels=labels,
         service_account=entry.service_account or "",
         ports=dict(entry.ports),
-        locality=entry.locality or "",
+        locality=entry.locality or labels_of.locality(labels),
         network=entry.network or "",
         tls_mode=labels.get(TLS_MODE_LABEL, "disabled"),
         weight=entry.weight or 1,

@@ -7,6 +7,7 @@ from functools import partial
 from pymesh.api import Resource
 
 from .allocation import allocated
+from .distribution import Wishes
 from .kubernetes import Cluster
 from .membership import Memberships
 from .membership import Workloads as Selectable
@@ -27,13 +28,15 @@ class Known:
     aliases: Mapping[str, str]
 
 
-def known(models: Models, cluster: Cluster, entries: Sequence[Resource], workloads: tuple[Workload, ...], places: Places) -> Known:
+def known(
+    models: Models, cluster: Cluster, entries: Sequence[Resource], workloads: tuple[Workload, ...], places: Places, wishes: Wishes
+) -> Known:
     """Everything that resources and registered workloads say of services."""
     aliases = _resolved(cluster.aliases)
-    inputs = (cluster, workloads, places, *entries)
+    inputs = (cluster, workloads, places, wishes, *entries)
 
     def make(parts: Models) -> Known:
-        return _known(parts, cluster, _declared(parts, cluster, entries, aliases, places), workloads, aliases)
+        return _known(parts, cluster, _declared(parts, cluster, entries, aliases, places, wishes), workloads, aliases)
 
     return models.put_together("services", inputs, make)
 
@@ -74,13 +77,13 @@ def _told(models: Models, one: Service, instances: Instances) -> Service:
 
 
 def _declared(
-    models: Models, cluster: Cluster, entries: Iterable[Resource], aliases: Mapping[Alias, str], places: Places
+    models: Models, cluster: Cluster, entries: Iterable[Resource], aliases: Mapping[Alias, str], places: Places, wishes: Wishes
 ) -> list[Service]:
     """The cluster's first: they are who they are whatever a ServiceEntry of the same host says."""
     of_cluster = {(one.namespace, one.host): one for one in cluster.services}
     found: dict[tuple[str, str], Service] = {}
     for entry in entries:
-        for one in models.of(("entry", id(entry)), (entry, places), partial(_of_entry, entry, places)):
+        for one in models.of(("entry", id(entry)), (entry, places, wishes), partial(_of_entry, entry, places, wishes)):
             key = (one.namespace, one.host)
             if key in of_cluster:
                 of_cluster[key] = decorated(of_cluster[key], one)
@@ -92,9 +95,10 @@ def _declared(
     return [replace(one, aliases=names[one.host]) if one.host in names else one for one in (*of_cluster.values(), *found.values())]
 
 
-def _of_entry(entry: Resource, places: Places) -> list[Service]:
+def _of_entry(entry: Resource, places: Places, wishes: Wishes) -> list[Service]:
     """A ServiceEntry's services, the instances that it lists in their networks."""
-    return [replace(one, inline=tuple(placed(inner, places) for inner in one.inline)) for one in from_entry(entry)]
+    made = from_entry(entry, wishes.get(entry.namespace, ""))
+    return [replace(one, inline=tuple(placed(inner, places) for inner in one.inline)) for one in made]
 
 
 def _resolved(aliases: Mapping[Alias, str]) -> dict[Alias, str]:

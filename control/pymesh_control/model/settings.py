@@ -1,6 +1,6 @@
 """What a single proxy's ProxyConfig asks of what it is sent: the parts that Istio's generators read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 _EDGE = {
@@ -25,13 +25,17 @@ class Settings:
     topology: Any = None
     headers: Any = None
     limits: Any = None
+    idle_timeout: float | None = None
+    """Seconds after which connections of clients without traffic are closed, where no rule says (node metadata IDLE_TIMEOUT)."""
+    takes_http10: bool = False
+    """Whether HTTP/1.0 is answered (node metadata HTTP10)."""
 
     def over(self, above: "Settings | None") -> "Settings":
         """These, completed by those of the level above; a part is replaced whole, as in Istio."""
         if above is None:
             return self
-        return Settings(
-            topology=self.topology or above.topology, headers=self.headers or above.headers, limits=self.limits or above.limits
+        return replace(
+            self, topology=self.topology or above.topology, headers=self.headers or above.headers, limits=self.limits or above.limits
         )  # fmt: skip
 
     @property

@@ -8,13 +8,13 @@ from . import authentication, authorization, destination, envoyfilter, gateway, 
 from .credential import Credentials
 from .gatewayapi import policies, translation
 from .groups import Groups
-from .locality import CLUSTER_LABEL, NETWORK_LABEL
 from .memory import Memory, Same
 from .models import Models
 from .networks import NOWHERE, Networks, Places, Site
 from .origin import Origin
 from .settings import Settings
 from .view import ProxyView
+from .whereabouts import CLUSTER_LABEL, NETWORK_LABEL
 from .workload import Workload
 
 T = TypeVar("T")

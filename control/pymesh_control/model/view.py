@@ -3,20 +3,22 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf import json_format
 
 from pymesh.address import is_ip
 from pymesh.api import proxytext
+from pymesh.bootstrap import duration
 from pymesh.bootstrap.environment import is_on
 from pymesh.bootstrap.proxy_config import TPROXY_REASON
 from pymesh.identity import SpiffeId
+from pymesh.labels import locality
 from pymesh.xds import node as nodes
 
-from .locality import CLUSTER_LABEL, HOSTNAME_LABEL, NETWORK_LABEL
 from .settings import NOTHING, Settings, from_config
+from .whereabouts import CLUSTER_LABEL, HOSTNAME_LABEL, NETWORK_LABEL
 
 _GENERATED = ("gatewayTopology", "proxyHeaders", "connectionSettings")
 
@@ -145,14 +147,23 @@ def _settings(metadata: Mapping[str, Any]) -> Settings:
     settings, mistakes = proxytext.read(json.dumps({key: config[key] for key in _GENERATED if key in config}))
     if settings is None:
         raise nodes.InvalidNodeId(f"node metadata PROXY_CONFIG: {mistakes[0]}")
-    return from_config(settings)
+    return replace(
+        from_config(settings), idle_timeout=_seconds(metadata.get("IDLE_TIMEOUT")), takes_http10=metadata.get("HTTP10") == "1"
+    )  # fmt: skip
+
+
+def _seconds(text: Any) -> float | None:
+    try:
+        return duration.parse(str(text)) if text else None
+    except ValueError as error:
+        raise nodes.InvalidNodeId(f"node metadata IDLE_TIMEOUT: {error}") from None
 
 
 def _locality(node: Any, labels: Mapping[str, Any]) -> str:
-    """The node's own word, else the workload's label `istio-locality`, which may write dots for the slashes that labels cannot hold."""
+    """The node's own word, else that of the workload's label."""
     place = node.locality
     told = "/".join((place.region, place.zone, place.sub_zone)).rstrip("/")
-    return told or str(labels.get("istio-locality", "")).replace(".", "/")
+    return told or locality(labels)
 
 
 def _flavor(node: Any, metadata: Mapping[str, Any]) -> str:

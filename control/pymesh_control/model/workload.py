@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 TLS_MODE_LABEL = "security.istio.io/tlsMode"
+WORKLOAD_NAME_LABEL = "service.istio.io/workload-name"
 MUTUAL = "istio"
 """The tlsMode of a workload whose sidecar terminates Istio's mutual TLS."""
 

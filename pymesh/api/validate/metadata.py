@@ -7,6 +7,8 @@ from .finding import Finding, Findings, below, verdict
 # Annotations by which istiod marks objects of its own making.
 _RESERVED = frozenset({"internal.istio.io/webhook-always-reject", "internal.istio.io/parent-namespace", "internal.istio.io/parents"})
 _DRY_RUN = "istio.io/dry-run"
+_TRUTHS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
+"""What Go reads as a truth value."""
 
 
 def check(metadata: Metadata, kind: str) -> Findings:
@@ -30,4 +32,4 @@ def check_names(metadata: Metadata) -> Findings:
 def _dry_run(kind: str, value: str) -> str | None:
     if kind != "AuthorizationPolicy":
         return "a dry run is only for AuthorizationPolicy"
-    return None if value.lower() in ("true", "false", "1", "0", "t", "f") else f'"{value}" is neither true nor false'
+    return None if value in _TRUTHS else f'"{value}" is neither true nor false'

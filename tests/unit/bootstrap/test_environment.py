@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pymesh import labels
 from pymesh.address import Address
 from pymesh.bootstrap.environment import DnsSettings, InvalidEnvironment, Settings
 
@@ -134,3 +135,18 @@ def test_a_gateway_answers_none():
 def test_a_mistake_about_dns_is_told(variable, value):
     (problem,) = problems_of(**{variable: value})
     assert problem.startswith(f"{variable}: ")
+
+
+def test_proxy_metadata_that_nothing_reads_are_told():
+    metadata = "{SECRET_TTL: 2h, ISTIO_META_OWN: word, ISTIO_DELTA_XDS: 'true', EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'}"
+    settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": f"{{proxyMetadata: {metadata}}}"})
+    assert settings.secret_ttl == 7200
+    assert settings.unread == ("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", "ISTIO_DELTA_XDS")
+    assert settings.warnings[1] == "PROXY_CONFIG.proxyMetadata.ISTIO_DELTA_XDS has no effect: nothing here reads it"
+
+
+@pytest.mark.parametrize("label", ["topology.istio.io/locality", "istio-locality"])
+def test_a_label_that_states_the_locality_may_have_dots_for_slashes(label):
+    assert labels.locality({label: "eu.west.a"}) == labels.locality({label: "eu/west/a"}) == "eu/west/a"
+    assert labels.locality({"istio-locality": "us", "topology.istio.io/locality": "eu/west.2"}) == "eu/west.2"
+    assert labels.locality({}) == ""

@@ -29,7 +29,7 @@ _LEFT_OUT = """
 ## What is left out
 
 - What speaks of objects that are not read, or of what is not looked at in those that are: Deployments and injection (IST0102, IST0103, IST0123, IST0137, IST0143, IST0144,
-  IST0146 to IST0148, IST0158, KIA0701), annotations of such (IST0107, IST0108, IST0125, IST0135, IST0136), webhooks (IST0139), clusters and their versions
+  IST0146 to IST0148, IST0158, KIA0701), alpha annotations, of which istioctl says nothing any more (IST0136), webhooks (IST0139), clusters and their versions
   (IST0126, IST0141, IST0142, IST0163, IST0164, IST0168 to IST0170), versions of the Gateway API
   (IST0156, IST0165, IST0172, IST0176), and what its conditions tell in other words (KIA1402, KIA1501 to KIA1504).
 - Service accounts of other clusters (KIA0107), workloads that no policy covers (KIA1301).

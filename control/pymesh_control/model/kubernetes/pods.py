@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pymesh.api import Resource
 
 from ..networks import Places
-from ..workload import TLS_MODE_LABEL, Health, Workload
+from ..workload import TLS_MODE_LABEL, WORKLOAD_NAME_LABEL, Health, Workload
 from .topology import Topology
 
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -43,7 +43,7 @@ def workload_of(pod: Resource, topology: Topology, places: Places) -> Workload |
     if not status.pod_ip or status.phase in _ENDED or health is None:
         return None
     return Workload(
-        name=_owner(pod.name, pod.labels),
+        name=pod.labels.get(WORKLOAD_NAME_LABEL) or _owner(pod.name, pod.labels),
         namespace=pod.namespace,
         ip=status.pod_ip,
         labels=pod.labels,

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from pymesh.api import Resource
 
+from ..distribution import Wishes
 from ..membership import Workloads
 from ..networks import Places
 from ..service import Alias, Endpoint, Instances, Port, Service, port_of
@@ -30,16 +32,26 @@ class Cluster:
     """Services of type ExternalName, with the hosts that they stand for."""
 
 
-def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], places: Places, exports: Sequence[str] = ()) -> Cluster:
+def read(
+    by_kind: Mapping[str, Sequence[Resource]],
+    others: Sequence[Workload],
+    places: Places,
+    exports: Sequence[str] = (),
+    wishes: Wishes = MappingProxyType({}),
+) -> Cluster:
     """The services and pods of a cluster; `others` are workloads outside of it, which its Services select too.
 
-    `exports` is the exportTo of Services that have none.
+    `exports` is the exportTo of Services that have none, `wishes` the traffic distribution.
     """
     topology = Topology(by_kind.get("Node", ()))
     pods = Pods(by_kind.get("Pod", ()), topology, places)
     instances = _Instances(by_kind, pods, topology, Workloads(others), places)
     resources = by_kind.get("Service", ())
-    given = [instances.given(from_resource(one, topology, exports), one) for one in resources if not is_alias(one)]
+    given = [
+        instances.given(from_resource(one, topology, exports, wishes.get(one.namespace, "")), one)
+        for one in resources
+        if not is_alias(one)
+    ]
     by_host = {(service.namespace, service.host): found for service, found in given}
     aliases = {
         Alias(host_of(one), one.namespace, visibility_of(one, exports)): one.spec.spec.external_name.lower().rstrip(".")
@@ -50,7 +62,7 @@ def read(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload], 
 
 
 def inputs(by_kind: Mapping[str, Sequence[Resource]], others: Sequence[Workload]) -> list[object]:
-    """All that `read` looks at, but for the networks and exportTo."""
+    """All that `read` looks at, but for the networks and what is said for those that say nothing."""
     return [others, *(resource for kind in KINDS for resource in by_kind.get(kind, ()))]
 
 

@@ -5,29 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymesh.api import Resource, hosts
-from pymesh.api.models.destinationrule import LocalityLbSetting
 
-from ..locality import HOSTNAME_LABEL, LEVELS, NETWORK_LABEL
+from .. import distribution
 from ..origin import Origin
 from ..protocol import of_service_port
 from ..service import Edge, Port, Service
 from ..visibility import Visibility, exported
+from ..whereabouts import NETWORK_LABEL
 from .topology import Topology
 
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
 NODE_SELECTOR = "traffic.istio.io/nodeSelector"
 EXPORT_TO = "networking.istio.io/exportTo"
-TRAFFIC_DISTRIBUTION = "networking.istio.io/traffic-distribution"
 _PERSISTENT_SESSIONS = ("istio.io/persistent-session", "istio.io/persistent-session-header")
-
-_REGION, _ZONE, _SUB_ZONE = LEVELS
-_SAME_ZONE = (NETWORK_LABEL, _REGION, _ZONE)
-_DISTRIBUTIONS = {
-    "preferclose": _SAME_ZONE,
-    "prefersamezone": _SAME_ZONE,
-    "prefersamenode": (*_SAME_ZONE, _SUB_ZONE, HOSTNAME_LABEL),
-}
-"""The labels that clients and instances should share, the most important first."""
 
 
 def host_of(resource: Resource) -> str:
@@ -38,8 +28,11 @@ def is_alias(resource: Resource) -> bool:
     return bool(resource.spec.spec.type == "ExternalName")
 
 
-def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = ()) -> Service:
-    """The service that a Service declares, headless ones with resolution NONE and all others as STATIC."""
+def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = (), wished: str = "") -> Service:
+    """The service that a Service declares, headless ones with resolution NONE and all others as STATIC.
+
+    `wished` is the traffic distribution of its namespace.
+    """
     spec = resource.spec.spec
     headless = spec.cluster_ip == "None"
     addresses = () if headless else tuple(dict.fromkeys(one for one in (spec.cluster_ip, *spec.cluster_ips) if one))
@@ -56,7 +49,7 @@ def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = 
         headless=headless,
         drains=any(resource.labels.get(label) for label in _PERSISTENT_SESSIONS),
         edge=_edge(resource, nodes),
-        locality=_locality(spec.traffic_distribution or resource.annotations.get(TRAFFIC_DISTRIBUTION, "")),
+        locality=distribution.setting(spec.traffic_distribution, distribution.wish(resource), wished),
         origins=(Origin("Service", resource.namespace, resource.name),),
     )
 
@@ -96,11 +89,6 @@ def selected_nodes(resource: Resource) -> dict[str, str] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) and all(isinstance(one, str) for one in found.values()) else None
-
-
-def _locality(distribution: str) -> LocalityLbSetting | None:
-    labels = _DISTRIBUTIONS.get(distribution.lower())
-    return LocalityLbSetting(failover_priority=list(labels)) if labels else None
 
 
 def _port(port: Any) -> Port:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
+from pymesh import labels as stated_by
 from pymesh.api import Resource
 
-from ..locality import LEVELS
-
-LOCALITY_LABEL = "istio-locality"
+from ..whereabouts import LEVELS
 
 
 class Topology:
@@ -19,9 +18,8 @@ class Topology:
         self._zones = {parts[1]: "/".join(parts[:2]) for place in self._places.values() if len(parts := place.split("/")) > 1}
 
     def of(self, node: str, zone: str = "", labels: Mapping[str, str] | None = None) -> str:
-        """The locality of an instance: what its own label says (dots stand for slashes), else its node's, else that of the zone."""
-        stated = (labels or {}).get(LOCALITY_LABEL, "").replace(".", "/")
-        return stated or self._places.get(node) or self._zones.get(zone) or (f"/{zone}" if zone else "")
+        """The locality of an instance: what its own label says, else its node's, else that of the zone."""
+        return stated_by.locality(labels or {}) or self._places.get(node) or self._zones.get(zone) or (f"/{zone}" if zone else "")
 
 
     def external(self, labels: Mapping[str, str] | None) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ HTTP_9 = "ports: [{number: 9, name: http}], addresses: [10.9.9.9]"
 
 CALLER = thing("Pod", "caller", "{}\nstatus: {podIP: 10.0.0.6}", annotations="{inject.istio.io/templates: grpc-agent}")
 
+
+def carrying(annotations, kind="Service", spec="{ports: [{port: 9, name: http}]}", name="a"):
+    return thing(kind, name, spec, annotations=f"{{{annotations}}}")
+
+
 CASES = {
     "destination-host": (to("host: nobody"), REVIEWS + to("host: reviews"), "no service has the host nobody.default.svc"),
     "destination-subset": (
@@ -333,11 +338,6 @@ CASES = {
         thing("WorkloadGroup", "a", "{template: {}}"),
         "has no effect on proxies that run",
     ),
-    "pod-settings": (
-        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),
-        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'}"),
-        'gatewayTopology.numTrustedProxy: unknown field (did you mean "numTrustedProxies"?)',
-    ),
     "same-telemetry-selector": (
         telemetry("a", "{selector: {matchLabels: {app: b}}}") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
         telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
@@ -357,5 +357,41 @@ CASES = {
         REVIEWS.replace("resolution:", "exportTo: [gone], resolution:"),
         REVIEWS.replace("resolution:", "exportTo: [., istio-system], resolution:"),
         "a namespace gone",
+    ),
+    "misplaced-annotation": (
+        carrying("networking.istio.io/exportTo: '.'", "VirtualService", "{hosts: [a.b], http: [{directResponse: {status: 200}}]}"),
+        carrying("networking.istio.io/exportTo: '.'"),
+        "networking.istio.io/exportTo is for Service, not for VirtualService",
+    ),
+    "unknown-annotation": (
+        carrying("networking.istio.io/exportsTo: '.'"),
+        carrying("networking.istio.io/exportTo: '.', notistio.io/x: y, internal.istio.io/x: y, kubernetes.io/x: y"),
+        'Istio has no annotation networking.istio.io/exportsTo (did you mean "networking.istio.io/exportTo"?)',
+    ),
+    "annotation-value": (
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxy: 1}'}"),
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'gatewayTopology: {numTrustedProxies: 1}'}"),
+        'proxy.istio.io/config: gatewayTopology.numTrustedProxy: unknown field (did you mean "numTrustedProxies"?)',
+    ),
+    "deprecated-annotation": (
+        thing("Pod", "a", "{}", annotations="{sidecar.istio.io/inject: 'true'}"),
+        thing("Pod", "a, labels: {sidecar.istio.io/inject: 'true'}", "{}", annotations="{sidecar.istio.io/inject: 'true'}"),
+        "sidecar.istio.io/inject is deprecated",
+    ),
+    "unused-metadata": (
+        "".join(carrying("alpha.istio.io/canonical-serviceaccounts: a", name=name) for name in "ab"),
+        carrying("networking.istio.io/traffic-distribution: PreferClose")
+        + thing("Pod", "a, labels: {istio.io/dataplane-mode: none}", "{}"),
+        "has no effect here: clients expect the identities that the instances run as (and on 1 more)",
+    ),
+    "metadata-for-the-start": (
+        thing("Namespace", "a, labels: {istio-injection: enabled}", "{}"),
+        thing("Namespace", "a, labels: {istio-injection: disabled}", "{}"),
+        "label istio-injection has no effect here: nothing here injects sidecars",
+    ),
+    "dry-run": (
+        thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'T'}"),
+        thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'false'}"),
+        "is tried out only (istio.io/dry-run)",
     ),
 }

@@ -45,7 +45,7 @@ def test_analysis_judges_whatever_can_be_read(objects):
     assert told == sorted(set(told))
     assert {one.code for one in told} <= {rule.code for rule in RULES}
     snapshot, _ = build(accepted, (), 1)
-    assert all(problem.severity == "warning" for problem in warnings(accepted, snapshot))
+    assert all(problem.severity != "error" for problem in warnings(accepted, snapshot))
 
 
 OBJECTS_OF_THE_EXAMPLES = sorted({part for bad, good, _ in CASES.values() for part in (bad + good).split("---\n") if part})

@@ -125,3 +125,28 @@ def test_everything_that_settings_may_say_is_accepted_by_envoy(mesh, view, envoy
     topology = "{numTrustedProxies: 1, proxyProtocol: {}}"
     settings = f"{{connectionSettings: {limits}, proxyHeaders: {headers}, gatewayTopology: {topology}}}"
     envoy(mesh(MESH % settings), view(kind, agent="envoy", LABELS=LABELS))
+
+
+def tcp_proxies(mesh, view):
+    """The TCP proxies of virtualInbound and virtualOutbound, unpacked."""
+    chains = [chain for name in ("virtualInbound", "virtualOutbound") for chain in mesh.listeners(view)[name].filter_chains]
+    found = [one for chain in chains for one in chain.filters if one.name == "envoy.filters.network.tcp_proxy"]
+    return [proto.unpack(one.typed_config) for one in found]
+
+
+def test_a_nodes_idle_timeout_closes_idle_connections_of_every_kind_unless_settings_say_otherwise(mesh, view):
+    built, own = mesh(MESH % "{}"), view(IDLE_TIMEOUT="1m30s", LABELS=LABELS)
+    assert {one.common_http_protocol_options.idle_timeout.seconds for one in managers(built, own).values()} == {90}
+    assert {one.idle_timeout.seconds for one in tcp_proxies(built, own)} == {90}
+    assert not any(one.HasField("idle_timeout") for one in tcp_proxies(built, view(LABELS=LABELS)))
+    limited = managers(mesh(MESH % "{connectionSettings: {httpIdleTimeout: 7s}}"), own)
+    assert {one.common_http_protocol_options.idle_timeout.seconds for one in limited.values()} == {7}
+    with pytest.raises(InvalidNodeId, match="node metadata IDLE_TIMEOUT: 'soon' is not a duration"):
+        view(IDLE_TIMEOUT="soon")
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+def test_a_node_may_ask_for_http_1_0_as_a_sidecar_and_as_a_gateway(mesh, view, kind):
+    for word, taken in (("1", True), ("0", False), ("true", False)):
+        found = managers(mesh(MESH % "{}"), view(kind, HTTP10=word, LABELS=LABELS))
+        assert {one.http_protocol_options.accept_http_10 for one in found.values()} == {taken}

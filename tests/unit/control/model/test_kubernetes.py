@@ -242,13 +242,25 @@ def test_traffic_distribution_is_a_failover_priority(snapshot, wish, annotation,
     assert len(locality.failover_priority if locality else ()) == labels
 
 
-def test_pods_are_named_by_what_made_them(snapshot):
+@pytest.mark.parametrize(
+    ("wished", "own", "labels"),
+    [("PreferSameNode", "", 5), ("PreferSameNode", "PreferClose", 3), ("PreferClose", "anything", 0), ("anything", "", 0)],
+)
+def test_a_namespace_wishes_for_its_services_that_say_nothing(snapshot, wished, own, labels):
+    annotations = {"networking.istio.io/traffic-distribution": wished}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "annotations": annotations}}
+    locality = snapshot(namespace, service(annotations={"networking.istio.io/traffic-distribution": own})).service(HOST, "shop").locality
+    assert len(locality.failover_priority if locality else ()) == labels
+
+
+def test_pods_are_named_by_what_made_them_unless_a_label_names_them(snapshot):
     made = snapshot(
         pod("web-5d6-x", "10.0.0.1", labels={"pod-template-hash": "5d6"}),
         pod("db-12", "10.0.0.2", labels={"statefulset.kubernetes.io/pod-name": "db-12"}),
         pod("job-1", "10.0.0.3"),
+        pod("job-2", "10.0.0.4", labels={"service.istio.io/workload-name": "worker"}),
     )
-    assert [one.name for one in made.workloads] == ["web", "db", "job-1"]
+    assert [one.name for one in made.workloads] == ["web", "db", "job-1", "worker"]
 
 
 def alias(name, target):

@@ -106,3 +106,23 @@ spec: {address: host.example.com, labels: {app: reviews}}
     assert [one.workload.name for one in answering(snapshot, HOST)] == ["one"]
     assert [problem.severity for problem in problems] == ["warning"]
     assert "host.example.com" in problems[0].message
+
+
+def test_a_service_entry_may_wish_that_its_traffic_stays_close(built):
+    wish = "annotations: {networking.istio.io/traffic-distribution: PreferClose}"
+    (close,) = built(ENTRY.replace("{name: reviews,", f"{{name: reviews, {wish},"), [])[0].services
+    assert close.locality.failover_priority[1:] == ["topology.kubernetes.io/region", "topology.kubernetes.io/zone"]
+    (anywhere,) = built(ENTRY, [])[0].services
+    assert anywhere.locality is None
+
+
+def test_the_workload_of_an_entry_is_named_by_its_group_or_its_label_and_stands_where_its_label_says(built):
+    entry = """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: e, namespace: shop, annotations: {%s}}
+spec: {address: 10.0.0.1, labels: {topology.istio.io/locality: eu.west}}
+"""
+    (plain,), (grouped,) = (built(entry % text, [])[0].workloads for text in ("", "istio.io/autoRegistrationGroup: web"))
+    assert (plain.name, plain.locality, grouped.name) == ("e", "eu/west", "web")

@@ -3,6 +3,7 @@
 import pytest
 
 from pymesh.api import parse_text
+from pymesh.xds import proto
 from pymesh_control.metrics import Metrics
 from pymesh_control.store.catalogue import Contents
 from pymesh_control.world import World
@@ -86,3 +87,25 @@ def test_a_resource_that_could_never_be_honoured_is_left_out_until_it_is_mended(
     world.rebuild(contents(GATEWAY, WEB), ())
     assert len(world.snapshot.gateways) == 1
     assert [problem for problem in world.problems if problem.severity == "error"] == []
+
+
+def test_configuration_of_another_revision_is_left_alone_and_told():
+    canary = WEB.replace("{name: web,", "{name: web, labels: {istio.io/rev: canary},")
+    served = World("cluster.local", Metrics(), "canary")
+    served.rebuild(contents(canary), ())
+    assert hosts(served) == ["web.shop.svc.cluster.local"]
+    other = World("cluster.local", Metrics(), "stable")
+    other.rebuild(contents(canary, WEB.replace("web", "api")), ())
+    assert hosts(other) == ["api.shop.svc.cluster.local"]
+    (told,) = other.problems
+    assert str(told).startswith("0.yaml:3:")
+    assert "ServiceEntry shop/web: is left alone: it is for revision 'canary', and this control plane's is 'stable'" in str(told)
+
+
+def test_node_metadata_that_change_nothing_are_told_once(world, caplog):
+    node = proto.base.Node(id="sidecar~10.0.0.1~web-1.shop~shop.svc.cluster.local")
+    node.metadata.update({"ENABLE_HBONE": "true", "DNS_AUTO_ALLOCATE": "false", "TLS_CLIENT_KEY": "/key", "OWN": "word"})
+    world.view(node, None)
+    world.view(node, None)
+    told = [record.getMessage() for record in caplog.records]
+    assert [one.partition(" has no effect here: ")[0].partition("metadata ")[2] for one in told] == ["ENABLE_HBONE", "TLS_CLIENT_KEY"]
