@@ -4,8 +4,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .problem import Position, Problem
+from .resource import Resource
 
 Level = Literal["error", "warning", "info"]
+
+SUPPRESS = "galley.istio.io/analyze-suppress"
+"""Istio's annotation: codes, with commas between, or `*`."""
+
+
+def suppresses(resource: Resource, code: str) -> bool:
+    """Whether a resource's own annotation does not want to hear of a code."""
+    unwanted = {one.strip() for one in resource.annotations.get(SUPPRESS, "").split(",")}
+    return code in unwanted or "*" in unwanted
 
 
 @dataclass(frozen=True, slots=True, order=True)

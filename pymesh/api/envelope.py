@@ -30,15 +30,15 @@ class Envelope:
         """What else the object holds: a ConfigMap may have MeshNetworks beside its MeshConfig."""
         self._subject = " ".join(filter(None, (self._text("kind"), self._text("metadata", "name"))))
 
-    def report(self, path: Path, mark: Mark, message: str, severity: Severity = "error") -> None:
+    def report(self, path: Path, mark: Mark, message: str, severity: Severity = "error", code: str = "") -> None:
         """A problem of this object; `path` is as the file spells it."""
         field = f"{show(path)}: " if path else ""
-        self.problems.append(Problem(self.filename, *mark, severity, f"{self._subject or 'object'}: {field}{message}"))
+        self.problems.append(Problem(self.filename, *mark, severity, f"{self._subject or 'object'}: {field}{message}", code))
 
-    def report_at(self, path: Path, message: str, severity: Severity = "error") -> None:
+    def report_at(self, path: Path, message: str, severity: Severity = "error", code: str = "") -> None:
         """A problem of the field that a path of attributes names, at its token."""
         spot = find(self.document, path)
-        self.report(spot.shown, spot.token, message, severity)
+        self.report(spot.shown, spot.token, message, severity, code)
 
     def read(self) -> Resource | None:
         """The resource, or None when anything in it is wrong or its kind is not ours."""
@@ -168,7 +168,7 @@ class Envelope:
 
     def _note(self, path: Path, findings: Iterable[validate.Finding]) -> None:
         for finding in findings:
-            self.report_at(path + finding.path, finding.message, finding.severity)
+            self.report_at(path + finding.path, finding.message, finding.severity, finding.code)
 
     def _finish(self, kind: str, api_version: str, metadata: Metadata | None, spec: Model | None) -> Resource | None:
         if metadata is None or spec is None or has_errors(self.problems):

@@ -24,6 +24,7 @@ from .models.telemetry import Telemetry
 from .models.virtualservice import VirtualService
 from .models.workloadentry import WorkloadEntry
 from .models.workloadgroup import WorkloadGroup
+from .resource import Resource
 from .shape import did_you_mean
 from .types import Model
 
@@ -105,6 +106,12 @@ _BY_WORD = {(kind.group, kind.written): kind for kind in KINDS.values()}
 def kind_of(word: str, api_version: str) -> Kind | None:
     """The kind of configuration that `kind` and `apiVersion` mean, whether or not it is served in that version."""
     return _BY_WORD.get((api_version.rpartition("/")[0], word))
+
+
+def written(resource: Resource) -> str:
+    """What stands in a resource's `kind`."""
+    known = KINDS.get(resource.kind)
+    return known.written if known else resource.kind
 
 
 def explain_unknown(word: str, api_version: str) -> str:

@@ -28,6 +28,8 @@ class Problem:
     column: int
     severity: Severity
     message: str
+    code: str = ""
+    """Istio's code of the message, where it has one of its own."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message}"

@@ -6,7 +6,7 @@ all resources and gives its Diagnostics.
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import entry_points
 
@@ -14,13 +14,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pymesh.api import Problem
-from pymesh.api.diagnostic import Diagnostic
+from pymesh.api import Parsed
+from pymesh.api.diagnostic import Diagnostic, suppresses
+from pymesh.api.kinds import written
 
-from . import reading
+from . import reading, suppression
 
 _CODES = {"error": "IST0106", "warning": "IST0133", "info": "PYM0001"}
 """What validation finds in a single resource: Istio's codes for errors and warnings, and one for what is left alone."""
+
+_LEVELS = ("info", "warning", "error")
+_LEVEL = click.Choice(_LEVELS, case_sensitive=False)
 
 _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 
@@ -28,33 +32,64 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 @click.command()
 @click.option("-f", "--filename", "paths", multiple=True, metavar="PATH", help="A file, a folder, or - for standard input; repeatable.")
 @click.argument("more_paths", nargs=-1, metavar="[PATH]...")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or for programs.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or for programs.")
 @click.option("--explain", is_flag=True, help="Say under each line why it matters and what to do.")
-@click.option("--suppress", multiple=True, metavar="CODE", help="A code that is not to be told of; repeatable.")
+@click.option(
+    "-S",
+    "--suppress",
+    multiple=True,
+    type=suppression.parse,
+    metavar="CODE[=KIND NAME.NAMESPACE]",
+    help="What is not to be told of; repeatable.",
+)
+@click.option("--output-threshold", type=_LEVEL, default="info", show_default=True, help="Tell of nothing below this level.")
+@click.option("--failure-threshold", type=_LEVEL, default="error", show_default=True, help="Fail from this level on.")
 @click.pass_context
 def analyze(
-    context: click.Context, paths: tuple[str, ...], more_paths: tuple[str, ...], output: str, explain: bool, suppress: tuple[str, ...]
+    context: click.Context,
+    paths: tuple[str, ...],
+    more_paths: tuple[str, ...],
+    output: str,
+    explain: bool,
+    suppress: tuple[suppression.Suppression, ...],
+    output_threshold: str,
+    failure_threshold: str,
 ) -> None:
     """Check Istio configuration as a whole: what points at nothing, contends or has no effect.
 
-    Exits with 0 when there is no error (warnings allowed), 1 when there is one, 2 when a path cannot be read.
+    Exits with 0 when nothing is as bad as the failure threshold, 1 when something is, 2 when a path cannot be read.
     """
     if not paths + more_paths:
         raise click.UsageError("name the files or folders to analyze: -f PATH")
     texts = reading.read(paths + more_paths, "pymesh analyze")
     parsed = reading.parse(texts)
     analyses = [entry.load() for entry in entry_points(group="pymesh.analyses")]
-    found = [*map(_of_problem, parsed.problems), *(one for analysis in analyses for one in analysis(parsed.resources))]
-    told = sorted(one for one in found if one.code not in suppress)
+    found = [*_of_problems(parsed), *(one for analysis in analyses for one in analysis(parsed.resources))]
+    wanted = sorted(one for one in found if not any(unwanted.hides(one) for unwanted in suppress))
+    told = [one for one in wanted if _is_at_least(one, output_threshold)]
     if output == "json":
         click.echo(_as_json(told, len(texts), len(parsed.resources)))
     else:
         _print(told, explain)
-    context.exit(1 if any(one.severity == "error" for one in told) else 0)
+    context.exit(1 if any(_is_at_least(one, failure_threshold) for one in wanted) else 0)
 
 
-def _of_problem(problem: Problem) -> Diagnostic:
-    return Diagnostic(problem.file, problem.line, problem.column, _CODES[problem.severity], problem.severity, "", problem.message)
+def _is_at_least(one: Diagnostic, level: str) -> bool:
+    return _LEVELS.index(one.severity) >= _LEVELS.index(level)
+
+
+def _of_problems(parsed: Parsed) -> Iterator[Diagnostic]:
+    """What was found of single resources, but for what their own annotations do not want to hear of."""
+    named = {(one.where.file, f"{written(one)} {one.name}"): one for one in parsed.resources}
+    for problem in parsed.problems:
+        subject, _, sentence = problem.message.partition(": ")
+        resource = named.get((problem.file, subject)) if problem.severity != "error" else None
+        place = (problem.file, problem.line, problem.column)
+        code = problem.code or _CODES[problem.severity]
+        if resource is None:
+            yield Diagnostic(*place, code, problem.severity, "", problem.message)
+        elif not suppresses(resource, code):
+            yield Diagnostic(*place, code, problem.severity, f"{resource.kind} {resource.namespace}/{resource.name}", sentence)
 
 
 def _as_json(found: Iterable[Diagnostic], files: int, resources: int) -> str:

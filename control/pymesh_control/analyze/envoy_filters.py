@@ -1,10 +1,14 @@
 """EnvoyFilters that hang on one another."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pymesh.api import Resource
+from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
+from pymesh.xds import names
 
+from ..model.envoyfilter import from_resource
 from .rule import Found, rule
 from .subject import Subject
 
@@ -35,7 +39,78 @@ def relative_operation(subject: Subject) -> Iterator[Found]:
             yield Found(resource, ("configPatches", index, "patch", "operation"), text)
 
 
-RULES = (relative_operation,)
+@rule(
+    "PYM0801", "warning", "an EnvoyFilter adds a cluster or listener whose name is taken", on_load=True,
+    why="Proxies refuse two of one name: what is there already stays, and the new one is left out.",
+    fix="Give it a name of its own; to change what is there, use MERGE.",
+)  # fmt: skip
+def taken_name(subject: Subject) -> Iterator[Found]:
+    added: list[_Added] = []
+    for resource, index, one in _new(subject):
+        taker = _taker(subject, one) or next((f"EnvoyFilter {first.where} adds" for first in added if first.meets(one, subject)), None)
+        if taker:
+            text = f"the {one.target.value.lower()} {one.name} is left out where {taker} one of this name"
+            yield Found(resource, ("configPatches", index, "patch", "value"), text)
+        added.append(one)
+
+
+RULES = (relative_operation, taken_name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Added:
+    """A cluster or listener that an EnvoyFilter brings, and for which proxies."""
+
+    target: ApplyTo
+    name: str
+    where: str
+    namespace: str
+    labels: Mapping[str, str]
+    context: PatchContext
+
+    def meets(self, other: "_Added", subject: Subject) -> bool:
+        """Whether both may come to one proxy under one name."""
+        return (
+            (self.target, self.name) == (other.target, other.name)
+            and (self.namespace == other.namespace or subject.snapshot.mesh.root_namespace in (self.namespace, other.namespace))
+            and all(self.labels[key] == value for key, value in other.labels.items() if key in self.labels)
+            and (PatchContext.ANY in (self.context, other.context) or self.context is other.context)
+        )
+
+
+def _new(subject: Subject) -> Iterator[tuple[Resource, int, _Added]]:
+    """Everything that EnvoyFilters add whole, in the order in which it is made."""
+    for resource in sorted(subject.of("EnvoyFilter"), key=lambda one: _rank(subject, one)):
+        made = from_resource(resource)
+        for index, patch in enumerate(made.patches):
+            if patch.operation is PatchOperation.ADD and patch.apply_to in (ApplyTo.CLUSTER, ApplyTo.LISTENER):
+                where = f"{resource.namespace}/{resource.name}"
+                yield resource, index, _Added(patch.apply_to, patch.value.name, where, resource.namespace, made.selector, patch.context)
+
+
+def _taker(subject: Subject, one: _Added) -> str | None:
+    """Who among those that are not EnvoyFilters gives a proxy something of this name; their verb with them."""
+    if one.target is ApplyTo.LISTENER:
+        _, _, port = one.name.rpartition("_")
+        if one.name in _LISTENERS:
+            return "every sidecar has"
+        return "a service's port has" if one.name.startswith("0.0.0.0_") and _is_served(subject, port) else None
+    if one.name in _CLUSTERS:
+        return "every proxy has"
+    parsed = names.parse_cluster(one.name)
+    service = subject.snapshot.service(parsed.host, one.namespace) if parsed else None
+    if parsed is None or service is None or service.port(parsed.port) is None:
+        return None
+    rule = subject.snapshot.rules.find(service.host, service.namespace, one.namespace, {})
+    return f"{parsed.host} has" if not parsed.subset or (rule and parsed.subset in rule.subsets) else None
+
+
+def _is_served(subject: Subject, port: str) -> bool:
+    return any(str(own.number) == port and own.protocol.is_http for service in subject.snapshot.services for own in service.ports)
+
+
+_LISTENERS = frozenset({names.VIRTUAL_INBOUND, names.VIRTUAL_OUTBOUND})
+_CLUSTERS = frozenset({names.BLACKHOLE_CLUSTER, names.PASSTHROUGH_CLUSTER, names.INBOUND_PASSTHROUGH_CLUSTER})
 
 
 def _changes(subject: Subject) -> Iterator[tuple[Resource, int, str, Any]]:

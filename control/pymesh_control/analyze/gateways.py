@@ -1,7 +1,6 @@
 """Servers that lose their port or their host to another, or wait for a certificate."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from pymesh.api import Resource
 
@@ -91,7 +90,7 @@ def shared_certificate(subject: Subject) -> Iterator[Found]:
 def gateway_unused(subject: Subject) -> Iterator[Found]:
     used = frozenset(name for _, service in subject.virtual_services for name in service.gateways)
     for name, (resource, gateway) in subject.gateways.items():
-        if name not in used and any(not _redirects(server) for server in gateway.servers):
+        if name not in used and any(_needs_rules(server) for server in gateway.servers):
             yield Found(resource, (), "no VirtualService is for it: it answers every request with 404")
 
 
@@ -105,5 +104,6 @@ def _servers(subject: Subject) -> Iterator[tuple[Resource, int, Server, object]]
             yield resource, index, server, (frozenset(gateway.selector.items()), server.bind, server.port)
 
 
-def _redirects(server: Any) -> bool:
-    return bool(server.tls and server.tls.https_redirect)
+def _needs_rules(server: Server) -> bool:
+    """Servers that only redirect to HTTPS, and those between networks, which go by server names alone, do without a VirtualService."""
+    return not (server.tls and (server.tls.https_redirect or (server.tls.mode and server.tls.mode.value == "AUTO_PASSTHROUGH")))

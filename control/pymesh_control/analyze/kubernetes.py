@@ -7,6 +7,9 @@ from ..model.protocol import Protocol, of_service_port
 from .rule import Found, rule
 from .subject import Subject
 
+_PROXY, _PROXY_USER = "istio-proxy", 1337
+"""Istio's name for the container of a sidecar, and the user that it runs as."""
+
 _SELECTORS = {
     "AuthorizationPolicy": "selector.matchLabels",
     "EnvoyFilter": "workloadSelector.labels",
@@ -59,6 +62,41 @@ def pod_protocols(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
+    "IST0137", "warning", "Services lead by different ports to one port of the same pods",
+    why="A pod's proxy listens once on the port, and takes one of the Services for it: metrics and routes of the other are not told apart.",
+    fix="Give the Services the same port, or different target ports.",
+)  # fmt: skip
+def pod_ports(subject: Subject) -> Iterator[Found]:
+    held: dict[tuple[str, str, int], tuple[str, int]] = {}
+    for resource in subject.of("Service"):
+        service = subject.snapshot.service(host_of(resource), resource.namespace)
+        for index, port in enumerate(service.ports if service and not is_alias(resource) else ()):
+            for endpoint in subject.snapshot.instances(service).get(port.number, ()) if service else ():
+                place = (endpoint.workload.namespace, endpoint.workload.ip, endpoint.port)
+                name, number = held.setdefault(place, (resource.name, port.number))
+                if number != port.number and name != resource.name:
+                    text = f"port {port.number} leads to port {endpoint.port} of the same pods as port {number} of Service {name}"
+                    yield Found(resource, ("spec", "ports", index), text)
+                    break
+
+
+@rule(
+    "IST0144", "warning", "a pod's application runs as the user of the proxy",
+    why="What user 1337 sends is taken for the proxy's own traffic, and goes past it.",
+    fix="Run the application as another user (runAsUser).",
+)  # fmt: skip
+def application_user(subject: Subject) -> Iterator[Found]:
+    for resource in subject.of("Pod"):
+        spec = resource.spec.spec
+        whole = spec.security_context.run_as_user
+        for index, container in enumerate(spec.containers):
+            user = container.security_context.run_as_user
+            if container.name != _PROXY and (whole if user is None else user) == _PROXY_USER:
+                text = f"container {container.name or index} runs as user {_PROXY_USER}, whose connections nobody redirects"
+                yield Found(resource, ("spec", "containers", index), text)
+
+
+@rule(
     "IST0127", "warning", "a policy selects none of the pods that are known", also="KIA0004",
     why="It holds for nobody.",
     fix="Compare the selector with the labels of the pods of this namespace: every label has to be there.",
@@ -101,4 +139,6 @@ def gateway_port(subject: Subject) -> Iterator[Found]:
                 yield Found(resource, ("servers", index, "port"), f"no Service of the gateway's pods has the port {server.port}")
 
 
-RULES = (app_protocol, external_port_name, pod_protocols, policy_selector, gateway_selector, gateway_port)
+RULES = (
+    app_protocol, external_port_name, pod_protocols, pod_ports, application_user, policy_selector, gateway_selector, gateway_port,
+)  # fmt: skip

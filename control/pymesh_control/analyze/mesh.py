@@ -129,12 +129,13 @@ def several_telemetry_defaults(subject: Subject) -> Iterator[Found]:
 @rule(
     "IST0157", "warning", "a Telemetry names a provider that the mesh does not have",
     why="Nothing is sent to a provider of which the mesh knows no address.",
-    fix="Name one of the providers that every mesh has.",
+    fix="Name one of the MeshConfig's extensionProviders, or of those that every mesh has.",
 )  # fmt: skip
 def telemetry_provider(subject: Subject) -> Iterator[Found]:
     fields = (f"{part}[].providers[]" for part in ("tracing", "metrics", "accessLogging"))
+    own = {one.name for resource in list(subject.of("ConfigMap"))[:1] for one in resource.spec.extension_providers}
     for resource, path, provider in subject.each("Telemetry", *fields):
-        if provider.name not in _PROVIDERS:
+        if provider.name not in _PROVIDERS | own:
             yield Found(resource, path, f"the mesh has no provider {provider.name}")
 
 

@@ -6,12 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from pymesh.api import Resource, proxytext
+from pymesh.api.kinds import written
 from pymesh.api.shape import did_you_mean
 from pymesh.bootstrap.environment import is_on
 
 from ..model import distribution
 from ..model.authorization import DRY_RUN
-from ..model.wellknown import ANNOTATIONS, ANY, Word, without_effect, written
+from ..model.wellknown import ANNOTATIONS, ANY, Word, without_effect
 from .rule import Found, rule
 from .subject import Subject
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pymesh.api import Resource
-from pymesh.api.diagnostic import Diagnostic, Level
+from pymesh.api.diagnostic import Diagnostic, Level, suppresses
 
 from .subject import Path, Subject
 
@@ -45,7 +45,7 @@ class Rule:
     def diagnostics(self, subject: Subject) -> Iterator[Diagnostic]:
         """Its findings, but for those that a resource's own annotation does not want to hear of."""
         for resource, path, sentence, of_object in self.check(subject):
-            if not _suppressed(resource, self.code):
+            if not suppresses(resource, self.code):
                 where = resource.position_of(*(() if of_object else resource.root), *path)
                 name = f"{resource.kind} {resource.namespace}/{resource.name}"
                 place = (where.file, where.line, where.column)
@@ -65,11 +65,3 @@ def rule(
 
     return make
 
-
-SUPPRESS = "galley.istio.io/analyze-suppress"
-"""Istio's annotation: codes, with commas between, or `*`."""
-
-
-def _suppressed(resource: Resource, code: str) -> bool:
-    unwanted = {one.strip() for one in resource.annotations.get(SUPPRESS, "").split(",")}
-    return code in unwanted or "*" in unwanted

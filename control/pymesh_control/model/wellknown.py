@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pymesh.api import Resource
-from pymesh.api.kinds import KINDS
+from pymesh.api.kinds import written
 
 from .authorization import DRY_RUN
 
@@ -142,12 +142,6 @@ def _words(table: Mapping[str, Mapping[str, str]], deprecated: str = "") -> dict
 
 ANNOTATIONS: Words = _words(_ANNOTATIONS, _DEPRECATED)
 LABELS: Words = _words(_LABELS)
-
-
-def written(resource: Resource) -> str:
-    """What stands in a resource's `kind`."""
-    known = KINDS.get(resource.kind)
-    return known.written if known else resource.kind
 
 
 def without_effect(resource: Resource) -> Iterator[tuple[str, str, Word]]:

@@ -98,10 +98,18 @@ class ContainerPort(Foreign):
     protocol: str | None = None
 
 
+class SecurityContext(Foreign):
+    """As whom the processes of a container, or of all of a pod's, run."""
+
+    run_as_user: int | None = None
+
+
 class Container(Foreign):
     """One container of a pod."""
 
+    name: str | None = None
     ports: list[ContainerPort] = []
+    security_context: SecurityContext = SecurityContext()
 
 
 class PodSpec(Foreign):
@@ -111,6 +119,7 @@ class PodSpec(Foreign):
     hostname: str | None = None
     init_containers: list[Container] = []
     node_name: str | None = None
+    security_context: SecurityContext = SecurityContext()
     service_account_name: str | None = None
     subdomain: str | None = None
 

@@ -35,6 +35,8 @@ _WITHOUT_EFFECT = {
     ApplyTo.LISTENER_FILTER: (PatchOperation.MERGE, PatchOperation.MERGE_AND_REPLACE_LIST),
 }
 
+_CODES = {PatchOperation.REPLACE: "IST0152", PatchOperation.ADD: "IST0153", PatchOperation.REMOVE: "IST0154"}
+
 
 def check(spec: EnvoyFilter, namespace: str) -> Findings:
     """Everything wrong with one EnvoyFilter."""
@@ -49,7 +51,7 @@ def _patch(change: EnvoyConfigObjectPatch) -> Findings:
         yield Finding((), "needs applyTo: what is changed")
         return
     if change.apply_to is ApplyTo.BOOTSTRAP:
-        yield Finding(("apply_to",), "BOOTSTRAP is deprecated", "warning")
+        yield Finding(("apply_to",), "BOOTSTRAP is deprecated", "warning", "IST0002")
     if change.patch is None or change.patch.operation in (None, PatchOperation.INVALID):
         yield Finding((), "needs patch.operation: how it is changed")
     else:
@@ -71,7 +73,7 @@ def _operation(what: ApplyTo, patch: Patch) -> Findings:
     if patch.filter_class not in (None, FilterClass.UNSPECIFIED):
         yield Finding(("filter_class",), "is not looked at: a filter stands where the operation puts it", "warning")
     if patch.operation in _WITHOUT_EFFECT.get(what, ()):
-        yield Finding(("operation",), f"does nothing to {what.value}, in Istio as here", "warning")
+        yield Finding(("operation",), f"does nothing to {what.value}, in Istio as here", "warning", _CODES.get(patch.operation, ""))
     elif patch.operation in _INSERTING and what not in _ORDERED:
         yield Finding(("operation",), f"{what.value} stands in no order, so this is taken for ADD", "warning")
 

@@ -13,6 +13,8 @@ class Finding(NamedTuple):
     path: Path
     message: str
     severity: Severity = "error"
+    code: str = ""
+    """Istio's code of the message, where it has one of its own."""
 
 
 Findings: TypeAlias = Iterator[Finding]

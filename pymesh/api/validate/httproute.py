@@ -81,7 +81,7 @@ def _mirrors(route: HTTPRoute) -> Findings:
         yield from below(("mirrors", index, "percentage"), common.percentage(mirror.percentage))
     yield from below("mirror_percentage", common.percentage(route.mirror_percentage))
     if route.mirror_percent is not None:
-        yield Finding(("mirror_percent",), "deprecated; use mirrorPercentage", "warning")
+        yield Finding(("mirror_percent",), "deprecated; use mirrorPercentage", "warning", "IST0002")
         if route.mirror_percent > 100:
             yield Finding(("mirror_percent",), f"the percentage {route.mirror_percent} is over 100")
 

@@ -33,7 +33,7 @@ def check(balancer: LoadBalancerSettings, outliers: OutlierDetection | None) -> 
 
 def _hash(policy: ConsistentHashLB) -> Findings:
     if policy.minimum_ring_size:
-        yield Finding(("minimum_ring_size",), "deprecated; use ringHash.minimumRingSize", "warning")
+        yield Finding(("minimum_ring_size",), "deprecated; use ringHash.minimumRingSize", "warning", "IST0002")
         if policy.ring_hash or policy.maglev:
             yield Finding(("minimum_ring_size",), "cannot be set with ringHash or maglev")
     if policy.maglev and policy.maglev.table_size is not None and not _is_table_size(policy.maglev.table_size):

@@ -7,7 +7,7 @@ from .finding import Finding, Findings
 def check(outliers: OutlierDetection) -> Findings:
     """Everything wrong with an `outlierDetection`."""
     if outliers.consecutive_errors:
-        yield Finding(("consecutive_errors",), "deprecated; use consecutive5xxErrors or consecutiveGatewayErrors", "warning")
+        yield Finding(("consecutive_errors",), "deprecated; use consecutive5xxErrors or consecutiveGatewayErrors", "warning", "IST0002")
     if outliers.consecutive_local_origin_failures and not outliers.split_external_local_origin_errors:
         yield Finding(("consecutive_local_origin_failures",), "needs splitExternalLocalOriginErrors")
     for name in ("max_ejection_percent", "min_health_percent"):

@@ -23,14 +23,14 @@ def _unreachable(name: str, unit: str, routes: Sequence[Any], covers: Callable[[
     catch_all: int | None = None
     for index, route in enumerate(routes):
         if catch_all is not None:
-            yield Finding((index,), f"never reached: {name}[{catch_all}] has no match and takes every {unit}", "warning")
+            yield Finding((index,), f"never reached: {name}[{catch_all}] has no match and takes every {unit}", "warning", "IST0130")
             continue
         covered = [any(covers(rule, match) for rule in earlier + route.match[:place]) for place, match in enumerate(route.match)]
         if route.match and all(covered):
-            yield Finding((index,), f"never reached: earlier routes take all of its {unit}s", "warning")
+            yield Finding((index,), f"never reached: earlier routes take all of its {unit}s", "warning", "IST0130")
         else:
             for place in (place for place, is_covered in enumerate(covered) if is_covered):
-                yield Finding((index, "match", place), f"never matches: an earlier condition takes these {unit}s", "warning")
+                yield Finding((index, "match", place), f"never matches: an earlier condition takes these {unit}s", "warning", "IST0131")
         earlier += route.match
         catch_all = index if not route.match else None
 

@@ -89,7 +89,7 @@ def test_what_validation_finds_is_there_with_istios_codes():
     assert result.exit_code == 1
     assert '<stdin>:5:3: error [IST0106]: VirtualService reviews: spec.hots: unknown field (did you mean "hosts"?)' in result.output
     warned = "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w}\nspec: {network: n}\n"
-    assert "<stdin>:4:1: warning [IST0133]: WorkloadEntry w: spec: has no address" in run("-", stdin=warned).output
+    assert "<stdin>:4:1: warning [IST0133]: WorkloadEntry default/w: spec: has no address" in run("-", stdin=warned).output
     beside = run("-", stdin="apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n")
     assert (beside.exit_code, beside.output.splitlines()[0]) == (
         0,
@@ -127,6 +127,47 @@ def test_programs_get_everything_in_json():
         "resource": "VirtualService default/reviews",
         "message": GONE.partition(": ")[2],
     }
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("suppressed", "code"),
+    [
+        ("IST0101", 0),
+        ("IST0101=VirtualService reviews.default", 0),
+        ("IST0101=VirtualService *.default", 0),
+        ("IST0101=VirtualService *.other", 1),
+        ("IST0101=Gateway *", 1),
+        ("IST0174=VirtualService *", 1),
+    ],
+)
+def test_a_code_can_be_suppressed_for_some_resources_in_istioctls_words(suppressed, code):
+    assert run("a/service.yaml", "lost.yaml", "-S", suppressed).exit_code == code
+
+
+@pytest.mark.usefixtures("folder")
+def test_thresholds_say_what_is_told_and_what_is_a_failure():
+    assert run("a/service.yaml", "weighed.yaml", "--failure-threshold", "Info").exit_code == 1
+    quiet = run("a/service.yaml", "weighed.yaml", "--output-threshold", "warning", "--failure-threshold", "warning")
+    assert (quiet.exit_code, quiet.output) == (0, "nothing found\n")
+    assert run("a/service.yaml", "lost.yaml", "--output-threshold", "error").exit_code == 1
+
+
+def test_warnings_of_validation_have_istios_codes_and_heed_the_annotation_of_their_resource():
+    shadowed = ROUTE.replace("- route:", "- directResponse: {status: 200}\n  - route:")
+    told = run("-", stdin=SERVICE + "---\n" + shadowed).output
+    assert "warning [IST0130]: VirtualService default/reviews: spec.http[1]: never reached" in told
+    quiet = shadowed.replace("{name: reviews}", "{name: reviews, annotations: {galley.istio.io/analyze-suppress: IST0130}}")
+    assert run("-", stdin=SERVICE + "---\n" + quiet).output == "nothing found\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [(["-", "-S", "IST0101=Pod"], "neither CODE nor CODE=KIND NAME.NAMESPACE"), (["-", "--failure-threshold", "bad"], "is not one of")],
+)
+def test_words_that_cannot_be_understood_are_wrong_usage(arguments, sentence):
+    result = run(*arguments, stdin="")
+    assert (result.exit_code, sentence in result.output) == (2, True)
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [([], "-f PATH"), (["gone.yaml"], "pymesh analyze: cannot read gone.yaml")])

@@ -96,6 +96,7 @@ def test_json_output_is_for_programs(folder):
                 "column": 8,
                 "severity": "error",
                 "message": 'PeerAuthentication b: spec.mtsl: unknown field (did you mean "mtls"?)',
+                    "code": "",
             }
         ],
     }

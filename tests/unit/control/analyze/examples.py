@@ -1,6 +1,6 @@
 """For every rule a mesh that it has something to say of, and one of which it has not."""
 
-from .meshes import allow, entry, gateway, http_filter, kube, mtls, policy, route, server, telemetry, thing, to
+from .meshes import allow, entry, gateway, http_filter, kube, mtls, new_cluster, policy, route, server, telemetry, thing, to
 
 REVIEWS = thing(
     "ServiceEntry",
@@ -292,6 +292,21 @@ CASES = {
         POD + kube("{port: 9, name: http}") + kube("{port: 8, targetPort: 9, name: http}", name="b"),
         "port 8 is TCP, but HTTP in Service a, for the same pods",
     ),
+    "pod-ports": (
+        POD + kube("{port: 9, targetPort: 8080, name: http}") + kube("{port: 8, targetPort: 8080, name: http}", name="b"),
+        POD + kube("{port: 9, targetPort: 8080, name: http}") + kube("{port: 9, targetPort: 8080, name: http}", name="b"),
+        "port 8 leads to port 8080 of the same pods as port 9 of Service a",
+    ),
+    "application-user": (
+        thing("Pod", "a", "{securityContext: {runAsUser: 1337}, containers: [{name: app}]}"),
+        thing(
+            "Pod",
+            "a",
+            "{securityContext: {runAsUser: 1337},"
+            " containers: [{name: app, securityContext: {runAsUser: 1000}}, {name: istio-proxy, securityContext: {runAsUser: 1337}}]}",
+        ),
+        "container app runs as user 1337",
+    ),
     "policy-selector": (
         POD + mtls("STRICT", "q", ", selector: {matchLabels: {app: gone}}"),
         POD + mtls("STRICT", "q", ", selector: {matchLabels: {app: web}}"),
@@ -314,6 +329,14 @@ CASES = {
         + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine", 1)
         + http_filter("c", "INSERT_BEFORE, value: {name: c, disabled: true}", "envoy.filters.http.router"),
         "stands beside mine, which EnvoyFilter default/a adds",
+    ),
+    "taken-name": (
+        REVIEWS + new_cluster("a", "outbound|80||reviews.default.svc.cluster.local"),
+        REVIEWS
+        + new_cluster("a", "outbound|81||reviews.default.svc.cluster.local")
+        + new_cluster("b", "mine")
+        + new_cluster("c", "mine", namespace="other"),
+        "the cluster outbound|80||reviews.default.svc.cluster.local is left out where reviews.default.svc.cluster.local has one",
     ),
     "without-a-proxy": (
         CALLER + TWO_PORTS + route("mirror: {host: reviews}, route: [{destination: {host: reviews, port: {number: 81}}}]"),

@@ -69,3 +69,9 @@ def http_filter(name, patch, beside="x", priority=0):
     match = f"{{listener: {{filterChain: {{filter: {{name: {manager}, subFilter: {{name: {beside}}}}}}}}}}}"
     change = f"{{applyTo: HTTP_FILTER, match: {match}, patch: {{operation: {patch}}}}}"
     return thing("EnvoyFilter", name, f"{{priority: {priority}, configPatches: [{change}]}}")
+
+
+def new_cluster(name, cluster, namespace="default", selector="{}", apply_to="CLUSTER"):
+    value = f"{{name: '{cluster}'}}"
+    change = f"{{applyTo: {apply_to}, patch: {{operation: ADD, value: {value}}}}}"
+    return thing("EnvoyFilter", name, f"{{workloadSelector: {{labels: {selector}}}, configPatches: [{change}]}}", namespace)

@@ -6,8 +6,8 @@ from pymesh_control.analyze.catalogue import RULES
 from pymesh_control.model.credential import Credential
 from pymesh_control.model.workload import Workload
 
-from .examples import CASES, POD, SUBSETS
-from .meshes import entry, kube, subject, thing, to
+from .examples import CASES, POD, REVIEWS, SUBSETS, settings
+from .meshes import entry, gateway, kube, new_cluster, server, subject, telemetry, thing, to
 
 WORKLOADS = [
     Workload(name="w", namespace="default", ip="w.example", labels={"app": "named"}),
@@ -94,6 +94,43 @@ def test_nothing_is_said_of_selectors_while_no_pod_is_known():
         assert found(rule, CASES[name][0].replace(POD, "")) == []
     rule = next(one for one in RULES if one.name == "subset-instances")
     assert found(rule, kube("{port: 80, name: http}", name="reviews") + SUBSETS) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (new_cluster("a", "BlackHoleCluster"), "the cluster BlackHoleCluster is left out where every proxy has one of this name"),
+        (new_cluster("a", "virtualInbound", apply_to="LISTENER"), "the listener virtualInbound is left out where every sidecar has"),
+        (REVIEWS + new_cluster("a", "0.0.0.0_80", apply_to="LISTENER"), "the listener 0.0.0.0_80 is left out where a service's port has"),
+        (new_cluster("a", "mine") + new_cluster("b", "mine"), "the cluster mine is left out where EnvoyFilter default/a adds one"),
+        (
+            new_cluster("a", "mine", selector="{app: x}") + new_cluster("b", "mine", namespace="istio-system"),
+            "is left out where EnvoyFilter istio-system/b adds one",
+        ),
+    ],
+)
+def test_names_that_are_taken_by_whoever_are_told(text, sentence):
+    (one,) = found(next(one for one in RULES if one.name == "taken-name"), text)
+    assert sentence in one.message
+
+
+def test_one_name_for_proxies_that_are_never_the_same_is_not_taken():
+    rule = next(one for one in RULES if one.name == "taken-name")
+    text = new_cluster("a", "mine", selector="{app: x}") + new_cluster("b", "mine", selector="{app: y}")
+    assert found(rule, text) == []
+
+
+def test_a_gateway_between_networks_needs_no_virtual_service():
+    rule = next(one for one in RULES if one.name == "gateway-unused")
+    assert found(rule, gateway(server(15443, "'*.local'", "TLS", ", tls: {mode: AUTO_PASSTHROUGH}").replace("''", "'"))) == []
+
+
+def test_a_telemetry_may_name_a_provider_of_the_mesh_configuration():
+    rule = next(one for one in RULES if one.name == "telemetry-provider")
+    named = telemetry("a", "{tracing: [{providers: [{name: otel}]}]}")
+    own = "extensionProviders: [{name: otel, opentelemetry: {service: a.b, port: 4317}}]"
+    assert len(found(rule, named)) == 1
+    assert found(rule, settings(own) + named) == []
 
 
 def test_rules_that_are_private_to_two_namespaces_do_not_contend():
