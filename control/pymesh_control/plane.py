@@ -150,7 +150,7 @@ class ControlPlane:
     async def _serve(self, plain: grpc.aio.Server, secure: socket.socket, listening: socket.socket) -> None:
         self._cleanup.push_async_callback(self._keep_registrations)
         tokens = JoinTokens.of(self.options.ca_dir, self.world.trust_domain)
-        monitoring = Monitoring(self.world, self.clients, self.metrics, tokens)
+        monitoring = Monitoring(self.world, self.clients, self.registry, self.metrics, tokens)
         self._cleanup.push_async_callback(monitoring.stop)
         await monitoring.start(listening)
         self._pusher.start()

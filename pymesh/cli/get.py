@@ -18,6 +18,7 @@ _SHORT = {
 }  # fmt: skip
 """kubectl's and Istio's short names."""
 
+_PARTS = ("apiVersion", "kind", "metadata", "spec", "status")
 _ALL = "all"
 _HEAD = ("NAMESPACE", "NAME", "ACCEPTED", "PROGRAMMED", "ACKED", "SHADOWED BY", "FILE")
 
@@ -40,7 +41,7 @@ def get(kind: str, name: str | None, control: Address, namespace: str | None, ou
         return
     told = ask(control, "/debug/configz")["resources"]
     found = _chosen([{**one["metadata"], **one} for one in told], wanted, name, namespace)
-    plain = [{key: one[key] for key in ("apiVersion", "kind", "metadata", "spec")} for one in found]
+    plain = [{key: one[key] for key in _PARTS if key in one} for one in found]
     if output == "json":
         show_json(plain)
     else:

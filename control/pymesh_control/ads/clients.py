@@ -38,8 +38,8 @@ class Presence(Protocol):
     def arrived(self, node: Any, view: Any, identity: SpiffeId | None) -> None:
         """Raises RefusedClient for one that may not be who it says."""
 
-    def felt(self, node: Any, view: Any, *, well: bool) -> None:
-        """It said that its workload is well again, or no longer."""
+    def felt(self, node: Any, view: Any, reason: str) -> None:
+        """It said why its workload is no longer well, or, without a reason, that it is again."""
 
     def left(self, node: Any, view: Any, *, well: bool) -> None: ...
 
@@ -89,7 +89,7 @@ class Clients:
             identity,
             session,
             lambda: self._present(view),
-            lambda well: self._presence.felt(node, view, well=well),
+            lambda reason: self._presence.felt(node, view, reason),
             self._metrics,
             self._window,
         )

@@ -20,6 +20,8 @@ from .window import Window
 
 _log = logging.getLogger("pymesh.ads")
 
+_UNWELL = "the proxy does not say why"
+
 
 class Stream:
     """A connected client. Decisions are synchronous; one coroutine writes, so responses cannot overtake each other."""
@@ -30,21 +32,26 @@ class Stream:
         identity: SpiffeId | None,
         session: Session,
         present: Callable[[], Resources],
-        felt: Callable[[bool], None],
+        felt: Callable[[str], None],
         metrics: Metrics,
         window: Window,
     ) -> None:
-        """`window` is shared by all streams; `felt` is told when the client says that its workload is well again, or no longer."""
+        """`window` is shared by all streams; `felt` is told why the client's workload is no longer well, or nothing when it is again."""
         self.node = node
         self.identity = identity
         self.session = session
         self.connected_at = time.time()
-        self.well = True
+        self._reason = ""
         self._present = present
         self._felt = felt
         self._metrics = metrics
         self._window = window
         self._outbox = Outbox()
+
+    @property
+    def well(self) -> bool:
+        """Whether the client has not said otherwise of its workload."""
+        return not self._reason
 
     def __repr__(self) -> str:
         return f"<Stream {self.node.id} {len(self._outbox)} to send>"
@@ -86,17 +93,18 @@ class Stream:
 
     def _hear(self, request: Any) -> None:
         if request.type_url == types.HEALTH:
-            self._feel(not request.HasField("error_detail"))
+            self._feel((request.error_detail.message or _UNWELL) if request.HasField("error_detail") else "")
             return
         kind = types.SHORT.get(request.type_url, request.type_url)
         if request.HasField("error_detail"):
             _log.warning("%s rejected by %s: %s", kind, self.node.id, request.error_detail.message)
         self._outbox.put(self.session.request(request))
 
-    def _feel(self, well: bool) -> None:
-        if well is not self.well:
-            self.well = well
-            self._felt(well)
+    def _feel(self, reason: str) -> None:
+        changed = bool(reason) is self.well
+        self._reason = reason
+        if changed:
+            self._felt(reason)
 
     async def _write(self, response: Response, write: Callable[[Any], Awaitable[None]]) -> None:
         try:

@@ -7,15 +7,17 @@ from typing import Any
 from pymesh.api import Resource
 
 from ..ads.stream import Stream
+from ..registration.standing import Standing
 from ..world import World
-from .clients import standings
+from . import registered
+from .clients import standings as by_type
 
 
-def configz(world: World) -> dict[str, Any]:
-    """The resources in use, with where they stand, and everything wrong with the files."""
+def configz(world: World, standings: Iterable[Standing]) -> dict[str, Any]:
+    """The resources in use, with where they stand, those that workloads registered, and everything wrong with the files."""
     return {
         "version": world.snapshot.version,
-        "resources": [described(resource) for resource in world.resources_used],
+        "resources": [*map(described, world.resources_used), *registered.entries(world.snapshot, standings)],
         "problems": [{**dataclasses.asdict(problem), "text": str(problem)} for problem in world.problems],
     }
 
@@ -25,7 +27,9 @@ def described(resource: Resource) -> dict[str, Any]:
     return {
         "kind": resource.kind,
         "apiVersion": resource.api_version,
-        "metadata": {"name": resource.name, "namespace": resource.namespace, "labels": resource.labels},
+        "metadata": {
+            "name": resource.name, "namespace": resource.namespace, "labels": resource.labels, "annotations": resource.annotations,
+        },
         "spec": resource.spec.model_dump(mode="json", exclude_none=True),
         "file": str(resource.where),
     }
@@ -38,7 +42,7 @@ def push_status(world: World, streams: Iterable[Stream]) -> dict[str, Any]:
     return {
         "version": snapshot.version,
         "clients": len(known),
-        "types": standings(known),
+        "types": by_type(known),
         "services": len(snapshot.services),
         "endpoints": sum(len(found) for instances in snapshot.endpoints.values() for found in instances.values()),
         "virtual_services": len(snapshot.virtual_services),

@@ -1,6 +1,6 @@
 """The debug pages by path. Each takes what the control plane holds and a query, and gives a value or a protobuf message."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,16 +8,18 @@ from pymesh.xds import types
 
 from ..ads.stream import Stream
 from ..model.view import ProxyView
+from ..registration.standing import Standing
 from ..world import World
 from . import clients, configuration, described, dump, proxyless, registry, sight, status
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a page looks at: the world, the connected clients, and what its query string asks for."""
+    """What a page looks at: the world, the connected clients, what is registered, and what its query string asks for."""
 
     world: World
     streams: Iterable[Stream]
+    standings: Sequence[Standing]
     query: Mapping[str, str]
 
     @property
@@ -37,7 +39,9 @@ Page = Callable[[Question], Any]
 PAGES: dict[str, tuple[str, Page]] = {
     "adsz": ("clients with their node metadata and what they watch", lambda asked: clients.adsz(asked.streams)),
     "config_dump": ("what a proxy was sent, as Envoy dumps it (proxyID)", lambda asked: dump.config_dump(asked.stream)),
-    "configz": ("the resources in use, and what is wrong with the files", lambda asked: configuration.configz(asked.world)),
+    "configz": (
+        "the resources in use, and what is wrong with the files", lambda asked: configuration.configz(asked.world, asked.standings),
+    ),
     "connections": ("who is connected", lambda asked: clients.connections(asked.streams)),
     "edsz": ("the load assignments of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.ENDPOINT)),
     "endpointz": ("the instances of every service's ports", lambda asked: registry.endpointz(asked.world.snapshot)),
@@ -54,7 +58,7 @@ PAGES: dict[str, tuple[str, Page]] = {
         lambda asked: described.servicez(asked.world.snapshot, asked.query.get("name", ""), asked.query.get("namespace", "")),
     ),
     "sidecarz": ("what a proxy sees of the mesh (proxyID)", lambda asked: sight.sidecarz(asked.world.snapshot, asked.view)),
-    "statusz": ("what has become of each resource", lambda asked: status.statusz(asked.world, asked.streams)),
+    "statusz": ("what has become of each resource", lambda asked: status.statusz(asked.world, asked.streams, asked.standings)),
     "syncz": ("how far each client is with each type", lambda asked: [clients.client(stream) for stream in asked.streams]),
 }
 """By the last part of the path: what the page tells, and how."""

@@ -16,8 +16,10 @@ from ..model.origin import Origin
 from ..model.service import full_name
 from ..model.snapshot import Snapshot
 from ..model.virtual import MESH
+from ..registration.standing import Standing
 from ..store.catalogue import key_of
 from ..world import World
+from . import registered
 from .clients import short_name
 
 TRACED = (
@@ -39,10 +41,11 @@ class Reach:
     refusing: set[str] = field(default_factory=set)
 
 
-def statusz(world: World, streams: Iterable[Stream]) -> list[dict[str, Any]]:
-    """Every resource that was read. It looks at everything that every client holds."""
+def statusz(world: World, streams: Iterable[Stream], standings: Iterable[Standing]) -> list[dict[str, Any]]:
+    """Every resource that was read or registered. It looks at everything that every client holds."""
     reached = _reached(streams)
-    return [_status(world, one, reached.get(str(_origin(one)), Reach())) for one in world.resources_read]
+    read = [_status(world, one, reached.get(str(_origin(one)), Reach())) for one in world.resources_read]
+    return [*read, *registered.statuses(world.snapshot, standings)]
 
 
 def _status(world: World, resource: Resource, reach: Reach) -> dict[str, Any]:

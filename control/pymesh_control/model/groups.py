@@ -1,7 +1,7 @@
 """WorkloadGroups: what workloads that register themselves have in common, and which of them belong to one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymesh.api import Resource
@@ -20,6 +20,8 @@ class Group:
 
     labels: Mapping[str, str]
     template: Any
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Those that the entries of its workloads get."""
 
     def joined(self, workload: Workload) -> Workload | None:
         """A workload as its group completes it: what its proxy says of itself stands over that, but for ports and service account.
@@ -53,7 +55,8 @@ Groups = Mapping[tuple[str, str], Group]
 def from_resource(resource: Resource) -> Group:
     spec = resource.spec
     own = spec.metadata.labels if spec.metadata else {}
-    return Group(labels={**spec.template.labels, **own}, template=spec.template)
+    annotations = dict(spec.metadata.annotations) if spec.metadata else {}
+    return Group(labels={**spec.template.labels, **own}, template=spec.template, annotations=annotations)
 
 
 def entry_name(group: str, address: str, network: str) -> str:

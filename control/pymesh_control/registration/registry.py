@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from pymesh.identity import SpiffeId
@@ -10,7 +11,8 @@ from pymesh.identity import SpiffeId
 from ..errors import PermissionDenied
 from ..model.view import ProxyView
 from ..model.workload import Workload
-from .workload import registers, workload_of
+from .standing import Feeling, Standing
+from .workload import is_probed, registers, workload_of
 
 DEFAULT_GRACE = 10.0
 """Seconds from the end of a proxy's last stream until its workload is removed; a reconnect meanwhile changes nothing."""
@@ -41,17 +43,29 @@ class _Entry:
     unwell: int = 0
     """How many of the streams said that the workload is not well; when all have, it is not offered to anybody."""
     removal: Timer | None = None
+    probed: bool = False
+    since: datetime | None = None
+    feeling: Feeling | None = None
 
     @property
     def offered(self) -> bool:
         return not 0 < self.streams == self.unwell
 
+    @property
+    def standing(self) -> Standing:
+        return Standing(
+            workload=self.workload, probed=self.probed, connected=self.streams > 0, since=self.since, feeling=self.feeling
+        )  # fmt: skip
+
 
 class Registry:
     """Workloads by node id. `on_change` is called whenever `workloads()` would answer differently."""
 
-    def __init__(self, grace: float, later: Later, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, grace: float, later: Later, on_change: Callable[[], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._grace = grace
+        self._now = now
         self._later = later
         self._on_change = on_change
         self._entries: dict[str, _Entry] = {}
@@ -59,6 +73,10 @@ class Registry:
     def workloads(self) -> tuple[Workload, ...]:
         """The registered workloads, in the order of their node ids so that equal sets are equal."""
         return tuple(entry.workload for _, entry in sorted(self._entries.items()) if entry.offered)
+
+    def standings(self) -> tuple[Standing, ...]:
+        """All that are registered, in the same order, those too that are not offered to anybody now."""
+        return tuple(entry.standing for _, entry in sorted(self._entries.items()))
 
     def restore(self, workloads: Iterable[Workload]) -> None:
         """Begin with what an earlier process knew; whoever does not reconnect in time is removed."""
@@ -80,17 +98,20 @@ class Registry:
         if entry.removal is not None:
             entry.removal.cancel()
             entry.removal = None
-        entry.workload, entry.identity = workload, identity
+        entry.workload, entry.identity, entry.probed = workload, identity, is_probed(view)
+        if not entry.streams:
+            entry.since = self._now()
         entry.streams += 1
         if former != workload:
             self._told("changed" if former else "registered", workload)
 
-    def felt(self, node: Any, view: ProxyView, *, well: bool) -> None:
-        """A proxy said on one of its streams that its workload is no longer well (it drains, say), or is well again."""
+    def felt(self, node: Any, view: ProxyView, reason: str) -> None:
+        """A proxy said on one of its streams why its workload is not well any more (it drains, say), or nothing: that it is again."""
         if registers(view):
             entry = self._entries[node.id]
             offered = entry.offered
-            entry.unwell += -1 if well else 1
+            entry.unwell += 1 if reason else -1
+            entry.feeling = Feeling(reason=reason, since=self._now())
             self._tell_change(entry, offered)
 
     def left(self, node: Any, view: ProxyView, *, well: bool) -> None:
@@ -105,6 +126,7 @@ class Registry:
         if entry.streams:
             self._tell_change(entry, offered)
         elif well:
+            entry.since = self._now()
             self._remove_later(node.id, self._grace)
         else:
             del self._entries[node.id]  # it said goodbye: nobody is sent there any more, and nobody is waited for

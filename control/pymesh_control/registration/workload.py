@@ -14,6 +14,12 @@ def registers(view: ProxyView) -> bool:
     return view.inbound_ports is not None or bool(view.group)
 
 
+def is_probed(view: ProxyView) -> bool:
+    """Whether the proxy's settings have it probe its application, and tell what comes of that."""
+    settings = view.metadata.get("PROXY_CONFIG")
+    return isinstance(settings, dict) and bool(settings.get("readinessProbe"))
+
+
 def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload:
     """What to register; a member of a WorkloadGroup under the name that Istio gives it."""
     network = str(view.metadata.get("NETWORK", ""))

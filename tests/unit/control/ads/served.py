@@ -45,8 +45,8 @@ class Presence:
     def arrived(self, node, view, identity):
         self.seen.put_nowait(("arrived", node.id, identity and str(identity)))
 
-    def felt(self, node, view, *, well):
-        self.seen.put_nowait(("well" if well else "unwell", node.id))
+    def felt(self, node, view, reason):
+        self.seen.put_nowait(("unwell" if reason else "well", node.id))
 
     def left(self, node, view, *, well):
         self.seen.put_nowait(("left" if well else "left for good", node.id))

@@ -42,7 +42,7 @@ def world(text):
 
 
 def told(text):
-    return {row["name"]: row for row in statusz(world(text), [])}
+    return {row["name"]: row for row in statusz(world(text), [], [])}
 
 
 def test_a_route_is_accepted_once_all_of_its_parents_take_it():

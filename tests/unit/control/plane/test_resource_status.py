@@ -116,3 +116,30 @@ async def test_what_is_not_there_and_what_is_no_kind(get):
     result = await get("vs", "third")
     assert (result.exit_code, result.output) == (1, "Error: there is no VirtualService third\n")
     assert (await get("virtualservcie")).exit_code == 2
+
+
+GROUP = """\
+apiVersion: networking.istio.io/v1
+kind: WorkloadGroup
+metadata: {name: machines, namespace: shop}
+spec: {template: {serviceAccount: web}}
+"""
+
+
+async def test_a_registered_workload_is_among_the_entries(tmp_path):
+    chosen = options(tmp_path)
+    (tmp_path / "config" / "group.yaml").write_text(GROUP)
+    async with ControlPlane(chosen) as plane, stream(plane.bound.xds) as call:
+
+        async def told(*arguments):
+            return await asyncio.to_thread(CliRunner().invoke, main, ["get", "we", *arguments, "--control", str(plane.bound.monitoring)])
+
+        await call.write(first(ask_delta(types.CLUSTER), metadata={"NAMESPACE": "shop", "AUTO_REGISTER_GROUP": "machines"}))
+        await call.write(ask_delta(types.HEALTH, error="the application is down"))
+        await call.write(ask_delta(types.LISTENER))
+        assert [(await read(call)).type_url for _ in range(2)] == [types.CLUSTER, types.LISTENER]  # requests are heard in order
+        assert rows(await told())[1][:3] == ["shop", "machines-127.0.0.1", "yes"]
+        (entry,) = json.loads((await told("-o", "json")).output)
+        assert entry["metadata"]["annotations"]["istio.io/autoRegistrationGroup"] == "machines"
+        (condition,) = entry["status"]["conditions"]
+        assert (condition["status"], condition["message"]) == ("False", "the application is down")

@@ -1,5 +1,7 @@
 """Workloads by the comings and goings of their streams, with timers that tests fire by hand."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pymesh.identity import parse
@@ -41,7 +43,8 @@ class Fixture:
     def __init__(self):
         self.timers = Timers()
         self.changes = 0
-        self.registry = Registry(10.0, self.timers, self._changed)
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+        self.registry = Registry(10.0, self.timers, self._changed, lambda: self.time)
 
     def _changed(self):
         self.changes += 1
@@ -56,7 +59,7 @@ class Fixture:
         self.registry.left(node, view_of(node, None), well=well)
 
     def feel(self, node, *, well):
-        self.registry.felt(node, view_of(node, None), well=well)
+        self.registry.felt(node, view_of(node, None), "" if well else "refused")
 
     @property
     def names(self):
@@ -235,3 +238,28 @@ def test_a_node_id_whose_streams_have_ended_is_anybodys(at):
     at.leave(at.arrive(identity=SHOP_WEB, INBOUND_PORTS=INBOUND))
     at.arrive(INBOUND_PORTS=INBOUND)
     assert [one.tls_mode for one in at.registry.workloads()] == ["disabled"]
+
+
+def test_a_standing_tells_since_when_and_how_a_workload_feels(at):
+    def standing():
+        (one,) = at.registry.standings()
+        return one.connected, one.since, one.feeling and (one.feeling.reason, one.feeling.since)
+
+    began = at.time
+    node = at.arrive(AUTO_REGISTER_GROUP="web")
+    assert standing() == (True, began, None)
+    at.time = later = began + timedelta(seconds=5)
+    at.feel(node, well=False)
+    assert at.names == []
+    assert standing() == (True, began, ("refused", later))
+    at.feel(node, well=True)
+    assert standing() == (True, began, ("", later))
+    at.time = end = later + timedelta(seconds=5)
+    at.leave(node)
+    assert standing() == (False, end, ("", later))
+
+
+@pytest.mark.parametrize(("settings", "probed"), [({}, False), ({"readinessProbe": {"tcpSocket": {"port": 1}}}, True)])
+def test_a_standing_tells_whether_the_proxy_probes(at, settings, probed):
+    at.arrive(AUTO_REGISTER_GROUP="web", PROXY_CONFIG=settings)
+    assert [one.probed for one in at.registry.standings()] == [probed]
