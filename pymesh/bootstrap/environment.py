@@ -77,6 +77,8 @@ class Settings:
     """The part of a certificate's life after which it is replaced is `1 - rotation_ratio` (SECRET_GRACE_PERIOD_RATIO)."""
     rsa_bits: int | None
     """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
+    self_discovery: bool
+    """Whether it learns where its like run, so that its requests can stay in their zone."""
     dns: DnsSettings | None
     """None for a sidecar that answers no DNS queries, and for gateways, which never do."""
     unread: tuple[str, ...]
@@ -202,6 +204,7 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
         secret_ttl=reader.seconds("SECRET_TTL", 86400.0),
         rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
         rsa_bits=_rsa_bits(reader),
+        self_discovery=reader.boolean(_META + "ENABLE_SELF_DISCOVERY"),
         dns=_dns(reader, node_id),
         unread=_unread(reader, proxy),
     )

@@ -42,10 +42,15 @@ def build(settings: Settings, agent: Agent | None) -> Any:
         clusters.append(_xds_cluster(settings))
     else:
         clusters += [_agent_cluster(XDS_CLUSTER, agent.xds), _agent_cluster(SDS_CLUSTER, agent.sds)]
+    manager = proto.bootstrap.ClusterManager()
+    if settings.self_discovery:
+        clusters.append(_local_cluster())
+        manager.local_cluster_name = names.LOCAL_CLUSTER
     return proto.bootstrap.Bootstrap(
         node=node_of(settings),
         static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=_listeners(settings)),
         dynamic_resources=_dynamic_resources(),
+        cluster_manager=manager if settings.self_discovery else None,
         admin=proto.bootstrap.Admin(address=_address(Address("127.0.0.1", settings.proxy.proxy_admin_port))),
     )
 
@@ -108,6 +113,13 @@ def _agent_cluster(name: str, path: str) -> Any:
     cluster = _cluster(name, proto.address.Address(pipe=proto.address.Pipe(path=path)), static=True)
     _speak_http2(cluster, proto.protocol.Http2ProtocolOptions())
     return cluster
+
+
+def _local_cluster() -> Any:
+    """The proxies that are like this one: EDS tells their zones."""
+    ads = proto.config_source.ConfigSource(resource_api_version="V3", ads=proto.config_source.AggregatedConfigSource())
+    eds = proto.cluster.Cluster.EdsClusterConfig(eds_config=ads, service_name=names.LOCAL_CLUSTER)
+    return proto.cluster.Cluster(name=names.LOCAL_CLUSTER, type="EDS", connect_timeout=proto.duration(1), eds_cluster_config=eds)
 
 
 def _status_address(settings: Settings) -> Address:

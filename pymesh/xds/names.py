@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 
 BLACKHOLE_CLUSTER = "BlackHoleCluster"
+LOCAL_CLUSTER = "local_cluster"
+"""The members of a proxy's own workload, by which it knows how callers are spread over zones."""
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 INBOUND_PASSTHROUGH_CLUSTER = "InboundPassthroughCluster"
 VIRTUAL_OUTBOUND = "virtualOutbound"

@@ -38,6 +38,7 @@ _POLICY = {
     "loadBalancer.consistentHash.httpQueryParameterName": "calls have no query, and go in turn",
     "loadBalancer.warmup": "new instances get their full share at once",
     "loadBalancer.warmupDurationSecs": "new instances get their full share at once",
+    "loadBalancer.zoneAwareLbSetting.minClusterSize": "zones of a region count alike",
     "connectionPool.tcp": "connections are gRPC's own affair",
     **{f"connectionPool.http.{name}": "such clients know no other limit than http2MaxRequests" for name in _LIMITS},
     "outlierDetection.splitExternalLocalOriginErrors": "errors of all origins count alike",

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from pymesh.xds import types
+from pymesh.xds.names import LOCAL_CLUSTER
 
 from ..built import Built
 from ..holding import Holding, Part, holding
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
-from . import clusters, endpoints, gateways, name_table, proxyless, proxyless_servers, secrets, sidecar_routes
+from . import clusters, endpoints, gateways, local_cluster, name_table, proxyless, proxyless_servers, secrets, sidecar_routes
 from .inbound_listeners import inbound
 from .outbound import outbound
 from .patched import patched
@@ -29,7 +30,7 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     if view.flavor == GRPC:
         return _for_grpc(scope, view, type_url, names or frozenset())
     if type_url == types.ENDPOINT:
-        return endpoints.assignments(scope, names)
+        return _endpoints(scope, view, names)
     if type_url == types.ROUTE:
         return patched(snapshot, view, type_url, Holding(Part(_routes(scope, view, names))))
     if type_url == types.CLUSTER:
@@ -47,12 +48,15 @@ def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str
     """Proxyless clients name everything that they want, listeners and clusters too."""
     if type_url == types.LISTENER:
         return {**proxyless.listeners(scope, names), **proxyless_servers.listeners(scope.snapshot, view, names)}
-    makers = {
-        types.ROUTE: proxyless.route_configurations,
-        types.CLUSTER: proxyless.clusters,
-        types.ENDPOINT: endpoints.assignments,
-    }
+    if type_url == types.ENDPOINT:
+        return endpoints.assignments(scope, names)
+    makers = {types.ROUTE: proxyless.route_configurations, types.CLUSTER: proxyless.clusters}
     return makers[type_url](scope, names) if type_url in makers else {}
+
+
+def _endpoints(scope: Scope, view: ProxyView, names: frozenset[str] | None) -> Holding:
+    asks = names is not None and LOCAL_CLUSTER in names
+    return endpoints.assignments(scope, names, {LOCAL_CLUSTER: local_cluster.assignment(scope, view)} if asks else {})
 
 
 def _listeners(scope: Scope, view: ProxyView) -> Holding:

@@ -123,8 +123,7 @@ def _service_cluster(
         policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
-    if locality.counts(scope, service, settled):
-        message.common_lb_config.locality_weighted_lb_config.SetInParent()
+    locality.share(message.common_lb_config, scope, service, settled)
     return pack(message)
 
 

@@ -1,7 +1,8 @@
 """EDS: the instances of a cluster, by locality, each with what chooses its TLS and what telemetry says of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from pymesh.xds import names, proto
@@ -22,12 +23,12 @@ from .scope import Scope
 _POINT = proto.endpoint_components
 
 
-def assignments(scope: Scope, wanted: frozenset[str] | None) -> Holding:
-    """The assignments of a scope by cluster name; all of them when `wanted` is None."""
+def assignments(scope: Scope, wanted: frozenset[str] | None, own: Mapping[str, Built] = MappingProxyType({})) -> Holding:
+    """The assignments of a scope by cluster name; all of them when `wanted` is None. `own` are those of a client alone."""
     found = scope.cached(("endpoints",), lambda: Part(_all(scope)))
     if wanted is None:
         return Holding(found)
-    return holding(found.only(wanted), _twins(scope, wanted) if scope.type == nodes.ROUTER else {})
+    return holding(found.only(wanted), {**own, **(_twins(scope, wanted) if scope.type == nodes.ROUTER else {})})
 
 
 def _twins(scope: Scope, wanted: frozenset[str]) -> dict[str, Built]:
@@ -55,6 +56,12 @@ def assignment(
         instances = [_endpoint(one, service, mutual=_mutual(scope, one, stated)) for one in _sorted(group.endpoints)]
         assigned.endpoints.append(_group(group, instances))
     return assigned
+
+
+def grouped(group: Group) -> Any:
+    """Bare endpoints of one locality, which are counted and never called."""
+    addresses = [endpoint_address(one.workload.ip, one.port) for one in _sorted(group.endpoints)]
+    return _group(group, [_POINT.LbEndpoint(endpoint=_POINT.Endpoint(address=address)) for address in addresses])
 
 
 def _all(scope: Scope) -> dict[str, Built]:

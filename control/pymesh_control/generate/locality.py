@@ -10,10 +10,23 @@ from ..model.service import Endpoint, Service
 from .scope import Scope
 
 
+def _own(policy: Policy) -> tuple[Any, Any]:
+    """What a rule says of localities, and of zones; it has one of them at most."""
+    balancer = policy.load_balancer
+    return (balancer.locality_lb_setting, balancer.zone_aware_lb_setting) if balancer else (None, None)
+
+
 def _setting(scope: Scope, service: Service, policy: Policy) -> Any:
     """The localityLbSetting of a rule, else the service's own, else the mesh's; None where none says anything."""
-    own = policy.load_balancer.locality_lb_setting if policy.load_balancer else None
-    return next((one for one in (own, service.locality, scope.snapshot.mesh.locality) if one is not None), None)
+    return next((one for one in (_own(policy)[0], service.locality, scope.snapshot.mesh.locality) if one is not None), None)
+
+
+def zone_aware(scope: Scope, service: Service, policy: Policy) -> Any:
+    """The zoneAwareLbSetting of a rule, else the mesh's where neither rule nor service says anything of localities; None for none."""
+    localities, zones = _own(policy)
+    if zones is not None or localities is not None or service.locality is not None:
+        return zones
+    return scope.snapshot.mesh.zone_aware
 
 
 def _fails_over(setting: Any, service: Service, policy: Policy) -> bool:
@@ -23,10 +36,27 @@ def _fails_over(setting: Any, service: Service, policy: Policy) -> bool:
 
 def counts(scope: Scope, service: Service, policy: Policy) -> bool:
     """Whether the client's locality makes a difference to the cluster."""
+    zones = zone_aware(scope, service, policy)
+    if zones is not None:
+        return zones.enabled is not False
     setting = _setting(scope, service, policy)
     if setting is not None and setting.enabled is False:
         return False
     return _fails_over(setting, service, policy) or bool(setting and setting.distribute)
+
+
+def share(message: Any, scope: Scope, service: Service, policy: Policy) -> None:
+    """Say in a cluster's common_lb_config how its localities share the load, if they do."""
+    zones = zone_aware(scope, service, policy)
+    if zones is None:
+        if counts(scope, service, policy):
+            message.locality_weighted_lb_config.SetInParent()
+        return
+    message.zone_aware_lb_config.SetInParent()
+    if zones.enabled is False:  # proxies with a local cluster look at zones unless they are told not to
+        message.zone_aware_lb_config.routing_enabled.value = 0
+    if zones.min_cluster_size is not None:
+        message.zone_aware_lb_config.min_cluster_size.value = zones.min_cluster_size
 
 
 def key(scope: Scope, service: Service, policy: Policy) -> Hashable:
@@ -38,5 +68,8 @@ def groups(scope: Scope, service: Service, endpoints: Iterable[Endpoint], policy
     """The endpoints by locality and priority."""
     if not counts(scope, service, policy):
         return locality.plain(endpoints)
-    client, setting = Client(scope.locality, dict(scope.labels)), _setting(scope, service, policy)
+    client, zones = Client(scope.locality, dict(scope.labels)), zone_aware(scope, service, policy)
+    if zones is not None:
+        return locality.by_region(endpoints, client, zones)
+    setting = _setting(scope, service, policy)
     return locality.arranged(endpoints, client, setting, failover=_fails_over(setting, service, policy))

@@ -160,7 +160,7 @@ def _sight(snapshot: Snapshot, view: ProxyView) -> tuple[Any, ...]:
     view = snapshot.member(view)
     known = {**view.topology, **view.labels}
     labels = tuple(sorted((key, value) for key, value in known.items() if key in snapshot.label_keys))
-    locality = _locality(snapshot, view) if snapshot.localities_count else ""
+    locality = place_of(snapshot, view) if snapshot.localities_count else ""
     sidecar, settings = sidecar_of(snapshot, view), snapshot.settings_of(view)
     seen = (view.namespace, labels, view.type, view.flavor, locality)
     how = (view.captures, view.resolves, view.families, settings, snapshot.site_of(view))
@@ -168,7 +168,7 @@ def _sight(snapshot: Snapshot, view: ProxyView) -> tuple[Any, ...]:
     return (*seen, sidecar, *how, place)
 
 
-def _locality(snapshot: Snapshot, view: ProxyView) -> str:
+def place_of(snapshot: Snapshot, view: ProxyView) -> str:
     """Where a proxy runs: by its own word, else as its pod's node tells."""
     workload = None if view.locality else snapshot.workload(view.namespace, view.ip)
     return workload.locality if workload else view.locality

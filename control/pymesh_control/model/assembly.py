@@ -212,19 +212,21 @@ def _policies(rules: Iterable[destination.Rule]) -> Iterator[Any]:
 
 
 def _localities_count(rules: Iterable[destination.Rule], services: Iterable[service.Service], chosen: mesh.Mesh) -> bool:
-    wanted = chosen.outlier_detection is not None or any(_places(policy, chosen) for policy in _policies(rules))
-    return wanted or any(one.locality for one in services)
+    everywhere = chosen.outlier_detection is not None or chosen.zone_aware is not None
+    return everywhere or any(_places(policy, chosen) for policy in _policies(rules)) or any(one.locality for one in services)
 
 
 def _places(policy: Any, settings: mesh.Mesh) -> bool:
     balancer = policy.load_balancer
     own = balancer.locality_lb_setting if balancer else None
     distributes = bool((own or settings.locality) and (own or settings.locality).distribute)
-    return policy.outlier_detection is not None or distributes
+    return policy.outlier_detection is not None or distributes or bool(balancer and balancer.zone_aware_lb_setting)
 
 
 def _failover_keys(rules: Iterable[destination.Rule], services: Iterable[service.Service], settings: mesh.Mesh) -> frozenset[str]:
     """The labels by which endpoints are preferred, but for those that stand in every locality."""
-    wanted = [policy.load_balancer.locality_lb_setting for policy in _policies(rules) if policy.load_balancer]
-    given = [setting for setting in (*wanted, *(one.locality for one in services), settings.locality) if setting is not None]
+    balancers = [policy.load_balancer for policy in _policies(rules) if policy.load_balancer]
+    wanted = [setting for one in balancers for setting in (one.locality_lb_setting, one.zone_aware_lb_setting)]
+    wanted += [*(one.locality for one in services), settings.locality, settings.zone_aware]
+    given = [setting for setting in wanted if setting is not None]
     return frozenset(label.partition("=")[0] for setting in given for label in setting.failover_priority)

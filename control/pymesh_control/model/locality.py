@@ -47,7 +47,24 @@ def arranged(endpoints: Iterable[Endpoint], client: Client, setting: Any, *, fai
         return plain(endpoints)
     wanted = list(setting.failover_priority) if setting is not None else []
     failovers = {one.from_: one.to for one in setting.failover} if setting is not None else {}
-    ranked = [(endpoint, _rank(endpoint, client, wanted, failovers)) for endpoint in endpoints]
+    return _ranked([(endpoint, _rank(endpoint, client, wanted, failovers)) for endpoint in endpoints])
+
+
+def by_region(endpoints: Iterable[Endpoint], client: Client, setting: Any) -> list[Group]:
+    """Endpoints as a ZoneAwareLoadBalancerSetting has them: those of the client's region first, among whose zones its proxy shares."""
+    labels = list(setting.failover_priority)
+    preferred = next((one.to for one in setting.failover if one.from_ == _level(client.locality, 0)), None)
+
+    def rank(endpoint: Endpoint) -> tuple[int, int]:
+        region = _level(endpoint.workload.locality, 0)
+        distance = 0 if region == _level(client.locality, 0) else 1 if region == preferred else 2
+        return len(labels) - _matched(endpoint, client, labels), distance
+
+    return _ranked([(endpoint, rank(endpoint)) for endpoint in endpoints])
+
+
+def _ranked(ranked: Sequence[tuple[Endpoint, Any]]) -> list[Group]:
+    """By rank, the lowest of which is the first priority, and by locality."""
     order = {rank: priority for priority, rank in enumerate(sorted({rank for _, rank in ranked}))}
     places = _by_place((endpoint, order[rank]) for endpoint, rank in ranked)
     return [Group(place, priority, _weight(found), tuple(found)) for (priority, place), found in sorted(places.items())]

@@ -99,6 +99,8 @@ class Mesh:
     keepalive: Any = field(default=None, hash=False)
     locality: Any = field(default=None, hash=False)
     """The localityLbSetting of rules that have none."""
+    zone_aware: Any = field(default=None, hash=False)
+    """The zoneAwareLbSetting, which stands over `locality`."""
     connection_pool: Any = field(default=None, hash=False)
     outlier_detection: Any = field(default=None, hash=False)
     """The parts of policies that have none of their own (`defaultTrafficPolicy`)."""
@@ -142,6 +144,7 @@ def from_config(spec: Any) -> Mesh:
         cluster_local=ClusterLocal(spec.service_settings),
         keepalive=spec.tcp_keepalive,
         locality=spec.locality_lb_setting,
+        zone_aware=spec.zone_aware_lb_setting,
         connection_pool=baseline and baseline.connection_pool,
         outlier_detection=baseline and baseline.outlier_detection,
     )

@@ -12,8 +12,6 @@ from pymesh.api import Problem, Resource
 Path = tuple[str | int, ...]
 
 _WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
-_POLICIES = (*_WHOLE, *(f"{policy}.portLevelSettings[]" for policy in _WHOLE))
-_POLICY_FIELDS = ("loadBalancer.zoneAwareLbSetting",)
 _WHOLE_FIELDS = ("retryBudget.budgetInterval",)
 
 _OF_RULES_ALONE = ("requestMirror", "requestRedirect", "urlRewrite", "cors", "externalAuth", "extensionRef")
@@ -25,7 +23,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "http[].fault.abort.http2Error",
     ),
     "DestinationRule": (
-        *(f"{policy}.{name}" for policy in _POLICIES for name in _POLICY_FIELDS),
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
     "EnvoyFilter": ("targetRefs",),

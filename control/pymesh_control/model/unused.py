@@ -26,7 +26,6 @@ _REASONS = {
     "Istio does not act on it, either": (
         "defaultConfig.connectionSettings.clusterPerConnectionBufferLimitBytes defaultConfig.connectionSettings.listenerConnectionLimit"
     ),
-    "proxies do not balance by the capacity of zones": "zoneAwareLbSetting",
     "credentials come from the folder of --secrets": "extensionProviders[].sds",
     "a proxy's zone is that of its node": "defaultConfig.availabilityZone",
     "changes are pushed, nobody polls": "defaultConfig.discoveryRefreshDelay",

@@ -60,19 +60,19 @@ class Stage:
         argv = ["pymesh-control", *(str(part) for option in options.items() for part in option)]
         await self.supervisor.ready(await self.supervisor.start(Command(name="control", argv=argv)), control.ready_url)
 
-    async def start_gateway(self, name: str, flavor: str) -> Child:
+    async def start_gateway(self, name: str, flavor: str, locality: str = "", **more: str) -> Child:
         """Start a gateway labelled `edge: <name>`; returns when it is ready. Skips the test where there is no Envoy."""
-        label = Gateway(name=name, labels={"edge": name})
-        return await self.start(place_gateway(label, NAMESPACE, self.folder / "tokens", self.ports), flavor)
+        label = Gateway(name=name, labels={"edge": name} | ({"istio-locality": locality} if locality else {}))
+        return await self.start(place_gateway(label, NAMESPACE, self.folder / "tokens", self.ports), flavor, **more)
 
-    async def start(self, proxy: Proxy, flavor: str) -> Child:
-        """Start a proxy; returns when it is ready. Skips the test where there is no Envoy."""
+    async def start(self, proxy: Proxy, flavor: str, **more: str) -> Child:
+        """Start a proxy, with further variables; returns when it is ready. Skips the test where there is no Envoy."""
         proxy.token.parent.mkdir(exist_ok=True)
         proxy.token.write_text(token.mint(self.control.ca_dir, proxy.namespace, proxy.service_account, timedelta(hours=1)))
         folder = self.folder / proxy.pod
         folder.mkdir()
         argv = ["pymesh-proxy"] if flavor == OURS else ["pymesh-agent", "--sds-path", "sds", "--", str(require("envoy"))]
-        command = Command(name=proxy.pod, argv=argv, env=proxy.environment(self.control), cwd=folder)
+        command = Command(name=proxy.pod, argv=argv, env=proxy.environment(self.control) | more, cwd=folder)
         child = await self.supervisor.start(command)
         await self.supervisor.ready(child, proxy.ready_url)
         return child

@@ -25,6 +25,14 @@ def test_a_sidecar_asks_for_everything_over_delta_ads():
     assert message.admin.address.socket_address.address == "127.0.0.1"
 
 
+def test_a_sidecar_learns_where_its_like_run_if_it_is_to():
+    assert not bootstrap().HasField("cluster_manager")
+    message = bootstrap(ISTIO_META_ENABLE_SELF_DISCOVERY="true")
+    assert message.cluster_manager.local_cluster_name == "local_cluster"
+    assert clusters(message)["local_cluster"].eds_cluster_config.eds_config.HasField("ads")
+    assert message.node.metadata["ENABLE_SELF_DISCOVERY"] == "true"
+
+
 def test_the_control_plane_is_verified_by_its_name():
     context = xds_tls(bootstrap(XDS_ROOT_CA="/etc/root.pem")).common_tls_context
     (san,) = context.validation_context.match_typed_subject_alt_names

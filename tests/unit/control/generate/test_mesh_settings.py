@@ -187,6 +187,7 @@ EFFECTS = {
     "defaultConfig.proxyHeaders.xForwardedHost.enabled": HEADERS % "xForwardedHost: {enabled: true}",
     "defaultConfig.proxyHeaders.xForwardedPort.enabled": HEADERS % "xForwardedPort: {enabled: true}",
     **{f"defaultConfig.connectionSettings.{name}": CONNECTIONS % f"{name}: {value}" for name, value in LIMITS.items()},
+    "zoneAwareLbSetting": "zoneAwareLbSetting: {minClusterSize: 2}",
 }
 """Settings by what they show: the last field of each path makes the difference."""
 

@@ -51,16 +51,6 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
             "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {protocol: POST, targetHost: b.com, targetPort: 1}}}]}",
             "subsets[0].trafficPolicy.tunnel.protocol: POST",
         ),
-        (
-            "DestinationRule",
-            "{host: a.com, trafficPolicy: {portLevelSettings: [{port: {number: 1}, loadBalancer: {zoneAwareLbSetting: {}}}]}}",
-            "trafficPolicy.portLevelSettings[0].loadBalancer.zoneAwareLbSetting",
-        ),
-        (
-            "DestinationRule",
-            "{host: a.com, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}",
-            "trafficPolicy.loadBalancer.zoneAwareLbSetting",
-        ),
         ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: UDP}, hosts: [a.com]}]}", "servers[0].port.protocol: UDP"),
         (
             "Gateway",
