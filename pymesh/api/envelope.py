@@ -104,7 +104,8 @@ class Envelope:
         if spec is not None:
             namespace = metadata.namespace if metadata else None
             self._note(("spec",), validate.check(kind.name, spec, namespace or DEFAULT_NAMESPACE))
-        return self._placed(self._finish(kind.name, api_version, metadata, spec), kind)
+        status = self._spec(kind.status, ("status",)) if kind.status else None
+        return self._placed(self._finish(kind.name, api_version, metadata, spec, status), kind)
 
     def _foreign(self, kind: Kind, api_version: str) -> Resource | None:
         """One of Kubernetes' own objects: only the types of what is read are judged, and the names and addresses that proxies are told."""
@@ -170,7 +171,9 @@ class Envelope:
         for finding in findings:
             self.report_at(path + finding.path, finding.message, finding.severity, finding.code)
 
-    def _finish(self, kind: str, api_version: str, metadata: Metadata | None, spec: Model | None) -> Resource | None:
+    def _finish(
+        self, kind: str, api_version: str, metadata: Metadata | None, spec: Model | None, status: Model | None = None
+    ) -> Resource | None:
         if metadata is None or spec is None or has_errors(self.problems):
             return None
         return Resource(
@@ -181,6 +184,7 @@ class Envelope:
             labels=metadata.labels,
             annotations=metadata.annotations,
             spec=spec,
+            status=status,
             where=Position(self.filename, *self.document.mark),
             document=self.document,
             created=metadata.creation_timestamp,

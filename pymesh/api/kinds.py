@@ -18,7 +18,7 @@ from .models.kubernetes import Endpoints, EndpointSlice, Namespace, Node, Pod, S
 from .models.peerauthentication import PeerAuthentication
 from .models.proxyconfig import ProxyConfig
 from .models.requestauthentication import RequestAuthentication
-from .models.serviceentry import ServiceEntry
+from .models.serviceentry import ServiceEntry, ServiceEntryStatus
 from .models.sidecar import Sidecar
 from .models.telemetry import Telemetry
 from .models.virtualservice import VirtualService
@@ -35,7 +35,8 @@ _NETWORKING = ("v1", "v1beta1", "v1alpha3")
 class Kind:
     """One kind of resource; `versions` are the served ones, the current one first.
 
-    `word` is what stands in `kind`, where that is not the name by which the kind is told from all others.
+    `word` is what stands in `kind`, where that is not the name by which the kind is told from all others. `status` is for those whose
+    status says something that counts.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Kind:
     model: type[Model]
     is_namespaced: bool = True
     word: str = ""
+    status: type[Model] | None = None
 
     @property
     def written(self) -> str:
@@ -62,7 +64,7 @@ KINDS = {
         Kind("VirtualService", "networking.istio.io", _NETWORKING, VirtualService),
         Kind("DestinationRule", "networking.istio.io", _NETWORKING, DestinationRule),
         Kind("Gateway", "networking.istio.io", _NETWORKING, Gateway),
-        Kind("ServiceEntry", "networking.istio.io", _NETWORKING, ServiceEntry),
+        Kind("ServiceEntry", "networking.istio.io", _NETWORKING, ServiceEntry, status=ServiceEntryStatus),
         Kind("WorkloadEntry", "networking.istio.io", _NETWORKING, WorkloadEntry),
         Kind("WorkloadGroup", "networking.istio.io", _NETWORKING, WorkloadGroup),
         Kind("Sidecar", "networking.istio.io", _NETWORKING, Sidecar),

@@ -30,6 +30,8 @@ class Resource:
     created: datetime.datetime | None = None
     is_deleting: bool = False
     root: Path = field(default=("spec",), compare=False, repr=False)
+    status: Any = None
+    """What the file holds of the kind's `status`, for kinds of which that counts (`kinds.Kind.status`)."""
 
     def position_of(self, *path: Step) -> Position:
         """The place of a field (`"spec", "http", 0, "fault"`, in either spelling), or of its nearest ancestor that the file holds."""

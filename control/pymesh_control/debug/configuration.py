@@ -1,12 +1,14 @@
 """The resources in use, what is wrong with the files, and how far the present snapshot has come."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pymesh.api import Resource
 
 from ..ads.stream import Stream
+from ..model.origin import Origin
+from ..model.snapshot import Snapshot
 from ..registration.standing import Standing
 from ..world import World
 from . import registered
@@ -17,9 +19,26 @@ def configz(world: World, standings: Iterable[Standing]) -> dict[str, Any]:
     """The resources in use, with where they stand, those that workloads registered, and everything wrong with the files."""
     return {
         "version": world.snapshot.version,
-        "resources": [*map(described, world.resources_used), *registered.entries(world.snapshot, standings)],
+        "resources": [*_read(world), *registered.entries(world.snapshot, standings)],
         "problems": [{**dataclasses.asdict(problem), "text": str(problem)} for problem in world.problems],
     }
+
+
+def _read(world: World) -> Iterator[dict[str, Any]]:
+    """What files say, and what has been given to it."""
+    given = _given(world.snapshot)
+    for resource in world.resources_used:
+        addresses = given.get(Origin(resource.kind, resource.namespace, resource.name))
+        yield {**described(resource), "status": {"addresses": addresses}} if addresses else described(resource)
+
+
+def _given(snapshot: Snapshot) -> dict[Origin, list[dict[str, str]]]:
+    """The addresses of the mesh's own by the ServiceEntry that has them, in the form of its status."""
+    found: dict[Origin, list[dict[str, str]]] = {}
+    for service in snapshot.services:
+        for origin in service.origins if service.allocated else ():
+            found.setdefault(origin, []).extend({"value": address, "host": service.host} for address in service.allocated)
+    return found
 
 
 def described(resource: Resource) -> dict[str, Any]:

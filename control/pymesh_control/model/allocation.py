@@ -5,6 +5,7 @@ the same through restarts, and whatever comes later.
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -19,15 +20,22 @@ SIZE = 256 * _HOSTS
 
 
 def allocated(services: Iterable[Service]) -> tuple[Service, ...]:
-    """The services in the same order, the elder first, those that can have an address of the mesh's own with it."""
-    taken: set[int] = set()
-    found = []
-    for one in services:
-        number = _free(one, taken) if _is_eligible(one) and len(taken) < SIZE else None
-        if number is not None:
+    """The services in the same order, the elder first, those that can have an address of the mesh's own with it.
+
+    What a service's status says that it was given stands, unless an elder one was given the same.
+    """
+    found = list(services)
+    recorded: set[str] = set()
+    for index, one in enumerate(found):
+        if _is_eligible(one) and one.recorded and recorded.isdisjoint(one.recorded):
+            recorded |= set(one.recorded)
+            found[index] = replace(one, allocated=one.recorded)
+    taken = {number for number in map(_number, recorded) if number is not None}
+    for index, one in enumerate(found):
+        if _is_eligible(one) and not one.allocated and len(taken) < SIZE:
+            number = _free(one, taken)
             taken.add(number)
-            one = replace(one, allocated=_addresses(number))
-        found.append(one)
+            found[index] = replace(one, allocated=_addresses(number))
     return tuple(found)
 
 
@@ -42,6 +50,14 @@ def _free(service: Service, taken: set[int]) -> int:
     while number in taken:
         number = (number + 1) % SIZE
     return number
+
+
+def _number(address: str) -> int | None:
+    """Of which number an address is one; None for those that are not from here."""
+    value = ipaddress.ip_address(address)
+    block, host = divmod(int(value) & 0xFFFF, 256)
+    number = block * _HOSTS + host - 1
+    return number if 0 < host <= _HOSTS and address in _addresses(number) else None
 
 
 def _addresses(number: int) -> tuple[str, str]:

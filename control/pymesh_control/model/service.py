@@ -81,6 +81,8 @@ class Service:
     """Virtual IPs and CIDR blocks."""
     wants_address: bool = False
     """Whether it may be given addresses of the mesh's own where it has none."""
+    recorded: tuple[str, ...] = ()
+    """Those that its `status` says it was given before."""
     allocated: tuple[str, ...] = ()
     """Those addresses, for clients whose DNS tells them."""
     selector: Mapping[str, str] | None = None
@@ -148,7 +150,15 @@ def from_entry(resource: Any, wished: str = "") -> list[Service]:
         locality=distribution.setting(None, distribution.wish(resource), wished),
         origins=(Origin("ServiceEntry", resource.namespace, resource.name),),
     )
-    return [replace(first, host=host, name=_short_name(host)) for host in map(str.lower, spec.hosts)]
+    given = resource.status.addresses if resource.status else []
+    return [
+        replace(first, host=host, name=_short_name(host), recorded=tuple(one.value for one in given if _is_for(one, host)))
+        for host in map(str.lower, spec.hosts)
+    ]
+
+
+def _is_for(address: Any, host: str) -> bool:
+    return not address.host or bool(address.host.lower() == host)
 
 
 def workload_name(entry: Any) -> str:
@@ -215,6 +225,7 @@ def merged(first: Service, other: Service) -> Service:
         ports=first.ports + tuple(port for port in other.ports if port.number not in numbers),
         addresses=first.addresses + tuple(address for address in other.addresses if address not in first.addresses),
         wants_address=first.wants_address and other.wants_address,
+        recorded=first.recorded or other.recorded,
         inline=first.inline + other.inline,
         selector=first.selector if first.selector is not None else other.selector,
         subject_alt_names=first.subject_alt_names + other.subject_alt_names,

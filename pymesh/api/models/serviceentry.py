@@ -1,11 +1,21 @@
 """ServiceEntry: a service that no Kubernetes Service stands for."""
 
 import enum
+import ipaddress
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..types import U32, LabelValue, Model
+from .kubernetes import Foreign
 from .workloadentry import WorkloadEntry
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError("expected an IP address") from None
 
 
 class Location(enum.Enum):
@@ -52,3 +62,16 @@ class ServiceEntry(Model):
     workload_selector: WorkloadSelector | None = None
     export_to: list[str] = []
     subject_alt_names: list[str] = []
+
+
+class StatusAddress(Foreign):
+    """An address that some control plane has given a host; without a host it is every host's."""
+
+    value: Annotated[str, AfterValidator(_ip)]
+    host: str | None = None
+
+
+class ServiceEntryStatus(Foreign):
+    """The part of the `status` that tells addresses, which stay the same wherever the object goes."""
+
+    addresses: list[StatusAddress] = []

@@ -148,3 +148,10 @@ def test_two_hundred_virtual_services_are_read_in_well_under_a_second():
     parsed = parse_text(text, "f")
     assert time.process_time() - start < 1
     assert len(parsed.resources) == 200
+
+
+def test_a_status_that_counts_is_judged():
+    spec = "spec: {hosts: [a.b], ports: [{number: 1, name: tcp}]}\n"
+    head = f"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a}}\n{spec}"
+    (problem,) = parse_text(head + "status: {addresses: [{value: nowhere, host: a.b}], more: 1}\n", "f").problems
+    assert str(problem) == "f:5:30: error: ServiceEntry a: status.addresses[0].value: expected an IP address"

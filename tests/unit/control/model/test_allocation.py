@@ -106,3 +106,30 @@ def test_no_two_share_one_and_a_full_block_gives_no_more(hosts, size):
 def test_the_last_place_is_inside_of_both_blocks():
     v4, v6 = map(ipaddress.ip_address, allocation._addresses(allocation.SIZE - 1))
     assert (str(v4), str(v6)) == ("240.240.255.254", "2001:2::f0f0:fffe")
+
+
+STATUS = "status: {addresses: [%s], conditions: [{type: x}]}\n"
+
+
+def test_addresses_that_a_status_records_are_kept(entry):
+    own = "{value: 240.240.7.7, host: db.example.com}, {value: '2001:2::f0f0:707', host: db.example.com}"
+    recorded = f"{own}, {{value: 240.240.9.9, host: b}}"
+    assert entry(more=STATUS % recorded) == ("240.240.7.7", "2001:2::f0f0:707")
+    assert entry(more=STATUS % "{value: 192.0.2.9}") == ("192.0.2.9",)
+    assert entry(addresses="10.0.0.1", more=STATUS % recorded) == ()
+    assert entry(more=STATUS % "{value: 240.240.9.9, host: b}") == entry()
+
+
+def test_of_two_that_record_one_address_the_elder_keeps_it():
+    first, second = service("a", recorded=("240.240.0.1",)), service("b", recorded=("240.240.0.1",))
+    found = given_to([first, second])
+    assert found["a"] == ("240.240.0.1",)
+    assert found["b"][0] not in ("", "240.240.0.1")
+
+
+def test_what_is_recorded_is_given_to_nobody_else():
+    """Not even to an elder one that would have it otherwise."""
+    wanted = given_to([service("b")])["b"]
+    found = given_to([service("b"), service("a", recorded=wanted)])
+    assert found["a"] == wanted
+    assert set(found["b"]).isdisjoint(wanted)

@@ -143,3 +143,21 @@ async def test_a_registered_workload_is_among_the_entries(tmp_path):
         assert entry["metadata"]["annotations"]["istio.io/autoRegistrationGroup"] == "machines"
         (condition,) = entry["status"]["conditions"]
         assert (condition["status"], condition["message"]) == ("False", "the application is down")
+
+
+EXTERNAL = """\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: db, namespace: shop}
+spec: {hosts: [db.example.com], ports: [{number: 5432, name: tcp}], resolution: DNS}
+status: {addresses: [{value: 240.240.7.7, host: db.example.com}]}
+"""
+
+
+async def test_addresses_of_the_meshs_own_are_in_the_status(tmp_path):
+    chosen = options(tmp_path)
+    (tmp_path / "config" / "db.yaml").write_text(EXTERNAL)
+    async with ControlPlane(chosen) as plane:
+        arguments = ["get", "se", "-o", "json", "--control", str(plane.bound.monitoring)]
+        (entry,) = json.loads((await asyncio.to_thread(CliRunner().invoke, main, arguments)).output)
+    assert entry["status"] == {"addresses": [{"value": "240.240.7.7", "host": "db.example.com"}]}
