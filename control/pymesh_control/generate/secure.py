@@ -5,6 +5,7 @@ import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from pymesh.api.tls_names import known_ciphers
 from pymesh.xds import names, proto
 
 from ..model.credential import AUTHORITY_SUFFIX as _AUTHORITIES
@@ -224,7 +225,7 @@ def _parameters(settings: Any, mesh: Mesh) -> Any:
     return _TLS.TlsParameters(
         tls_minimum_protocol_version=_VERSIONS[mesh.other_tls.lowest if lowest == "TLS_AUTO" else lowest],
         tls_maximum_protocol_version=_VERSIONS.get(highest, _TLS.TlsParameters.TLSv1_3),
-        cipher_suites=settings.cipher_suites or mesh.other_tls.ciphers,
+        cipher_suites=known_ciphers(settings.cipher_suites) or mesh.other_tls.ciphers,
         ecdh_curves=settings.ecdh_curves or mesh.other_tls.curves,
     )
 

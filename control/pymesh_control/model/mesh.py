@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymesh.api import Resource
+from pymesh.api.tls_names import known_ciphers
 
 from . import filelog, settings
 from .clusterlocal import ClusterLocal
@@ -168,7 +169,7 @@ def _tls(config: Any) -> TlsSettings:
     if config is None:
         return TlsSettings()
     lowest = _given(config.min_protocol_version, "TLS_AUTO", TlsSettings().lowest)
-    return TlsSettings(lowest=lowest, ciphers=tuple(config.cipher_suites), curves=tuple(config.ecdh_curves))
+    return TlsSettings(lowest=lowest, ciphers=tuple(known_ciphers(config.cipher_suites)), curves=tuple(config.ecdh_curves))
 
 
 def _given(choice: Any, unsaid: str, default: str) -> str:

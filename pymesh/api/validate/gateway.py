@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from pymesh.address import is_ip
 
 from ..models.gateway import Gateway, Port, Server, ServerTLSSettings, TLSCertificate, TLSMode, TLSProtocol
+from ..tls_names import is_cipher
 from ..tree import json_name
 from . import common, words
 from .finding import Finding, Findings, below, repeated, verdict
 from .serviceentry import PROTOCOLS
-from .workloadentry import UNIX
+from .workloadentry import UNIX, socket_path
 
 _TLS = ("HTTPS", "TLS")
+_HTTP = ("HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB")
+_PASSING = (None, TLSMode.PASSTHROUGH, TLSMode.AUTO_PASSTHROUGH)
+_FILES = ("server_certificate", "private_key", "ca_certificates")
 _TERMINATING = (TLSMode.SIMPLE, TLSMode.MUTUAL, TLSMode.OPTIONAL_MUTUAL)
-_CERTIFICATE_FIELDS = ("server_certificate", "private_key", "ca_certificates", "credential_name", "credential_names", "tls_certificates")
+_CERTIFICATE_FIELDS = (*_FILES, "ca_crl", "credential_name", "credential_names", "tls_certificates")
 _MAX_CERTIFICATES = 2  # Envoy serves one RSA and one ECDSA certificate
 
 
@@ -35,7 +39,9 @@ def _server(server: Server) -> Findings:
     for index, host in enumerate(server.hosts):
         yield from verdict(("hosts", index), _host(host))
     bind = server.bind or ""
-    if bind and not bind.startswith(UNIX) and not is_ip(bind):
+    if bind.startswith(UNIX):
+        yield from verdict("bind", socket_path(bind))
+    elif bind and not is_ip(bind):
         yield Finding(("bind",), f'"{bind}" is neither an IP address nor unix://')
     if server.default_endpoint:
         yield Finding(("default_endpoint",), "is not looked at, in Istio as here: a VirtualService says where requests go", "warning")
@@ -53,7 +59,7 @@ def _port(port: Port, bind: str) -> Findings:
         yield from verdict("number", words.port(port.number))
     elif port.number:
         yield Finding(("number",), "the port of a Unix socket must be 0")
-    if port.target_port is not None:
+    if port.target_port:
         yield Finding(("target_port",), "targetPort is no longer supported, by Istio either")
 
 
@@ -65,11 +71,7 @@ def _host(host: str) -> str | None:
             return problem
     if name == "*" or is_ip(name):
         return None
-    if "." not in name:
-        return f'"{name}" is a short name; a gateway needs full host names'
-    if name.startswith("*") and not name.startswith("*."):
-        return f'the wildcard of "{name}" must be a whole label'
-    return words.wildcard_domain(name)
+    return words.full_name(name)
 
 
 def _tls_for_protocol(server: Server) -> Findings:
@@ -79,9 +81,9 @@ def _tls_for_protocol(server: Server) -> Findings:
             yield Finding((), f"a port of protocol {protocol} needs tls")
         elif tls.https_redirect:
             yield Finding(("tls", "https_redirect"), "has an effect on HTTP ports only", "warning")
-    elif tls is not None and protocol == "HTTP":
-        if tls.model_fields_set - {"https_redirect"}:
-            yield Finding(("tls",), "a port of protocol HTTP may only have tls.httpsRedirect")
+    elif tls is not None and protocol in _HTTP:
+        if tls.mode not in _PASSING or any(getattr(tls, name) for name in _FILES):
+            yield Finding(("tls",), f"a port of protocol {protocol} may only have tls.httpsRedirect")
     elif tls is not None and protocol in PROTOCOLS:
         yield Finding(("tls",), f"a port of protocol {protocol} cannot have tls")
 
@@ -102,8 +104,9 @@ def check_tls(tls: ServerTLSSettings, protocol: str) -> Findings:
 def _sources(tls: ServerTLSSettings) -> Findings:
     sources = {"credential_name": tls.credential_name, "credential_names": tls.credential_names, "tls_certificates": tls.tls_certificates}
     used = [name for name, value in sources.items() if value]
-    for name in used[1:]:
-        yield Finding((name,), "only one of credentialName, credentialNames and tlsCertificates can be set")
+    for name in used if tls.server_certificate and tls.private_key else used[1:]:
+        text = "only one of serverCertificate with privateKey, credentialName, credentialNames and tlsCertificates can be set"
+        yield Finding((name,), text)
     for name, values in (("credential_names", tls.credential_names), ("tls_certificates", tls.tls_certificates)):
         if len(values) > _MAX_CERTIFICATES:  # the published schema's limits
             yield Finding((name,), f"at most {_MAX_CERTIFICATES} certificates are served")
@@ -112,7 +115,7 @@ def _sources(tls: ServerTLSSettings) -> Findings:
 
 
 def _mesh_certificates(tls: ServerTLSSettings) -> Findings:
-    for name in (*_CERTIFICATE_FIELDS, "ca_crl"):
+    for name in _CERTIFICATE_FIELDS:
         if getattr(tls, name):
             yield Finding((name,), "mode ISTIO_MUTUAL uses the workload's own certificate")
 
@@ -157,5 +160,8 @@ def _versions(tls: ServerTLSSettings) -> Findings:
 
 
 def _ciphers(suites: Sequence[str]) -> Findings:
+    for index, suite in enumerate(suites):
+        if not is_cipher(suite):
+            yield Finding(("cipher_suites", index), f'"{suite}" is no cipher suite that proxies know, and is left out', "warning")
     for finding in repeated("cipher_suites", suites):
         yield finding._replace(severity="warning")

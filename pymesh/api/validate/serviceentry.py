@@ -10,8 +10,11 @@ from .finding import Finding, Findings, below, verdict
 from .workloadentry import UNIX, endpoint
 
 PROTOCOLS = ("HTTP", "HTTPS", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "MONGO", "MYSQL", "REDIS", "TCP", "TLS", "UDP")
-_HTTP_OR_TLS = ("HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "TLS")
-_DNS = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN, Resolution.DYNAMIC_DNS)
+_NAMED = ("HTTP", "HTTP2", "HTTP_PROXY", "GRPC", "GRPC-WEB", "HTTPS", "TLS")
+"""Protocols whose requests or handshakes tell the host."""
+_FORWARDED = ("HTTP", "HTTP2", "GRPC", "TLS")
+_LOOKED_UP = (Resolution.DNS, Resolution.DNS_ROUND_ROBIN)
+_DNS = (*_LOOKED_UP, Resolution.DYNAMIC_DNS)
 
 
 def check(spec: ServiceEntry, namespace: str) -> Findings:
@@ -35,7 +38,7 @@ def _hosts(spec: ServiceEntry) -> Findings:
             yield Finding(("hosts", index), 'the host "*" is not allowed')
         elif problem := words.wildcard_domain(host):
             yield Finding(("hosts", index), problem)
-        elif is_wildcard(host) and not host.startswith("*."):
+        elif is_wildcard(host) and not host.startswith("*.") and spec.resolution is not Resolution.DYNAMIC_DNS:
             yield Finding(("hosts", index), f'the wildcard of "{host}" covers a part of a label; proxies may not match it', "warning")
 
 
@@ -83,7 +86,7 @@ def _resolution(spec: ServiceEntry, resolution: Resolution) -> Findings:
         yield Finding(("endpoints",), "resolution NONE takes the address of the connection, so endpoints have no meaning")
     if resolution is Resolution.STATIC:
         yield from _static(spec.endpoints)
-    if resolution in (Resolution.DNS, Resolution.DNS_ROUND_ROBIN):
+    if resolution in _LOOKED_UP:
         yield from _dns(spec, resolution)
     if resolution is Resolution.DYNAMIC_DNS:
         yield from _dynamic_dns(spec)
@@ -96,13 +99,16 @@ def _static(endpoints: list[WorkloadEntry]) -> Findings:
 
 
 def _dns(spec: ServiceEntry, resolution: Resolution) -> Findings:
-    if not spec.endpoints and spec.workload_selector is None:
+    if not spec.endpoints:
         for index, host in enumerate(spec.hosts):
             if is_wildcard(host):
                 sentence = f"resolution {resolution.value} without endpoints looks the host up, so it must not be a wildcard"
-                yield Finding(("hosts", index), sentence)
+                yield Finding(("hosts", index), sentence, "error" if spec.workload_selector is None else "warning")
     if resolution is Resolution.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
         yield Finding(("endpoints", 1), "resolution DNS_ROUND_ROBIN allows one endpoint")
+    for index, entry in enumerate(spec.endpoints):
+        if not entry.address or entry.address.startswith(UNIX):
+            yield Finding(("endpoints", index), f"resolution {resolution.value} needs a host name or an IP address")
 
 
 def _dynamic_dns(spec: ServiceEntry) -> Findings:
@@ -113,15 +119,21 @@ def _dynamic_dns(spec: ServiceEntry) -> Findings:
         if values:
             yield Finding((name,), "resolution DYNAMIC_DNS looks addresses up as requests come, so none can be given")
     for index, port in enumerate(spec.ports):
-        if (port.protocol or "").upper() not in _HTTP_OR_TLS:
-            yield Finding(("ports", index), f"resolution DYNAMIC_DNS needs a protocol that names the host ({', '.join(_HTTP_OR_TLS)})")
+        if (port.protocol or "").upper() not in _FORWARDED:
+            yield Finding(("ports", index), f"resolution DYNAMIC_DNS needs a protocol that names the host ({', '.join(_FORWARDED)})")
 
 
 def _shared_port(spec: ServiceEntry, resolution: Resolution) -> Findings:
-    """Nothing in a TCP connection says which of several hosts is meant."""
+    """Nothing in a plain TCP connection says which of several hosts is meant, and an address no more."""
+    if len(spec.hosts) < 2 or resolution is Resolution.NONE:
+        return
     for index, port in enumerate(spec.ports):
-        if (port.protocol or "").upper() == "TCP" and len(spec.hosts) > 1 and resolution is not Resolution.NONE:
-            yield Finding(("ports", index), "a TCP port cannot be shared by several hosts")
+        protocol = (port.protocol or "").upper()
+        if protocol not in _NAMED:
+            sentence = "several hosts can only share ports whose protocol names the host, HTTP or TLS"
+            yield Finding(("ports", index), sentence, "error" if protocol else "warning")
+        elif protocol in ("HTTPS", "TLS") and spec.addresses and resolution in _LOOKED_UP:
+            yield Finding(("addresses",), f"several hosts share these addresses, and port {port.number} is found by address", "warning")
 
 
 def _selector(spec: ServiceEntry, resolution: Resolution) -> Findings:

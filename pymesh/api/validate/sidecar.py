@@ -8,14 +8,23 @@ from pymesh.address import is_ip
 from ..models.destinationrule import ConnectionPoolSettings, H2UpgradePolicy
 from ..models.gateway import ServerTLSSettings
 from ..models.gateway import TLSMode as ServerMode
-from ..models.sidecar import IstioEgressListener, IstioIngressListener, Sidecar, SidecarOutboundMode, SidecarOutboundPolicy, SidecarPort
+from ..models.sidecar import (
+    CaptureMode,
+    IstioEgressListener,
+    IstioIngressListener,
+    Sidecar,
+    SidecarOutboundMode,
+    SidecarOutboundPolicy,
+    SidecarPort,
+)
 from . import attachment, common, words
 from .connectionpool import check as check_pool
-from .finding import Finding, Findings, below, repeated, verdict
+from .finding import Finding, Findings, below, verdict
 from .gateway import check_tls
 from .serviceentry import PROTOCOLS
+from .workloadentry import UNIX, socket_path
 
-_ENDPOINT = re.compile(r"(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):(\d+)|unix://(/|@).+")
+_ENDPOINT = re.compile(r"(?:127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):(\d+)", re.ASCII)
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
 _FOREIGN_TLS = (
     "subject_alt_names", "https_redirect", "credential_name", "credential_names", "ca_cert_credential_name", "tls_certificates",
@@ -34,8 +43,9 @@ def check(spec: Sidecar, namespace: str) -> Findings:
         yield from below(("ingress", index), _ingress(inward))
     yield from _listeners("egress", [listener.port for listener in spec.egress])
     yield from _portless(spec.egress)
+    yield from _sockets(spec.egress)
     for index, outward in enumerate(spec.egress):
-        yield from below(("egress", index), _egress(outward))
+        yield from below(("egress", index), _egress(outward, namespace))
     yield from below("inbound_connection_pool", _pool(spec.inbound_connection_pool)) if spec.inbound_connection_pool else ()
     yield from below("outbound_traffic_policy", _policy(spec.outbound_traffic_policy)) if spec.outbound_traffic_policy else ()
 
@@ -53,7 +63,7 @@ def _ingress(listener: IstioIngressListener) -> Findings:
         yield Finding(("port",), "needs a number")
     if listener.bind and not is_ip(listener.bind):
         yield Finding(("bind",), f'"{listener.bind}" is not an IP address')
-    if listener.default_endpoint is not None:
+    if listener.default_endpoint:
         yield from _endpoint(listener.default_endpoint)
     if listener.tls is not None:
         protocol = (listener.port.protocol or "").upper()
@@ -75,11 +85,13 @@ def _pool(pool: ConnectionPoolSettings) -> Findings:
 
 def _endpoint(text: str) -> Findings:
     found = _ENDPOINT.fullmatch(text)
-    if found is None:
+    if text.startswith(UNIX):
+        yield from verdict("default_endpoint", socket_path(text))
+    elif found is None:
         forms = "127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix://PATH"
         yield Finding(("default_endpoint",), f'"{text}" must be {forms}')
-    elif found[2]:
-        yield from verdict("default_endpoint", words.port(int(found[2])))
+    else:
+        yield from verdict("default_endpoint", words.port(int(found[1])))
 
 
 def _tls(tls: ServerTLSSettings, protocol: str) -> Findings:
@@ -112,18 +124,52 @@ def _portless(listeners: Sequence[IstioEgressListener]) -> Findings:
         yield Finding(("egress", without[0]), "the listener without a port must be the last one")
 
 
-def _egress(listener: IstioEgressListener) -> Findings:
+def _sockets(listeners: Sequence[IstioEgressListener]) -> Findings:
+    """Unix sockets are told apart by their paths, as other listeners by their ports."""
+    sockets = [(index, one.bind) for index, one in enumerate(listeners) if one.port and not one.port.number and one.bind]
+    for place, (index, bind) in enumerate(sockets):
+        if any(bind == other for _, other in sockets[:place]):
+            yield Finding(("egress", index, "bind"), f'the socket "{bind}" is used twice')
+
+
+def _egress(listener: IstioEgressListener, namespace: str) -> Findings:
     if listener.port is not None:
         yield from below("port", _port(listener.port))
-        if not listener.port.number and not (listener.bind or "").startswith("unix://"):
-            yield Finding(("port",), "port 0 is for Unix sockets (bind: unix://...)")
+        yield from _bind(listener, listener.port.number or 0)
     if not listener.hosts:
         yield Finding(("hosts",), "needs at least one host")
     for index, host in enumerate(listener.hosts):
         yield from verdict(("hosts", index), _host(host))
-    for finding in repeated("hosts", listener.hosts):
-        yield finding._replace(severity="warning")
-    if "*/*" in listener.hosts and len(listener.hosts) > 1:
+        if "." not in host.partition("/")[2].replace("*", "."):
+            text = f'"{host}" is a short name, of the namespace of this Sidecar here; Istio takes full host names only'
+            yield Finding(("hosts", index), text, "warning")
+    yield from _superfluous(listener.hosts, namespace)
+
+
+def _bind(listener: IstioEgressListener, number: int) -> Findings:
+    bind = listener.bind or ""
+    if number and bind and not is_ip(bind):
+        yield Finding(("bind",), f'"{bind}" is not an IP address')
+    elif not number and not bind.startswith(UNIX):
+        yield Finding(("port",), "port 0 is for Unix sockets (bind: unix://...)")
+    elif not number:
+        yield from verdict("bind", socket_path(bind))
+        if listener.capture_mode is CaptureMode.IPTABLES:
+            yield Finding(("capture_mode",), "nothing is captured for a Unix socket")
+
+
+def _superfluous(hosts: Sequence[str], namespace: str) -> Findings:
+    """Warnings for hosts that others of the list hold already; what is taken out again (`~`) is none of them."""
+    pairs = [text.partition("/")[::2] for text in hosts]
+    seen: dict[str, set[str]] = {}
+    for index, (place, name) in enumerate(pairs):
+        if not name or place.startswith("~"):
+            continue
+        known = seen.setdefault(namespace if place == "." else place, set())
+        if name in known or "*" in known or (name == "*" and known):
+            yield Finding(("hosts", index), f'"{hosts[index]}" is listed twice, or among others of its namespace', "warning")
+        known.add(name)
+    if "*" in seen.get("*", ()) and len(seen) > 1:
         yield Finding(("hosts",), '"*/*" is everything: the other hosts add nothing', "warning")
 
 
@@ -135,11 +181,15 @@ def _host(text: str) -> str | None:
     excluded = namespace.removeprefix("~")
     if namespace not in ("*", ".", "~") and excluded not in ("*", ".") and (problem := words.dns_label(excluded)):
         return problem
-    return None if name == "*" else words.wildcard_domain(name)
+    return None if name == "*" else words.whole_wildcard(name)
 
 
 def _policy(policy: SidecarOutboundPolicy) -> Findings:
     if policy.egress_proxy is not None:
         yield from below("egress_proxy", common.destination(policy.egress_proxy))
+        if "*" in policy.egress_proxy.host:
+            yield from verdict(("egress_proxy", "host"), words.fqdn(policy.egress_proxy.host))
+        if policy.egress_proxy.port is None:
+            yield Finding(("egress_proxy",), "needs a port")
         if policy.mode is not SidecarOutboundMode.ALLOW_ANY:
             yield Finding(("egress_proxy",), "needs mode ALLOW_ANY")

@@ -41,6 +41,20 @@ def wildcard_domain(text: str) -> str | None:
     return _domain(text, _WILDCARD_LABEL)
 
 
+def full_name(text: str) -> str | None:
+    """A full host name, whose first label may be `*`. Names without a dot are short, and nothing says of which namespace."""
+    if "." not in text:
+        return f'"{text}" is a short name; full host names are needed here'
+    return whole_wildcard(text)
+
+
+def whole_wildcard(text: str) -> str | None:
+    """A host name, whose first label may be `*` and hold no other."""
+    if text.startswith("*") and not text.startswith("*."):
+        return f'the wildcard of "{text}" must be a whole label'
+    return wildcard_domain(text)
+
+
 def _domain(text: str, first: re.Pattern[str]) -> str | None:
     labels = text.removesuffix(".").split(".")
     if not text or len(text) > 255:

@@ -22,7 +22,7 @@ def endpoint(entry: WorkloadEntry) -> Findings:
     if not address and not entry.network:
         yield Finding((), "needs an address (or a network that knows one)")
     elif address.startswith(UNIX):
-        yield from _socket(address.removeprefix(UNIX), entry)
+        yield from _socket(entry)
     elif address and not is_ip(address):
         yield from verdict("address", words.fqdn(address))
     for name, number in entry.ports.items():
@@ -31,8 +31,15 @@ def endpoint(entry: WorkloadEntry) -> Findings:
     yield from below("labels", common.labels(entry.labels))
 
 
-def _socket(path: str, entry: WorkloadEntry) -> Findings:
-    if not path.startswith(("/", "@")) or path.endswith("/"):
-        yield Finding(("address",), "a Unix socket must be an absolute path, not a folder, or an abstract name (@name)")
+def socket_path(address: str) -> str | None:
+    """What is wrong with an address that begins with unix://."""
+    path = address.removeprefix(UNIX)
+    if path.startswith("@") or (path.startswith("/") and not path.endswith("/")):
+        return None
+    return "a Unix socket must be an absolute path, not a folder, or an abstract name (@name)"
+
+
+def _socket(entry: WorkloadEntry) -> Findings:
+    yield from verdict("address", socket_path(entry.address or ""))
     if entry.ports:
         yield Finding(("ports",), "a Unix socket has no ports")

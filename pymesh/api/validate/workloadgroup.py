@@ -1,9 +1,12 @@
 """WorkloadGroup: a template for workloads, and how their health is found out."""
 
+import re
+
 from ..models.workloadgroup import HTTPHealthCheck, ReadinessProbe, WorkloadGroup
 from . import common, words
 from .finding import Finding, Findings, below, verdict
 
+_HEADER = re.compile(r"[-A-Za-z0-9]+")
 _COUNTS = ("initial_delay_seconds", "timeout_seconds", "period_seconds", "success_threshold", "failure_threshold")
 
 
@@ -17,7 +20,7 @@ def check(spec: WorkloadGroup, _namespace: str) -> Findings:
 
 def _template(spec: WorkloadGroup) -> Findings:
     if spec.template.address:
-        yield Finding(("address",), "every workload brings its own address")
+        yield Finding(("address",), "is not used: every workload brings its own address", "warning")
     for name, number in spec.template.ports.items():
         yield from verdict(("ports", name), words.dns_label(name))
         yield from verdict(("ports", name), words.port(number))
@@ -45,4 +48,5 @@ def _http(http: HTTPHealthCheck) -> Findings:
     if http.scheme not in (None, "", "HTTP", "HTTPS"):
         yield Finding(("scheme",), f'"{http.scheme}" must be HTTP or HTTPS')
     for index, header in enumerate(http.http_headers):
-        yield from verdict(("http_headers", index, "name"), words.header_name(header.name or ""))
+        if not _HEADER.fullmatch(header.name or ""):
+            yield Finding(("http_headers", index, "name"), f'"{header.name or ""}" is not a header name of letters, digits and "-"')

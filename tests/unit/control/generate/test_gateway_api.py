@@ -283,7 +283,7 @@ def test_a_service_entry_is_a_parent_with_all_its_hosts(mesh, view):
     entry = thing(
         "ServiceEntry",
         "out",
-        "{hosts: [a.example.com, b.example.com], resolution: DNS, ports: [{number: 80, name: http}]}",
+        "{hosts: [a.example.com, b.example.com], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
         group="networking.istio.io/v1",
     )
     built = mesh(SERVICES + entry + route(parents="{group: networking.istio.io, kind: ServiceEntry, name: out}"))

@@ -169,6 +169,12 @@ def test_clients_may_have_to_show_a_certificate(mesh, edge, mode, required):
     assert parameters.tls_minimum_protocol_version == parameters.TLSv1_3
 
 
+def test_ciphers_that_proxies_do_not_know_are_left_out(mesh, edge):
+    server = SIMPLE.replace("mode: SIMPLE", "mode: SIMPLE, cipherSuites: [AES256-SHA, TLS_AES_128_GCM_SHA256, AES256-SHA]")
+    context = proto.unpack(mesh(gateway(server)).listeners(edge)["0.0.0.0_443"].filter_chains[0].transport_socket.typed_config)
+    assert list(context.common_tls_context.tls_params.cipher_suites) == ["AES256-SHA"]
+
+
 def test_passed_through_tls_is_routed_by_server_name(mesh, edge):
     rule = route("r", "[a.example.com]", "tls: [{match: [{sniHosts: [a.example.com]}], route: [{destination: {host: reviews}}]}]")
     chain = mesh(ENTRY + gateway(PASS) + rule).listeners(edge)["0.0.0.0_8443"].filter_chains[0]
