@@ -104,6 +104,8 @@ class Envelope:
         if spec is not None:
             namespace = metadata.namespace if metadata else None
             self._note(("spec",), validate.check(kind.name, spec, namespace or DEFAULT_NAMESPACE))
+        if metadata is not None and spec is not None:
+            self._note((), validate.check_together(kind.name, metadata, spec))
         status = self._spec(kind.status, ("status",)) if kind.status else None
         return self._placed(self._finish(kind.name, api_version, metadata, spec, status), kind)
 

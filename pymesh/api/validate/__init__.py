@@ -27,8 +27,9 @@ from .finding import Finding, Findings
 from .kubernetes import check as check_foreign
 from .metadata import check as check_metadata
 from .metadata import check_names
+from .together import check as check_together
 
-__all__ = ["Finding", "check", "check_foreign", "check_metadata", "check_names"]
+__all__ = ["Finding", "check", "check_foreign", "check_metadata", "check_names", "check_together"]
 
 _CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "AuthorizationPolicy": authorizationpolicy.check,

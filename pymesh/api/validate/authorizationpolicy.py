@@ -11,13 +11,14 @@ _KEYS = (
     "source.ip", "remote.ip", "source.namespace", "source.serviceAccount", "source.principal", "source.trustDomain",
     "request.auth.principal", "request.auth.audiences", "request.auth.presenter", "destination.ip", "destination.port", "connection.sni",
 )  # fmt: skip
-_NESTED = re.compile(r"(request\.headers|request\.auth\.claims)(\[[^\[\]]+\])+|experimental\.envoy\.filters\.[a-z_.]+(\[[^\[\]]+\])?")
+_NESTED = re.compile(r"(request\.headers|request\.auth\.claims|experimental\.envoy\.filters\.[^\[\]]+)(\[[^\[\]]+\])+")
 _GONE = {
     "destination.namespace": "policies hold in their own namespace anyway",
     "destination.name": "use the selector",
     "destination.user": "use the selector",
 }
-_IP_KEYS = ("source.ip", "remote.ip", "destination.ip")
+_PORT = re.compile("[0-9]{1,9}")
+_LONGEST_ACCOUNT = 320
 _MUTUAL_TLS = ("source.namespace", "source.serviceAccount", "source.principal", "source.trustDomain")
 _HTTP_OPERATIONS = ("hosts", "not_hosts", "methods", "not_methods", "paths", "not_paths")
 _HTTP_SOURCES = ("request_principals", "not_request_principals")
@@ -26,8 +27,9 @@ _CUSTOM_CANNOT = (
     "principals", "not_principals", "request_principals", "not_request_principals", "namespaces", "not_namespaces",
     "service_accounts", "not_service_accounts", "trust_domains", "not_trust_domains",
 )  # fmt: skip
-_TEMPLATE = re.compile(r"(/(\{\*\}|[^/{}*]*))*(/\{\*\*\}(/(\{\*\}|[^/{}*]*))*)?")
-"""A path template: whole segments `{*}`, and at most one `{**}`."""
+_LITERAL = r"[-a-zA-Z0-9._~%!$&'()+,;:@=]+"  # RFC 3986's pchar, without the star
+_TEMPLATE = re.compile(rf"/?((\{{\*\}}|{_LITERAL})/)*(\{{\*\}}|\{{\*\*\}}(/{_LITERAL})*|{_LITERAL})/?")
+"""A path template: whole segments `{*}`, and a `{**}` behind them."""
 
 
 def check(spec: AuthorizationPolicy, namespace: str) -> Findings:
@@ -53,7 +55,7 @@ def _action(spec: AuthorizationPolicy) -> Findings:
 
 
 def _rule(rule: Rule) -> Findings:
-    for name, entries in (("from_", rule.from_), ("to", rule.to), ("when", rule.when)):
+    for name, entries in (("from_", rule.from_), ("to", rule.to)):
         if name in rule.model_fields_set and not entries:
             yield Finding((name.rstrip("_"),), "must not be an empty list")
     for index, origin in enumerate(rule.from_):
@@ -73,30 +75,41 @@ def _source(source: Source) -> Findings:
         yield Finding((), "service accounts cannot be set with principals or namespaces")
     for name in accounts:
         for index, account in enumerate(getattr(source, name)):
-            if "*" in account or account.count("/") > 1 or not all(account.split("/")):
-                yield Finding((name, index), f'"{account}" is not a service account ([namespace/]name, without wildcards)')
+            yield from verdict((name, index), _account(account) if account else None)
+    for name in ("trust_domains", "not_trust_domains"):
+        for index, domain in enumerate(getattr(source, name)):
+            slash = f'the trust domain "{domain}" must not hold a slash' if "/" in domain else None
+            yield from verdict((name, index), _wildcard(domain) or slash)
+
+
+def _account(text: str) -> str | None:
+    if "*" not in text and text.count("/") <= 1 and all(text.split("/")) and len(text) <= _LONGEST_ACCOUNT:
+        return None
+    return f'"{text}" is not a service account ([namespace/]name, without wildcards)'
+
+
+def _wildcard(text: str) -> str | None:
+    """One `*`, at either end."""
+    return None if "*" not in text[1:-1] and text.count("*") <= 1 else f'"{text}" may have one "*", at its beginning or its end'
 
 
 def _operation(operation: Operation) -> Findings:
     yield from _not_empty(operation)
     for name in ("ports", "not_ports"):
         for index, port in enumerate(getattr(operation, name)):
-            if not port.isascii() or not port.isdigit() or words.port(int(port)):
-                yield Finding((name, index), f'"{port}" is not a port')
+            yield from verdict((name, index), _port(port) if port else None)
     for name in ("paths", "not_paths"):
         for index, path in enumerate(getattr(operation, name)):
             if ("{" in path or "}" in path) and not _TEMPLATE.fullmatch(path):
-                yield Finding((name, index), f'in the path "{path}" only whole segments can be {{*}}, and one {{**}}')
+                sentence = f'in the path "{path}" only whole segments can be {{*}}, and one behind them {{**}}'
+                yield Finding((name, index), sentence)
 
 
 def _not_empty(part: Source | Operation) -> Findings:
-    if not part.model_fields_set:
+    if not any(getattr(part, name) for name in part.model_fields_set):
         yield Finding((), "must have at least one field")
-    for name in part.model_fields_set:
-        values = getattr(part, name)
-        if not values:
-            yield Finding((name,), "must not be an empty list")
-        for index, value in enumerate(values):
+    for name in type(part).model_fields:
+        for index, value in enumerate(getattr(part, name)):
             if not value:
                 yield Finding((name, index), "must not be empty")
 
@@ -121,11 +134,27 @@ def _condition(condition: Condition) -> Findings:
 
 
 def _values(key: str, name: str, values: Sequence[str]) -> Findings:
+    judge = _JUDGES.get(key)
     for index, value in enumerate(values):
-        if key in _IP_KEYS:
-            yield from verdict((name, index), words.subnet(value))
-        elif key == "destination.port" and not (value.isascii() and value.isdigit() and not words.port(int(value))):
-            yield Finding((name, index), f'"{value}" is not a port')
+        if not value:
+            yield Finding((name, index), "must not be empty")
+        elif judge is not None:
+            yield from verdict((name, index), judge(value))
+
+
+def _port(text: str) -> str | None:
+    return None if _PORT.fullmatch(text) and int(text) <= 65535 else f'"{text}" is not a port'
+
+
+_JUDGES = {
+    "source.ip": words.subnet,
+    "remote.ip": words.subnet,
+    "destination.ip": words.subnet,
+    "destination.port": _port,
+    "source.serviceAccount": _account,
+    "source.trustDomain": _wildcard,
+}
+"""What is asked of a condition's values, by its key."""
 
 
 def _for_custom(rule: Rule) -> Findings:

@@ -6,7 +6,7 @@ from .finding import Finding, Findings, below, verdict
 
 # Annotations by which istiod marks objects of its own making.
 _RESERVED = frozenset({"internal.istio.io/webhook-always-reject", "internal.istio.io/parent-namespace", "internal.istio.io/parents"})
-_DRY_RUN = "istio.io/dry-run"
+DRY_RUN = "istio.io/dry-run"
 _TRUTHS = frozenset({"1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE", "false", "False"})
 """What Go reads as a truth value."""
 
@@ -18,7 +18,7 @@ def check(metadata: Metadata, kind: str) -> Findings:
     for key, value in metadata.annotations.items():
         if key in _RESERVED:
             yield Finding(("annotations", key), "this annotation is reserved for the control plane")
-        if key == _DRY_RUN:
+        if key == DRY_RUN:
             yield from verdict(("annotations", key), _dry_run(kind, value))
 
 

@@ -17,5 +17,3 @@ def check(spec: ProxyConfig, _namespace: str) -> Findings:
             yield Finding(("environment_variables", name), "a variable needs a name")
         if len(value) > _LONGEST_VALUE:
             yield Finding(("environment_variables", name), f"a value has at most {_LONGEST_VALUE} characters")
-    if spec.image is not None and spec.image.image_type not in (None, "", "default", "debug", "distroless"):
-        yield Finding(("image", "image_type"), f'"{spec.image.image_type}" is not one of default, debug, distroless')

@@ -32,7 +32,7 @@ def _rule(rule: JWTRule) -> Findings:
         yield from verdict(("from_headers", index, "name"), words.header_name(header.name))
     for index, claim in enumerate(rule.output_claim_to_headers):
         yield from below(("output_claim_to_headers", index), _passed_on(claim))
-    if rule.output_payload_to_header is not None:
+    if rule.output_payload_to_header:
         yield from verdict("output_payload_to_header", words.header_name(rule.output_payload_to_header))
     if len(rule.space_delimited_claims) > _MOST_CLAIMS:
         yield Finding(("space_delimited_claims",), f"at most {_MOST_CLAIMS} claims")

@@ -10,6 +10,8 @@ from .finding import Finding, Findings, below, verdict
 def check(spec: Telemetry, namespace: str) -> Findings:
     """Everything wrong with one Telemetry."""
     yield from attachment.check(spec.selector, spec.target_refs, namespace, single=spec.target_ref)
+    if len(spec.tracing) > 1:
+        yield Finding(("tracing",), "several are not supported, in Istio either", "warning")
     for index, tracing in enumerate(spec.tracing):
         yield from below(("tracing", index), _tracing(tracing))
     for index, metrics in enumerate(spec.metrics):
@@ -27,7 +29,7 @@ def _providers(providers: Sequence[ProviderRef]) -> Findings:
 def _tracing(tracing: Tracing) -> Findings:
     yield from _providers(tracing.providers)
     if len(tracing.providers) > 1:
-        yield Finding(("providers",), "spans go to one provider")
+        yield Finding(("providers",), "spans go to one provider, the first", "warning")
     share = tracing.random_sampling_percentage
     if share is not None and not 0 <= share <= 100:
         yield Finding(("random_sampling_percentage",), f"the percentage {share:g} must be between 0 and 100")
@@ -40,7 +42,7 @@ def _tag(name: str, tag: CustomTag) -> Findings:
         yield Finding((), "a tag needs a name")
     value = tag.literal or tag.environment or tag.header or tag.formatter
     if value is None:
-        yield Finding((), "needs one of literal, environment, header and formatter")
+        yield Finding((), "has none of literal, environment, header and formatter, so it is no tag", "warning")
     elif not next(iter(value.model_dump().values())):
         yield Finding((), "needs a value that is not empty")
 

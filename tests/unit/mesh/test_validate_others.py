@@ -170,3 +170,25 @@ def test_broken_metadata_is_told(metadata, expected):
     (problem,) = parse_text(f"apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {metadata}", "f").problems
     assert problem.message.endswith(expected)
     assert problem.line == 3
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (
+            "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: a.b}\nspec: {servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: ['*']}]}",
+            ['f:3:18: error: Gateway a.b: metadata.name: "a.b" is not a DNS label (letters, digits and inner hyphens, at most 63)'],
+        ),
+        ("apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: a.b}\nspec: {controllerName: a.b/c}", []),
+        (
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, annotations: {istio.io/dry-run: 'true'}}\nspec: {action: AUDIT, rules: [{}]}",
+            ['f:3:53: error: AuthorizationPolicy a: metadata.annotations["istio.io/dry-run"]: a dry run is only for the actions ALLOW and DENY'],
+        ),
+        (
+            "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a, annotations: {istio.io/dry-run: 'true'}}\nspec: {action: DENY, rules: [{}]}",
+            [],
+        ),
+    ],
+)
+def test_metadata_must_go_with_the_spec(head, expected):
+    assert [str(problem) for problem in parse_text(head, "f").problems] == expected
