@@ -27,6 +27,7 @@ from .debug.described import UnknownService
 from .debug.pages import OF_ONE_PROXY, PAGES, Page, Question, listed
 from .metrics import Metrics
 from .registration.registry import Registry
+from .reports.blocked import Blocked
 from .world import World
 
 _log = logging.getLogger("pymesh.monitoring")
@@ -35,12 +36,15 @@ _log = logging.getLogger("pymesh.monitoring")
 class Monitoring:
     """An HTTP server over what the control plane knows; it changes nothing."""
 
-    def __init__(self, world: World, clients: Clients, registry: Registry, metrics: Metrics, tokens: JoinTokens) -> None:
+    def __init__(
+        self, world: World, clients: Clients, registry: Registry, blocked: Blocked, metrics: Metrics, tokens: JoinTokens
+    ) -> None:
         """`tokens` vouch for whoever asks for debug pages from another machine."""
         self._world = world
         self._tokens = tokens
         self._clients = clients
         self._registry = registry
+        self._blocked = blocked
         self._metrics = metrics
         self._runner = web.AppRunner(self._application(), access_log=None)
 
@@ -78,7 +82,7 @@ class Monitoring:
         """The handler of a debug page. What it tells is gathered here, on the loop; to write it takes longer, and is done in a thread."""
 
         async def answer(request: web.Request) -> web.Response:
-            asked = Question(self._world, list(self._clients), self._registry.standings(), request.query)
+            asked = Question(self._world, list(self._clients), self._registry.standings(), self._blocked, request.query)
             try:
                 caller = access.Caller(request.remote or "", request.host, await self._identity(request))
                 access.check(caller, self._world.snapshot.mesh.root_namespace, None if caller.is_local else _namespace(name, asked))

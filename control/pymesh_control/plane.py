@@ -13,7 +13,7 @@ import grpc.aio
 
 from pymesh.address import Address
 from pymesh.garbage import Freezer
-from pymesh.identity import DEFAULT_TRUST_DOMAIN
+from pymesh.identity import DEFAULT_TRUST_DOMAIN, SpiffeId
 from pymesh.tasks import spawn
 from pymesh_certs import service
 from pymesh_certs.authenticate import ClientCertificate, JoinTokens
@@ -35,6 +35,8 @@ from .push.debounce import Batch, Debounce
 from .push.pusher import Pusher
 from .registration.ledger import Ledger
 from .registration.registry import Registry
+from .reports import servicer as reports
+from .reports.blocked import Blocked
 from .store.catalogue import Contents
 from .store.credentials import CredentialFolder
 from .store.folder import Folder
@@ -136,6 +138,8 @@ class ControlPlane:
         self._pusher = Pusher()
         self.clients = Clients(self.world, self.registry, self._pusher.queue, self.metrics, self._freezer.soon, self.options.max_clients)
         plain = servicer.server(self.clients, admission.anyone, self.metrics)
+        self.blocked = Blocked()
+        reports.add_to_server(plain, self.blocked, admission.anyone)
         self._cleanup.push_async_callback(plain.stop, None)
         _socket(self.options.xds).close()  # says why a port cannot be had, which gRPC does only in a log of its own
         try:
@@ -150,7 +154,7 @@ class ControlPlane:
     async def _serve(self, plain: grpc.aio.Server, secure: socket.socket, listening: socket.socket) -> None:
         self._cleanup.push_async_callback(self._keep_registrations)
         tokens = JoinTokens.of(self.options.ca_dir, self.world.trust_domain)
-        monitoring = Monitoring(self.world, self.clients, self.registry, self.metrics, tokens)
+        monitoring = Monitoring(self.world, self.clients, self.registry, self.blocked, self.metrics, tokens)
         self._cleanup.push_async_callback(monitoring.stop)
         await monitoring.start(listening)
         self._pusher.start()
@@ -167,9 +171,12 @@ class ControlPlane:
         domain = self.world.trust_domain
         tls = front.context(*self._server_certificate(), self.authority.root_pem)
         gate = front.TlsFront(tls)
-        server = servicer.server(
-            self.clients, lambda peer, node: admission.as_itself(gate.identity_of(peer), node, domain), self.metrics
-        )  # fmt: skip
+
+        def admit(peer: str, node: Any) -> SpiffeId:
+            return admission.as_itself(gate.identity_of(peer), node, domain)
+
+        server = servicer.server(self.clients, admit, self.metrics)
+        reports.add_to_server(server, self.blocked, admit)
         service.add_to_server(
             server,
             self.authority,

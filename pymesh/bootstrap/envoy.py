@@ -17,6 +17,8 @@ STATS_CLUSTER = "prometheus_stats"
 STATS_PATH = "/stats/prometheus"
 AGENT_CLUSTER = "agent"
 HEALTH_PATH = "/healthz/ready"
+BLOCKED_REPORTS = "BLOCKED_REPORTS"
+"""Node metadata: the cluster by which an Envoy tells the control plane what it did not let through."""
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TLS_SOCKET = "envoy.transport_sockets.tls"
 
@@ -46,8 +48,11 @@ def build(settings: Settings, agent: Agent | None) -> Any:
     if settings.self_discovery:
         clusters.append(_local_cluster())
         manager.local_cluster_name = names.LOCAL_CLUSTER
+    node = node_of(settings)
+    if agent is not None and BLOCKED_REPORTS not in node.metadata.fields:
+        node.metadata[BLOCKED_REPORTS] = XDS_CLUSTER
     return proto.bootstrap.Bootstrap(
-        node=node_of(settings),
+        node=node,
         static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=_listeners(settings)),
         dynamic_resources=_dynamic_resources(),
         cluster_manager=manager if settings.self_discovery else None,

@@ -16,7 +16,7 @@ import grpc.aio
 
 from pymesh import tasks
 from pymesh.bootstrap.environment import Settings
-from pymesh.xds import proto, types
+from pymesh.xds import als, proto, types
 
 from ..peer import Context
 from ..workload import Bundle
@@ -59,7 +59,7 @@ def control_plane(settings: Settings, current: Callable[[], Bundle]) -> Callable
 
 
 class Relay:
-    """Serves the aggregated discovery service at `path` by passing each stream on over a channel of `open_channel`'s."""
+    """Serves the aggregated discovery service, and that for access logs, at `path`: each stream is passed on over a channel of its own."""
 
     def __init__(self, open_channel: Callable[[], grpc.aio.Channel], path: Path) -> None:
         self._open_channel = open_channel
@@ -67,7 +67,13 @@ class Relay:
         self._unwell = ""
         self._streams: set[_Upward] = set()
         self._server = grpc.aio.server(options=_UNLIMITED)
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, self._methods()),))
+        logs: grpc.RpcMethodHandler[Any, Any] = grpc.stream_unary_rpc_method_handler(self._pass_logs_on)
+        self._server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler(_SERVICE, self._methods()),
+                grpc.method_handlers_generic_handler(als.SERVICE, {als.METHOD: logs}),
+            )
+        )
 
     def __repr__(self) -> str:
         return f"<Relay {self._path} {len(self._streams)} streams {self._unwell or 'well'}>"
@@ -105,6 +111,19 @@ class Relay:
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "")
+
+    async def _pass_logs_on(self, messages: AsyncIterator[bytes], context: Context) -> bytes:
+        """What Envoy reports to the control plane; it tries again by itself when that is gone."""
+        try:
+            async with self._open_channel() as channel:
+                call: Any = channel.stream_unary(f"/{als.SERVICE}/{als.METHOD}")
+                answer: bytes = await call(messages)
+                return answer
+        except OSError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "")
+        raise AssertionError("abort does not return")
 
     async def _answers(self, channel: grpc.aio.Channel, name: str, requests: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """What the control plane says to Envoy's requests. Raises AioRpcError when it ends the stream with one."""

@@ -18,7 +18,7 @@ from .response import Response
 from .session import Session
 from .sotw import SotwSession
 
-_STATUS = {
+STATUS = {
     Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     InvalidClient: grpc.StatusCode.INVALID_ARGUMENT,
@@ -58,7 +58,7 @@ class AdsServicer:
             await self._run(form, requests, context)
         except RefusedClient as refusal:
             _log.warning("stream of %s refused: %s", context.peer(), refusal)
-            await context.abort(_STATUS[type(refusal)], str(refusal))
+            await context.abort(STATUS[type(refusal)], str(refusal))
         except grpc.aio.BaseError as error:
             _log.debug("stream of %s is gone: %s", context.peer(), error)
         except Exception:  # noqa: BLE001  the stream ends here; the others go on

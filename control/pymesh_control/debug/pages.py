@@ -9,17 +9,19 @@ from pymesh.xds import types
 from ..ads.stream import Stream
 from ..model.view import ProxyView
 from ..registration.standing import Standing
+from ..reports.blocked import Blocked
 from ..world import World
-from . import clients, configuration, described, dump, proxyless, registry, sight, status
+from . import blockedz, clients, configuration, described, dump, proxyless, registry, sight, status
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a page looks at: the world, the connected clients, what is registered, and what its query string asks for."""
+    """What a page looks at: the world, the connected clients, what is registered and reported, and what its query string asks for."""
 
     world: World
     streams: Iterable[Stream]
     standings: Sequence[Standing]
+    blocked: Blocked
     query: Mapping[str, str]
 
     @property
@@ -38,6 +40,7 @@ Page = Callable[[Question], Any]
 
 PAGES: dict[str, tuple[str, Page]] = {
     "adsz": ("clients with their node metadata and what they watch", lambda asked: clients.adsz(asked.streams)),
+    "blockedz": ("calls that Envoys did not let through (REGISTRY_ONLY)", lambda asked: blockedz.blockedz(asked.blocked)),
     "config_dump": ("what a proxy was sent, as Envoy dumps it (proxyID)", lambda asked: dump.config_dump(asked.stream)),
     "configz": (
         "the resources in use, and what is wrong with the files", lambda asked: configuration.configz(asked.world, asked.standings),

@@ -1,6 +1,7 @@
 """HTTP connection managers with Istio's settings: for a sidecar's two directions and for gateways."""
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 from pymesh.xds import proto
@@ -19,9 +20,10 @@ _SERVER = "istio-envoy"
 _FILTER = "envoy.filters.network.http_connection_manager"
 
 
-def outbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str) -> Any:
-    """The network filter that routes an application's requests by the RDS resource `route`."""
+def outbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, logs: Iterable[Any] = ()) -> Any:
+    """The network filter that routes an application's requests by the RDS resource `route`; `logs` besides those of the mesh."""
     manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="")
+    manager.access_log.extend(logs)
     manager.rds.CopyFrom(_rds(route))
     return _filter(manager)
 

@@ -12,7 +12,7 @@ from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.service import Port, Service
 from ..model.view import ProxyView
-from . import families, manager, statnames, tcp
+from . import families, manager, reports, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
 from .provenance import stamp
@@ -116,7 +116,7 @@ def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *,
     matched, rest = _connection_chains(scope, bound, addresses[0])
     message = listener(name, addresses, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
-        http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, bound.http)
+        http = _http(scope, name, bound.http)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and families.is_any(addresses[0]):
@@ -154,11 +154,26 @@ def _connection_chain(scope: Scope, route: Connections) -> Any:
 
 
 def _unknown(scope: Scope) -> Any:
-    return chain(_to(scope, scope.unknown), name="PassthroughFilterChain")
+    return chain(_undeclared(scope), name="PassthroughFilterChain")
 
 
-def _to(scope: Scope, cluster: str) -> list[Any]:
-    return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)], idle=scope.settings.idle_timeout)
+def _undeclared(scope: Scope) -> list[Any]:
+    """What becomes of connections that nothing declares; an Envoy reports them where they go nowhere."""
+    logs = [reports.of_connections(scope.settings.reports_to)] if _reports(scope) else []
+    return _to(scope, scope.unknown, logs)
+
+
+def _http(scope: Scope, name: str, route: str) -> Any:
+    logs = [reports.of_requests(scope.settings.reports_to)] if _reports(scope) else []
+    return manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, route, logs)
+
+
+def _reports(scope: Scope) -> bool:
+    return bool(scope.settings.reports_to) and scope.unknown == names.BLACKHOLE_CLUSTER
+
+
+def _to(scope: Scope, cluster: str, logs: Iterable[Any] = ()) -> list[Any]:
+    return tcp.filters(scope.snapshot.mesh, scope.flavor, [(cluster, 1)], idle=scope.settings.idle_timeout, logs=logs)
 
 
 def _virtual(scope: Scope, *, transparent: bool) -> Any:
@@ -172,7 +187,7 @@ def _virtual(scope: Scope, *, transparent: bool) -> Any:
     message.filter_chains.extend(
         [
             chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port),
-            chain(_to(scope, scope.unknown), name="virtualOutbound-catchall-tcp"),
+            chain(_undeclared(scope), name="virtualOutbound-catchall-tcp"),
         ]
     )
     return stamp(message, _limits(scope))
@@ -199,7 +214,7 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
 
 
 def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:
-    http = manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, f"{service.host}:{port.number}")
+    http = _http(scope, name, f"{service.host}:{port.number}")
     if port.protocol.is_http:
         return [chain([http])]
     claims = Claims()
@@ -215,5 +230,5 @@ def _http_proxy(scope: Scope, port: int) -> Any:
     name = f"{addresses[0]}_{port}"
     message = listener(name, addresses, port, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
-    message.filter_chains.append(chain([manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, names.HTTP_PROXY_ROUTE)]))
+    message.filter_chains.append(chain([_http(scope, name, names.HTTP_PROXY_ROUTE)]))
     return message

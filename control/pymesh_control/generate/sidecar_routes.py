@@ -12,6 +12,7 @@ from ..built import Built, pack_joined
 from ..model.memory import Same
 from ..model.service import Port, Service
 from ..model.virtual import MESH, VirtualService
+from . import reports
 from .routes import Place, default_route, set_timeout, virtual_host, virtual_routes
 from .scope import Scope, aliases, alternative_names, port_number
 
@@ -193,8 +194,8 @@ def _otherwise(scope: Scope) -> bytes:
     """What becomes of hosts that nothing declares: sent on as they are, or refused, as the mesh's outbound policy says."""
     if scope.unknown == names.BLACKHOLE_CLUSTER:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
-        route = _ROUTE.Route(name="block_all", match={"prefix": "/"}, direct_response=reply)
-        return _serialized(virtual_host(scope, "block_all", ["*"], [route]))
+        route = _ROUTE.Route(name=reports.BLOCKING_ROUTE, match={"prefix": "/"}, direct_response=reply)
+        return _serialized(virtual_host(scope, reports.BLOCKING_ROUTE, ["*"], [route]))
     action = _ROUTE.RouteAction(cluster=scope.unknown, append_x_forwarded_host=scope.settings.forwards_host)
     set_timeout(action, 0)
     route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)

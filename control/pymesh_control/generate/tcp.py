@@ -1,6 +1,6 @@
 """TCP proxies: the network filters of a chain that forwards connections rather than requests."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pymesh.address import Address
@@ -26,13 +26,15 @@ def filters(
     *,
     by_source: bool = False,
     idle: float | None = None,
+    logs: Iterable[Any] = (),
 ) -> list[Any]:
     """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel.
 
     `stats` is the name under which they count, where it is not that of the first cluster. `by_source`: where a cluster balances by a
-    hash, it is that of the client's address. `idle` is the proxy's own idle timeout, in seconds.
+    hash, it is that of the client's address. `idle` is the proxy's own idle timeout, in seconds, `logs` are
+    written besides those of the mesh.
     """
-    proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=access_logs(mesh))
+    proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=[*access_logs(mesh), *logs])
     if len(targets) == 1:
         proxy.cluster = targets[0][0]
     else:

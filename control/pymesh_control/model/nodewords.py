@@ -13,7 +13,6 @@ UNUSED = {
     "INBOUND_LISTENER_EXACT_BALANCE": "the kernel spreads connections over workers",
     "OUTBOUND_LISTENER_EXACT_BALANCE": "the kernel spreads connections over workers",
     "DNS_AUTO_ALLOCATE": "addresses of the mesh's own are there for every sidecar with DNS_CAPTURE",
-    "ENABLE_SELF_DISCOVERY": "proxies are not told of themselves",
     "OUTLIER_LOG_PATH": "ejections are logged where the bootstrap says",
     "WORKLOAD_ENTRY": "a proxy is found by its address, or registers for a group (AUTO_REGISTER_GROUP)",
     "ENABLE_HBONE": _AMBIENT,
@@ -25,7 +24,7 @@ UNUSED = {
 
 _SWITCHES = frozenset(
     {
-        "INBOUND_LISTENER_EXACT_BALANCE", "OUTBOUND_LISTENER_EXACT_BALANCE", "DNS_AUTO_ALLOCATE", "ENABLE_SELF_DISCOVERY",
+        "INBOUND_LISTENER_EXACT_BALANCE", "OUTBOUND_LISTENER_EXACT_BALANCE", "DNS_AUTO_ALLOCATE",
         "ENABLE_HBONE", "METADATA_DISCOVERY",
     }
 )  # fmt: skip

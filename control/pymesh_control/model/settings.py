@@ -27,6 +27,8 @@ class Settings:
     limits: Any = None
     idle_timeout: float | None = None
     """Seconds after which connections of clients without traffic are closed, where no rule says (node metadata IDLE_TIMEOUT)."""
+    reports_to: str = ""
+    """The cluster by which an Envoy reports what it does not let through (node metadata BLOCKED_REPORTS); empty: it does not."""
     takes_http10: bool = False
     """Whether HTTP/1.0 is answered (node metadata HTTP10)."""
 

@@ -118,7 +118,7 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         transparent=_interception(metadata, flavor) == "TPROXY",
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
         ips=_ips(metadata, parsed),
-        settings=_settings(metadata),
+        settings=_settings(metadata, flavor),
         group=str(metadata.get("AUTO_REGISTER_GROUP", "")),
         wanted_networks=_networks(metadata),
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
@@ -141,15 +141,18 @@ def _networks(metadata: Mapping[str, Any]) -> frozenset[str] | None:
     return frozenset(str(name).strip() for name in names) or None
 
 
-def _settings(metadata: Mapping[str, Any]) -> Settings:
+def _settings(metadata: Mapping[str, Any], flavor: str) -> Settings:
     """The parts of the ProxyConfig that generators read; what else it holds is the proxy's own affair."""
     config = _object(metadata, "PROXY_CONFIG")
     settings, mistakes = proxytext.read(json.dumps({key: config[key] for key in _GENERATED if key in config}))
     if settings is None:
         raise nodes.InvalidNodeId(f"node metadata PROXY_CONFIG: {mistakes[0]}")
     return replace(
-        from_config(settings), idle_timeout=_seconds(metadata.get("IDLE_TIMEOUT")), takes_http10=metadata.get("HTTP10") == "1"
-    )  # fmt: skip
+        from_config(settings),
+        idle_timeout=_seconds(metadata.get("IDLE_TIMEOUT")),
+        takes_http10=metadata.get("HTTP10") == "1",
+        reports_to=str(metadata.get("BLOCKED_REPORTS") or "") if flavor == ENVOY else "",  # ours tells it in its metrics
+    )
 
 
 def _seconds(text: Any) -> float | None:

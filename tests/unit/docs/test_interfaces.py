@@ -95,7 +95,7 @@ def status_paths() -> set[tuple[str, str]]:
 
 
 def control_pages() -> set[str]:
-    monitoring = Monitoring(cast(Any, None), cast(Any, None), cast(Any, None), Metrics(), cast(Any, None))
+    monitoring = Monitoring(cast(Any, None), cast(Any, None), cast(Any, None), cast(Any, None), Metrics(), cast(Any, None))
     application: web.Application = monitoring._application()
     return {resource.canonical for resource in application.router.resources()}
 
