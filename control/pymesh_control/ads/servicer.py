@@ -32,6 +32,7 @@ OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port that another process serves is taken, also if that is gRPC too
     ("grpc.keepalive_time_ms", 30_000),  # Istio's keepaliveInterval; finds clients that vanished without a word
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # the same for the answer to a ping, for which gRPC would wait a minute
     ("grpc.http2.min_ping_interval_without_data_ms", 15_000),  # Envoy's and Istio's clients ping too; more often is abuse
 )
 
