@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc.aio
 from google.protobuf import any_pb2, json_format
 
 from pymesh.api import parse_text
@@ -58,21 +59,36 @@ class Plane:
         self.metrics = Metrics()
         self.world = World("cluster.local", self.metrics)
         self._pusher = Pusher()
-        self.clients = Clients(self.world, _Nobody(), self._pusher.queue, self.metrics)
+        self.clients = self._nobody_yet()
         self.address = folder / "ads"
         self._plain: dict[str, Any] = {}
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        server = servicer.server(self.clients, admission.anyone, self.metrics)
-        server.add_insecure_port(f"unix:{self.address}")
-        await server.start()
+        self._server = await self._serve()
         self._pusher.start()
         try:
             yield
         finally:
             await self._pusher.stop()
-            await server.stop(None)
+            await self._server.stop(None)
+
+    @asynccontextmanager
+    async def gone(self) -> AsyncIterator[None]:
+        """Within the block nobody serves; behind it somebody does who knows of no client."""
+        await self._server.stop(None)
+        yield
+        self.clients = self._nobody_yet()
+        self._server = await self._serve()
+
+    async def _serve(self) -> grpc.aio.Server:
+        server = servicer.server(self.clients, admission.anyone, self.metrics)
+        server.add_insecure_port(f"unix:{self.address}")
+        await server.start()
+        return server
+
+    def _nobody_yet(self) -> Clients:
+        return Clients(self.world, _Nobody(), self._pusher.queue, self.metrics)
 
     def become(self, text: str) -> None:
         """Let the mesh be what a YAML text says, and tell everybody."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pymesh.api import parse_text
+from pymesh.xds import types
+from pymesh_control.ads.delta import DeltaSession
 from tests.certificates import Authority
 from tests.interop.mesh.live import Envoy, Plane, live
 from tests.leaves.cases import KINDS_WALKED, Case, cases
@@ -128,3 +131,30 @@ def _revocations() -> bytes:
     now = datetime.now(UTC)
     builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now).next_update(now + timedelta(days=1))
     return builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def _service(name: str) -> str:
+    head = f"---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}}}\n"
+    return f"{head}spec: {{hosts: [{name}.example.com], resolution: STATIC, ports: [{{number: 8123, name: http, protocol: HTTP}}]}}\n"
+
+
+async def test_an_envoy_that_finds_another_control_plane_is_told_only_what_it_missed(
+    pair: tuple[Plane, list[Envoy]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plane, envoys = pair
+    assert await _taken(pair, _MESH + _service("former")) == ""
+    sent: set[str] = set()
+    removed: set[str] = set()
+    send = DeltaSession._send
+
+    def noted(session: DeltaSession, subscription: Any, step: Any, held: Any) -> Any:
+        sent.update(f"{types.SHORT[subscription.type_url]} {name}" for name in step.changed)
+        removed.update(f"{types.SHORT[subscription.type_url]} {name}" for name in step.gone)
+        return send(session, subscription, step, held)
+
+    monkeypatch.setattr(DeltaSession, "_send", noted)
+    async with plane.gone():
+        plane.become(_MESH + _service("latter"))
+    assert await asyncio.gather(*(envoy.holds(plane) for envoy in envoys)) == [""] * len(envoys)
+    assert sent == {"rds 8123", *(f"{kind} outbound|8123||latter.example.com" for kind in ("cds", "eds"))}
+    assert "cds outbound|8123||former.example.com" in removed
