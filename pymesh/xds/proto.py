@@ -45,6 +45,7 @@ from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb
 from envoy.extensions.filters.http.ratelimit.v3 import rate_limit_pb2 as http_ratelimit
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.http.router.v3 import router_pb2 as router
+from envoy.extensions.filters.http.stateful_session.v3 import stateful_session_pb2 as stateful_session
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2 as http_inspector
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2 as original_dst
 from envoy.extensions.filters.listener.original_src.v3 import original_src_pb2 as original_src
@@ -55,6 +56,8 @@ from envoy.extensions.filters.network.rbac.v3 import rbac_pb2 as network_rbac
 from envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3 import sni_dynamic_forward_proxy_pb2 as sni_dynamic_forward_proxy
 from envoy.extensions.filters.network.tcp_proxy.v3 import tcp_proxy_pb2 as tcp_proxy
 from envoy.extensions.http.header_formatters.preserve_case.v3 import preserve_case_pb2 as preserve_case
+from envoy.extensions.http.stateful_session.cookie.v3 import cookie_pb2 as session_cookie
+from envoy.extensions.http.stateful_session.header.v3 import header_pb2 as session_header
 from envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3 import (
     client_side_weighted_round_robin_pb2 as lb_client_side_weighted_round_robin,
 )
@@ -109,8 +112,8 @@ __all__ = [
     "omit_host_metadata", "original_dst", "original_src", "outlier", "pack", "percent", "preserve_case", "previous_hosts",
     "previous_priorities",
     "protocol", "proxy_protocol", "proxy_protocol_config", "range_type", "raw_buffer", "rbac", "regex", "rls", "rls_grpc", "route",
-    "route_components", "router", "sds_grpc", "secret", "server_info", "sni_dynamic_forward_proxy",
-    "status", "stream_log", "string_matcher", "struct_pb2",
+    "route_components", "router", "sds_grpc", "secret", "server_info", "session_cookie", "session_header", "sni_dynamic_forward_proxy",
+    "stateful_session", "status", "stream_log", "string_matcher", "struct_pb2",
     "system_resolver", "tcp_proxy", "tls", "tls_common", "tls_inspector", "typed_struct", "udpa_typed_struct", "unpack",
     "upstream_proxy_protocol", "uri_template_match", "uri_template_rewrite", "validate", "wrappers_pb2",
 ]  # fmt: skip

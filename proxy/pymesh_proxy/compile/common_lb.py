@@ -3,13 +3,12 @@
 import dataclasses
 from typing import Any
 
-from ..upstream.config import CommonLb, ZoneAware
+from ..upstream.config import CommonLb, Health, ZoneAware
 from .fields import Reader
 from .policy_list import Chosen
 
 _HARMLESS = {
     "update_merge_window": "updates are applied at once",
-    "override_host_status": "no filter chooses a request's endpoint",
 }
 _OF_POLICIES = ("force_locality_direct_routing", "force_local_zone", "locality_basis")
 """What zone_aware_lb_config says in policies alone."""
@@ -36,6 +35,7 @@ def _common(config: Reader) -> CommonLb:
         "consistent_hashing_lb_config",
         "close_connections_on_host_set_change",
         "ignore_new_hosts_until_first_hc",
+        "override_host_status",
         harmless=_HARMLESS,
     )
     fail_on_panic, zone_aware = _zone_aware(config.child("zone_aware_lb_config"))
@@ -46,7 +46,16 @@ def _common(config: Reader) -> CommonLb:
         zone_aware=zone_aware,
         ignore_new=config.message.ignore_new_hosts_until_first_hc,
         close_on_change=config.message.close_connections_on_host_set_change,
+        sessions_in=_sessions_in(config),
     )
+
+
+def _sessions_in(config: Reader) -> frozenset[Health]:
+    statuses = config.child("override_host_status")
+    if statuses is None:
+        return CommonLb().sessions_in
+    statuses.only("statuses")
+    return frozenset(Health(number) for number in statuses.message.statuses)
 
 
 def _of_policy(common: CommonLb, policy: Chosen) -> CommonLb:

@@ -52,14 +52,18 @@ def _header(config: Reader) -> HashKey:
 
 
 def _cookie(config: Reader, generate: bool) -> HashKey:
+    new = new_cookie(config)
+    return hashing.cookie(new.name, new if generate and config.has("ttl") else None)
+
+
+def new_cookie(config: Reader) -> NewCookie:
+    """A cookie that clients are to be given."""
     config.only("name", "ttl", "path", "attributes")
     message = config.message
     for attribute in config.items("attributes"):
         attribute.only("name", "value")
     attributes = tuple((attribute.name, attribute.value) for attribute in message.attributes)
-    ttl = int(config.seconds("ttl", 0.0))
-    new = NewCookie(name=message.name, ttl=ttl, path=message.path, attributes=attributes)
-    return hashing.cookie(message.name, new if generate and config.has("ttl") else None)
+    return NewCookie(name=message.name, ttl=int(config.seconds("ttl", 0.0)), path=message.path, attributes=attributes)
 
 
 def _connection(config: Reader) -> HashKey | None:

@@ -14,6 +14,7 @@ from .grpc_stats import grpc_stats_filter
 from .istio import PEER_METADATA, STATS, check_peer_metadata, check_stats, typed_struct_url
 from .local_ratelimit import local_ratelimit_filter
 from .ratelimit import ratelimit_filter
+from .stateful_session import stateful_session_filter
 
 if TYPE_CHECKING:
     from ..filters import HttpFilter
@@ -45,6 +46,7 @@ _KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter | None]]" = {
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": grpc_stats_filter,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_ratelimit_filter,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimit": ratelimit_filter,
+    "envoy.extensions.filters.http.stateful_session.v3.StatefulSession": stateful_session_filter,
 }
 """How each filter is made from its `typed_config`, by the message's full name."""
 

@@ -10,6 +10,7 @@ from .fault import fault_policy
 from .fields import Reader
 from .local_ratelimit import local_limit
 from .ratelimit import route_limit
+from .stateful_session import route_session
 
 FIELD = "typed_per_filter_config"
 
@@ -32,6 +33,7 @@ _KINDS: Mapping[str, PerRoute] = {
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_limit,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute": route_limit,
+    "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute": route_session,
 }
 """How each kind of configuration is compiled, by the message's full name."""
 

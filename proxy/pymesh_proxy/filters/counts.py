@@ -81,6 +81,22 @@ class RateLimitCounts(Counts):
 
 
 @dataclass(slots=True)
+class SessionCounts(Counts):
+    """`http.<prefix>.stateful_session.<prefix of its own>.*`."""
+
+    SPACE = "stateful_session"
+
+    failed_closed: int = 0
+    failed_open: int = 0
+    no_session: int = 0
+    routed: int = 0
+
+    def values(self) -> tuple[tuple[str, int], ...]:
+        """Behind the label, which holds the filter's name already, stand the bare names."""
+        return tuple((name, getattr(self, name)) for name in ("failed_closed", "failed_open", "no_session", "routed"))
+
+
+@dataclass(slots=True)
 class GrpcCounts(Counts):
     """`cluster.<name>.grpc.*`: how calls have ended and how many messages there were, perhaps by method."""
 

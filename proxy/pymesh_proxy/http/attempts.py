@@ -93,7 +93,7 @@ class Attempts(Upload):
         forward = self._forward
         assert cluster is not None
         assert forward is not None
-        plain = not cluster.per_request and self._tried is None
+        plain = not cluster.per_request and self._tried is None and not exchange.preferred
         endpoint = cluster.pick(None, 1, self._key) if plain else self._pick(cluster)
         if endpoint is None:
             self._no_endpoint(cluster)
@@ -130,6 +130,11 @@ class Attempts(Upload):
         if cluster.per_request:
             return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.restored_destination, self.exchange.head)
         policy = self._policy
+        exchange = self.exchange
+        if exchange.preferred and self._tried is None:
+            preferred = cluster.of_session(exchange.preferred)
+            if preferred is not None or exchange.insists:
+                return preferred
         if self._tried is None or policy is None:
             return cluster.pick(None, 1, self._key)
         avoided = Avoided(policy, self._tried) if policy.avoids else None

@@ -61,8 +61,9 @@ class Exchange:
     """One request and its answer."""
 
     __slots__ = (
-        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "notes", "protocol",
-        "remote_address", "request_bytes", "request_messages", "request_wire_bytes", "response", "response_bytes", "response_messages",
+        "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "insists", "notes",
+        "preferred", "protocol", "remote_address",
+        "request_bytes", "request_messages", "request_wire_bytes", "response", "response_bytes", "response_messages",
         "response_started", "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
     )  # fmt: skip
@@ -80,6 +81,10 @@ class Exchange:
         self.cluster_name = ""
         self.cluster: Cluster | None = None
         self.endpoint: Endpoint | None = None
+        self.preferred = ""
+        """The address of the endpoint to which the request's session belongs; empty for none."""
+        self.insists = False
+        """Whether no other endpoint will do."""
         self.upstream_local_address = ""
         self.upstream_failure = ""
         """Why the upstream connection failed, for UPSTREAM_TRANSPORT_FAILURE_REASON."""

@@ -31,6 +31,7 @@ class Cluster:
     """One cluster. Counters carry Envoy's stat names."""
 
     __slots__ = (
+        "_by_address",
         "_partial", "_source", "assignment", "assignment_stale", "assignment_timeout_received", "breaker", "config", "drop_percent",
         "endpoints", "high_breaker", "host_sets", "hosts", "latest_answer", "lb_healthy_panic", "membership_change", "on_rebalance",
         "original_dst_host_invalid", "overprovisioning_factor", "per_request", "priorities", "retry_or_shadow_abandoned", "tls_default",
@@ -59,6 +60,8 @@ class Cluster:
         """By priority, as of the last change."""
         self.priorities = Priorities((), 0)
         self._source: Source | None = None
+        self._by_address: dict[str, Endpoint] | None = None
+        """Its endpoints, once a session asks for one."""
         self._partial: dict[frozenset[int], Source | None] = {}
         """Sources for retries that leave out priorities."""
         self.overprovisioning_factor = 140
@@ -117,6 +120,7 @@ class Cluster:
         self.drop_percent = assignment.drop_percent
         self.overprovisioning_factor = assignment.overprovisioning_factor
         known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
+        self._by_address = None
         before = set(self.endpoints)
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
         if before.symmetric_difference(self.endpoints):
@@ -195,6 +199,13 @@ class Cluster:
                     break
                 chosen = source.pick(key, attempt)
         return chosen
+
+    def of_session(self, address: str) -> Endpoint | None:
+        """The endpoint to which a session belongs; None where it is gone, or in no state in which sessions are kept."""
+        if self._by_address is None:
+            self._by_address = {endpoint.address: endpoint for endpoint in self.endpoints}
+        found = self._by_address.get(address)
+        return found if found is not None and found.health in self.config.common_lb.sessions_in else None
 
     def _without(self, excluding: frozenset[int]) -> Source | None:
         """What picks when priorities are left out, kept until an endpoint changes: balancers are dear to make."""

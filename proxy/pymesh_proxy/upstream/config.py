@@ -140,6 +140,8 @@ class CommonLb:
     """Endpoints that no check has looked at yet do not count when it is asked what part of them is usable."""
     close_on_change: bool = False
     """Connections to all endpoints are left when any endpoint comes, goes or changes its standing."""
+    sessions_in: frozenset[Health] = frozenset({Health.UNKNOWN, Health.HEALTHY, Health.DEGRADED})
+    """The states in which an endpoint keeps its sessions (override_host_status)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

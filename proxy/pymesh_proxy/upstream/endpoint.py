@@ -83,6 +83,16 @@ class Endpoint:
         return Standing.DEGRADED if self.degraded_check and standing is Standing.HEALTHY else standing
 
     @property
+    def health(self) -> Health:
+        """Its state in the words of the configuration: what that says, if it is bad, else what the checks here have found."""
+        told = self.config.health
+        if _STANDINGS[told] is Standing.UNHEALTHY:
+            return told
+        if self.ejected or self.failed_check:
+            return Health.UNHEALTHY
+        return Health.DEGRADED if self.degraded_check else told
+
+    @property
     def excluded(self) -> bool:
         """Whether it does not count as a member when it is asked what part of them is usable."""
         return self.unjudged or self.config.health is Health.DRAINING

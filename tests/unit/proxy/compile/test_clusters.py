@@ -2,7 +2,7 @@ import pytest
 
 from pymesh_proxy.compile.clusters import compile_cluster
 from pymesh_proxy.upstream.balancing.config import Balancing, BalancingConfig
-from pymesh_proxy.upstream.config import CommonLb, Discovery, Limits, UpstreamProtocol, ZoneAware
+from pymesh_proxy.upstream.config import CommonLb, Discovery, Health, Limits, UpstreamProtocol, ZoneAware
 from pymesh_proxy.upstream.dns_config import DnsConfig, Family, NameServers
 
 STATIC = """
@@ -213,7 +213,12 @@ def test_resolvers_that_cannot_be_honoured_are_refused(parse, problems, extra, f
             CommonLb(fail_on_panic=True, zone_aware=ZoneAware(routing_enabled=50, min_cluster_size=2)),
         ),
         ("{locality_weighted_lb_config: {}}", CommonLb(locality_weighted=True)),
-        ("{close_connections_on_host_set_change: true, update_merge_window: 1s, override_host_status: {}}", CommonLb(close_on_change=True)),
+        ("{close_connections_on_host_set_change: true, update_merge_window: 1s}", CommonLb(close_on_change=True)),
+        ("{override_host_status: {}}", CommonLb(sessions_in=frozenset())),
+        (
+            "{override_host_status: {statuses: [HEALTHY, DRAINING]}}",
+            CommonLb(sessions_in=frozenset({Health.HEALTHY, Health.DRAINING})),
+        ),
     ],
 )
 def test_what_all_balancing_shares_is_read(parse, text, expected):
