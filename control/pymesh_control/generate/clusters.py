@@ -17,7 +17,7 @@ from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import balancing, endpoints, families, gateways, inbound, locality, outlier, passing, policy, statnames
+from . import balancing, endpoints, families, gateways, inbound, locality, outlier, passing, policy, sessions, statnames
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
 from .scope import Scope
@@ -111,6 +111,8 @@ def _service_cluster(
         common_lb_config=_CLUSTER.CommonLbConfig(healthy_panic_threshold={"value": outlier.healthy_share(settled.outlier_detection)}),
         metadata=_metadata(service, port, subset, rule),
     )
+    if service.drains:
+        message.common_lb_config.MergeFrom(_CLUSTER.CommonLbConfig(override_host_status={"statuses": sessions.KEPT_IN}))
     stamp(message, origins)
     if not _discover(message, scope, service, port, subset, rule, settled, passed=passed):
         return None

@@ -9,7 +9,7 @@ from pymesh.xds import proto
 from ..model.mesh import Mesh
 from ..model.settings import Settings
 from ..model.view import PYMESH
-from . import cors, faults, limits
+from . import cors, faults, limits, sessions
 from .accesslog import access_logs
 from .common import ADS, extension
 
@@ -30,7 +30,7 @@ def outbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: st
 
 def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: Any) -> Any:
     """The network filter in front of the application; it adds the caller's identity to x-forwarded-client-cert."""
-    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER)
+    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER, chooses=False)
     manager.route_config.CopyFrom(routes)
     manager.forward_client_cert_details = settings.client_cert
     details = manager.set_current_client_cert_details
@@ -56,7 +56,8 @@ def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str
     return _filter(manager)
 
 
-def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: str, at_the_edge: bool = False) -> Any:
+def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: str, at_the_edge: bool = False, chooses: bool = True) -> Any:
+    """`chooses`: there are instances to choose from."""
     manager = _HCM(
         stat_prefix=prefix,
         use_remote_address=proto.wrappers_pb2.BoolValue(value=False),
@@ -81,7 +82,7 @@ def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: s
     if settings.takes_http10:
         manager.http_protocol_options.accept_http_10 = True
     limits.apply(manager, settings, at_the_edge=at_the_edge)
-    manager.http_filters.extend(_http_filters(mesh, flavor, suppress=not settings.tells_of_itself))
+    manager.http_filters.extend(_http_filters(mesh, flavor, suppress=not settings.tells_of_itself, chooses=chooses))
     return manager
 
 
@@ -92,14 +93,21 @@ def keep_case() -> Any:
     return proto.protocol.Http1ProtocolOptions.HeaderKeyFormat(stateful_formatter=formatter)
 
 
-def _http_filters(mesh: Mesh, flavor: str, *, suppress: bool) -> list[Any]:
+def _http_filters(mesh: Mesh, flavor: str, *, suppress: bool, chooses: bool) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
     exchange, stats = [], []
     if flavor == PYMESH:
         exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
         stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
-    return [*exchange, *by_route, *stats, router(suppress=suppress)]
+    keeping = [_sessions()] if chooses else []
+    return [*exchange, *by_route, *stats, *keeping, router(suppress=suppress)]
+
+
+@functools.cache
+def _sessions() -> Any:
+    """Only routes with sessions let it run: nobody else pays for it."""
+    return proto.hcm.HttpFilter(**extension(sessions.FILTER, proto.stateful_session.StatefulSession()), disabled=True)
 
 
 def _http_filter(name: str, config: Any) -> Any:

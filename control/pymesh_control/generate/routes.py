@@ -11,9 +11,10 @@ from ..model.destination import Rule
 from ..model.mesh import Mesh
 from ..model.origin import Origin
 from ..model.service import Port, Service
+from ..model.sessions import SessionRoute, Sessions
 from ..model.virtual import MESH, UNKNOWN_SERVICE, VirtualService
 from ..model.workload import selects
-from . import cors, edits, faults, hashing, mirrors, retries
+from . import cors, edits, faults, hashing, mirrors, retries, sessions
 from .match import EVERYTHING, is_catch_all, route_match
 from .provenance import stamp, stamp_config
 from .scope import Scope
@@ -102,6 +103,7 @@ def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -
     policy = retries.outbound(None, mesh.retry, hashed=hashed is not None)
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
+    sessions.apply(route, service.sessions)
     return stamp(route, service.origins)
 
 
@@ -157,16 +159,25 @@ def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
     if len(targets) == 1:
         action.cluster = targets[0][0]
         edits.apply(route, targets[0][2].headers)
+        sessions.apply(route, _sessions(place, http, targets[0][2]))
         host = host or edits.host_of(targets[0][2].headers)
     else:
-        action.weighted_clusters.clusters.extend(_share(*target, host=host) for target in targets)
+        action.weighted_clusters.clusters.extend(_share(place, http, *target, host=host) for target in targets)
     if host:
         action.host_rewrite_literal = host
 
 
-def _share(cluster: str, weight: int, destination: Any, *, host: str) -> Any:
+def _sessions(place: Place, http: Any, share: Any) -> Sessions | None:
+    """How requests of a session are kept together: as the route says, or the service to which they go."""
+    own = http.sessions if isinstance(http, SessionRoute) else None
+    service = place.scope.services.get(place.scope.stands_for(place.rule.destination(share.destination.host)))
+    return own or (service.sessions if service is not None else None)
+
+
+def _share(place: Place, http: Any, cluster: str, weight: int, destination: Any, *, host: str) -> Any:
     share = _ROUTE.WeightedCluster.ClusterWeight(name=cluster, weight=proto.wrappers_pb2.UInt32Value(value=weight))
     edits.apply(share, destination.headers)
+    sessions.apply(share, _sessions(place, http, destination))
     own = edits.host_of(destination.headers)
     if own and not host:
         share.host_rewrite_literal = own

@@ -11,6 +11,7 @@ from pymesh.api import hosts
 from . import distribution
 from .origin import Origin
 from .protocol import Protocol, of_port
+from .sessions import Sessions, of_labels
 from .visibility import Visibility, exported
 from .workload import MUTUAL, TLS_MODE_LABEL, WORKLOAD_NAME_LABEL, Health, Workload
 
@@ -95,8 +96,8 @@ class Service:
     """The resources that declare it."""
     headless: bool = False
     """Whether clients choose one of its pods by address; of resolution NONE, then."""
-    drains: bool = False
-    """Whether clients are told of instances that end, for the sessions that these still have."""
+    sessions: Sessions | None = None
+    """How its clients' sessions stay with an instance."""
     locality: Any = None
     """The localityLbSetting that its own wish for traffic close by amounts to."""
     aliases: tuple[Alias, ...] = ()
@@ -104,6 +105,11 @@ class Service:
 
     def port(self, number: int) -> Port | None:
         return next((port for port in self.ports if port.number == number), None)
+
+    @property
+    def drains(self) -> bool:
+        """Whether clients are told of instances that end, for the sessions that these still have."""
+        return self.sessions is not None
 
     @property
     def is_of_cluster(self) -> bool:
@@ -148,6 +154,7 @@ def from_entry(resource: Any, wished: str = "") -> list[Service]:
         inline=tuple(_inline(entry, resource) for entry in spec.endpoints),
         subject_alt_names=tuple(spec.subject_alt_names),
         locality=distribution.setting(None, distribution.wish(resource), wished),
+        sessions=of_labels(resource.labels),
         origins=(Origin("ServiceEntry", resource.namespace, resource.name),),
     )
     given = resource.status.addresses if resource.status else []

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pymesh.api import Problem, Resource
 
+from .gatewayapi import sessions
+
 Path = tuple[str | int, ...]
 
 _WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
@@ -27,12 +29,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "EnvoyFilter": ("targetRefs",),
     "HTTPRoute": (
-        "rules[].sessionPersistence",
         *(f"rules[].filters[].{name}" for name in ("externalAuth", "extensionRef")),
         *(f"rules[].backendRefs[].filters[].{name}" for name in _OF_RULES_ALONE),
     ),
     "GRPCRoute": (
-        "rules[].sessionPersistence",
         "rules[].filters[].extensionRef",
         *(f"rules[].backendRefs[].filters[].{name}" for name in ("requestMirror", "extensionRef")),
     ),
@@ -94,6 +94,8 @@ def refusals(resource: Resource) -> list[Problem]:
     found = [problem_at(resource, path, sentence) for path, sentence in _refused(resource.spec, _tree(resource.kind), ())]
     if resource.kind == "ConfigMap" and not _log_format_is_usable(resource.spec):
         found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
+    if resource.kind in ("HTTPRoute", "GRPCRoute"):
+        found += [problem_at(resource, path, f"{spell(path)}: {sentence}") for path, sentence in sessions.refused(resource.spec)]
     return found
 
 

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ class Caller:
                 return f"{answer.status} {await answer.text()}" if answer.ok else str(answer.status)
         except aiohttp.ClientError as error:
             return type(error).__name__
+
+    async def in_session(self, path: str, **headers: str) -> tuple[str, str]:
+        """Who answers a request to the service of all backends, and the session that the answer tells."""
+        url = f"http://{HOST}:{self.sidecar.http_proxy}{path}"
+        async with self.session.get(url, headers={"host": f"any.{SHOP}.svc.cluster.local", **headers}) as answer:
+            return await answer.text(), answer.headers.get("x-session") or answer.headers.get("set-cookie", "").partition(";")[0]
 
     async def grpc(self, method: str, **metadata: str) -> str:
         """What a call is answered with: the server's name, or the code of an error."""
@@ -145,7 +151,7 @@ async def callers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Map
     async with AsyncExitStack() as stack:
         backends = {name: await _backend(stack, name, serving) for name in VERSIONS}
         stage = await stack.enter_async_context(staged(folder))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         stage.configure("mesh.yaml", *_mesh(backends))
         stage.configure("routes.yaml", *ROUTES)
         await stage.start_control()
@@ -182,16 +188,16 @@ async def _sidecar(stage: Stage, flavor: str, namespace: str) -> Proxy:
 def _mesh(backends: Mapping[str, Backend]) -> list[dict[str, Any]]:
     """The service and its versions; no mutual TLS, for the backends have no sidecars."""
     mesh = {"metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": "enableAutoMtls: false"}}
-    return [{"apiVersion": "v1", "kind": "ConfigMap", **mesh}, *(_service(name, one) for name, one in backends.items())]
+    services = [_service(name, one) for name, one in backends.items()]
+    return [{"apiVersion": "v1", "kind": "ConfigMap", **mesh}, *services, _service("any", *backends.values())]
 
 
-def _service(name: str, backend: Backend) -> dict[str, Any]:
-    ports = {"http": (HTTP, "HTTP", backend.http), "grpc": (GRPC, "GRPC", backend.grpc), "tcp": (TCP, "TCP", backend.tcp)}
-    ports["tls"] = (TLS, "TLS", backend.tls)
+def _service(name: str, *instances: Backend) -> dict[str, Any]:
+    ports = {"http": HTTP, "grpc": GRPC, "tcp": TCP, "tls": TLS}
     spec = {
         "hosts": [f"{name}.{SHOP}.svc.cluster.local"], "location": "MESH_INTERNAL", "resolution": "STATIC",
-        "ports": [{"number": number, "name": port, "protocol": protocol} for port, (number, protocol, _) in ports.items()],
-        "endpoints": [{"address": HOST, "ports": {port: own for port, (_, _, own) in ports.items()}}],
+        "ports": [{"number": number, "name": port, "protocol": port.upper()} for port, number in ports.items()],
+        "endpoints": [{"address": HOST, "ports": asdict(one)} for one in instances],
     }  # fmt: skip
     return _in(SHOP, resource("ServiceEntry", name, spec))
 
@@ -200,9 +206,11 @@ def _in(namespace: str, made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "metadata": {**made["metadata"], "namespace": namespace}}
 
 
-def _route(kind: str, name: str, namespace: str, rules: Sequence[dict[str, Any]], port: int, **more: Any) -> dict[str, Any]:
-    parent = {"group": "", "kind": "Service", "name": "web", "namespace": SHOP, "port": port}
-    made = resource(kind, name, {"parentRefs": [parent], "rules": list(rules), **more})
+def _route(
+    kind: str, name: str, namespace: str, rules: Sequence[dict[str, Any]], port: int, parent: str = "web", **more: Any
+) -> dict[str, Any]:
+    of_mesh = {"group": "", "kind": "Service", "name": parent, "namespace": SHOP, "port": port}
+    made = resource(kind, name, {"parentRefs": [of_mesh], "rules": list(rules), **more})
     return {**_in(namespace, made), "apiVersion": "gateway.networking.k8s.io/v1"}
 
 
@@ -218,7 +226,13 @@ ADDED = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"na
 REWRITE = {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/new"}}}
 GONE = {"name": "gone", "namespace": SHOP, "port": HTTP}
 
+SESSIONS = {"cookie": {"cookie": {"name": "mine", "path": "/cookie"}}, "header": {"type": "Header", "header": {"name": "x-session"}}}
+
 ROUTES = [
+    _route("HTTPRoute", "sessions", SHOP, [
+        {**_rule("any", HTTP, path={"type": "PathPrefix", "value": f"/{name}"}), "sessionPersistence": session}
+        for name, session in SESSIONS.items()
+    ], HTTP, parent="any"),
     _route("HTTPRoute", "http", SHOP, [
         _rule("v1", HTTP),
         _rule("v2", HTTP, ADDED, headers=[{"name": "x-version", "value": "2"}]),
@@ -288,3 +302,14 @@ async def test_connections_go_by_weight_and_none_to_a_backend_without(caller: Ca
 async def test_tls_goes_where_its_server_name_says(caller: Caller, name: str, version: str) -> None:
     await eventually(lambda: caller.tls(name), lambda told: told == version)
     assert {await caller.tls(name) for _ in range(_AGAIN)} == {version}
+
+
+@pytest.mark.parametrize(("carrier", "header"), [("cookie", "cookie"), ("header", "x-session")])
+async def test_a_session_stays_with_its_instance_and_every_sidecar_keeps_it(
+    callers: Mapping[tuple[str, str], Caller], carrier: str, header: str
+) -> None:
+    for beginner in callers.values():
+        first, told = await eventually(lambda caller=beginner: caller.in_session(f"/{carrier}"), lambda seen: seen[1])
+        for keeper in callers.values():
+            seen = {await keeper.in_session(f"/{carrier}", **{header: told}) for _ in range(_AGAIN)}
+            assert seen == {(first, "")}

@@ -12,11 +12,13 @@ from pymesh.api.models.virtualservice import (
     Percent,
 )
 
+from ..sessions import SessionRoute
 from ..support import Path
 from . import matching
 from .backends import Backends
 from .conditions import Condition
 from .filters import cors_of, headers_of, redirect_of, rewrite_of
+from .sessions import sessions_of
 
 _RETRIED = ("connect-failure", "refused-stream", "unavailable", "cancelled")
 _ATTEMPTS = 2
@@ -44,13 +46,14 @@ class Rules:
         shares = [] if redirect else list(self._shares(rule.backend_refs, ("rules", index, "backendRefs")))
         mirrors = list(self._mirrors(rule.filters, ("rules", index, "filters")))
         of_http = self._of_http(rule) if self._route.kind == "HTTPRoute" else {}
-        return HTTPRoute.model_construct(
+        return SessionRoute.model_construct(
             name=rule.name or f"{self._route.namespace}.{self._route.name}.{index}",
             route=shares,
             redirect=redirect,
             direct_response=None if shares or redirect else _NO_BACKEND[self._route.kind],
             mirrors=mirrors,
             headers=headers_of(rule.filters),
+            sessions=sessions_of(self._route, rule, index),
             **of_http,
         )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pymesh.api import Resource, hosts
 
-from .. import distribution
+from .. import distribution, sessions
 from ..origin import Origin
 from ..protocol import of_service_port
 from ..service import Edge, Port, Service
@@ -17,7 +17,6 @@ from .topology import Topology
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
 NODE_SELECTOR = "traffic.istio.io/nodeSelector"
 EXPORT_TO = "networking.istio.io/exportTo"
-_PERSISTENT_SESSIONS = ("istio.io/persistent-session", "istio.io/persistent-session-header")
 
 
 def host_of(resource: Resource) -> str:
@@ -47,7 +46,7 @@ def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = 
         addresses=addresses,
         selector=dict(spec.selector) or None,
         headless=headless,
-        drains=any(resource.labels.get(label) for label in _PERSISTENT_SESSIONS),
+        sessions=sessions.of_labels(resource.labels),
         edge=_edge(resource, nodes),
         locality=distribution.setting(spec.traffic_distribution, distribution.wish(resource), wished),
         origins=(Origin("Service", resource.namespace, resource.name),),

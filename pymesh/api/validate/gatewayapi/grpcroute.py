@@ -7,7 +7,7 @@ from ...models.gatewayapi.grpcroute import GRPCBackendRef, GRPCMethodMatch, GRPC
 from ...models.gatewayapi.httproute import MatchType
 from .. import words
 from ..finding import Finding, Findings, below, verdict
-from . import filters
+from . import filters, session
 from .httproute import MOST_BACKENDS, conditions, rules_of
 from .references import backend, hostnames, limit, parents
 
@@ -31,6 +31,7 @@ def _rule(rule: GRPCRouteRule) -> Findings:
     yield from filters.check(rule.filters, replaces_prefix=False)
     yield from below("backend_refs", _backends(rule.backend_refs))
     yield from limit("backend_refs", rule.backend_refs, MOST_BACKENDS)
+    yield from below("session_persistence", session.check(rule.session_persistence)) if rule.session_persistence else ()
 
 
 def _backends(references: Sequence[GRPCBackendRef]) -> Findings:

@@ -18,7 +18,7 @@ from ...models.gatewayapi.httproute import (
 )
 from .. import words
 from ..finding import Finding, Findings, below, verdict
-from . import filters
+from . import filters, session
 from .references import backend, hostnames, limit, parents, rule_names
 
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
@@ -57,6 +57,7 @@ def _rule(rule: HTTPRouteRule) -> Findings:
     yield from filters.check(rule.filters, replaces_prefix=replaces_prefix)
     yield from below("backend_refs", _backends(rule.backend_refs, replaces_prefix=replaces_prefix))
     yield from limit("backend_refs", rule.backend_refs, MOST_BACKENDS)
+    yield from below("session_persistence", session.check(rule.session_persistence)) if rule.session_persistence else ()
     if rule.backend_refs and any(one.request_redirect for one in rule.filters):
         yield Finding(("backend_refs",), "a rule that redirects has no backends")
     yield from below("timeouts", _timeouts(rule.timeouts)) if rule.timeouts else ()
