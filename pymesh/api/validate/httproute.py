@@ -16,7 +16,7 @@ _RETRY_ON = frozenset(
         "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable",
     }
 )
-_STATUS_CODES = frozenset(str(status.value) for status in http.HTTPStatus)
+STATUS_CODES = frozenset(str(status.value) for status in http.HTTPStatus)
 _AUTHORITY = (":authority", "host")
 _BODY_WARNING, _BODY_LIMIT = 100 * 1024, 1024 * 1024  # bytes
 
@@ -171,6 +171,6 @@ def retries_of(retries: HTTPRetry) -> Findings:
             if value is not None:
                 yield Finding((name,), "has no meaning without attempts")
     for token in retries.retry_on.split(",") if retries.retry_on else ():
-        if token not in _RETRY_ON | _STATUS_CODES:
-            hint = " (write the list without spaces)" if token.strip() in _RETRY_ON | _STATUS_CODES else ""
+        if token not in _RETRY_ON | STATUS_CODES:
+            hint = " (write the list without spaces)" if token.strip() in _RETRY_ON | STATUS_CODES else ""
             yield Finding(("retry_on",), f'"{token}" is neither a retry condition nor a status code{hint}')

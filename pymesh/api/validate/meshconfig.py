@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 
 from pymesh import identity
+from pymesh.address import is_ip
 
 from ..models.destinationrule import LoadBalancerSettings, OutlierDetection
 from ..models.meshconfig import LabelSelector, MeshConfig, ServiceSettings, TlsConfig
 from ..models.meshproviders import ExtensionProvider
+from ..models.virtualservice import HTTPRetry
+from ..tls_names import is_curve
 from . import common, connectionpool, loadbalancer, outlier, proxysettings, words
-from .finding import Finding, Findings, below, verdict
-from .httproute import retries_of
+from .finding import Finding, Findings, below, repeated, verdict
+from .httproute import STATUS_CODES, retries_of
 
 _LONGEST_CONNECT = 3600.0  # seconds
 _PORTS = ("proxy_listen_port", "proxy_inbound_listen_port", "proxy_http_port")
@@ -28,6 +31,8 @@ def check(mesh: MeshConfig, _namespace: str) -> Findings:
     for name in _RETRIES:
         policy = getattr(mesh, name)
         yield from below(name, retries_of(policy)) if policy else ()
+    if mesh.default_inbound_http_retry_policy:
+        yield from below("default_inbound_http_retry_policy", _inbound_retries(mesh.default_inbound_http_retry_policy))
     if mesh.locality_lb_setting is not None:  # outlier detection is each rule's affair
         yield from loadbalancer.check(LoadBalancerSettings(locality_lb_setting=mesh.locality_lb_setting), OutlierDetection())
     yield from _baseline(mesh)
@@ -39,6 +44,15 @@ def check(mesh: MeshConfig, _namespace: str) -> Findings:
     yield from below("default_config", proxysettings.check(mesh.default_config)) if mesh.default_config else ()
 
 
+def _inbound_retries(policy: HTTPRetry) -> Findings:
+    """A sidecar has one application behind it: there is no other host to try, and no time of its own for a try."""
+    if not policy.attempts and policy.backoff is not None:
+        yield Finding(("backoff",), "has no meaning without attempts")
+    for name in ("per_try_timeout", "retry_remote_localities", "retry_ignore_previous_hosts"):
+        if getattr(policy, name) is not None:
+            yield Finding((name,), "is not looked at where requests come in, in Istio as here", "warning")
+
+
 def _connections(mesh: MeshConfig) -> Findings:
     for name in _PORTS:
         number = getattr(mesh, name)
@@ -47,7 +61,9 @@ def _connections(mesh: MeshConfig) -> Findings:
     if mesh.connect_timeout is not None and mesh.connect_timeout > _LONGEST_CONNECT:
         yield Finding(("connect_timeout",), "must be at most 1h")
     yield from below("mesh_mTLS", _tls(mesh.mesh_mTLS)) if mesh.mesh_mTLS else ()
-    yield from below("tls_defaults", _tls(mesh.tls_defaults)) if mesh.tls_defaults else ()
+    if mesh.tls_defaults:
+        yield from below("tls_defaults", _tls(mesh.tls_defaults))
+        yield from below("tls_defaults", _curves(mesh.tls_defaults.ecdh_curves))
 
 
 def _identities(mesh: MeshConfig) -> Findings:
@@ -74,6 +90,14 @@ def _tls(config: TlsConfig) -> Findings:
                 yield Finding((name, index), "is empty")
 
 
+def _curves(curves: Sequence[str]) -> Findings:
+    for index, curve in enumerate(curves):
+        if curve and not is_curve(curve):
+            yield Finding(("ecdh_curves", index), f'"{curve}" is no curve that Envoy is known to have', "warning")
+    for finding in repeated("ecdh_curves", curves):
+        yield finding._replace(severity="warning")
+
+
 def _selector(selector: LabelSelector) -> Findings:
     """Kubernetes' own rules for a selector."""
     yield from below("match_labels", common.labels(selector.match_labels))
@@ -96,6 +120,12 @@ def _service_settings(settings: ServiceSettings) -> Findings:
 
 
 def _providers(providers: Sequence[ExtensionProvider]) -> Findings:
+    """Warnings, as in Istio: a provider that nobody asks for does no harm."""
+    for finding in _broken(providers):
+        yield finding._replace(severity="warning")
+
+
+def _broken(providers: Sequence[ExtensionProvider]) -> Findings:
     seen: set[str] = set()
     for index, provider in enumerate(providers):
         place = ("extension_providers", index)
@@ -109,6 +139,7 @@ def _providers(providers: Sequence[ExtensionProvider]) -> Findings:
             yield Finding(place, "needs one kind of provider, such as envoyFileAccessLog")
         for kind in kinds:
             yield from below((*place, kind), _address(getattr(provider, kind)))
+            yield from below((*place, kind), _authority(getattr(provider, kind)))
 
 
 def _address(provider: object) -> Findings:
@@ -117,8 +148,18 @@ def _address(provider: object) -> Findings:
         return
     service = provider.service or ""
     _, _, host = service.rpartition("/")
-    yield from verdict("service", words.fqdn(host) if host else "needs the host of a service")
+    if not is_ip(service):
+        yield from verdict("service", words.fqdn(host) if host else "needs the host of a service")
     yield from verdict("port", words.port(getattr(provider, "port", None) or 0))
+
+
+def _authority(provider: object) -> Findings:
+    """What is asked of a service that decides on requests."""
+    prefix, status = getattr(provider, "path_prefix", None), getattr(provider, "status_on_error", None)
+    if prefix and not prefix.startswith("/"):
+        yield Finding(("path_prefix",), f'"{prefix}" must begin with a slash')
+    if status and status not in STATUS_CODES:
+        yield Finding(("status_on_error",), f'"{status}" is no status code')
 
 
 def _trust_domain(text: str) -> str | None:

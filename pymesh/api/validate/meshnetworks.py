@@ -28,7 +28,9 @@ def _network(network: Network) -> Findings:
 def _endpoints(endpoints: NetworkEndpoints) -> Findings:
     if endpoints.from_cidr:
         yield from verdict("from_cidr", words.subnet(endpoints.from_cidr))
-    elif not endpoints.from_registry:
+    elif endpoints.from_registry:
+        yield from verdict("from_registry", words.dns_label(endpoints.from_registry))
+    else:
         yield Finding((), "needs one of fromCidr and fromRegistry")
 
 

@@ -3,6 +3,7 @@
 import ipaddress
 import re
 
+from pymesh import address
 from pymesh.patterns import InvalidPattern, parse_pattern
 
 _LABEL = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
@@ -82,6 +83,17 @@ def subnet(text: str) -> str | None:
 def port(number: int) -> str | None:
     """1 to 65535."""
     return None if 1 <= number <= 65535 else f"the port {number} is not between 1 and 65535"
+
+
+def host_and_port(text: str) -> str | None:
+    """`HOST:PORT`, where an IPv6 address stands in brackets."""
+    try:
+        found = address.parse(text)
+    except ValueError:
+        found = None
+    if found is None or not found.port or not (found.is_ip or not fqdn(found.host)):
+        return f'"{text}" is not an address (HOST:PORT)'
+    return None
 
 
 def label_key(text: str) -> str | None:

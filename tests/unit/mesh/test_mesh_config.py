@@ -48,10 +48,23 @@ def test_positions_inside_a_literal_block_are_those_of_the_file():
         ("  mesh: 'proxyListenPort: 70000'\n", "f:5:9: error: ConfigMap istio: data.mesh.proxyListenPort: the port 70000 is not between 1 and 65535"),
         ("  mesh: |\n    discoverySelectors:\n    - matchExpressions: [{key: a, operator: Is}]\n", 'f:7:45: error: ConfigMap istio: data.mesh.discoverySelectors[0].matchExpressions[0].operator: "Is" is not one of In, NotIn, Exists, DoesNotExist'),
         ("  mesh: |\n    discoverySelectors:\n    - matchExpressions: [{key: a, operator: In}]\n", "f:7:26: error: ConfigMap istio: data.mesh.discoverySelectors[0].matchExpressions[0]: needs at least one value"),
-        ("  mesh: 'extensionProviders: [{name: a}]'\n", "f:5:9: error: ConfigMap istio: data.mesh.extensionProviders[0]: needs one kind of provider, such as envoyFileAccessLog"),
+        ("  mesh: 'extensionProviders: [{name: a}]'\n", "f:5:9: warning: ConfigMap istio: data.mesh.extensionProviders[0]: needs one kind of provider, such as envoyFileAccessLog"),
         ("  mesh: 'extensionProviders: [{name: a, prometheus: {}, sds: {}}]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.extensionProviders[0].sds: "prometheus" and "sds" cannot be set together'),
-        ("  mesh: 'extensionProviders: [{name: a, prometheus: {}}, {name: a, prometheus: {}}]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.extensionProviders[1].name: there is a provider "a" already'),
-        ("  mesh: 'extensionProviders: [{name: a, zipkin: {service: z, port: 70000}}]'\n", "f:5:9: error: ConfigMap istio: data.mesh.extensionProviders[0].zipkin.port: the port 70000"),
+        ("  mesh: 'extensionProviders: [{name: a, prometheus: {}}, {name: a, prometheus: {}}]'\n", 'f:5:9: warning: ConfigMap istio: data.mesh.extensionProviders[1].name: there is a provider "a" already'),
+        ("  mesh: 'extensionProviders: [{name: a, zipkin: {service: z, port: 70000}}]'\n", "f:5:9: warning: ConfigMap istio: data.mesh.extensionProviders[0].zipkin.port: the port 70000"),
+        ("  mesh: 'extensionProviders: [{name: a, envoyExtAuthzHttp: {service: a.b, port: 80, pathPrefix: check}}]'\n", 'f:5:9: warning: ConfigMap istio: data.mesh.extensionProviders[0].envoyExtAuthzHttp.pathPrefix: "check" must begin with a slash'),
+        ("  mesh: 'extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: a.b, port: 80, statusOnError: \"999\"}}]'\n", 'f:5:9: warning: ConfigMap istio: data.mesh.extensionProviders[0].envoyExtAuthzGrpc.statusOnError: "999" is no status code'),
+        ("  mesh: 'defaultInboundHttpRetryPolicy: {attempts: 1, perTryTimeout: 1s}'\n", "f:5:9: warning: ConfigMap istio: data.mesh.defaultInboundHttpRetryPolicy.perTryTimeout: is not looked at where requests come in, in Istio as here"),
+        ("  mesh: 'defaultInboundHttpRetryPolicy: {backoff: 1s}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultInboundHttpRetryPolicy.backoff: has no meaning without attempts"),
+        ("  mesh: 'tlsDefaults: {ecdhCurves: [P-256, K-233]}'\n", 'f:5:9: warning: ConfigMap istio: data.mesh.tlsDefaults.ecdhCurves[1]: "K-233" is no curve that Envoy is known to have'),
+        ("  mesh: 'tlsDefaults: {ecdhCurves: [P-256, P-256]}'\n", 'f:5:9: warning: ConfigMap istio: data.mesh.tlsDefaults.ecdhCurves[1]: "P-256" is listed twice'),
+        ("  mesh: 'defaultConfig: {drainDuration: 1500ms}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.drainDuration: must be whole seconds"),
+        ("  mesh: 'defaultConfig: {discoveryAddress: istiod}'\n", 'f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.discoveryAddress: "istiod" is not an address (HOST:PORT)'),
+        ("  mesh: 'defaultConfig: {statsdUdpAddress: \"a:0\"}'\n", 'f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.statsdUdpAddress: "a:0" is not an address (HOST:PORT)'),
+        ("  mesh: 'defaultConfig: {tracing: {zipkin: {address: \"*.a:1\"}}}'\n", 'f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.tracing.zipkin.address: "*.a:1" is not an address (HOST:PORT)'),
+        ("  mesh: 'defaultConfig: {envoyAccessLogService: {address: \"a\"}}'\n", 'f:5:9: error: ConfigMap istio: data.mesh.defaultConfig.envoyAccessLogService.address: "a" is not an address (HOST:PORT)'),
+        ("  mesh: 'defaultConfig: {proxyMetadata: {ISTIO_META_DNS_AUTO_ALLOCATE: \"true\"}}'\n", "f:5:9: warning: ConfigMap istio: data.mesh.defaultConfig.proxyMetadata.ISTIO_META_DNS_AUTO_ALLOCATE: deprecated: addresses are allocated for everybody"),
+        ("  meshNetworks: 'networks: {a: {endpoints: [{fromRegistry: a.b}]}}'\n", 'f:5:17: error: ConfigMap istio: data.meshNetworks.networks.a.endpoints[0].fromRegistry: "a.b" is not a DNS label'),
         ("  mesh: 'defaultServiceExportTo: [\"*\", a]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.defaultServiceExportTo: "*" must be the only entry'),
         ("  mesh: 'serviceSettings: [{settings: {clusterLocal: true}}]'\n", "f:5:9: error: ConfigMap istio: data.mesh.serviceSettings[0]: needs at least one host"),
         ("  mesh: 'localityLbSetting: {distribute: [{from: a, to: {b: 50}}]}'\n", "f:5:9: error: ConfigMap istio: data.mesh.localityLbSetting.distribute[0]"),
@@ -86,3 +99,17 @@ def test_networks_are_a_resource_of_their_own_beside_the_mesh_configuration_or_a
 
 def test_an_empty_mesh_configuration_has_only_defaults():
     assert parse_text(HEAD + "  mesh: ''\n", "f").resources[0].spec.model_fields_set == set()
+
+
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        "defaultConfig: {discoveryAddress: 'istiod.istio-system.svc:15012', tracing: {datadog: {address: '$(HOST_IP):8126'}}, drainDuration: 45s}",
+        "defaultConfig: {statsdUdpAddress: '[fd00::1]:9125', envoyMetricsService: {address: '10.0.0.1:80'}}",
+        "defaultConfig: {connectionSettings: {listenerPerConnectionBufferLimitBytes: 0, clusterPerConnectionBufferLimitBytes: 0}}",
+        "extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: 10.0.0.1, port: 9000, statusOnError: '503'}}]",
+        "defaultInboundHttpRetryPolicy: {attempts: 2, retryOn: reset, backoff: 1s}",
+    ],
+)
+def test_what_istio_takes_is_taken(mesh):
+    assert lines_of(HEAD + "  mesh: |\n    " + mesh + "\n") == []
