@@ -134,7 +134,7 @@ def workload_unselected(subject: Subject) -> Iterator[Found]:
             selectors.setdefault(resource.namespace, set()).add(frozenset(resource.spec.workload_selector.labels.items()))
     index = {namespace: _by_item(found) for namespace, found in selectors.items()}
     for resource in subject.of("WorkloadEntry"):
-        labels = from_workload_entry(resource.spec, resource.name, resource.namespace).labels
+        labels = from_workload_entry(resource.spec, resource.name, resource.namespace, resource.labels).labels
         near = index.get(resource.namespace, {})
         candidates = (one for item in (None, *labels.items()) for one in near.get(item, ()))
         if not any(selects(dict(one), labels) for one in candidates):

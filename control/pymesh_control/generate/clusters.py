@@ -120,8 +120,9 @@ def _service_cluster(
     if not passed:
         follows = scope.type != nodes.ROUTER  # a gateway's clients all offer HTTP/2, which says nothing of the service
         upgrade, keeps_case = scope.snapshot.mesh.upgrades_http, scope.settings.keeps_header_case
-        policy.speak(message, port.protocol, settled, follows=follows, upgrade=upgrade, keeps_case=keeps_case)
-        policy.encrypt(message, scope, service, port, subset, settled, selects=bool(rule and rule.selector is not None))
+        http2 = policy.speak(message, port.protocol, settled, follows=follows, upgrade=upgrade, keeps_case=keeps_case)
+        selects = bool(rule and rule.selector is not None)
+        policy.encrypt(message, scope, service, port, subset, settled, selects=selects, http2=http2)
         policy.announce(message, settled.proxy_protocol)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
@@ -136,6 +137,8 @@ def _discover(
     balancing.apply(message, settled)
     if scope.resolution(service) == "NONE" or balancing.wants_passthrough(settled):
         message.type, message.lb_policy = _CLUSTER.ORIGINAL_DST, _CLUSTER.CLUSTER_PROVIDED
+        if service.resolution == "NONE" and not service.headless and port.target != port.number:
+            message.original_dst_lb_config.upstream_port_override.value = port.target
     elif scope.resolution(service) == "STATIC":
         message.type = _CLUSTER.EDS
         message.eds_cluster_config.eds_config.CopyFrom(ADS)
@@ -174,19 +177,20 @@ def _blackhole() -> Any:
 
 
 def _passthrough(scope: Scope) -> Any:
-    message = _original(names.PASSTHROUGH_CLUSTER, scope.snapshot)
+    message = _original(names.PASSTHROUGH_CLUSTER, scope.snapshot, Policy(connection_pool=scope.snapshot.mesh.connection_pool))
     policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE, keeps_case=scope.settings.keeps_header_case)
     return message
 
 
-def _original(name: str, snapshot: Snapshot) -> Any:
-    message = _CLUSTER(name=name, type=_CLUSTER.ORIGINAL_DST, lb_policy=_CLUSTER.CLUSTER_PROVIDED, circuit_breakers=policy.breakers())
-    policy.connect(message, None, snapshot.mesh)
+def _original(name: str, snapshot: Snapshot, settled: Policy | None) -> Any:
+    breakers = policy.breakers(settled)
+    message = _CLUSTER(name=name, type=_CLUSTER.ORIGINAL_DST, lb_policy=_CLUSTER.CLUSTER_PROVIDED, circuit_breakers=breakers)
+    policy.connect(message, settled, snapshot.mesh)
     return message
 
 
 def _inbound_passthrough(scope: Scope) -> Any:
-    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, scope.snapshot)
+    message = _original(names.INBOUND_PASSTHROUGH_CLUSTER, scope.snapshot, Policy(connection_pool=scope.snapshot.mesh.connection_pool))
     message.upstream_bind_config.CopyFrom(_passing(scope.families))
     policy.speak(message, Protocol.AUTO, keeps_case=scope.settings.keeps_header_case)
     return message
@@ -203,17 +207,16 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
     name = names.inbound_cluster(server.app)
     settled = inbound.server_policy(snapshot, view, server)
     if server.captured and not server.endpoint and not snapshot.mesh.serves_loopback:
-        message = _original(name, snapshot)
+        message = _original(name, snapshot, settled)
         message.upstream_bind_config.CopyFrom(_passing(view.families))
     else:
-        message = _CLUSTER(name=name, type=_CLUSTER.STATIC)
+        message = _CLUSTER(name=name, type=_CLUSTER.STATIC, circuit_breakers=policy.breakers(settled))
+        policy.connect(message, settled, snapshot.mesh)
         message.load_assignment.cluster_name = name
         message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(_address(view, server))
     message.alt_stat_name = statnames.of_inbound_cluster(
         snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, name
     )
-    message.circuit_breakers.CopyFrom(policy.breakers(settled))
-    policy.connect(message, settled, snapshot.mesh)
     keeps_case = snapshot.settings_of(view).keeps_header_case
     policy.speak(message, server.protocol, settled, upgrade=None, keeps_case=keeps_case)  # upgrades are between proxies
     if server.service:

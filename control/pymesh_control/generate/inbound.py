@@ -58,12 +58,16 @@ def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
 
 
 def _all(snapshot: Snapshot, view: ProxyView, limits: Sidecar | None) -> Iterator[InboundServer]:
-    """A Sidecar's ingress listeners stand in the place of everything else."""
+    """A Sidecar's ingress listeners stand in the place of everything else.
+
+    Without capture there is nothing that nobody asks for, as the application itself listens on its ports.
+    """
     if limits is not None and limits.ingress:
         yield from _stated(snapshot, view, limits)
         return
     pool = limits.pool if limits else None
-    for server in _declared(snapshot, view) if view.inbound_ports is not None else _selected(snapshot, view):
+    selected = _selected(snapshot, view) if view.captures else ()
+    for server in selected if view.inbound_ports is None else _declared(snapshot, view):
         yield replace(server, pool=pool, captured=view.captures)
 
 
@@ -98,14 +102,16 @@ def mode_origins(snapshot: Snapshot, view: ProxyView, port: int) -> tuple[Origin
     return (rule.origin,) if rule else ()
 
 
-def server_policy(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Policy | None:
-    """The connection pool of a Sidecar, else that which the service's DestinationRule sets, which holds on this side too."""
+def server_policy(snapshot: Snapshot, view: ProxyView, server: InboundServer) -> Policy:
+    """The connection pool of a Sidecar, else that which the service's DestinationRule sets, which holds on this side too, else the mesh's.
+
+    Rules for selected workloads are for these as clients.
+    """
     if server.pool is not None:
         return Policy(connection_pool=server.pool)
-    if server.service is None:
-        return None
-    rule = snapshot.rules.find(server.service.host, server.service.namespace, view.namespace, view.labels)
-    return rule.policy_for(server.service_port) if rule else None
+    found = server.service and snapshot.rules.find(server.service.host, server.service.namespace, view.namespace, {})
+    stated = found.policy_for(server.service_port).connection_pool if found else None
+    return Policy(connection_pool=stated or snapshot.mesh.connection_pool)
 
 
 def _declared(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:

@@ -49,7 +49,7 @@ def share(message: Any, scope: Scope, service: Service, policy: Policy) -> None:
     """Say in a cluster's common_lb_config how its localities share the load, if they do."""
     zones = zone_aware(scope, service, policy)
     if zones is None:
-        if counts(scope, service, policy):
+        if _weighs(scope, service, policy):
             message.locality_weighted_lb_config.SetInParent()
         return
     message.zone_aware_lb_config.SetInParent()
@@ -57,6 +57,16 @@ def share(message: Any, scope: Scope, service: Service, policy: Policy) -> None:
         message.zone_aware_lb_config.routing_enabled.value = 0
     if zones.min_cluster_size is not None:
         message.zone_aware_lb_config.min_cluster_size.value = zones.min_cluster_size
+
+
+def _weighs(scope: Scope, service: Service, policy: Policy) -> bool:
+    """Whether localities are chosen by weight before their endpoints. Istio wants it only where a setting says where to go, for it
+    keeps the balancer from comparing endpoints of different localities.
+    """
+    setting = _setting(scope, service, policy)
+    if setting is None or setting.enabled is False:
+        return False
+    return bool(setting.distribute or (_fails_over(setting, service, policy) and (setting.failover or setting.failover_priority)))
 
 
 def key(scope: Scope, service: Service, policy: Policy) -> Hashable:

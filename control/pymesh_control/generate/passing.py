@@ -23,7 +23,7 @@ def destinations(scope: Scope) -> Iterator[tuple[Service, Port, str]]:
     One that goes where its client meant to go has none: that would be the gateway again.
     """
     for service, port in scope.ports():
-        if service.external or scope.resolution(service) == "NONE":
+        if not _is_passed(service):
             continue
         rule = scope.rule(service)
         for subset in ("", *(rule.subsets if rule else ())):
@@ -44,9 +44,13 @@ def destination(scope: Scope, name: str) -> tuple[Service, Port, str] | None:
     parts = names.parse_sni(name)
     service = scope.service(parts.host) if parts else None
     port = service.port(parts.port) if parts and service else None
-    if parts is None or service is None or port is None or service.external or scope.resolution(service) != "STATIC":
+    if parts is None or service is None or port is None or not _is_passed(service) or scope.resolution(service) != "STATIC":
         return None
     rule = scope.rule(service)
     known = not parts.subset or (rule is not None and parts.subset in rule.subsets)
     known = known and names.sni(service.host, port.number, parts.subset) == name  # not in another spelling
     return (service, port, parts.subset) if known else None
+
+
+def _is_passed(service: Service) -> bool:
+    return not service.external and (service.headless or service.resolution != "NONE")

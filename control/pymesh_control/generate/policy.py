@@ -62,15 +62,17 @@ def speak(
     follows: bool = True,
     upgrade: bool | None = False,
     keeps_case: bool = False,
-) -> None:
+) -> bool:
     """Set the HTTP version and the limits of HTTP connections; a port without HTTP gets none. Without idle timeout Envoy's hour holds.
+
+    Returns whether HTTP/2 is spoken in any case.
 
     `follows`: whether a port whose protocol is not known is spoken to as the client speaks.
     `upgrade` says that HTTP/1.1 goes on as HTTP/2 where a rule says nothing of it and the port's protocol is declared; None: no rule may.
     `keeps_case`: names of HTTP/1 headers are written as they came.
     """
     if not protocol.may_be_http:
-        return
+        return False
     options = proto.http_options.HttpProtocolOptions()
     _, http = _pools(policy)
     upgraded = upgrade is not None and _upgrades(http, by_default=upgrade and protocol.is_http)
@@ -86,6 +88,7 @@ def speak(
         codes = policy.outlier_detection.outlier_detection_http_error_codes
         options.outlier_detection.error_matcher.CopyFrom(outlier.error_matcher(codes))
     message.typed_extension_protocol_options[_HTTP_OPTIONS].CopyFrom(proto.pack(options))
+    return bool(options.explicit_http_config.HasField("http2_protocol_options"))
 
 
 def _upgrades(http: Any, *, by_default: bool) -> bool:
@@ -120,8 +123,8 @@ def _limit(options: Any, policy: Policy | None, idle_timeout: float) -> None:
         common.max_connection_duration.CopyFrom(proto.duration(tcp.max_connection_duration))
 
 
-def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy, *, selects: bool) -> None:
-    """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can.
+def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: str, policy: Policy, *, selects: bool, http2: bool) -> None:
+    """Set the cluster's TLS: what the rule says, else mutual TLS with those instances that can. `http2`: that is what is spoken inside.
 
     A rule's credential is for gateways; for sidecars only where the rule `selects` workloads, as it is one of their namespace, or
     where it stands with its namespace: then it is one of a BackendTLSPolicy, which is for every client.
@@ -130,13 +133,14 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
     mode = policy.tls.mode.value if policy.tls and policy.tls.mode else ("DISABLE" if policy.tls else "")
     if mode == "ISTIO_MUTUAL":
         sans = policy.tls.subject_alt_names or secure.mesh_identities(mesh, service)
-        message.transport_socket.CopyFrom(secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or ""))
+        socket = secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or "", http2=http2)
+        message.transport_socket.CopyFrom(socket)
     elif mode in ("SIMPLE", "MUTUAL"):
         credential = policy.tls.credential_name or ""
         named = credential if selects or scope.type == nodes.ROUTER or "/" in credential else ""
-        message.transport_socket.CopyFrom(secure.originate(policy.tls, mesh, service, named))
+        message.transport_socket.CopyFrom(secure.originate(policy.tls, mesh, service, named, http2=http2))
     elif not mode and _may_detect(scope, service):
-        mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service))
+        mutual = secure.client_socket(mesh, service, port, subset, secure.mesh_identities(mesh, service), http2=http2)
         if message.type != _CLUSTER.ORIGINAL_DST:
             _detect(message, mutual)
         elif _all_mutual(scope, service, port):
@@ -160,7 +164,7 @@ def _may_detect(scope: Scope, service: Service) -> bool:
     (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can.
     """
     snapshot = scope.snapshot
-    if service.external or not snapshot.mesh.auto_mtls or (service.resolution == "NONE" and not service.headless):
+    if service.external or not snapshot.mesh.auto_mtls:
         return False
     return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
 

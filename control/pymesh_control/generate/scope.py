@@ -119,9 +119,10 @@ class Scope:
         return self.sidecar is None or self.sidecar.admits(service.namespace, service.host, port.number, port.protocol)
 
     def resolution(self, service: Service) -> str:
-        """How the client finds a service's instances; of a headless one by the address that was called, if it sees that."""
-        sees = self.captures and self.type != nodes.ROUTER and self.flavor != GRPC
-        return "STATIC" if service.headless and not sees else service.resolution
+        """How the client finds a service's instances; by the address that was called only if it sees that, which gateways never do."""
+        is_router = self.type == nodes.ROUTER
+        chosen = is_router or (service.headless and not (self.captures and self.flavor != GRPC))
+        return "STATIC" if service.resolution == "NONE" and chosen else service.resolution
 
     def stands_for(self, host: str) -> str:
         """The host that answers for one that may be an alias."""

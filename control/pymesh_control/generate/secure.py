@@ -50,12 +50,12 @@ OFFERED_ALPN = ("h2", "http/1.1")
 
 
 @functools.lru_cache(maxsize=8)
-def server_socket(mesh: Mesh) -> Any:
-    """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains.
+def server_socket(mesh: Mesh, sans: tuple[str, ...] = ()) -> Any:
+    """The server's side of Istio's mutual TLS: any peer of the mesh's trust domains, or only those of one of the names.
 
     Istio's TCP chains accept `istio-peer-exchange` too; here no proxy speaks that exchange, so no chain agrees to it.
     """
-    trusted = [_san_prefix(f"spiffe://{domain}/") for domain in mesh.trust_domains]
+    trusted = _names(sans) or [_san_prefix(f"spiffe://{domain}/") for domain in mesh.trust_domains]
     common = _mesh_credentials(trusted, OFFERED_ALPN)
     common.tls_params.tls_minimum_protocol_version = _VERSIONS[mesh.mutual_tls.lowest]
     common.tls_params.cipher_suites.extend(mesh.mutual_tls.ciphers or _CIPHERS)
@@ -63,9 +63,11 @@ def server_socket(mesh: Mesh) -> Any:
     return _socket(context)
 
 
-def client_socket(mesh: Mesh, service: Service, port: Port, subset: str, sans: Sequence[str], server_name: str = "") -> Any:
-    """The client's side of Istio's mutual TLS towards a service."""
-    common = _mesh_credentials([_exact(name) for name in sans], _client_alpn(port.protocol))
+def client_socket(
+    mesh: Mesh, service: Service, port: Port, subset: str, sans: Sequence[str], server_name: str = "", *, http2: bool
+) -> Any:
+    """The client's side of Istio's mutual TLS towards a service, to which HTTP/2 is spoken or not."""
+    common = _mesh_credentials([_exact(name) for name in sans], _client_alpn(port.protocol, http2=http2))
     sni = server_name or names.sni(service.host, port.number, subset)
     return _socket(proto.tls.UpstreamTlsContext(common_tls_context=common, sni=sni))
 
@@ -100,8 +102,8 @@ def mesh_identities(mesh: Mesh, service: Service) -> list[str]:
     return sorted(ids | set(service.subject_alt_names))
 
 
-def originate(settings: Any, mesh: Mesh, service: Service, credential: str) -> Any:
-    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL).
+def originate(settings: Any, mesh: Mesh, service: Service, credential: str, *, http2: bool) -> Any:
+    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL), to which HTTP/2 is spoken or not.
 
     Certificates are those of a `credential` by name, or the proxy's files.
 
@@ -109,7 +111,7 @@ def originate(settings: Any, mesh: Mesh, service: Service, credential: str) -> A
     """
     host = "" if service.host.startswith("*") else service.host
     sni = settings.sni or host
-    common = proto.tls.CommonTlsContext(tls_params=_modern(mesh.other_tls))
+    common = proto.tls.CommonTlsContext(tls_params=_modern(mesh.other_tls), alpn_protocols=("h2",) if http2 else ())
     mutual = settings.mode.value == "MUTUAL"
     sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
     if credential:
@@ -129,7 +131,7 @@ def gateway_socket(settings: Any, mesh: Mesh, *, http: bool) -> Any:
     """What a Gateway's server, or a Sidecar's port, terminates TLS with."""
     mode = settings.mode.value
     if mode == "ISTIO_MUTUAL":
-        return server_socket(mesh)
+        return server_socket(mesh, tuple(settings.subject_alt_names))
     common = proto.tls.CommonTlsContext(tls_params=_parameters(settings, mesh))
     if http:
         common.alpn_protocols.extend(OFFERED_ALPN)
@@ -174,13 +176,13 @@ def announce(socket: Any, *, version: int) -> None:
     socket.CopyFrom(proto.base.TransportSocket(**extension("envoy.transport_sockets.upstream_proxy_protocol", wrapped)))
 
 
-def _client_alpn(protocol: Protocol) -> tuple[str, ...]:
+def _client_alpn(protocol: Protocol, *, http2: bool) -> tuple[str, ...]:
     """What the client calls the protocol inside.
 
     Istio's `istio.alpn` filter picks the name per request, and stock Envoy has no such filter; where the port declares its
     protocol the cluster can say the same. `istio-peer-exchange` is not offered, as no proxy here speaks that exchange.
     """
-    if protocol.is_http2:
+    if http2:
         return ("istio-h2", "istio", "h2")
     return ("istio-http/1.1", "istio") if protocol.is_http else ("istio",)
 

@@ -176,7 +176,7 @@ def _placed(models: Models, workload: Workload, places: networks.Places) -> Work
 
 
 def _outside(entry: Resource) -> Workload:
-    return service.from_workload_entry(entry.spec, service.workload_name(entry), entry.namespace)
+    return service.from_workload_entry(entry.spec, service.workload_name(entry), entry.namespace, entry.labels)
 
 
 def _index(models: Models, chosen: mesh.Mesh, by_kind: ByKind, kind: str, read: Any, made: Any) -> Any:

@@ -1,5 +1,6 @@
 """Which endpoints a client prefers by where it runs: Istio's locality failover and distribution, as decisions over names and labels."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +137,7 @@ def _distributed(endpoints: Iterable[Endpoint], client: Client, shares: Sequence
     for pattern, percent in rule.to.items():
         members = [group for group in groups if _covers(pattern, group.locality)]
         total = sum(group.weight for group in members)
-        found += [Group(one.locality, 0, max(1, round(percent * one.weight / total)), one.endpoints) for one in members]
+        found += [Group(one.locality, 0, math.ceil(percent * one.weight / total), one.endpoints) for one in members]
     return sorted(found, key=lambda group: group.locality)
 
 

@@ -173,9 +173,13 @@ def workload_name(entry: Any) -> str:
     return str(entry.annotations.get(AUTO_REGISTRATION_GROUP) or entry.labels.get(WORKLOAD_NAME_LABEL) or entry.name)
 
 
-def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
-    """The workload that a WorkloadEntry (or an inline endpoint) describes."""
-    labels = dict(entry.labels)
+def from_workload_entry(entry: Any, name: str, namespace: str, more: Mapping[str, str]) -> Workload:
+    """The workload that a WorkloadEntry (or an inline endpoint) describes, and more labels that it has.
+
+    One with a service account is taken for one with a sidecar, unless a label says otherwise.
+    """
+    labels = {**entry.labels, **more}
+    tls_mode = MUTUAL if entry.service_account else "disabled"
     return Workload(
         name=name,
         namespace=namespace,
@@ -185,7 +189,7 @@ def from_workload_entry(entry: Any, name: str, namespace: str) -> Workload:
         ports=dict(entry.ports),
         locality=entry.locality or labels_of.locality(labels),
         network=entry.network or "",
-        tls_mode=labels.get(TLS_MODE_LABEL, "disabled"),
+        tls_mode=labels.get(TLS_MODE_LABEL, tls_mode),
         weight=entry.weight or 1,
     )
 
@@ -252,7 +256,7 @@ def _port(port: Any) -> Port:
 
 
 def _inline(entry: Any, resource: Any) -> Workload:
-    return from_workload_entry(entry, resource.name, resource.namespace)
+    return from_workload_entry(entry, resource.name, resource.namespace, {})
 
 
 def _short_name(host: str) -> str:

@@ -154,3 +154,41 @@ def test_skipping_verification_verifies_nothing(mesh, view):
     text = OUTSIDE + rule("s3.example.com", "{mode: SIMPLE, insecureSkipVerify: true}")
     context = proto.unpack(mesh(text).clusters(view())["outbound|80||s3.example.com"].transport_socket.typed_config)
     assert not context.common_tls_context.HasField("validation_context")
+
+
+@pytest.mark.parametrize("policy", ["tls: {mode: SIMPLE}", "tls: {mode: SIMPLE}, connectionPool: {http: {h2UpgradePolicy: UPGRADE}}"])
+def test_http2_inside_tls_is_asked_for(mesh, view, policy):
+    name = "http" if "UPGRADE" in policy else "grpc"
+    text = OUTSIDE.replace("name: http", f"name: {name}") + rule("s3.example.com", "{}").replace("tls: {}", policy)
+    socket = mesh(text).clusters(view())["outbound|80||s3.example.com"].transport_socket
+    assert list(proto.unpack(socket.typed_config).common_tls_context.alpn_protocols) == ["h2"]
+
+
+def test_an_upgrade_to_http2_is_told_by_alpn(mesh, view):
+    upgrade = rule("reviews", "{}").replace("tls: {}", "connectionPool: {http: {h2UpgradePolicy: UPGRADE}}")
+    match = mesh(ENTRY + upgrade, WORKLOADS).clusters(view())[HTTP].transport_socket_matches[0]
+    assert "istio-h2" in proto.unpack(match.transport_socket.typed_config).common_tls_context.alpn_protocols
+
+
+def test_selected_instances_that_are_called_by_address_may_all_take_mutual_tls(mesh, view):
+    text = ENTRY.replace("resolution: STATIC", "resolution: NONE")
+    assert mesh(text, WORKLOADS[:1]).clusters(view())[HTTP].HasField("transport_socket")
+    assert not mesh(text, WORKLOADS).clusters(view())[HTTP].HasField("transport_socket")
+
+
+WORKLOAD = """
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: vm, labels: {app: reviews%s}}
+spec: {address: 10.0.0.7, labels: {app: other}, %s}
+"""
+
+
+@pytest.mark.parametrize(
+    ("label", "account", "mutual"),
+    [("", "serviceAccount: vm", True), ("", "", False), (", security.istio.io/tlsMode: disabled", "serviceAccount: vm", False)],
+)
+def test_a_workload_with_an_account_is_taken_for_one_with_a_sidecar_and_its_own_labels_count(mesh, view, label, account, mutual):
+    (group,) = mesh(ENTRY + WORKLOAD % (label, account)).endpoints(view(), HTTP).endpoints
+    assert ("envoy.transport_socket_match" in group.lb_endpoints[0].metadata.filter_metadata) == mutual

@@ -241,3 +241,51 @@ def test_an_upgrade_to_http2_is_no_affair_of_the_application(mesh, view):
     clusters = mesh(ENTRY.replace("10.0.0.1", "10.0.0.9") + rule).clusters(view())
     found = [options(clusters[name]).explicit_http_config for name in ("outbound|80||reviews.default.svc.cluster.local", "inbound|80||")]
     assert [one.WhichOneof("protocol_config") for one in found] == ["http2_protocol_options", "http_protocol_options"]
+
+
+DEFAULTS = """
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data:
+  mesh: "defaultTrafficPolicy: {connectionPool: {tcp: {maxConnections: 7, connectTimeout: 3s}}}"
+"""
+
+
+def connections(cluster):
+    return cluster.circuit_breakers.thresholds[0].max_connections.value
+
+
+def test_the_meshs_limits_hold_towards_the_application_and_undeclared_hosts_too(mesh, view):
+    entry = ENTRY.replace("10.0.0.1", "10.0.0.9")
+    found = mesh(entry + DEFAULTS).clusters(view())
+    assert {connections(found[name]) for name in ("inbound|80||", "PassthroughCluster", "InboundPassthroughCluster", HTTP)} == {7}
+    assert found["PassthroughCluster"].connect_timeout.seconds == 3
+    assert connections(mesh(entry + DEFAULTS + RULE).clusters(view())["inbound|80||"]) == 1
+
+
+def test_a_rule_for_selected_clients_says_nothing_of_what_they_serve(mesh, view):
+    selected = RULE.replace("  host: reviews\n", "  host: reviews\n  workloadSelector: {matchLabels: {app: a}}\n")
+    found = mesh(ENTRY.replace("10.0.0.1", "10.0.0.9") + selected).clusters(view(LABELS={"app": "a"}))
+    assert (connections(found[HTTP]), connections(found["inbound|80||"])) == (1, UNLIMITED)
+
+
+ORIGINAL = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: original}
+spec: {hosts: [original.test], resolution: NONE, ports: [{number: 80, name: http, targetPort: 8080}, {number: 81, name: http-same}]}
+"""
+
+
+def test_a_host_without_resolution_may_be_reached_at_another_port(mesh, view):
+    found = mesh(ORIGINAL).clusters(view())
+    assert found["outbound|80||original.test"].original_dst_lb_config.upstream_port_override.value == 8080
+    assert not found["outbound|81||original.test"].HasField("original_dst_lb_config")
+
+
+def test_a_gateway_knows_no_original_destination(mesh, view):
+    assert mesh(ORIGINAL).clusters(view("router"))["outbound|80||original.test"].type == CLUSTER.EDS
+    assert not mesh(ORIGINAL).endpoints(view("router"), "outbound|80||original.test").endpoints

@@ -261,3 +261,12 @@ def test_rules_count_that_are_exported_to_the_proxys_namespace_those_for_few_fir
     here = view("router", LABELS={"istio": "ingressgateway"})
     for seen, names in ((there, ["few", "all"]), (here, ["private", "all"])):
         assert [one.name for one in mesh(text).hosts(seen, "http.80")["a.example.com:80"].routes] == names
+
+
+def test_mutual_tls_of_the_mesh_may_be_for_some_names_only(mesh, edge):
+    server = SIMPLE.replace("mode: SIMPLE, serverCertificate: /c, privateKey: /k", "mode: ISTIO_MUTUAL%s")
+    for more, matched in (("", ("spiffe://cluster.local/", "")), (", subjectAltNames: ['spiffe://a/b']", ("", "spiffe://a/b"))):
+        chain = mesh(gateway(server % more)).listeners(edge)["0.0.0.0_443"].filter_chains[0]
+        validation = proto.unpack(chain.transport_socket.typed_config).common_tls_context.combined_validation_context
+        (name,) = validation.default_validation_context.match_typed_subject_alt_names
+        assert (name.matcher.prefix, name.matcher.exact) == matched

@@ -233,3 +233,17 @@ def test_first_bytes_are_waited_for_where_a_chain_depends_on_them(mesh, view, pe
     made = compile_listener(listener, ctx)
     assert [port for port in PORTS if made.looks_for_tls(port)] == tls
     assert [port for port in PORTS if made.looks_for_http(port)] == http
+
+
+def test_without_capture_ports_are_served_only_where_somebody_asks_for_it(mesh, view):
+    ingress = """
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: sidecar}
+spec: {ingress: [{port: {number: 9080, name: http, protocol: HTTP}, defaultEndpoint: '127.0.0.1:8080'}]}
+"""
+    built, seen = mesh(ENTRY % "http"), view(INTERCEPTION_MODE="NONE")
+    assert "10.0.0.9_8080" not in built.listeners(seen)
+    assert "inbound|8080||" not in built.clusters(seen)
+    assert "10.0.0.9_9080" in mesh(ENTRY % "http" + ingress).listeners(seen)

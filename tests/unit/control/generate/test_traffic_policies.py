@@ -131,3 +131,21 @@ def test_a_proxy_header_comes_before_whatever_else_is_spoken(cluster, version, e
     wrapped = [proto.unpack(socket.typed_config) for socket in sockets]
     assert {one.config.version for one in wrapped} == {expected}
     assert [one.transport_socket.name.rpartition(".")[2] for one in wrapped] == ["raw_buffer", "tls", "raw_buffer"]
+
+
+SICK = "outlierDetection: {consecutive5xxErrors: 1}"
+
+
+@pytest.mark.parametrize(
+    ("policy", "weighs"),
+    [
+        (SICK, False),
+        (f"{SICK}, loadBalancer: {{localityLbSetting: {{failover: [{{from: a, to: b}}]}}}}", True),
+        (f"{SICK}, loadBalancer: {{localityLbSetting: {{failoverPriority: [tier]}}}}", True),
+        ("loadBalancer: {localityLbSetting: {failoverPriority: [tier]}}", False),
+        ("loadBalancer: {localityLbSetting: {distribute: [{from: '*', to: {'a/*': 100}}]}}", True),
+        (f"{SICK}, loadBalancer: {{localityLbSetting: {{enabled: false, failoverPriority: [tier]}}}}", False),
+    ],
+)
+def test_localities_are_weighed_before_endpoints_only_where_a_setting_says_where_to_go(cluster, policy, weighs):
+    assert cluster(policy).common_lb_config.HasField("locality_weighted_lb_config") == weighs

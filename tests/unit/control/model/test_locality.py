@@ -70,6 +70,12 @@ def test_shares_go_to_localities_by_their_weight():
     assert [(group.locality, group.weight) for group in groups] == [("eu/west/a", 60), ("eu/west/b", 20), ("us/east/a", 20)]
 
 
+def test_a_localitys_part_of_a_share_is_rounded_up():
+    wanted = setting(distribute=[{"from": "*", "to": {"eu/*": 10, "us/*": 90}}])
+    ends = [endpoint("eu/west/a", 1), endpoint("eu/west/b", 2), endpoint("us/east/a")]
+    assert [group.weight for group in arranged(ends, Client("eu/west/a"), wanted, failover=False)] == [4, 7, 90]
+
+
 def test_a_client_elsewhere_is_not_concerned():
     share = {"distribute": [{"from": "us/*", "to": {"us/*": 100}}]}
     assert arranged(map(endpoint, PLACES), Client("eu/west/a"), setting(**share), failover=False) == plain(map(endpoint, PLACES))
