@@ -41,6 +41,7 @@ from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forward_proxy_pb2 as http_dynamic_forward_proxy
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
+from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as grpc_web
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as local_ratelimit
 from envoy.extensions.filters.http.ratelimit.v3 import rate_limit_pb2 as http_ratelimit
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
@@ -104,7 +105,7 @@ __all__ = [
     "circuit_breaker", "cluster", "common_matcher",
     "config_dump", "config_dump_shared", "config_source", "cors", "discovery", "dns_cache", "dns_cluster",
     "duration", "dynamic_cluster",
-    "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "hcm",
+    "endpoint", "endpoint_components", "extension", "file_log", "format_string", "grpc_service", "grpc_stats", "grpc_web", "hcm",
     "http_dynamic_forward_proxy",
     "http_fault", "http_inspector", "http_options", "http_ratelimit", "http_rbac", "lb_client_side_weighted_round_robin",
     "lb_cluster_provided", "lb_common", "lb_least_request", "lb_maglev", "lb_random", "lb_ring_hash", "lb_round_robin",

@@ -67,7 +67,8 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
 
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
     if group[0].protocol.is_http:
-        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, scope.settings, f"{bind}_{port}", _http_name(bind, port))])
+        web = any(server.protocol is Protocol.GRPC_WEB for server in group)
+        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, scope.settings, f"{bind}_{port}", _http_name(bind, port), web=web)])
         return
     claims = Claims()  # of servers with the same host on one port the oldest has it
     for server in group:

@@ -141,9 +141,9 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
     ended = server.tls if found is Mode.DISABLE else None
     for row in (_Row("tls", http=server.protocol.is_http),) if ended else _rows(server.protocol, found):
         if row.http:
-            retry = None if server.protocol is Protocol.GRPC else retries.inbound(snapshot.mesh.inbound_retry)
+            retry = None if server.protocol.is_grpc else retries.inbound(snapshot.mesh.inbound_retry)
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
-            filters = [manager.inbound(snapshot.mesh, view.flavor, settings, name, routes)]
+            filters = [manager.inbound(snapshot.mesh, view.flavor, settings, name, routes, web=server.protocol is Protocol.GRPC_WEB)]
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats, idle=settings.idle_timeout)

@@ -20,17 +20,22 @@ _SERVER = "istio-envoy"
 _FILTER = "envoy.filters.network.http_connection_manager"
 
 
-def outbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, logs: Iterable[Any] = ()) -> Any:
-    """The network filter that routes an application's requests by the RDS resource `route`; `logs` besides those of the mesh."""
-    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="")
+def outbound(
+    mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, logs: Iterable[Any] = (), *, web: bool = False
+) -> Any:
+    """The network filter that routes an application's requests by the RDS resource `route`; `logs` besides those of the mesh.
+
+    `web`: calls of gRPC-Web become gRPC's.
+    """
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="", web=web)
     manager.access_log.extend(logs)
     manager.rds.CopyFrom(_rds(route))
     return _filter(manager)
 
 
-def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: Any) -> Any:
+def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: Any, *, web: bool = False) -> Any:
     """The network filter in front of the application; it adds the caller's identity to x-forwarded-client-cert."""
-    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER, chooses=False)
+    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER, chooses=False, web=web)
     manager.route_config.CopyFrom(routes)
     manager.forward_client_cert_details = settings.client_cert
     details = manager.set_current_client_cert_details
@@ -42,9 +47,9 @@ def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: An
     return _filter(manager)
 
 
-def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str) -> Any:
+def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, *, web: bool = False) -> Any:
     """The network filter at the edge: clients are strangers, so what they say of themselves is replaced."""
-    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True)
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True, web=web)
     manager.rds.CopyFrom(_rds(route))
     manager.use_remote_address.value = True
     manager.xff_num_trusted_hops = settings.trusted_hops
@@ -56,7 +61,17 @@ def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str
     return _filter(manager)
 
 
-def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: str, at_the_edge: bool = False, chooses: bool = True) -> Any:
+def _base(
+    mesh: Mesh,
+    flavor: str,
+    settings: Settings,
+    prefix: str,
+    *,
+    server: str,
+    web: bool,
+    at_the_edge: bool = False,
+    chooses: bool = True,
+) -> Any:
     """`chooses`: there are instances to choose from."""
     manager = _HCM(
         stat_prefix=prefix,
@@ -82,7 +97,7 @@ def _base(mesh: Mesh, flavor: str, settings: Settings, prefix: str, *, server: s
     if settings.takes_http10:
         manager.http_protocol_options.accept_http_10 = True
     limits.apply(manager, settings, at_the_edge=at_the_edge)
-    manager.http_filters.extend(_http_filters(mesh, flavor, suppress=not settings.tells_of_itself, chooses=chooses))
+    manager.http_filters.extend(_http_filters(mesh, flavor, web=web, suppress=not settings.tells_of_itself, chooses=chooses))
     return manager
 
 
@@ -93,15 +108,16 @@ def keep_case() -> Any:
     return proto.protocol.Http1ProtocolOptions.HeaderKeyFormat(stateful_formatter=formatter)
 
 
-def _http_filters(mesh: Mesh, flavor: str, *, suppress: bool, chooses: bool) -> list[Any]:
+def _http_filters(mesh: Mesh, flavor: str, *, web: bool, suppress: bool, chooses: bool) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
     exchange, stats = [], []
     if flavor == PYMESH:
         exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
         stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
+    translating = [_http_filter("envoy.filters.http.grpc_web", proto.grpc_web.GrpcWeb())] if web else []
     keeping = [_sessions()] if chooses else []
-    return [*exchange, *by_route, *stats, *keeping, router(suppress=suppress)]
+    return [*exchange, *translating, *by_route, *stats, *keeping, router(suppress=suppress)]
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from ..built import Built, pack
 from ..holding import Part
 from ..model.memory import Same
 from ..model.origin import Origin
+from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.view import ProxyView
 from . import families, manager, reports, statnames, tcp
@@ -26,6 +27,8 @@ class _Bound:
     """What shares its addresses and port: requests by an RDS name, and connections to services."""
 
     http: str = ""
+    web: bool = False
+    """Whether any of the services takes calls of gRPC-Web."""
     services: list[tuple[Service, Port, str]] = field(default_factory=list)
     """With the CIDR block that the connection must go to, where the address does not tell."""
 
@@ -66,6 +69,7 @@ def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Bui
             bound = bounds.setdefault((addresses, port.number), _Bound())
             if port.protocol.may_be_http:
                 bound.http = bound.http or route
+                bound.web = bound.web or port.protocol is Protocol.GRPC_WEB
             if not port.protocol.is_http:
                 bound.services.append((service, port, block))
     made = {
@@ -80,7 +84,7 @@ def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Bui
 def _kept(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *, captures: bool) -> Built:
     """The listener, made anew only when what shares it has changed."""
     sharing = tuple((Same(service), port.number, block) for service, port, block in bound.services)
-    key = ("listener", addresses, number, bound.http, sharing, captures)
+    key = ("listener", addresses, number, bound.http, bound.web, sharing, captures)
     return scope.cached(key, lambda: pack(_listener(scope, addresses, number, bound, captures=captures)))
 
 
@@ -116,7 +120,7 @@ def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *,
     matched, rest = _connection_chains(scope, bound, addresses[0])
     message = listener(name, addresses, number, scope.snapshot.mesh, outbound=True)
     if bound.http:
-        http = _http(scope, name, bound.http)
+        http = _http(scope, name, bound.http, web=bound.web)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
         rest = rest or _unknown(scope)
     elif rest is None and families.is_any(addresses[0]):
@@ -163,9 +167,9 @@ def _undeclared(scope: Scope) -> list[Any]:
     return _to(scope, scope.unknown, logs)
 
 
-def _http(scope: Scope, name: str, route: str) -> Any:
+def _http(scope: Scope, name: str, route: str, *, web: bool = False) -> Any:
     logs = [reports.of_requests(scope.settings.reports_to)] if _reports(scope) else []
-    return manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, route, logs)
+    return manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, route, logs, web=web)
 
 
 def _reports(scope: Scope) -> bool:
@@ -214,7 +218,7 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
 
 
 def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:
-    http = _http(scope, name, f"{service.host}:{port.number}")
+    http = _http(scope, name, f"{service.host}:{port.number}", web=port.protocol is Protocol.GRPC_WEB)
     if port.protocol.is_http:
         return [chain([http])]
     claims = Claims()

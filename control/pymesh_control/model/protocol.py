@@ -31,6 +31,11 @@ class Protocol(enum.Enum):
         return self in _HTTP2
 
     @property
+    def is_grpc(self) -> bool:
+        """gRPC, or its form for browsers, which becomes gRPC on the way."""
+        return self in (Protocol.GRPC, Protocol.GRPC_WEB)
+
+    @property
     def is_tls(self) -> bool:
         """Opaque TLS, which can be routed by server name only."""
         return self in (Protocol.HTTPS, Protocol.TLS)
@@ -46,7 +51,7 @@ class Protocol(enum.Enum):
 
 
 _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
-_HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC})
+_HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
 _STANDARD = {"kubernetes.io/h2c": Protocol.HTTP2, "kubernetes.io/ws": Protocol.HTTP, "kubernetes.io/wss": Protocol.HTTPS}
 """The names that Kubernetes itself gives to protocols."""
 _BY_NAME = {protocol.value.lower(): protocol for protocol in Protocol if protocol is not Protocol.AUTO} | {"http_proxy": Protocol.HTTP}

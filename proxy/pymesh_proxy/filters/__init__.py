@@ -1,11 +1,13 @@
 """HTTP filters: what may look at a request before the router and at the answer after it. One file a filter."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ..http.exchange import Exchange
+    from ..http.grpc_frames import BodyTap
+    from ..http.stream import DownstreamStream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,14 @@ class LocalReply:
     """Whether the route's header edits and the manager's `local_reply_config` apply."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Translation:
+    """The request goes on, and its answer comes back, in another form: what the body goes through, and who stands before the client."""
+
+    request: "BodyTap | None"
+    answer: "Callable[[DownstreamStream], DownstreamStream]"
+
+
 class HttpFilter(Protocol):
     """All hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task.
 
@@ -33,8 +43,8 @@ class HttpFilter(Protocol):
     def for_route(self, config: object) -> "HttpFilter":
         """This filter with the configuration of a route, which may be that of another filter's kind; asked once for each chain."""
 
-    def on_request(self, exchange: "Exchange") -> "LocalReply | Awaitable[LocalReply | None] | None":
-        """Route and cluster are chosen, if there are any; may edit `exchange.head`, and answer."""
+    def on_request(self, exchange: "Exchange") -> "LocalReply | Translation | Awaitable[LocalReply | None] | None":
+        """Route and cluster are chosen, if there are any; may edit `exchange.head`, and answer, or translate what follows."""
 
     def on_route(self, exchange: "Exchange") -> None:
         """The cluster is there; may edit `exchange.head` as it goes upstream."""

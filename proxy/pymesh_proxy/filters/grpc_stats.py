@@ -34,7 +34,8 @@ class GrpcStatsFilter:
         prefix = self._methods.get(path, "")
         exchange.note(self, (counts, prefix))
         if not exchange.request_bytes:  # a filter that waits may have let a part of the body come before
-            exchange.request_messages = FrameCounter(lambda new: counts.add(prefix + "request_message_count", new))
+            counter = FrameCounter(lambda new: counts.add(prefix + "request_message_count", new))
+            exchange.request_tap = counter if exchange.request_tap is None else exchange.request_tap.then(counter)
 
     def on_route(self, exchange: "Exchange") -> None:
         """Nothing: requests are only watched."""

@@ -13,7 +13,7 @@ from ..route.hashing import hand_out
 from ..wheel import NEVER
 from . import forwarding, wire
 from .attempts import Attempts
-from .grpc import is_grpc
+from .grpc import is_call
 from .headers import Fields, ResponseHead
 from .local_reply import complete
 from .stream import Framing, Phase
@@ -110,7 +110,7 @@ class Answer(Attempts):
         exchange = self.exchange
         exchange.response_bytes += len(data)
         if exchange.response_messages is not None:
-            exchange.response_messages.feed(data)
+            exchange.response_messages.feed(data, False)
         self._active = self._runtime.loop.time()
         self._downstream.send_body(data)
 
@@ -196,7 +196,7 @@ class Answer(Attempts):
         exchange.details = answer.details
         exchange.status = answer.status
         exchange.response = response = ResponseHead(answer.status, list(answer.headers))
-        if answer.grpc_status >= 0 and is_grpc(exchange.head):
+        if answer.grpc_status >= 0 and is_call(exchange):
             response.add(b"grpc-status", b"%d" % answer.grpc_status)
         self._edits_answer &= answer.edited
         self._finish_head(response)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..tls.peer import PeerCertificate
     from ..upstream.cluster import Cluster
     from ..upstream.endpoint import Endpoint
-    from .grpc_frames import FrameCounter
+    from .grpc_frames import BodyTap, FrameCounter
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Exchange:
     __slots__ = (
         "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "insists", "notes",
         "preferred", "protocol", "remote_address",
-        "request_bytes", "request_messages", "request_wire_bytes", "response", "response_bytes", "response_messages",
+        "request_bytes", "request_tap", "request_wire_bytes", "response", "response_bytes", "response_messages",
         "response_started", "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
     )  # fmt: skip
@@ -112,9 +112,10 @@ class Exchange:
         """The workload that sent the request, as its metadata exchange header tells (inbound)."""
         self.destination_peer: Peer | None = None
         """The workload that answered, as its metadata exchange header tells (outbound)."""
-        self.request_messages: FrameCounter | None = None
-        """Counts the messages of a gRPC call, if a filter wants that."""
+        self.request_tap: BodyTap | None = None
+        """What the request's body goes through, if a filter wants that."""
         self.response_messages: FrameCounter | None = None
+        """Counts the messages of a gRPC call, likewise."""
         self.notes: dict[Any, Any] | None = None
         """What filters remember of this exchange, each by itself; made when first needed."""
 

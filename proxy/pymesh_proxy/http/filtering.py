@@ -8,7 +8,7 @@ from typing import Final
 
 from pymesh.tasks import spawn
 
-from ..filters import LocalReply
+from ..filters import LocalReply, Translation
 from ..route.table import Forward, Target
 from .answer import Answer
 from .stream import Phase
@@ -82,12 +82,21 @@ class Filtering(Answer):
             verdict = filters[index].on_request(self.exchange)
             if verdict is None:
                 continue
+            if isinstance(verdict, Translation):
+                self._translate(verdict)
+                continue
             if isinstance(verdict, LocalReply):
                 self._filtered(verdict)
             else:
                 self._wait_for(verdict, index + 1)
             return
         self.proceed()
+
+    def _translate(self, translation: Translation) -> None:
+        """The body's length is not what the client said any more."""
+        self.exchange.request_tap = translation.request
+        self.chunked = self.chunked or not self.complete
+        self._downstream = translation.answer(self._downstream)
 
     def _filtered(self, answer: LocalReply) -> None:
         """A filter answers; that no attempt was made is not told."""

@@ -2,9 +2,12 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from .headers import Headers, RequestHead
+
+if TYPE_CHECKING:
+    from .exchange import Exchange
 
 _TIMEOUT: Final = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
@@ -14,6 +17,15 @@ def is_grpc(head: Headers) -> bool:
     """`application/grpc`, alone or with a message format behind a plus."""
     kind = head.index.get(b"content-type")
     return kind is not None and kind.startswith(b"application/grpc") and kind[16:17] in (b"", b"+", b";")
+
+
+TRANSLATED: Final = "translated"
+"""Noted of exchanges whose client speaks something else, whatever its request has become."""
+
+
+def is_call(exchange: "Exchange") -> bool:
+    """Whether the client made a call of gRPC."""
+    return is_grpc(exchange.head) and (exchange.notes is None or TRANSLATED not in exchange.notes)
 
 
 def timeout_of(head: RequestHead) -> float | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from .. import rescue
 from . import wire
 from .exchange import Exchange
-from .grpc import is_grpc
+from .grpc import is_call
 from .headers import ResponseHead
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def complete(replies: LocalReplies | None, exchange: Exchange, response: Respons
     given = response.index.get(b"content-type")
     if replies is not None:
         body, content_type = replies.rewrite(exchange, response, body)
-    if b"content-type" in exchange.head.index and is_grpc(exchange.head):
+    if b"content-type" in exchange.head.index and is_call(exchange):
         rescue.to_grpc(response, body)
         exchange.status = response.status
         body = b""

@@ -181,12 +181,22 @@ class Router(Redirecting):
         return min(per_try, left) if per_try else left
 
     def refuse(self, refusal: LocalReply) -> None:
-        """The request's body went wrong before an answer began."""
+        answering = self.phase is _ANSWERING
         self.cancel_wait()
         connection = self.release()
         if connection is not None:
             connection.discard()
-        self.reply(refusal)
+        if answering:
+            self._break_off(refusal)
+        else:
+            self.reply(refusal)
+
+    def _break_off(self, instead: LocalReply) -> None:
+        """An answer has begun already that nothing follows of, nor can another one."""
+        self.exchange.flag(instead.flags)
+        self.exchange.details = instead.details
+        self._done()
+        self._downstream.abort()
 
     def give_up(self, cause: Cause, reason: str) -> None:
         retried = self.exchange.attempt > 1 and self._policy is not None  # what was replaced silently is not spoken of
@@ -221,13 +231,10 @@ class Router(Redirecting):
         if connection is not None:
             connection.discard()
         answer = self._failure(cause, status=status)
-        if not answering:
+        if answering:
+            self._break_off(answer)
+        else:
             self.reply(answer)
-            return
-        self.exchange.flag(answer.flags)
-        self.exchange.details = answer.details
-        self._done()
-        self._downstream.abort()
 
     def _failure(self, cause: Cause, *, reason: str = "", status: int = 0, retried: bool = False) -> LocalReply:
         answer = rescue.reply(cause, reason=reason, status=status, retried=retried)

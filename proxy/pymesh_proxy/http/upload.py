@@ -3,8 +3,10 @@
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Final
 
+from ..filters import LocalReply
 from ..route.retry_policy import RetryPolicy
 from .exchange import Exchange
+from .grpc_frames import BodyTap
 from .headers import Fields
 from .options import HttpOptions
 from .stream import DownstreamStream, Phase, RequestCopy, UpstreamRequest
@@ -49,6 +51,10 @@ class Upload(Times):
         """Where the request goes besides (request_mirror_policies)."""
 
     @abstractmethod
+    def refuse(self, refusal: LocalReply) -> None:
+        """The request's body went wrong."""
+
+    @abstractmethod
     def give_up_replay(self) -> None:
         """The body has become larger than what is kept of one: there will be no further attempt."""
 
@@ -56,8 +62,12 @@ class Upload(Times):
         """A piece of the request's body; `end`: it is the last, and no trailers follow."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
-        if exchange.request_messages is not None:
-            exchange.request_messages.feed(data)
+        if exchange.request_tap is not None:
+            data = self._tapped(exchange.request_tap, data, end)
+            if not data:
+                if end:
+                    self._ended(None)
+                return
         self._active = now = self._runtime.loop.time()
         self.complete = end
         if self.phase is _DONE:
@@ -72,8 +82,21 @@ class Upload(Times):
         if end and self._forward is not None:
             self.start_clock(now)
 
+    def _tapped(self, tap: BodyTap, data: bytes, end: bool) -> bytes:
+        """What goes on of a piece; a filter may find that nothing does, and answers."""
+        refused = tap.refusal is not None
+        data = tap.feed(data, end)
+        if tap.refusal is not None and not refused and self.phase is not _DONE:
+            self.refuse(tap.refusal)
+        return data
+
     def end(self, trailers: Fields | None = None) -> None:
         """The request is complete."""
+        if self.exchange.request_tap is not None:
+            self._tapped(self.exchange.request_tap, b"", True)
+        self._ended(trailers)
+
+    def _ended(self, trailers: Fields | None) -> None:
         self.complete = True
         if self.phase is _DONE:
             return

@@ -24,7 +24,7 @@ def test_messages_are_counted_wherever_their_bytes_are_cut(messages, data):
     begun = []
     counter = FrameCounter(begun.append)
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        counter.feed(stream[start:end])
+        assert counter.feed(stream[start:end], False) == stream[start:end]
     assert sum(begun) == len(messages)
     assert all(begun)
 
