@@ -3,6 +3,9 @@
 Counters are gauges that only rise: prometheus-client would append `_total` to a Counter's name, and Istiod's have none.
 """
 
+import time
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 from pymesh import __version__
@@ -11,6 +14,10 @@ from pymesh.xds import types
 _SIZES = (1, 10_000, 1_000_000, 4_000_000, 10_000_000, 40_000_000)
 """Bytes; 4 MB is where a gRPC client refuses a message unless it was told otherwise."""
 _SECONDS = (0.01, 0.1, 0.5, 1, 3, 5, 10, 20, 30)
+
+
+def _since(start: float) -> Callable[[], float]:
+    return lambda: time.monotonic() - start
 
 
 class Metrics:
@@ -44,8 +51,12 @@ class Metrics:
                 ("pilot_vservice_dup_domain", "Hosts that several VirtualServices of sidecars name."),
                 ("pilot_eds_no_instances", "Ports of services without any instance."),
                 ("pilot_endpoint_not_ready", "Instances that are not ready."),
+                ("pilot_no_ip", "Workloads without an address."),
+                ("pilot_destrule_subsets", "Subsets that two DestinationRules of one host define."),
             )
         }
+        self.refused_configs = self._gauge("pilot_total_rejected_configs", "Resources that cannot be honoured.", "type", "name")
+        Gauge("istiod_uptime_seconds", "Seconds since the start.", registry=self.registry).set_function(_since(time.monotonic()))
         self.config_problems = self._gauge("pymesh_config_problems", "Problems of the present configuration.", "severity")
         self.validation_failed = self._gauge("galley_validation_failed", "Configuration changes that left errors.")
         self.validation_passed = self._gauge("galley_validation_passed", "Configuration changes that left no error.")

@@ -118,6 +118,9 @@ class World:
         (metrics.validation_failed if has_errors(problems) else metrics.validation_passed).inc()
         for severity in _LEVELS:
             metrics.config_problems.labels(severity).set(sum(problem.severity == severity for problem in problems))
+        metrics.refused_configs.clear()
+        for kind, namespace, name in self.refused:
+            metrics.refused_configs.labels(kind, f"{namespace}/{name}").set(1)
         for name, number in census(self.snapshot).items():
             metrics.census[name].set(number)
 

@@ -74,7 +74,7 @@ def _get(where: address.Address, path: str, query: dict[str, str], headers: Mapp
         connection.request("GET", target, headers=headers or {})
         answer = connection.getresponse()
         text = answer.read()
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # a host that is no name makes a UnicodeError
         raise click.ClickException(f"nothing answers at {where}: {error}") from error
     finally:
         connection.close()

@@ -39,6 +39,16 @@ def api(message: Message) -> str:
     return _requests(message.get("api_listener", {}).get("api_listener", {}))
 
 
+def kind(message: Message) -> str:
+    """What a listener speaks, in istioctl's words: HTTP, TCP, HTTP+TCP, or UNKNOWN."""
+    chains = (*message.get("filter_chains", ()), *([message["default_filter_chain"]] if "default_filter_chain" in message else []))
+    types = {one.get("typed_config", {}).get("@type", "").rpartition(".")[2] for chain in chains for one in chain.get("filters", ())}
+    found = [word for word, type_name in (("HTTP", _MANAGER), ("TCP", _TCP_PROXY)) if type_name in types]
+    if "api_listener" in message:
+        return "HTTP"
+    return "+".join(found) or "UNKNOWN"
+
+
 def request(match: Message) -> str:
     """What a request has to be, its path first."""
     return " ".join(filter(None, (_path(match), *_more(match))))

@@ -5,16 +5,14 @@ from typing import Any
 
 import click
 
-from pymesh.address import Address
-
 from . import rows
-from .control import ask, ask_proxy, control_option, endpoint
+from .asked import Asked, asking
 from .dump import Dump
-from .table import show, show_json
+from .table import show, show_json, show_yaml
 
 _ALIASES = {
     "cluster": "clusters", "c": "clusters", "listener": "listeners", "l": "listeners", "route": "routes", "r": "routes",
-    "endpoint": "endpoints", "ep": "endpoints", "secret": "secrets", "s": "secrets", "b": "bootstrap", "a": "all",
+    "endpoint": "endpoints", "ep": "endpoints", "eds": "endpoints", "secret": "secrets", "s": "secrets", "b": "bootstrap", "a": "all",
 }  # fmt: skip
 """istioctl's names for the same."""
 
@@ -38,131 +36,108 @@ def proxy_config() -> None:
     the proxy itself says that it has."""
 
 
-def _asking(command: Callable[..., None]) -> Callable[..., None]:
-    """The argument and options that every section has."""
-    for decorate in (
-        click.option("-o", "--output", type=click.Choice(["short", "json"]), default="short", show_default=True),
-        click.option(
-            "--admin", type=endpoint, metavar="HOST:PORT", help="Ask the proxy's own admin interface instead of the control plane."
-        ),
-        control_option,
-        click.argument("proxy", required=False),
-    ):
-        command = decorate(command)
-    return command
+_FILTERS = {
+    "fqdn": click.option("--fqdn", help="Of services whose name has this in it."),
+    "port": click.option("--port", type=int, help="Of this port."),
+    "subset": click.option("--subset", help="Of subsets whose name has this in it."),
+    "direction": click.option("--direction", type=click.Choice(["inbound", "outbound"])),
+    "address": click.option("--address", help="At this address."),
+    "type": click.option("--type", type=click.Choice(["HTTP", "TCP", "HTTP+TCP"], case_sensitive=False), help="Listeners that speak this."),
+    "status": click.option("--status", help="Of this health, such as HEALTHY."),
+    "cluster": click.option("--cluster", help="Of the cluster of this name."),
+    "name": click.option("--name", help="Of this name."),
+    "origins": click.option("--origins", is_flag=True, help="Tell of what it was made, and where that stands: a column FROM."),
+}
 
 
-_origins = click.option("--origins", is_flag=True, help="Tell of what it was made, and where that stands: a column FROM.")
+def _with(*filters: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command with these filters beside what all have."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        made = asking(command)
+        for name in reversed(filters):
+            made = _FILTERS[name](made)
+        return made
+
+    return decorate
 
 
-def _told(proxy: str | None, control: Address, admin: Address | None) -> Any:
-    """The dump in whole: of the proxy itself when its admin interface is given."""
-    if admin is not None:
-        return ask_proxy(admin, "/config_dump", include_eds="")
-    if proxy is None:
-        raise click.UsageError("name the proxy, or give its --admin address")
-    return ask(control, "/debug/config_dump", proxyID=proxy)
-
-
-def _print(section: str, dump: Dump, output: str, filters: rows.Filters, places: dict[str, str] | None = None) -> None:
-    """`places` are the files of resources; given, they and the resources are one more column."""
+def _print(section: str, asked: Asked, dump: Dump, filters: rows.Filters, *, origins: bool = False) -> None:
+    """`origins`: the resources that it was made of, and their files, are one more column."""
     table = rows.TABLES[section]
-    if output == "json":
-        show_json([message for message in dump.all(section) if table.admits(message, filters)])
-    elif places is None:
-        show(table.head, [cells for cells, _ in table.rows(dump, filters)])
+    wanted = {name: value for name, value in filters.items() if name in table.filters}
+    if asked.output != "short":
+        _show(asked, [message for message in dump.all(section) if table.admits(message, wanted)])
+    elif origins:
+        places = asked.places()
+        show((*table.head, "FROM"), [[*cells, _from(message, places)] for cells, message in table.rows(dump, wanted)])
     else:
-        show((*table.head, "FROM"), [[*cells, _from(message, places)] for cells, message in table.rows(dump, filters)])
+        show(table.head, [cells for cells, _ in table.rows(dump, wanted)])
+
+
+def _show(asked: Asked, value: Any) -> None:
+    (show_yaml if asked.output == "yaml" else show_json)(value)
 
 
 def _from(message: Any, places: dict[str, str]) -> str:
     return ", ".join(f"{one} ({places[one]})" if one in places else one for one in rows.origins(message))
 
 
-def _places(control: Address) -> dict[str, str]:
-    """Where each resource stands now, by `KIND NAMESPACE/NAME`."""
-    told = ask(control, "/debug/configz")["resources"]
-    return {f"{one['kind']} {one['metadata']['namespace']}/{one['metadata']['name']}": one["file"] for one in told}
-
-
 @proxy_config.command()
-@_asking
-@_origins
-@click.option("--fqdn", help="Of this service.")
-@click.option("--port", type=int)
-@click.option("--subset")
-@click.option("--direction", type=click.Choice(["inbound", "outbound"]))
-@click.option("--name", help="The cluster of this name.")
-def clusters(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
+@_with("fqdn", "port", "subset", "direction", "name", "origins")
+def clusters(asked: Asked, origins: bool, **filters: Any) -> None:
     """Where requests and connections can be sent."""
-    dump = Dump.of(_told(proxy, control, admin))
-    _print("clusters", dump, output, filters, _places(control) if origins else None)
+    _print("clusters", asked, asked.dump(), filters, origins=origins)
 
 
 @proxy_config.command()
-@_asking
-@_origins
-@click.option("--address", help="That listen on this address.")
-@click.option("--port", type=int)
-@click.option("--name", help="The listener of this name.")
-def listeners(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
+@_with("address", "port", "type", "name", "origins")
+def listeners(asked: Asked, origins: bool, **filters: Any) -> None:
     """Where connections arrive, and what becomes of each kind."""
-    dump = Dump.of(_told(proxy, control, admin))
-    _print("listeners", dump, output, filters, _places(control) if origins else None)
+    _print("listeners", asked, asked.dump(), filters, origins=origins)
 
 
 @proxy_config.command()
-@_asking
-@_origins
-@click.option("--name", help="The route configuration of this name.")
-@click.option("--fqdn", help="With a virtual host for this name.")
-def routes(proxy: str | None, control: Address, admin: Address | None, output: str, origins: bool, **filters: Any) -> None:
+@_with("name", "fqdn", "origins")
+def routes(asked: Asked, origins: bool, **filters: Any) -> None:
     """Which requests go where."""
-    dump = Dump.of(_told(proxy, control, admin))
-    _print("routes", dump, output, filters, _places(control) if origins else None)
+    _print("routes", asked, asked.dump(), filters, origins=origins)
 
 
 @proxy_config.command()
-@_asking
-@click.option("--fqdn", help="Of this service.")
-@click.option("--port", type=int, help="Of this port of the service.")
-@click.option("--subset")
-@click.option("--cluster", "name", help="Of the cluster of this name.")
-@click.option("--address", help="With this address.")
-def endpoints(proxy: str | None, control: Address, admin: Address | None, output: str, **filters: Any) -> None:
+@_with("fqdn", "subset", "cluster", "address", "port", "status")
+def endpoints(asked: Asked, **filters: Any) -> None:
     """The instances behind clusters."""
-    _print("endpoints", Dump.of(_told(proxy, control, admin)), output, filters)
+    _print("endpoints", asked, asked.dump(), filters)
 
 
 @proxy_config.command()
-@_asking
-@click.option("--name", help="The secret of this name.")
-def secrets(proxy: str | None, control: Address, admin: Address | None, output: str, **filters: Any) -> None:
+@_with("name")
+def secrets(asked: Asked, **filters: Any) -> None:
     """Certificates and authorities; keys are not shown by anybody."""
-    _print("secrets", Dump.of(_told(proxy, control, admin)), output, filters)
+    _print("secrets", asked, asked.dump(), filters)
 
 
 @proxy_config.command()
-@_asking
-def bootstrap(proxy: str | None, control: Address, admin: Address | None, output: str) -> None:
-    """What the proxy was started with, as JSON in either form; only the proxy knows it."""
-    if admin is None:
-        raise click.UsageError("a bootstrap is known to the proxy alone: give its --admin address")
-    found = Dump.of(_told(proxy, control, admin)).bootstrap
+@_with()
+def bootstrap(asked: Asked) -> None:
+    """What the proxy was started with, as JSON or YAML; only the proxy knows it."""
+    if asked.admin is None and asked.file is None:
+        raise click.UsageError("a bootstrap is known to the proxy alone: give its --admin address, or a --file that it was kept in")
+    found = asked.dump().bootstrap
     if found is None:
-        raise click.ClickException(f"{admin} tells no bootstrap")
-    show_json({"bootstrap": found})
+        raise click.ClickException(f"{asked.file or asked.admin} tells no bootstrap")
+    _show(asked, {"bootstrap": found})
 
 
 @proxy_config.command("all")
-@_asking
-def everything(proxy: str | None, control: Address, admin: Address | None, output: str) -> None:
-    """Every section, one after the other."""
-    told = _told(proxy, control, admin)
-    if output == "json":
-        show_json(told)
+@_with("fqdn", "port", "subset", "direction", "address", "type", "status", "name")
+def everything(asked: Asked, **filters: Any) -> None:
+    """Every section, one after the other; each heeds those of the filters that are for it."""
+    if asked.output != "short":
+        _show(asked, asked.whole())
         return
-    dump = Dump.of(told)
+    dump = asked.dump()
     for section in _SECTIONS:
-        _print(section, dump, output, {})
+        _print(section, asked, dump, filters)
         click.echo()

@@ -2,15 +2,17 @@
 
 import datetime
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from pymesh.address import Address
 
-from .control import ask, ask_proxy, control_option, endpoint
+from .asked import Asked, named
+from .control import ask, control_option, endpoint
 from .dump import Dump
-from .table import show, show_json
+from .table import show, show_json, show_yaml
 
 TYPES = ("cds", "lds", "eds", "rds", "sds")
 _WORST_FIRST = ("NACKED", "STALE", "NOT SENT", "SYNCED")
@@ -23,28 +25,35 @@ _SECTIONS = {"clusters": "Clusters", "listeners": "Listeners", "routes": "Routes
 @click.option(
     "--admin", type=endpoint, metavar="HOST:PORT", help="The proxy's admin interface: what it has is compared with what it was sent."
 )
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-f", "--file", type=click.Path(path_type=Path), metavar="FILE", help="The same with a dump (/config_dump) that was kept.")
+@click.option("-n", "--namespace", default="", help="Only of this namespace.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 @click.pass_context
-def proxy_status(context: click.Context, proxy: str | None, control: Address, admin: Address | None, output: str) -> None:
+def proxy_status(
+    context: click.Context, proxy: str | None, control: Address, admin: Address | None, file: Path | None, namespace: str, output: str
+) -> None:
     """Tell how far the proxies of the mesh are; PROXY (NAME.NAMESPACE, NAME or a node id) tells of one.
 
     Exits with 1 when a proxy refused something, or has something else than it was sent.
     """
-    if admin is not None:
+    if admin is not None or file is not None:
         if proxy is None:
-            raise click.UsageError("--admin belongs to one proxy: name it")
-        context.exit(_compare(proxy, control, admin))
-    told = _chosen(ask(control, "/debug/syncz"), proxy)
+            raise click.UsageError("--admin and --file belong to one proxy: name it")
+        asked = Asked(named(proxy, namespace), namespace, control, admin, file, output)
+        context.exit(_compare(Dump.of(ask(control, "/debug/config_dump", proxyID=asked.name)), asked.dump()))
+    told = _chosen(ask(control, "/debug/syncz"), proxy and named(proxy, namespace), namespace)
     if output == "json":
         show_json(told)
+    elif output == "yaml":
+        show_yaml(told)
     else:
         _print(told, control)
     context.exit(1 if any(_errors(told)) else 0)
 
 
-def _chosen(told: list[dict[str, Any]], proxy: str | None) -> list[dict[str, Any]]:
+def _chosen(told: list[dict[str, Any]], proxy: str | None, namespace: str) -> list[dict[str, Any]]:
     if proxy is None:
-        return told
+        return [one for one in told if not namespace or one["name"].rpartition(".")[2] == namespace]
     found = [one for one in told if proxy in (one["proxy"], one["name"], one["name"].partition(".")[0])]
     if not found:
         there = ", ".join(sorted({one["name"] for one in told})) or "none"
@@ -94,10 +103,8 @@ def _errors(told: list[dict[str, Any]]) -> Iterable[str]:
                 yield f"{one['name']} refused {name.upper()}: {found['error']}"
 
 
-def _compare(proxy: str, control: Address, admin: Address) -> int:
+def _compare(sent: Dump, held: Dump) -> int:
     """Say of each section whether the proxy has what it was sent; 1 when it has not."""
-    sent = Dump.of(ask(control, "/debug/config_dump", proxyID=proxy))
-    held = Dump.of(ask_proxy(admin, "/config_dump"))
     differs = False
     for section, word in _SECTIONS.items():
         lines = list(_differences(sent.dynamic(section), held.dynamic(section)))

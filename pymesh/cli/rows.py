@@ -22,6 +22,8 @@ class Table:
 
     section: str
     head: tuple[str, ...]
+    filters: frozenset[str]
+    """The options that mean something to it."""
     admits: Callable[[Message, Filters], bool]
     of: Callable[[Entry, Filters], Iterator[Row]]
 
@@ -45,10 +47,22 @@ def _order(entry: Entry) -> tuple[str, int, str, str]:
 def _admits_cluster(message: Message, filters: Filters) -> bool:
     name = name_of(message)
     parts = names.parse_cluster(name)
-    found = {"name": name, "fqdn": name} if parts is None else {
-        "name": name, "fqdn": parts.host, "port": parts.port, "subset": parts.subset, "direction": parts.direction,
+    found = {"fqdn": name} if parts is None else {
+        "fqdn": parts.host, "port": parts.port, "subset": parts.subset, "direction": parts.direction,
     }  # fmt: skip
-    return all(found.get(key) == wanted for key, wanted in filters.items() if wanted is not None and key != "address")
+    exact = {key: filters[key] for key in ("port", "direction") if filters.get(key) is not None}
+    parted = {key: filters[key] for key in ("fqdn", "subset") if filters.get(key)}
+    return (
+        filters.get("name") in (None, name)
+        and all(found.get(key) == wanted for key, wanted in exact.items())
+        and all(wanted in str(found.get(key, "")) for key, wanted in parted.items())
+    )
+
+
+def _admits_assignment(message: Message, filters: Filters) -> bool:
+    """By the cluster; port, address and health are those of single endpoints."""
+    own = {key: filters.get(key) for key in ("fqdn", "subset")}
+    return _admits_cluster(message, {**own, "name": filters.get("cluster")}) and any(_endpoints_of(message, filters))
 
 
 def _cluster(entry: Entry, _filters: Filters) -> Iterator[Row]:
@@ -71,9 +85,21 @@ def _config(message: Message) -> str:
 
 
 def _admits_listener(message: Message, filters: Filters) -> bool:
-    address, port = _socket(message.get("address", {}))
-    found = {"name": name_of(message), "address": address, "port": port}
-    return all(found[key] == wanted for key, wanted in filters.items() if wanted is not None)
+    addresses, port = _sockets(message)
+    wanted = filters.get("type")
+    return (
+        filters.get("name") in (None, name_of(message))
+        and filters.get("address") in (None, *addresses)
+        and filters.get("port") in (None, port)
+        and (wanted is None or matching.kind(message) == wanted.upper())
+    )
+
+
+def _sockets(message: Message) -> tuple[list[str], int]:
+    """All addresses of a listener, and the port of the first."""
+    first, port = _socket(message.get("address", {}))
+    others = (_socket(one.get("address", {}))[0] for one in message.get("additional_addresses", ()))
+    return [first, *others], port
 
 
 def _socket(address: Message) -> tuple[str, int]:
@@ -85,7 +111,8 @@ def _socket(address: Message) -> tuple[str, int]:
 
 def _listener(entry: Entry, _filters: Filters) -> Iterator[Row]:
     message = entry.message
-    address, port = _socket(message.get("address", {}))
+    addresses, port = _sockets(message)
+    address = ",".join(filter(None, addresses))
     chains = message.get("filter_chains", ())
     for chain in (*chains, *([message["default_filter_chain"]] if "default_filter_chain" in message else [])):
         yield [address, str(port), matching.chain(chain), matching.destination(chain)], chain if origins(chain) else message
@@ -102,7 +129,7 @@ def _admits_route(message: Message, filters: Filters) -> bool:
 
 def _hosts_of(host: Message, filters: Filters) -> bool:
     wanted = filters.get("fqdn")
-    return wanted is None or wanted in host.get("domains", ()) or host.get("name", "").rpartition(":")[0] == wanted
+    return wanted is None or any(wanted in one for one in (*host.get("domains", ()), host.get("name", "").rpartition(":")[0]))
 
 
 def _route(entry: Entry, filters: Filters) -> Iterator[Row]:
@@ -118,14 +145,22 @@ def _route(entry: Entry, filters: Filters) -> Iterator[Row]:
 
 
 def _endpoint(entry: Entry, filters: Filters) -> Iterator[Row]:
-    for group in entry.message.get("endpoints", ()):
+    for shown, health, locality in _endpoints_of(entry.message, filters):
+        yield [shown, health, locality, name_of(entry.message)], {}
+
+
+def _endpoints_of(message: Message, filters: Filters) -> Iterator[tuple[str, str, str]]:
+    """(address, health, locality) of the endpoints that are asked for."""
+    for group in message.get("endpoints", ()):
         place = group.get("locality", {})
         locality = "/".join(filter(None, (place.get("region"), place.get("zone"), place.get("sub_zone"))))
         for one in group.get("lb_endpoints", ()):
             address, port = _socket(one.get("endpoint", {}).get("address", {}))
-            if filters.get("address") in (None, address):
-                shown = f"{address}:{port}" if port else address
-                yield [shown, one.get("health_status", "HEALTHY"), locality, name_of(entry.message)], {}
+            health = one.get("health_status", "HEALTHY")
+            status = filters.get("status")
+            is_wanted = filters.get("address") in (None, address) and filters.get("port") in (None, port)
+            if is_wanted and (status is None or health == status.upper()):
+                yield f"{address}:{port}" if port else address, health, locality
 
 
 def _secret(entry: Entry, _filters: Filters) -> Iterator[Row]:
@@ -137,17 +172,28 @@ def _by_name(message: Message, filters: Filters) -> bool:
     return filters.get("name") in (None, name_of(message))
 
 
+_CLUSTERS = ("fqdn", "port", "subset", "direction", "name")
+_LISTENERS = ("address", "port", "type", "name")
+_ENDPOINTS = ("fqdn", "subset", "cluster", "address", "port", "status")
+
 TABLES = {
     "clusters": Table(
-        "clusters", ("SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE"), _admits_cluster, _cluster
+        "clusters",
+        ("SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE"),
+        frozenset(_CLUSTERS),
+        _admits_cluster,
+        _cluster,
     ),
-    "listeners": Table("listeners", ("ADDRESSES", "PORT", "MATCH", "DESTINATION"), _admits_listener, _listener),
-    "routes": Table("routes", ("NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"), _admits_route, _route),
-    "endpoints": Table("endpoints", ("NAME", "STATUS", "LOCALITY", "CLUSTER"), _admits_cluster, _endpoint),
+    "listeners": Table("listeners", ("ADDRESSES", "PORT", "MATCH", "DESTINATION"), frozenset(_LISTENERS), _admits_listener, _listener),
+    "routes": Table(
+        "routes", ("NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"), frozenset({"name", "fqdn"}), _admits_route, _route
+    ),
+    "endpoints": Table("endpoints", ("NAME", "STATUS", "LOCALITY", "CLUSTER"), frozenset(_ENDPOINTS), _admits_assignment, _endpoint),
     "secrets": Table(
         "secrets",
         ("RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE", "TRUST DOMAIN"),
+        frozenset({"name"}),
         _by_name,
         _secret,
     ),
-}  # fmt: skip
+}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
+import yaml
 
 _GAP = "   "
 
@@ -15,6 +16,10 @@ def show(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         click.echo(_GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def show_yaml(value: Any) -> None:
+    click.echo(yaml.safe_dump(value, sort_keys=False), nl=False)
 
 
 def show_json(value: Any) -> None:

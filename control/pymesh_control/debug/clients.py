@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf import json_format
@@ -42,14 +42,29 @@ def client(stream: Stream) -> dict[str, Any]:
     metadata = stream.node.metadata.fields
     return {
         "proxy": stream.node.id,
+        "proxy_type": stream.node.id.partition("~")[0],
         "name": short_name(stream),
         "cluster_id": _text(metadata, "CLUSTER_ID") or "Kubernetes",
         "istio_version": _text(metadata, "ISTIO_VERSION"),
+        **dict(_versions(stream)),
         "user_agent": stream.node.user_agent_name,
         "identity": stream.identity and str(stream.identity),
         "connected_at": moment(stream.connected_at),
         "types": {types.SHORT[one.type_url]: subscription(one) for one in stream.session.subscribed()},
     }
+
+
+_SPELLED = {types.CLUSTER: "cluster", types.LISTENER: "listener", types.ROUTE: "route", types.ENDPOINT: "endpoint"}
+"""Istio's words for types, in the keys of its SyncStatus."""
+
+
+def _versions(stream: Stream) -> Iterator[tuple[str, str]]:
+    """What tools of Istio's compare: a client is synced with a type where both are the same."""
+    for type_url, word in _SPELLED.items():
+        one = stream.session.subscriptions.get(type_url)
+        if one is not None:
+            yield f"{word}_sent", one.version
+            yield f"{word}_acked", one.accepted_version or ""
 
 
 def subscription(one: Subscription) -> dict[str, Any]:
@@ -69,25 +84,26 @@ def subscription(one: Subscription) -> dict[str, Any]:
 def connections(streams: Iterable[Stream]) -> dict[str, Any]:
     """Who is connected, since when and as whom."""
     found = [
-        {"proxy": stream.node.id, "connected_at": moment(stream.connected_at), "identity": stream.identity and str(stream.identity)}
+        {"connectionId": stream.node.id, "connectedAt": moment(stream.connected_at), "identity": stream.identity and str(stream.identity)}
         for stream in streams
     ]
-    return {"total_clients": len(found), "clients": found}
+    return {"totalClients": len(found), "clients": found}
 
 
 def adsz(streams: Iterable[Stream]) -> dict[str, Any]:
     """Every client with what its node says of it and the names that it watches."""
     found = [
         {
-            "proxy": stream.node.id,
-            "connected_at": moment(stream.connected_at),
+            "connectionId": stream.node.id,
+            "connectedAt": moment(stream.connected_at),
             "well": stream.well,
             "metadata": json_format.MessageToDict(stream.node.metadata),
+            "locality": json_format.MessageToDict(stream.node.locality),
             "watches": {types.SHORT[one.type_url]: sorted(one.interest) for one in stream.session.subscribed()},
         }
         for stream in streams
     ]
-    return {"total_clients": len(found), "clients": found}
+    return {"totalClients": len(found), "clients": found}
 
 
 def resourcesz(stream: Stream) -> dict[str, Any]:

@@ -41,6 +41,11 @@ def _given(snapshot: Snapshot) -> dict[Origin, list[dict[str, str]]]:
     return found
 
 
+def authorizationz(world: World) -> dict[str, Any]:
+    """Every AuthorizationPolicy that is in use."""
+    return {"authorization_policies": [described(one) for one in world.resources_used if one.kind == "AuthorizationPolicy"]}
+
+
 def described(resource: Resource) -> dict[str, Any]:
     """One resource as its file has it, defaults left out, with the place."""
     return {

@@ -40,6 +40,9 @@ Page = Callable[[Question], Any]
 
 PAGES: dict[str, tuple[str, Page]] = {
     "adsz": ("clients with their node metadata and what they watch", lambda asked: clients.adsz(asked.streams)),
+    "authorizationz": (
+        "the AuthorizationPolicies, oldest first", lambda asked: configuration.authorizationz(asked.world),
+    ),
     "blockedz": ("calls that Envoys did not let through (REGISTRY_ONLY)", lambda asked: blockedz.blockedz(asked.blocked)),
     "config_dump": ("what a proxy was sent, as Envoy dumps it (proxyID)", lambda asked: dump.config_dump(asked.stream)),
     "configz": (
@@ -52,6 +55,7 @@ PAGES: dict[str, tuple[str, Page]] = {
     "instancesz": ("the services a proxy serves (proxyID)", lambda asked: registry.instancesz(asked.world.snapshot, asked.view)),
     "mesh": ("the mesh configuration with its defaults", lambda asked: asked.world.snapshot.mesh),
     "ndsz": ("the name table of a proxy (proxyID)", lambda asked: dump.messages(asked.stream, types.NAME_TABLE)),
+    "networkz": ("the gateways of all networks", lambda asked: list(asked.world.snapshot.networks.gateways)),
     "proxylessz": ("what the mesh asks in vain of connected gRPC clients", lambda asked: proxyless.proxylessz(asked.world, asked.streams)),
     "push_status": ("how far the present snapshot has come", lambda asked: configuration.push_status(asked.world, asked.streams)),
     "registryz": ("services and workloads", lambda asked: registry.registryz(asked.world.snapshot)),

@@ -18,6 +18,8 @@ def census(snapshot: Snapshot) -> Mapping[str, int]:
         "pilot_vservice_dup_domain": lambda: _contested_hosts(snapshot),
         "pilot_eds_no_instances": lambda: _clusters_without_instances(snapshot),
         "pilot_endpoint_not_ready": lambda: _unready(snapshot),
+        "pilot_no_ip": lambda: sum(not one.ip for one in snapshot.workloads),
+        "pilot_destrule_subsets": lambda: snapshot.rules.repeated_subsets,
     }
     return {name: snapshot.cached(("census", name), count) for name, count in counted.items()}
 

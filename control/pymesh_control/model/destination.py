@@ -81,7 +81,11 @@ class Rules:
     def __init__(self, rules: Iterable[Rule], root_namespace: str) -> None:
         self._root = root_namespace
         self._by_host: dict[str, dict[str, list[Rule]]] = {}
-        for rule in _merged(rules):
+        stated = list(rules)
+        joined = list(_merged(stated))
+        self.repeated_subsets = sum(len(rule.subsets) for rule in stated) - sum(len(rule.subsets) for rule in joined)
+        """Subsets that are not used, as an older rule of the same host has one of the name."""
+        for rule in joined:
             self._by_host.setdefault(rule.namespace, {}).setdefault(rule.host, []).append(rule)
         self._wildcards = {
             namespace: sorted((host for host in found if hosts.is_wildcard(host)), key=len, reverse=True)

@@ -5,6 +5,7 @@ import contextlib
 import json
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from pymesh.cli import main
@@ -157,7 +158,7 @@ async def test_listeners_tell_where_connections_go(asked):
 
 
 async def test_endpoints_tell_their_cluster(asked):
-    head, *rows = await asked.table("proxy-config", "endpoints", "web-1", "--port", "80")
+    head, *rows = await asked.table("proxy-config", "endpoints", "web-1", "--port", "21001", "--fqdn", "web.shop")
     assert head == ["NAME", "STATUS", "LOCALITY", "CLUSTER"]
     assert rows == [["127.0.0.1:21001", "HEALTHY", "", WEB_CLUSTER]]
 
@@ -179,3 +180,65 @@ async def test_nobody_at_the_address_is_a_sentence(asked):
     assert (result.exit_code, result.output.startswith("Error: nothing answers at 127.0.0.1:1: ")) == (1, True)
     result = await asyncio.to_thread(CliRunner().invoke, main, ["proxy-status", "--control", "nowhere"])
     assert result.exit_code == 2
+
+
+async def test_filters_mean_what_they_mean_to_istioctl(asked):
+    await asked.accept(types.LISTENER)
+    names = [row[0] for row in (await asked.table("proxy-config", "c", "web-1", "--fqdn", "web.sh"))[1:]]
+    assert set(names) == {"web.shop.svc.cluster.local"}
+    assert (await asked.table("proxy-config", "ep", "web-1", "--status", "unhealthy"))[1:] == []
+    assert len(await asked.table("proxy-config", "eds", "web-1", "--status", "healthy", "--cluster", WEB_CLUSTER)) == 2
+    everything = await asked.table("proxy-config", "l", "web-1")
+    http = await asked.table("proxy-config", "l", "web-1", "--type", "http")
+    assert 1 < len(http) <= len(everything)
+    assert (await asked.table("proxy-config", "l", "web-1", "--type", "HTTP+TCP", "--port", "1"))[1:] == []
+
+
+async def test_a_proxy_may_be_named_as_istioctl_names_it(asked):
+    for words in (["web-1", "-n", "shop"], ["pod/web-1.shop"], ["web-1.shop", "-n", "other"]):
+        assert (await asked.run("proxy-config", "clusters", *words)).exit_code == 0, words
+    assert (await asked.run("proxy-config", "clusters", "web-1", "-n", "other")).exit_code == 1
+    assert len((await asked.run("proxy-status", "-n", "shop")).output.splitlines()) == 2
+    assert len((await asked.run("proxy-status", "-n", "other")).output.splitlines()) == 1
+
+
+async def test_a_dump_that_was_kept_is_read_like_a_proxys_own_and_compared(asked, tmp_path):
+    kept = tmp_path / "dump.json"
+    kept.write_text((await asked.run("proxy-config", "all", "web-1", "-o", "json")).output)
+    live = await asked.table("proxy-config", "clusters", "web-1")
+    assert await asked.table("proxy-config", "clusters", "--file", str(kept)) == live
+    told = yaml.safe_load((await asked.run("proxy-config", "clusters", "-f", str(kept), "--name", WEB_CLUSTER, "-o", "yaml")).output)
+    assert [one["name"] for one in told] == [WEB_CLUSTER]
+    compared = await asked.run("proxy-status", "web-1", "--file", str(kept))
+    assert (compared.exit_code, compared.output.splitlines()[0]) == (0, "Clusters Match")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(None, "cannot read"), ("{", "is not JSON"), ("[]", "holds no dump"), ('{"configs": []}', "tells no bootstrap")],
+)
+async def test_a_file_that_is_no_dump_is_told_in_one_line(asked, tmp_path, content, sentence):
+    file = tmp_path / "dump.json"
+    if content is not None:
+        file.write_text(content)
+    result = await asked.run("proxy-config", "bootstrap", "-f", str(file))
+    assert (result.exit_code, sentence in result.output, len(result.output.splitlines())) == (1, True, 1)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "\u2028:1"])
+@pytest.mark.parametrize(
+    "words", [["proxy-status"], ["proxy-config", "all", "x"], ["get", "vs"], ["describe", "service", "a.b"], ["blocked"]]
+)
+def test_a_control_plane_that_is_not_there_is_one_line_and_no_traceback(address, words):
+    result = CliRunner().invoke(main, [*words, "--control", address])
+    assert (result.exit_code, len(result.output.rstrip("\n").split("\n"))) == (1, 1), result.output
+    assert result.output.startswith("Error: nothing answers at")
+
+
+def test_a_token_that_cannot_be_read_is_one_line(monkeypatch):
+    monkeypatch.setenv("PYMESH_TOKEN_FILE", "/nowhere/token")
+    result = CliRunner().invoke(main, ["proxy-status", "--control", "127.0.0.1:1"])
+    assert (result.exit_code, result.output.splitlines()) == (
+        1,
+        ["Error: cannot read the token of PYMESH_TOKEN_FILE: [Errno 2] No such file or directory: '/nowhere/token'"],
+    )

@@ -104,4 +104,17 @@ async def test_the_present_snapshot_is_told_with_how_clients_stand(asked):
 async def test_who_is_connected_and_what_it_watches(asked):
     [client] = (await asked("adsz"))["clients"]
     assert (client["watches"], client["metadata"]["LABELS"]) == ({"cds": ["*"], "lds": ["*"]}, {"app": "web"})
-    assert (await asked("connections"))["total_clients"] == 1
+    assert (await asked("connections"))["totalClients"] == 1
+
+
+async def test_tools_of_istios_find_their_keys_in_the_status_of_a_client(asked):
+    [client] = await asked("syncz")
+    assert (client["proxy"], client["proxy_type"], client["cluster_id"]) == (WEB_NODE, "sidecar", "Kubernetes")
+    assert client["cluster_sent"] == client["cluster_acked"] != ""
+    assert (client["listener_sent"] != "", client["listener_acked"]) == (True, "")
+    assert "route_sent" not in client
+
+
+async def test_policies_and_gateways_of_networks_are_told(asked):
+    assert await asked("authorizationz") == {"authorization_policies": []}
+    assert await asked("networkz") == []

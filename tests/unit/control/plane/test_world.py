@@ -109,3 +109,29 @@ def test_node_metadata_that_change_nothing_are_told_once(world, caplog):
     world.view(node, None)
     told = [record.getMessage() for record in caplog.records]
     assert [one.partition(" has no effect here: ")[0].partition("metadata ")[2] for one in told] == ["ENABLE_HBONE", "TLS_CLIENT_KEY"]
+
+
+def test_what_cannot_be_honoured_is_counted_by_name_until_it_is_mended(world):
+    gauge = "pilot_total_rejected_configs"
+    world.rebuild(contents(GATEWAY.replace("protocol: HTTP}", UNHONOURED), WEB), ())
+    assert world._metrics.registry.get_sample_value(gauge, {"type": "Gateway", "name": "shop/edge"}) == 1
+    world.rebuild(contents(GATEWAY, WEB), ())
+    assert world._metrics.registry.get_sample_value(gauge, {"type": "Gateway", "name": "shop/edge"}) is None
+
+
+def test_subsets_that_two_rules_define_and_workloads_without_an_address_are_counted(world):
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: %s, namespace: shop}
+spec: {host: web, subsets: [{name: v1, labels: {v: "1"}}, {name: %s, labels: {v: "2"}}]}
+"""
+    nowhere = """
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {name: w, namespace: shop}
+spec: {network: n}
+"""
+    world.rebuild(contents(WEB, rule % ("a", "v2"), rule % ("b", "v3"), nowhere), ())
+    value = world._metrics.registry.get_sample_value
+    assert (value("pilot_destrule_subsets"), value("pilot_no_ip")) == (1, 1)
