@@ -7,6 +7,7 @@ import click
 
 from pymesh.address import Address
 
+from .asked import named
 from .control import ask, control_option
 from .table import show_json
 
@@ -39,9 +40,11 @@ def service(name: str, control: Address, namespace: str, output: str) -> None:
 @describe.command()
 @click.argument("name")
 @control_option
+@_namespace
 @_output
-def pod(name: str, control: Address, output: str) -> None:
+def pod(name: str, control: Address, namespace: str, output: str) -> None:
     """The workload of a connected proxy (NAME.NAMESPACE, NAME or a node id): its Sidecar, and every service that it is an instance of."""
+    name = named(name, namespace)
     seen = ask(control, "/debug/sidecarz", proxyID=name)
     served = ask(control, "/debug/instancesz", proxyID=name)["services"]
     services = [_service(control, one["host"], one["namespace"]) for one in served]

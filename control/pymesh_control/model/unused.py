@@ -68,6 +68,16 @@ _NOTHING_LOST = {"ingressControllerMode": "OFF", "verifyCertificateAtClient": Tr
 """Values that ask for nothing, besides what is false or empty."""
 
 
+_OF_ONE_PROXY = {name.removeprefix("defaultConfig."): reason for name, reason in UNUSED.items() if name.startswith("defaultConfig.")}
+
+
+def unused_by_proxies(settings: Any) -> Iterator[tuple[str, str]]:
+    """The same of the settings of single proxies, by the dotted field."""
+    for name, reason in _OF_ONE_PROXY.items():
+        if any(value for _, value in walk(settings, name)):
+            yield name, reason
+
+
 def unused(spec: Any) -> Iterator[tuple[Path, str]]:
     """Each setting of a MeshConfig that has no effect, with the reason."""
     for name, reason in UNUSED.items():

@@ -412,6 +412,11 @@ CASES = {
         thing("Namespace", "a, labels: {istio-injection: disabled}", "{}"),
         "label istio-injection has no effect here: nothing here injects sidecars",
     ),
+    "pod-settings": (
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'concurrency: 2'}"),
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'proxyHeaders: {server: {disabled: true}}'}"),
+        "proxy.istio.io/config: concurrency has no effect here: proxies read it at their start",
+    ),
     "dry-run": (
         thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'T'}"),
         thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'false'}"),

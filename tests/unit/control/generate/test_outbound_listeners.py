@@ -264,3 +264,26 @@ def test_a_sidecar_listens_in_every_ip_version_that_it_has_addresses_of(mesh, vi
     assert addresses(captured["10.96.0.7_90"]) == ["10.96.0.7"]
     called = built.listeners(view(INSTANCE_IPS=ips, INTERCEPTION_MODE="NONE"))
     assert all(addresses(called[f"{loopbacks[0]}_{port}"]) == loopbacks for port in (80, 90))
+
+
+def loggers(filters):
+    return [one.name.rpartition(".")[2] for one in proto.unpack(filters[-1].typed_config).access_log]
+
+
+def test_an_envoy_reports_what_goes_nowhere_by_the_cluster_that_it_names(mesh, view, envoy):
+    text = entry("a", "[{number: 80, name: http}]") + REGISTRY_ONLY
+    reporting = view(agent="envoy", BLOCKED_REPORTS="PassthroughCluster")
+    found = mesh(text).listeners(reporting)
+    guard, catchall = found["virtualOutbound"].filter_chains
+    assert (loggers(guard.filters), loggers(catchall.filters)) == ([], ["tcp_grpc"])
+    web = found["0.0.0.0_80"]
+    assert (loggers(web.filter_chains[0].filters), loggers(web.default_filter_chain.filters)) == (["http_grpc"], ["tcp_grpc"])
+    envoy(mesh(text), reporting)
+
+
+@pytest.mark.parametrize(
+    ("more", "agent", "cluster"), [("", "envoy", "c"), (REGISTRY_ONLY, "envoy", ""), (REGISTRY_ONLY, "pymesh", "c")]
+)
+def test_nothing_is_reported_of_what_goes_on_by_who_names_no_cluster_and_by_our_proxies_who_count(mesh, view, more, agent, cluster):
+    listeners = mesh(entry("a", "[{number: 80, name: http}]") + more).listeners(view(agent=agent, BLOCKED_REPORTS=cluster))
+    assert b"access_loggers" not in b"".join(one.SerializeToString() for one in listeners.values())

@@ -54,3 +54,44 @@ async def test_neither_token_nor_certificate_buys_nothing(tmp_path):
         stranger = CaClient(str(plane.bound.secure_xds), lambda: plane.authority.root_pem, lambda: "")
         with pytest.raises(CaRefused):
             await stranger.sign(request()[1], timedelta(0), None)
+
+
+def hold(folder, *places):
+    for place in places:
+        (folder / place).mkdir(parents=True)
+        (folder / place / "tls.crt").write_bytes(b"chain of " + place.encode())
+        (folder / place / "tls.key").write_bytes(b"key of " + place.encode())
+
+
+async def secrets_given(channel, node_id, namespace, *names):
+    """The secrets that a proxy gets that asks for these, and then for a name whose answer shows that all has been answered."""
+    call = proto.ads_grpc.AggregatedDiscoveryServiceStub(channel).DeltaAggregatedResources()
+    await call.write(first(ask_delta(types.SECRET, *names), node_id, {"NAMESPACE": namespace}))
+    await call.write(ask_delta(types.CLUSTER))
+    found, response = [], None
+    while response is None or response.type_url != types.CLUSTER:
+        response = await read(call)
+        if response.type_url == types.SECRET:
+            found += [one.name for one in response.resources]
+    call.cancel()
+    return found
+
+
+async def test_a_proxy_is_given_the_secrets_of_its_certificates_namespace_whatever_it_asks_for(tmp_path):
+    hold(tmp_path / "secrets", "shop/web", "bank/web", "bank/vault")
+    chosen = options(tmp_path, secrets=tmp_path / "secrets")
+    names = ("kubernetes://web", "kubernetes://vault", "kubernetes://bank/vault", "kubernetes://bank/web")
+    async with ControlPlane(chosen) as plane:
+        roots, where = plane.authority.root_pem, str(plane.bound.secure_xds)
+        key, csr = request()
+        joining = CaClient(where, lambda: roots, lambda: token.mint(chosen.ca_dir, "shop", "web", timedelta(minutes=1)))
+        chain = "".join((await joining.sign(csr, timedelta(0), None))[:-1]).encode()
+        async with grpc.aio.secure_channel(where, grpc.ssl_channel_credentials(roots, key, chain)) as channel:
+            own = "router~10.0.0.1~web.shop~shop.svc.cluster.local"
+            assert await secrets_given(channel, own, "shop", *names) == ["kubernetes://web"]
+            for node_id, namespace in ((own.replace("shop", "bank"), "bank"), (own, "bank"), (own.replace("shop", "bank"), "shop")):
+                with pytest.raises(grpc.aio.AioRpcError) as refused:
+                    await secrets_given(channel, node_id, namespace, *names)
+                assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        async with grpc.aio.insecure_channel(str(plane.bound.xds)) as channel:
+            assert await secrets_given(channel, own, "shop", *names) == []
