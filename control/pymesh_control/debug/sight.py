@@ -15,13 +15,19 @@ def sidecarz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
     return {
         "proxy": view.node_id,
         "sidecar": f"{scope.sidecar.namespace}/{scope.sidecar.name}" if scope.sidecar else None,
-        "outbound_traffic_policy": "REGISTRY_ONLY" if scope.registry_only else "ALLOW_ANY",
-        "unknown_hosts_go_to": scope.unknown,
+        "outbound_traffic_policy": _policy(scope),
+        "unknown_hosts_go_to": scope.unknown_requests,
         "services": sorted(scope.services),
         "destination_rules": _destination_rules(scope),
         "virtual_services": {} if view.is_router else {host: f"{one.namespace}/{one.name}" for host, one in scope.routes.claims()},
         "gateways": sorted(_gateways(snapshot, view)),
     }
+
+
+def _policy(scope: Scope) -> str:
+    if scope.resolves_unknown:
+        return "ALLOW_ANY_DYNAMIC_DNS"
+    return "REGISTRY_ONLY" if scope.registry_only else "ALLOW_ANY"
 
 
 def _destination_rules(scope: Scope) -> dict[str, list[str]]:

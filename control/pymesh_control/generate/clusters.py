@@ -14,17 +14,29 @@ from ..model.destination import Policy, Rule
 from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.protocol import Protocol
-from ..model.service import Port, Service
+from ..model.service import DYNAMIC_DNS, Port, Service
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
-from . import balancing, endpoints, families, gateways, inbound, locality, outlier, passing, policy, sessions, statnames
+from . import (
+    balancing,
+    dynamic_dns,
+    endpoints,
+    families,
+    gateways,
+    inbound,
+    locality,
+    outlier,
+    passing,
+    policy,
+    secure,
+    sessions,
+    statnames,
+)
 from .common import ADS, endpoint_address, socket, struct
 from .provenance import config_path, stamp
 from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
-_LOOKUP = {frozenset({6}): _CLUSTER.V6_ONLY, frozenset({4, 6}): _CLUSTER.ALL}
-"""Which addresses of a name clients of both IP versions, or of IPv6 alone, connect to; others prefer IPv4."""
 
 _PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
 
@@ -51,6 +63,8 @@ def _inbound(scope: Scope, view: ProxyView, served: Iterable[inbound.InboundServ
 
 def _outbound(scope: Scope) -> dict[str, Built]:
     found = {names.BLACKHOLE_CLUSTER: pack(_blackhole()), names.PASSTHROUGH_CLUSTER: pack(_passthrough(scope))}
+    if scope.resolves_unknown:
+        found[names.ALLOW_ANY_DYNAMIC_DNS_CLUSTER] = pack(_unknown(scope))
     for service in scope.services.values():
         found |= scope.cached(("clusters of", Same(service)), partial(_of_service, scope, service))
     return found
@@ -124,9 +138,11 @@ def _service_cluster(
         selects = bool(rule and rule.selector is not None)
         policy.encrypt(message, scope, service, port, subset, settled, selects=selects, http2=http2)
         policy.announce(message, settled.proxy_protocol)
+        dynamic_dns.go_by_names(message, settled.tls, service.subject_alt_names)
     if settled.outlier_detection:
         message.outlier_detection.CopyFrom(outlier.detection(settled.outlier_detection))
-    locality.share(message.common_lb_config, scope, service, settled)
+    if service.resolution != DYNAMIC_DNS:
+        locality.share(message.common_lb_config, scope, service, settled)
     return pack(message)
 
 
@@ -139,6 +155,9 @@ def _discover(
         message.type, message.lb_policy = _CLUSTER.ORIGINAL_DST, _CLUSTER.CLUSTER_PROVIDED
         if service.resolution == "NONE" and not service.headless and port.target != port.number:
             message.original_dst_lb_config.upstream_port_override.value = port.target
+    elif service.resolution == DYNAMIC_DNS:
+        message.ClearField("lb_config")
+        dynamic_dns.discover(message, scope)
     elif scope.resolution(service) == "STATIC":
         message.type = _CLUSTER.EDS
         message.eds_cluster_config.eds_config.CopyFrom(ADS)
@@ -150,7 +169,7 @@ def _discover(
         single = service.resolution == "DNS_ROUND_ROBIN" and assignment.endpoints  # LOGICAL_DNS needs one, and a subset may have none
         message.type = _CLUSTER.LOGICAL_DNS if single else _CLUSTER.STRICT_DNS
         message.load_assignment.CopyFrom(assignment)
-        message.dns_lookup_family = _LOOKUP.get(scope.families, _CLUSTER.V4_PREFERRED)
+        message.dns_lookup_family = families.lookup(scope.families)
         message.dns_refresh_rate.CopyFrom(proto.duration(scope.snapshot.mesh.dns_refresh_rate))
         message.respect_dns_ttl = True
     return True
@@ -179,6 +198,19 @@ def _blackhole() -> Any:
 def _passthrough(scope: Scope) -> Any:
     message = _original(names.PASSTHROUGH_CLUSTER, scope.snapshot, Policy(connection_pool=scope.snapshot.mesh.connection_pool))
     policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE, keeps_case=scope.settings.keeps_header_case)
+    return message
+
+
+def _unknown(scope: Scope) -> Any:
+    """Towards hosts that nothing declares, wherever DNS says that they are."""
+    message = _CLUSTER(name=names.ALLOW_ANY_DYNAMIC_DNS_CLUSTER, circuit_breakers=policy.breakers())
+    dynamic_dns.discover(message, scope)
+    mesh = scope.snapshot.mesh
+    policy.connect(message, None, mesh)
+    policy.speak(message, Protocol.AUTO, idle_timeout=_PASSTHROUGH_IDLE, keeps_case=scope.settings.keeps_header_case)
+    if mesh.unknown_tls and mesh.unknown_tls.mode and mesh.unknown_tls.mode.value != "DISABLE":
+        message.transport_socket.CopyFrom(secure.originate(mesh.unknown_tls, mesh, http2=False))
+    dynamic_dns.go_by_names(message, mesh.unknown_tls)
     return message
 
 

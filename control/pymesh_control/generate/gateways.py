@@ -12,7 +12,7 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService, reach
-from . import families, limits, manager, passing, secure, statnames, tcp
+from . import dynamic_dns, families, limits, manager, passing, secure, statnames, tcp
 from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
@@ -68,7 +68,7 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
     if group[0].protocol.is_http:
         web = any(server.protocol is Protocol.GRPC_WEB for server in group)
-        yield chain([manager.gateway(scope.snapshot.mesh, scope.flavor, scope.settings, f"{bind}_{port}", _http_name(bind, port), web=web)])
+        yield chain([_manager(scope, f"{bind}_{port}", _http_name(bind, port), web=web)])
         return
     claims = Claims()  # of servers with the same host on one port the oldest has it
     for server in group:
@@ -81,11 +81,12 @@ def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
 def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     mesh = scope.snapshot.mesh
     if server.serves_http:
-        filters = [manager.gateway(mesh, scope.flavor, scope.settings, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
+        filters = [_manager(scope, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
     else:
         stats = route.stats or statnames.of_target(scope, route.targets[0][0])
-        idle = scope.settings.idle_timeout
-        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source, idle=idle)
+        idle, before = scope.settings.idle_timeout, dynamic_dns.lookup(scope, route.targets)
+        how: dict[str, Any] = {"by_source": route.by_source, "idle": idle, "before": before}
+        filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, **how)
     secured = secure.gateway_socket(server.tls, mesh, http=server.serves_http) if server.terminates else None
     made = chain(
         filters,
@@ -97,6 +98,11 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
         origins=dict.fromkeys((server.origin, *route.origins)),
     )
     return _terminating(made) if secured else made
+
+
+def _manager(scope: Scope, prefix: str, route: str, *, web: bool = False) -> Any:
+    mesh = scope.snapshot.mesh
+    return manager.gateway(mesh, scope.flavor, scope.settings, prefix, route, dynamic_dns.http_filters(scope), web=web)
 
 
 def _terminating(made: Any) -> Any:

@@ -21,15 +21,27 @@ _FILTER = "envoy.filters.network.http_connection_manager"
 
 
 def outbound(
-    mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, logs: Iterable[Any] = (), *, web: bool = False
+    mesh: Mesh,
+    flavor: str,
+    settings: Settings,
+    prefix: str,
+    route: Any,
+    logs: Iterable[Any] = (),
+    lookups: Iterable[Any] = (),
+    *,
+    web: bool = False,
 ) -> Any:
-    """The network filter that routes an application's requests by the RDS resource `route`; `logs` besides those of the mesh.
+    """The network filter that routes an application's requests, by the RDS resource of a name or by routes of its own.
 
-    `web`: calls of gRPC-Web become gRPC's.
+    `logs` are written besides those of the mesh; `lookups` are the filters that look hosts up before requests go to them. `web`: calls
+    of gRPC-Web become gRPC's.
     """
-    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="", web=web)
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server="", web=web, lookups=lookups)
     manager.access_log.extend(logs)
-    manager.rds.CopyFrom(_rds(route))
+    if isinstance(route, str):
+        manager.rds.CopyFrom(_rds(route))
+    else:
+        manager.route_config.CopyFrom(route)
     return _filter(manager)
 
 
@@ -47,9 +59,11 @@ def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: An
     return _filter(manager)
 
 
-def gateway(mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, *, web: bool = False) -> Any:
+def gateway(
+    mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, lookups: Iterable[Any] = (), *, web: bool = False
+) -> Any:
     """The network filter at the edge: clients are strangers, so what they say of themselves is replaced."""
-    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True, web=web)
+    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True, web=web, lookups=lookups)
     manager.rds.CopyFrom(_rds(route))
     manager.use_remote_address.value = True
     manager.xff_num_trusted_hops = settings.trusted_hops
@@ -71,8 +85,9 @@ def _base(
     web: bool,
     at_the_edge: bool = False,
     chooses: bool = True,
+    lookups: Iterable[Any] = (),
 ) -> Any:
-    """`chooses`: there are instances to choose from."""
+    """`chooses`: there are instances to choose from; `lookups` are filters that find some."""
     manager = _HCM(
         stat_prefix=prefix,
         use_remote_address=proto.wrappers_pb2.BoolValue(value=False),
@@ -97,7 +112,8 @@ def _base(
     if settings.takes_http10:
         manager.http_protocol_options.accept_http_10 = True
     limits.apply(manager, settings, at_the_edge=at_the_edge)
-    manager.http_filters.extend(_http_filters(mesh, flavor, web=web, suppress=not settings.tells_of_itself, chooses=chooses))
+    late = [*([_sessions()] if chooses else []), *lookups]
+    manager.http_filters.extend(_http_filters(mesh, flavor, late, web=web, suppress=not settings.tells_of_itself))
     return manager
 
 
@@ -108,7 +124,7 @@ def keep_case() -> Any:
     return proto.protocol.Http1ProtocolOptions.HeaderKeyFormat(stateful_formatter=formatter)
 
 
-def _http_filters(mesh: Mesh, flavor: str, *, web: bool, suppress: bool, chooses: bool) -> list[Any]:
+def _http_filters(mesh: Mesh, flavor: str, late: Iterable[Any], *, web: bool, suppress: bool) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
     exchange, stats = [], []
     if flavor == PYMESH:
@@ -116,8 +132,7 @@ def _http_filters(mesh: Mesh, flavor: str, *, web: bool, suppress: bool, chooses
         stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
     translating = [_http_filter("envoy.filters.http.grpc_web", proto.grpc_web.GrpcWeb())] if web else []
-    keeping = [_sessions()] if chooses else []
-    return [*exchange, *translating, *by_route, *stats, *keeping, router(suppress=suppress)]
+    return [*exchange, *translating, *by_route, *stats, *late, router(suppress=suppress)]
 
 
 @functools.cache

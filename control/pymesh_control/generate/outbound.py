@@ -13,11 +13,12 @@ from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
 from ..model.view import ProxyView
-from . import families, manager, reports, statnames, tcp
+from . import dynamic_dns, families, manager, reports, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
 from .connections import Claims, Connections, connection_routes
 from .provenance import stamp
 from .scope import Scope
+from .sidecar_routes import unknown_hosts
 
 Addresses = tuple[str, ...]
 
@@ -152,8 +153,9 @@ def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[
 
 def _connection_chain(scope: Scope, route: Connections) -> Any:
     stats, mesh = route.stats or statnames.of_target(scope, route.targets[0][0]), scope.snapshot.mesh
-    idle = scope.settings.idle_timeout
-    filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, by_source=route.by_source, idle=idle)
+    idle, before = scope.settings.idle_timeout, dynamic_dns.lookup(scope, route.targets)
+    how: dict[str, Any] = {"by_source": route.by_source, "idle": idle, "before": before}
+    filters = tcp.filters(mesh, scope.flavor, route.targets, route.pool, route.tunnel, stats, **how)
     return chain(filters, server_names=route.server_names, blocks=route.blocks, sources=route.sources, origins=route.origins)
 
 
@@ -167,9 +169,10 @@ def _undeclared(scope: Scope) -> list[Any]:
     return _to(scope, scope.unknown, logs)
 
 
-def _http(scope: Scope, name: str, route: str, *, web: bool = False) -> Any:
+def _http(scope: Scope, name: str, route: Any, *, web: bool = False) -> Any:
     logs = [reports.of_requests(scope.settings.reports_to)] if _reports(scope) else []
-    return manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, route, logs, web=web)
+    lookups = dynamic_dns.http_filters(scope)
+    return manager.outbound(scope.snapshot.mesh, scope.flavor, scope.settings, name, route, logs, lookups, web=web)
 
 
 def _reports(scope: Scope) -> bool:
@@ -188,13 +191,18 @@ def _virtual(scope: Scope, *, transparent: bool) -> Any:
     message.use_original_dst.value = True
     if transparent:
         message.transparent.value = True
-    message.filter_chains.extend(
-        [
-            chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port),
-            chain(_undeclared(scope), name="virtualOutbound-catchall-tcp"),
-        ]
-    )
+    message.filter_chains.append(chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port))
+    if scope.resolves_unknown:
+        message.filter_chains.append(_unknown_requests(scope, f"{families.wildcards(scope.families)[0]}_{mesh.outbound_port}"))
+    message.filter_chains.append(chain(_undeclared(scope), name="virtualOutbound-catchall-tcp"))
+    inspect_as_needed(message, mesh)
     return stamp(message, _limits(scope))
+
+
+def _unknown_requests(scope: Scope, prefix: str) -> Any:
+    """Plaintext requests say themselves for whom they are."""
+    filters = [_http(scope, prefix, unknown_hosts(scope))]
+    return chain(filters, name="virtualOutbound-catchall-http", application_protocols=PLAINTEXT_HTTP, transport="raw_buffer")
 
 
 def _limits(scope: Scope) -> tuple[Origin, ...]:

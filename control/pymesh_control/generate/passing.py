@@ -10,7 +10,7 @@ from pymesh.api import hosts
 from pymesh.xds import names
 
 from ..model.gateway import Server
-from ..model.service import Port, Service
+from ..model.service import DYNAMIC_DNS, Port, Service
 from .balancing import wants_passthrough
 from .connections import Connections
 from .scope import Scope
@@ -20,7 +20,8 @@ from .secure import MESH_ALPN
 def destinations(scope: Scope) -> Iterator[tuple[Service, Port, str]]:
     """(service, port, subset) of each cluster that has a twin.
 
-    One that goes where its client meant to go has none: that would be the gateway again.
+    One that goes where its client meant to go has none: that would be the gateway again. Nor has one whose hosts go by another server
+    name.
     """
     for service, port in scope.ports():
         if not _is_passed(service):
@@ -53,4 +54,4 @@ def destination(scope: Scope, name: str) -> tuple[Service, Port, str] | None:
 
 
 def _is_passed(service: Service) -> bool:
-    return not service.external and (service.headless or service.resolution != "NONE")
+    return not service.external and (service.headless or service.resolution not in ("NONE", DYNAMIC_DNS))

@@ -9,7 +9,7 @@ from ..model.authentication import Mode
 from ..model.destination import Policy
 from ..model.mesh import Mesh
 from ..model.protocol import Protocol
-from ..model.service import Port, Service
+from ..model.service import DYNAMIC_DNS, Port, Service
 from . import manager, outlier, secure
 from .common import UNLIMITED
 from .scope import Scope
@@ -161,10 +161,10 @@ def _may_detect(scope: Scope, service: Service) -> bool:
     """Auto mTLS: not outside the mesh, and not where the service's namespace switches it off.
 
     Workload policies do not count here: they act on each endpoint's tlsMode. A cluster without endpoints of its own
-    (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can.
+    (ORIGINAL_DST) has no such choice, and uses mutual TLS when all instances can. Of hosts that are looked up nobody knows.
     """
     snapshot = scope.snapshot
-    if service.external or not snapshot.mesh.auto_mtls:
+    if service.external or service.resolution == DYNAMIC_DNS or not snapshot.mesh.auto_mtls:
         return False
     return snapshot.authentication.namespace_mode(service.namespace) is not Mode.DISABLE
 

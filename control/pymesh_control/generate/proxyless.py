@@ -14,7 +14,7 @@ from pymesh.xds import names, proto
 
 from ..built import Built, pack
 from ..model.destination import Rule
-from ..model.service import Port, Service
+from ..model.service import DYNAMIC_DNS, Port, Service
 from ..model.virtual import MESH
 from . import endpoints, faults, proxyless_clusters, secure
 from .common import ADS, extension
@@ -101,7 +101,7 @@ def _discover(message: Any, scope: Scope, service: Service, port: Port, subset: 
     if scope.resolution(service) == "STATIC":
         proxyless_clusters.find_by_eds(message)
         return True
-    if scope.resolution(service) == "NONE":
+    if scope.resolution(service) in ("NONE", DYNAMIC_DNS):
         return False
     assignment = endpoints.assignment(scope, service, port, subset, rule, scope.instances(service, port))
     if sum(len(group.lb_endpoints) for group in assignment.endpoints) != 1:

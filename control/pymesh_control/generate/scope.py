@@ -144,6 +144,22 @@ class Scope:
             return names.outbound_cluster(host, port, proxy.subset or "")
         return names.BLACKHOLE_CLUSTER if self.registry_only else names.PASSTHROUGH_CLUSTER
 
+    @property
+    def resolves_unknown(self) -> bool:
+        """Whether requests to such hosts go to the addresses that the proxy finds; a Sidecar with a policy of its own never says so."""
+        own = self.sidecar.registry_only if self.sidecar else None
+        return own is None and self.snapshot.mesh.looks_up_unknown and self.type != nodes.ROUTER
+
+    @property
+    def unknown_requests(self) -> str:
+        """The cluster for requests to hosts that nothing declares."""
+        return names.ALLOW_ANY_DYNAMIC_DNS_CLUSTER if self.resolves_unknown else self.unknown
+
+    @property
+    def looks_up_hosts(self) -> bool:
+        """Whether any request can go to a host that the proxy has to look up first."""
+        return self.resolves_unknown or self.snapshot.looks_up_hosts(self.namespace, self.sidecar)
+
     def destination_port(self, host: str, stated: int | None, called: int) -> int:
         """The port of a route's destination: the one stated, else the only one of the service, else the one that the client called."""
         if stated is not None:

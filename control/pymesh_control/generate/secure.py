@@ -102,18 +102,20 @@ def mesh_identities(mesh: Mesh, service: Service) -> list[str]:
     return sorted(ids | set(service.subject_alt_names))
 
 
-def originate(settings: Any, mesh: Mesh, service: Service, credential: str, *, http2: bool) -> Any:
-    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL), to which HTTP/2 is spoken or not.
+def originate(settings: Any, mesh: Mesh, service: Service | None = None, credential: str = "", *, http2: bool) -> Any:
+    """TLS that a DestinationRule asks for towards a server outside the mesh (SIMPLE, MUTUAL), to which HTTP/2 is spoken or not; without a
+    service, towards any.
 
     Certificates are those of a `credential` by name, or the proxy's files.
 
     Without `sni` the service's host is sent, and without `subjectAltNames` it is what the certificate must name.
     """
-    host = "" if service.host.startswith("*") else service.host
+    host = "" if service is None or service.host.startswith("*") else service.host
+    declared = service.subject_alt_names if service is not None else ()
     sni = settings.sni or host
     common = proto.tls.CommonTlsContext(tls_params=_modern(mesh.other_tls), alpn_protocols=("h2",) if http2 else ())
     mutual = settings.mode.value == "MUTUAL"
-    sans = settings.subject_alt_names or service.subject_alt_names or ([sni] if sni else [])
+    sans = settings.subject_alt_names or declared or ([sni] if sni else [])
     if credential:
         if mutual:
             common.tls_certificate_sds_secret_configs.append(_credential(credential))

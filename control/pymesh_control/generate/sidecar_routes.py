@@ -196,7 +196,13 @@ def _otherwise(scope: Scope) -> bytes:
         reply = {"status": 502, "body": {"inline_string": _UNDECLARED}}
         route = _ROUTE.Route(name=reports.BLOCKING_ROUTE, match={"prefix": "/"}, direct_response=reply)
         return _serialized(virtual_host(scope, reports.BLOCKING_ROUTE, ["*"], [route]))
-    action = _ROUTE.RouteAction(cluster=scope.unknown, append_x_forwarded_host=scope.settings.forwards_host)
+    name = "allow_any_dynamic_dns" if scope.resolves_unknown else "allow_any"
+    action = _ROUTE.RouteAction(cluster=scope.unknown_requests, append_x_forwarded_host=scope.settings.forwards_host)
     set_timeout(action, 0)
-    route = _ROUTE.Route(name="allow_any", match={"prefix": "/"}, route=action)
-    return _serialized(virtual_host(scope, "allow_any", ["*"], [route]))
+    route = _ROUTE.Route(name=name, match={"prefix": "/"}, route=action)
+    return _serialized(virtual_host(scope, name, ["*"], [route]))
+
+
+def unknown_hosts(scope: Scope) -> Any:
+    """The route configuration for requests to addresses that no listener is for."""
+    return proto.unpack(_configuration("allow_any_dynamic_dns", [_otherwise(scope)]).any)

@@ -27,12 +27,13 @@ def filters(
     by_source: bool = False,
     idle: float | None = None,
     logs: Iterable[Any] = (),
+    before: Sequence[Any] = (),
 ) -> list[Any]:
     """The filters of a chain to one cluster, or to several by weight. `pool` is a rule's connectionPool.tcp, `tunnel` its tunnel.
 
     `stats` is the name under which they count, where it is not that of the first cluster. `by_source`: where a cluster balances by a
     hash, it is that of the client's address. `idle` is the proxy's own idle timeout, in seconds, `logs` are
-    written besides those of the mesh.
+    written besides those of the mesh. `before` are filters that come first.
     """
     proxy = _PROXY(stat_prefix=stats or targets[0][0], access_log=[*access_logs(mesh), *logs])
     if len(targets) == 1:
@@ -49,4 +50,4 @@ def filters(
     if tunnel:
         proxy.tunneling_config.hostname = str(Address(tunnel.target_host, tunnel.target_port))
     metrics = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH and mesh.counts else []
-    return [*metrics, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]
+    return [*before, *metrics, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]

@@ -72,6 +72,10 @@ class Mesh:
     """Where sidecars route by host for applications that know of proxies; 0 is nowhere."""
     registry_only: bool = False
     """Whether traffic to hosts that no service declares is blocked."""
+    looks_up_unknown: bool = False
+    """Whether requests to such hosts go to the addresses that proxies find for them (ALLOW_ANY_DYNAMIC_DNS)."""
+    unknown_tls: Any = field(default=None, hash=False)
+    """The TLS of these requests."""
     serves_loopback: bool = False
     """Whether applications listen on loopback only (`inboundTrafficPolicy` LOCALHOST)."""
     auto_mtls: bool = True
@@ -115,6 +119,7 @@ def from_config(spec: Any) -> Mesh:
     """The Mesh of a parsed MeshConfig."""
     default = Mesh()
     outbound, inbound, paths = spec.outbound_traffic_policy, spec.inbound_traffic_policy, spec.path_normalization
+    dynamic = bool(outbound and outbound.mode.value == "ALLOW_ANY_DYNAMIC_DNS")
     baseline = spec.default_traffic_policy
     return Mesh(
         trust_domain=spec.trust_domain or default.trust_domain,
@@ -124,6 +129,8 @@ def from_config(spec: Any) -> Mesh:
         inbound_port=spec.proxy_inbound_listen_port or default.inbound_port,
         http_proxy_port=spec.proxy_http_port or 0,
         registry_only=bool(outbound and outbound.mode.value == "REGISTRY_ONLY"),
+        looks_up_unknown=dynamic,
+        unknown_tls=outbound.tls if dynamic else None,
         serves_loopback=bool(inbound and inbound.mode and inbound.mode.value == "LOCALHOST"),
         auto_mtls=spec.enable_auto_mtls is not False,
         mutual_tls=_tls(spec.mesh_mTLS),

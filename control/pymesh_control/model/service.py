@@ -15,6 +15,9 @@ from .sessions import Sessions, of_labels
 from .visibility import Visibility, exported
 from .workload import MUTUAL, TLS_MODE_LABEL, WORKLOAD_NAME_LABEL, Health, Workload
 
+DYNAMIC_DNS = "DYNAMIC_DNS"
+"""The resolution of services whose hosts are looked up as requests name them."""
+
 AUTO_ALLOCATE_LABEL = "networking.istio.io/enable-autoallocate-ip"
 AUTO_REGISTRATION_GROUP = "istio.io/autoRegistrationGroup"
 
@@ -69,7 +72,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One host of one namespace. `resolution` is ServiceEntry's: NONE, STATIC, DNS or DNS_ROUND_ROBIN."""
+    """One host of one namespace. `resolution` is ServiceEntry's."""
 
     host: str
     namespace: str

@@ -85,7 +85,7 @@ class Snapshot:
         self.version = version
         self.facts = facts
         self.models = models
-        answer: weakref.WeakMethod[Callable[[Any], Any]] = weakref.WeakMethod(self._one_visible)
+        answer: weakref.WeakMethod[Callable[[Any], Any]] = weakref.WeakMethod(self._visible_told)
         self.memory: Memory = Memory(answer, former.memory, _changed(former.facts, facts)) if former else Memory(answer)
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
@@ -109,9 +109,18 @@ class Snapshot:
         found: service.Service | None = self.memory.told((host, namespace, Same(limits)))
         return found
 
-    def _one_visible(self, question: tuple[str, str, Same]) -> service.Service | None:
+    def looks_up_hosts(self, namespace: str, limits: sidecar.Sidecar | None) -> bool:
+        """Whether a namespace sees services whose hosts are looked up as requests name them; which ones, does not matter to who asks."""
+        return bool(self.memory.told(("", namespace, Same(limits))))
+
+    def _visible_told(self, question: tuple[str, str, Same]) -> service.Service | bool | None:
         host, namespace, limits = question
-        return self.visible(namespace, limits.one).get(host)
+        if host:
+            return self.visible(namespace, limits.one).get(host)
+        return self.cached(("looks up hosts", namespace, limits), lambda: self._sees_dynamic(namespace, limits.one))
+
+    def _sees_dynamic(self, namespace: str, limits: sidecar.Sidecar | None) -> bool:
+        return any(one.resolution == service.DYNAMIC_DNS for one in self.visible(namespace, limits).values())
 
     def _imported(self, namespace: str, limits: sidecar.Sidecar | None) -> Iterable[service.Service]:
         if limits is None or limits.egress is None:

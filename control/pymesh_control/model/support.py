@@ -10,6 +10,8 @@ from typing import Any, Literal
 from pymesh.api import Problem, Resource
 
 from .gatewayapi import sessions
+from .protocol import of_port
+from .service import DYNAMIC_DNS
 
 Path = tuple[str | int, ...]
 
@@ -28,6 +30,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
     "EnvoyFilter": ("targetRefs",),
+    "ConfigMap": ("outboundTrafficPolicy.tls.credentialName",),
     "HTTPRoute": (
         *(f"rules[].filters[].{name}" for name in ("externalAuth", "extensionRef")),
         *(f"rules[].backendRefs[].filters[].{name}" for name in _OF_RULES_ALONE),
@@ -75,7 +78,7 @@ VALUES: dict[str, dict[str, str]] = {
         "configPatches[].applyTo": "(?!EXTENSION_CONFIG|BOOTSTRAP).*",
         "configPatches[].match.context": "(?!WAYPOINT).*",
     },
-    "ConfigMap": {"outboundTrafficPolicy.mode": "REGISTRY_ONLY|ALLOW_ANY"},
+    "ConfigMap": {"outboundTrafficPolicy.tls.mode": "DISABLE|SIMPLE|MUTUAL"},
     "Sidecar": {"egress[].bind": "(?!unix:).*", "egress[].port.protocol": "(?!(?i:HTTP_PROXY)).*"},
     "EndpointSlice": {"addressType": "IPv4|IPv6"},
     **{kind: {"useDefaultGateways": "None"} for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute")},
@@ -84,7 +87,7 @@ VALUES: dict[str, dict[str, str]] = {
         "tls.frontend.default.validation.mode": "AllowValidOnly",
         "tls.frontend.perPort[].tls.validation.mode": "AllowValidOnly",
     },
-    "ServiceEntry": {"resolution": "NONE|STATIC|DNS|DNS_ROUND_ROBIN", "hosts[]": _NAME},
+    "ServiceEntry": {"hosts[]": _NAME},
 }
 """By kind, the fields of which only some values are honoured, as a pattern; `.*` at the end means the keys of a map."""
 
@@ -96,7 +99,23 @@ def refusals(resource: Resource) -> list[Problem]:
         found.append(problem_at(resource, ("accessLogFormat",), "accessLogFormat is no JSON object, which the encoding JSON needs"))
     if resource.kind in ("HTTPRoute", "GRPCRoute"):
         found += [problem_at(resource, path, f"{spell(path)}: {sentence}") for path, sentence in sessions.refused(resource.spec)]
+    if resource.kind == "ServiceEntry":
+        found += [problem_at(resource, path, sentence) for path, sentence in _unreachable_ports(resource.spec)]
     return found
+
+
+def _unreachable_ports(spec: Any) -> Iterator[tuple[Path, str]]:
+    """With DYNAMIC_DNS requests say the port themselves, and proxies add none but that of HTTP or HTTPS."""
+    if spec.resolution is None or spec.resolution.value != DYNAMIC_DNS:
+        return
+    for index, port in enumerate(spec.ports):
+        protocol = of_port(port.number, port.name, port.protocol or "")
+        if port.target_port not in (None, port.number, _HTTPS) and protocol.is_http:
+            path = ("ports", index, "targetPort")
+            yield path, f"{spell(path)}: requests that are resolved by DYNAMIC_DNS go to the port that their Host header says"
+
+
+_HTTPS = 443
 
 
 def _log_format_is_usable(spec: Any) -> bool:

@@ -15,7 +15,9 @@ from ..observe.peers import METADATA, METADATA_ID, Decoder, Peer, encode
 
 INBOUND = "INBOUND"
 
-_OUT_OF_MESH = frozenset({"", names.BLACKHOLE_CLUSTER, names.PASSTHROUGH_CLUSTER, names.INBOUND_PASSTHROUGH_CLUSTER})
+_OUT_OF_MESH = frozenset({
+    "", names.BLACKHOLE_CLUSTER, names.PASSTHROUGH_CLUSTER, names.ALLOW_ANY_DYNAMIC_DNS_CLUSTER, names.INBOUND_PASSTHROUGH_CLUSTER,
+})  # fmt: skip
 
 
 class PeerMetadata:

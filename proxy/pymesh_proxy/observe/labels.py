@@ -26,7 +26,9 @@ TCP_LABELS = tuple(label for label in HTTP_LABELS if label not in ("response_cod
 NOT_GRPC = -2
 NO_GRPC_STATUS = -1
 
-_SPECIAL_CLUSTERS = frozenset({names.BLACKHOLE_CLUSTER, names.PASSTHROUGH_CLUSTER, names.INBOUND_PASSTHROUGH_CLUSTER})
+_SPECIAL_CLUSTERS = frozenset({
+    names.BLACKHOLE_CLUSTER, names.PASSTHROUGH_CLUSTER, names.ALLOW_ANY_DYNAMIC_DNS_CLUSTER, names.INBOUND_PASSTHROUGH_CLUSTER,
+})  # fmt: skip
 _SPECIAL_ROUTES = {"block_all": names.BLACKHOLE_CLUSTER, "allow_any": names.PASSTHROUGH_CLUSTER}
 
 Subject = Exchange | Session

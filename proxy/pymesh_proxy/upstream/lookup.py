@@ -36,8 +36,19 @@ _NO_ADDRESS = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAM
 def lookup(config: DnsConfig) -> Lookup:
     """How the names of a cluster are looked up."""
     if config.servers is not None:
-        return _Servers(config.servers, config.family)
-    return _System(config.family, respect_ttl=config.respect_ttl)
+        return _beside_localhost(_Servers(config.servers, config.family), config.family)
+    return _beside_localhost(_System(config.family, respect_ttl=config.respect_ttl), config.family)
+
+
+def _beside_localhost(find: Lookup, family: Family) -> Lookup:
+    """Names below `localhost` are this machine, whatever servers say (RFC 6761 6.3); Envoy's resolver knows, and not every system's."""
+
+    async def found(name: str) -> Answer:
+        if name.lower().rstrip(".").endswith(".localhost"):
+            return Answer(chosen(("127.0.0.1",), ("::1",), family))
+        return await find(name)
+
+    return found
 
 
 def chosen(v4: tuple[str, ...], v6: tuple[str, ...], family: Family) -> tuple[str, ...]:

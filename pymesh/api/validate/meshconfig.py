@@ -6,11 +6,11 @@ from pymesh import identity
 from pymesh.address import is_ip
 
 from ..models.destinationrule import LoadBalancerSettings, OutlierDetection
-from ..models.meshconfig import LabelSelector, MeshConfig, ServiceSettings, TlsConfig
+from ..models.meshconfig import LabelSelector, MeshConfig, OutboundTrafficPolicy, OutboundTrafficPolicyMode, ServiceSettings, TlsConfig
 from ..models.meshproviders import ExtensionProvider
 from ..models.virtualservice import HTTPRetry
 from ..tls_names import is_curve
-from . import common, connectionpool, loadbalancer, outlier, proxysettings, words
+from . import clienttls, common, connectionpool, loadbalancer, outlier, proxysettings, words
 from .finding import Finding, Findings, below, repeated, verdict
 from .httproute import STATUS_CODES, retries_of
 
@@ -21,7 +21,7 @@ _RETRIES = ("default_http_retry_policy", "default_inbound_http_retry_policy")
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
-def check(mesh: MeshConfig, _namespace: str) -> Findings:
+def check(mesh: MeshConfig, namespace: str) -> Findings:
     """Everything wrong with the mesh configuration."""
     yield from _connections(mesh)
     yield from _identities(mesh)
@@ -36,6 +36,7 @@ def check(mesh: MeshConfig, _namespace: str) -> Findings:
     if mesh.locality_lb_setting is not None:  # outlier detection is each rule's affair
         yield from loadbalancer.check(LoadBalancerSettings(locality_lb_setting=mesh.locality_lb_setting), OutlierDetection())
     yield from _baseline(mesh)
+    yield from below("outbound_traffic_policy", _outbound(mesh.outbound_traffic_policy, namespace))
     for index, selector in enumerate(mesh.discovery_selectors):
         yield from below(("discovery_selectors", index), _selector(selector))
     for index, settings in enumerate(mesh.service_settings):
@@ -81,6 +82,14 @@ def _baseline(mesh: MeshConfig) -> Findings:
         yield from below(("default_traffic_policy", "connection_pool"), connectionpool.check(policy.connection_pool))
     if policy and policy.outlier_detection:
         yield from below(("default_traffic_policy", "outlier_detection"), outlier.check(policy.outlier_detection))
+
+
+def _outbound(policy: OutboundTrafficPolicy | None, namespace: str) -> Findings:
+    if policy is None or policy.tls is None:
+        return
+    yield from below("tls", clienttls.check(policy.tls, namespace))
+    if policy.mode is not OutboundTrafficPolicyMode.ALLOW_ANY_DYNAMIC_DNS:
+        yield Finding(("tls",), "has no effect unless the mode is ALLOW_ANY_DYNAMIC_DNS", "warning")
 
 
 def _tls(config: TlsConfig) -> Findings:

@@ -144,5 +144,5 @@ def _selector(spec: ServiceEntry, resolution: Resolution) -> Findings:
     for key, value in spec.workload_selector.labels.items():
         if "*" in value or "*" in key:
             yield Finding(("workload_selector", "labels", key), "wildcards are not supported in a selector")
-    if resolution is Resolution.NONE:
-        yield Finding(("workload_selector",), "has no effect with resolution NONE", "warning")
+    if resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
+        yield Finding(("workload_selector",), f"has no effect with resolution {resolution.value}", "warning")

@@ -80,6 +80,8 @@ def test_positions_inside_a_literal_block_are_those_of_the_file():
         ("  mesh: 'trustDomainAliases: [a/b]'\n", 'f:5:9: error: ConfigMap istio: data.mesh.trustDomainAliases[0]: trust domain \'a/b\' may hold only'),
         ("  mesh: 'rootNamespace: a.b'\n", 'f:5:9: error: ConfigMap istio: data.mesh.rootNamespace: "a.b" is not a DNS label'),
         ("  mesh: 'defaultHttpRetryPolicy: {attempts: -1}'\n", "f:5:9: error: ConfigMap istio: data.mesh.defaultHttpRetryPolicy.attempts: the number of attempts -1 is negative"),
+        ("  mesh: 'outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS, tls: {mode: MUTUAL}}'\n", "f:5:9: error: ConfigMap istio: data.mesh.outboundTrafficPolicy.tls: mode MUTUAL needs"),
+        ("  mesh: 'outboundTrafficPolicy: {mode: ALLOW_ANY, tls: {mode: SIMPLE}}'\n", "f:5:9: warning: ConfigMap istio: data.mesh.outboundTrafficPolicy.tls: has no effect unless the mode is ALLOW_ANY_DYNAMIC_DNS"),
         ("  networks: ''\n", "f:5:3: error: ConfigMap istio: data.networks: not supported"),
         ("  mesh: ''\nbinaryData: {}\n", "f:6:1: error: ConfigMap istio: binaryData: unknown field"),
     ],

@@ -285,3 +285,11 @@ async def test_a_newer_version_ends_the_look_up_of_the_older():
         assert not newer.is_set()
         mesh.runtime.clusters.remove("d")
         assert newer.is_set()
+
+
+@pytest.mark.parametrize("servers", [None, NameServers(addresses=(("127.0.0.1", 1),))])
+async def test_names_below_localhost_are_this_machine_whoever_is_asked(servers):
+    found = {family: (await lookup(DnsConfig(family=family, servers=servers))("a.b.LOCALHOST.")).addresses for family in Family}
+    assert found[Family.V4_PREFERRED] == found[Family.V4_ONLY] == ("127.0.0.1",)
+    assert found[Family.AUTO] == found[Family.V6_ONLY] == ("::1",)
+    assert found[Family.ALL] == ("127.0.0.1", "::1")

@@ -21,6 +21,8 @@ from pymesh_proxy.http.options import HttpStats
 from pymesh_proxy.http.route_slot import RouteSlot
 from tests.unit.mesh.test_any_spec import specs
 
+from .test_dynamic_dns import ANY, EDGE, ENTRY, rule
+
 
 @pytest.fixture
 def compiled():
@@ -52,6 +54,12 @@ def compiled():
 @pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE", "DISABLE"])
 def test_a_redirecting_sidecar_takes_everything_in_every_mutual_tls_mode(mesh, view, everything, strictness, compiled, mode):
     assert "80" in compiled(mesh(everything + strictness(mode)), view(LABELS={"app": "reviews"}))
+
+
+@pytest.mark.parametrize("kind", ["sidecar", "router"])
+@pytest.mark.parametrize("tls", ["", "{mode: SIMPLE, insecureSkipVerify: true}", "{mode: ISTIO_MUTUAL}"])
+def test_hosts_that_are_looked_up_are_taken(mesh, view, compiled, kind, tls):
+    compiled(mesh(ENTRY + EDGE + (rule(f"tls: {tls}") if tls else "") + ANY), view(kind, LABELS={"app": "edge"}))
 
 
 def test_a_sidecar_with_ports_of_its_own_takes_everything(mesh, view, everything, own_ports, compiled):

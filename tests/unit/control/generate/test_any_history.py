@@ -60,6 +60,7 @@ data:
     serviceSettings: [{settings: {clusterLocal: true}, hosts: ["*.shop.svc.cluster.local"]}]
     defaultConfig: {connectionSettings: {httpIdleTimeout: 5s}}
     defaultTrafficPolicy: {outlierDetection: {interval: 5s}}
+    outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -92,6 +93,14 @@ apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: deny, namespace: default}
 spec: {action: DENY, rules: [{from: [{source: {namespaces: [shop]}}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: wild, namespace: default}
+spec:
+  hosts: ["*.wild.example.com"]
+  resolution: DYNAMIC_DNS
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 443, name: tls, protocol: TLS}]
 """
 
 
@@ -101,6 +110,8 @@ OTHERS = {
     "ROUND_ROBIN": "RANDOM",
     "5s": "6s",
     "REGISTRY_ONLY": "ALLOW_ANY",
+    "ALLOW_ANY_DYNAMIC_DNS": "ALLOW_ANY",
+    "resolution: DYNAMIC_DNS": "resolution: NONE",
     "./*": "none/*",
     "name: http,": "name: tcp,",
 }

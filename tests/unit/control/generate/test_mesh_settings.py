@@ -156,6 +156,7 @@ EFFECTS = {
     "meshMTLS.minProtocolVersion": "meshMTLS: {minProtocolVersion: TLSV1_3}",
     "outboundClusterStatName": "outboundClusterStatName: '%SERVICE%.%SERVICE_PORT%'",
     "outboundTrafficPolicy.mode": "outboundTrafficPolicy: {mode: REGISTRY_ONLY}",
+    "outboundTrafficPolicy.tls": "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS, tls: {mode: SIMPLE}}",
     "pathNormalization.normalization": "pathNormalization: {normalization: MERGE_SLASHES}",
     "protocolDetectionTimeout": "protocolDetectionTimeout: 5s",
     "proxyHttpPort": "proxyHttpPort: 15002",
@@ -191,9 +192,6 @@ EFFECTS = {
 }
 """Settings by what they show: the last field of each path makes the difference."""
 
-REFUSED = {"outboundTrafficPolicy.tls": "only with ALLOW_ANY_DYNAMIC_DNS, which is refused"}
-
-
 def sent(view, settings):
     """The bytes of everything that a sidecar and a gateway of the mesh are sent, and the warnings of its loading."""
     parsed = parse_text(MESH % textwrap.indent(settings, "    "), "mesh.yaml")
@@ -217,6 +215,7 @@ BESIDES = {
     "accessLogFormat": PLAIN_LOG,
     "disableEnvoyListenerLog": PLAIN_LOG,
     "extensionProviders.prometheus": OWN_METRICS,
+    "outboundTrafficPolicy.tls": "outboundTrafficPolicy: {mode: ALLOW_ANY_DYNAMIC_DNS}",
     **{field: PROVIDER for field in EFFECTS if ".envoyFileAccessLog." in field},
 }
 """What is set already where a field says more of it."""
@@ -234,7 +233,7 @@ def test_each_field_has_an_effect_or_a_warning():
         return any(name == plain or name.startswith(f"{plain}.") for plain in (one.replace("[]", "") for one in UNUSED))
 
     left = [name for name in LEAVES if not is_unused(name)]
-    assert sorted(left) == sorted({*EFFECTS, *REFUSED})
+    assert sorted(left) == sorted(EFFECTS)
     assert not [name for name in EFFECTS if is_unused(name)]
 
 

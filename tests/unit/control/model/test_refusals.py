@@ -66,8 +66,8 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
         ("Sidecar", "{egress: [{port: {number: 80, protocol: HTTP_PROXY}, hosts: ['*/*']}]}", "egress[0].port.protocol: HTTP_PROXY"),
         (
             "ServiceEntry",
-            "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP}]}",
-            "resolution: DYNAMIC_DNS",
+            "{hosts: ['*.a.com'], resolution: DYNAMIC_DNS, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]}",
+            "ports[0].targetPort",
         ),
     ],
 )
@@ -80,6 +80,13 @@ def test_a_claim_match_is_refused(built):
     match = '    match: [{headers: {"@request.auth.claims.group": {exact: admin}}}]\n'
     edge = (ROUTE % ("bad", "bad") + match).replace("  http:", "  gateways: [edge]\n  http:")
     assert "claims" in errors(built(edge)[1])[0].message
+
+
+@pytest.mark.parametrize("tls", ["{mode: ISTIO_MUTUAL}", "{mode: SIMPLE, credentialName: c}"])
+def test_unknown_hosts_get_no_certificates_of_the_mesh(built, tls):
+    settings = f"outboundTrafficPolicy: {{mode: ALLOW_ANY_DYNAMIC_DNS, tls: {tls}}}"
+    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: istio, namespace: istio-system}}\ndata:\n  mesh: |\n    {settings}\n"
+    assert "outboundTrafficPolicy.tls" in errors(built(text)[1])[0].message
 
 
 def test_a_json_log_format_that_is_no_object_is_refused(built):
