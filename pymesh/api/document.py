@@ -21,6 +21,7 @@ MAX_ALIASED = 100_000  # nodes that aliases may repeat in one document: the boun
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = frozenset(_TAG + name for name in ("str", "timestamp", "value"))
 _INDENTATION = re.compile(" *")
+_EXACT = 2**53  # beyond, floating-point numbers leave integers out
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")  # a JSON number that YAML 1.1's grammar takes for a string
 
 
@@ -181,7 +182,7 @@ def _convert(node: yaml.ScalarNode) -> Plain:
     """The value of a scalar; ValueError for a number that is none, KeyError for a tag we do not know."""
     text: str = node.value
     if node.tag in _TEXT_TAGS:
-        return float(text) if not node.style and _EXPONENT.fullmatch(text) else text
+        return _float(text) if not node.style and _EXPONENT.fullmatch(text) else text
     if node.tag in (_TAG + "int", _TAG + "float") and ":" in text:
         return text  # base 60, which only YAML 1.1 readers other than Kubernetes' understand
     return _READERS[node.tag](text)
@@ -204,8 +205,10 @@ def _int(text: str) -> Plain:
 
 
 def _float(text: str) -> Plain:
-    number = text.replace("_", "").lower()
-    return float(number.replace(".inf", "inf").replace(".nan", "nan"))
+    """A number that is whole is one to Kubernetes, however it is written: `1.0` and `1e2` fit where an integer has to stand."""
+    digits = text.replace("_", "").lower()
+    number = float(digits.replace(".inf", "inf").replace(".nan", "nan"))
+    return int(number) if number.is_integer() and abs(number) < _EXACT else number
 
 
 _READERS = {_TAG + "null": _null, _TAG + "bool": _bool, _TAG + "int": _int, _TAG + "float": _float}

@@ -60,15 +60,20 @@ def parse_paths(paths: Iterable[str | Path]) -> Parsed:
 
 
 def _objects(root: Node) -> Iterator[Node]:
-    """The object itself, or the items of a `List`; an empty document is none."""
-    if isinstance(root, Scalar) and root.value is None:
+    """The object itself, or the items of a `List`, which may have none; an empty document is none."""
+    if _is_null(root):
         return
-    kind, items = find(root, ("kind",)).node, find(root, ("items",)).node
-    if isinstance(kind, Scalar) and str(kind.value).endswith("List") and isinstance(items, Sequence):
-        for item in items.items:
+    kind, items = find(root, ("kind",)).node, find(root, ("items",))
+    name = str(kind.value) if isinstance(kind, Scalar) else ""
+    if name.endswith("List") and isinstance(items.node, Sequence):
+        for item in items.node.items:
             yield from _objects(item)
-    else:
+    elif name != "List" or (items.shown and not _is_null(items.node)):
         yield root
+
+
+def _is_null(node: Node) -> bool:
+    return isinstance(node, Scalar) and node.value is None
 
 
 def _read(node: Node, filename: str) -> Parsed:

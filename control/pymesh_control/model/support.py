@@ -123,7 +123,7 @@ def _log_format_is_usable(spec: Any) -> bool:
         return True
     try:
         return isinstance(json.loads(spec.access_log_format), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from ..models.extension import EnvValueSource, TrafficExtension, TrafficSelector, VmConfig, Wasm, WasmPlugin
 from . import attachment, words
 from .finding import Finding, Findings, below, repeated, verdict
 
+_REGISTRY = re.compile(r"[^/\s\[\]]+:[0-9]{1,5}(/\S*)?")
+"""An image of a registry's own port, where the name of the host looks like a scheme."""
 _SHA256 = re.compile(r"([a-f0-9]{64})?")
 _SCHEMES = ("", "oci", "http", "https", "file")
 _LONGEST_SCRIPT = 65536
@@ -35,7 +36,7 @@ def check_extension(spec: TrafficExtension, namespace: str) -> Findings:
 def _wasm(wasm: Wasm) -> Findings:
     if not wasm.url:
         yield Finding(("url",), "a program is needed")
-    elif urlsplit(wasm.url).scheme not in _SCHEMES and not re.fullmatch(r"[^/]+:\d+(/.*)?", wasm.url):
+    elif words.scheme_of(wasm.url) not in _SCHEMES and not _REGISTRY.fullmatch(wasm.url):
         yield Finding(("url",), f'"{wasm.url}" is not an oci, http, https or file URL')
     if wasm.sha256 is not None and not _SHA256.fullmatch(wasm.sha256):
         yield Finding(("sha256",), "must be 64 hexadecimal digits in lower case")

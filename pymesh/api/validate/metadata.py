@@ -25,7 +25,7 @@ def check(metadata: Metadata, kind: str) -> Findings:
 def check_names(metadata: Metadata) -> Findings:
     """What is wrong with the names alone."""
     yield from verdict("name", words.object_name(metadata.name))
-    if metadata.namespace is not None:
+    if metadata.namespace:
         yield from verdict("namespace", words.dns_label(metadata.namespace))
 
 

@@ -39,10 +39,8 @@ def _rule(rule: JWTRule) -> Findings:
 
 
 def _key_source(rule: JWTRule) -> Findings:
-    if rule.jwks_uri is not None:
-        parts = urlsplit(rule.jwks_uri)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            yield Finding(("jwks_uri",), f'"{rule.jwks_uri}" is not an http or https URL')
+    if rule.jwks_uri is not None and (words.scheme_of(rule.jwks_uri) not in ("http", "https") or not urlsplit(rule.jwks_uri).hostname):
+        yield Finding(("jwks_uri",), f'"{rule.jwks_uri}" is not an http or https URL')
     if rule.jwks is not None:
         yield from below("jwks", _keys(rule.jwks))
 
@@ -51,7 +49,7 @@ def _keys(text: str) -> Findings:
     try:
         found = json.loads(text)
         keys = found["keys"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         yield Finding((), "is not a JSON web key set (an object with keys)")
         return
     if not isinstance(keys, list) or not all(isinstance(key, dict) and "kty" in key for key in keys):

@@ -24,7 +24,7 @@ from .gateway import check_tls
 from .serviceentry import PROTOCOLS
 from .workloadentry import UNIX, socket_path
 
-_ENDPOINT = re.compile(r"(?:127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):(\d+)", re.ASCII)
+_ENDPOINT = re.compile(r"(?:127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):([0-9]{1,5})")
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
 _FOREIGN_TLS = (
     "subject_alt_names", "https_redirect", "credential_name", "credential_names", "ca_cert_credential_name", "tls_certificates",

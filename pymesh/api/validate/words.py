@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from urllib.parse import urlsplit
 
 from pymesh import address
 from pymesh.patterns import InvalidPattern, parse_pattern
@@ -12,6 +13,7 @@ _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SUBSTITUTION = re.compile(r"%%|%[A-Z0-9_.]+(\([^)]*\))?(:[0-9]+)?%")  # Envoy's command operators
 
@@ -94,6 +96,15 @@ def host_and_port(text: str) -> str | None:
     if found is None or not found.port or not (found.is_ip or not fqdn(found.host)):
         return f'"{text}" is not an address (HOST:PORT)'
     return None
+
+
+def scheme_of(url: str) -> str | None:
+    """The scheme of a URL, empty where it has none; None of what is no URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return None if _BLANK.search(url) else parts.scheme
 
 
 def label_key(text: str) -> str | None:

@@ -155,3 +155,23 @@ def test_a_status_that_counts_is_judged():
     head = f"apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: a}}\n{spec}"
     (problem,) = parse_text(head + "status: {addresses: [{value: nowhere, host: a.b}], more: 1}\n", "f").problems
     assert str(problem) == "f:5:30: error: ServiceEntry a: status.addresses[0].value: expected an IP address"
+
+
+@pytest.mark.parametrize("items", ["items: []", "items: null", ""])
+def test_a_list_may_hold_nothing(items):
+    parsed = parse_text(f"apiVersion: v1\nkind: List\n{items}", "f")
+    assert (parsed.resources, parsed.problems) == ([], [])
+
+
+@pytest.mark.parametrize("weight", ["100.0", "1e2", "0x64"])
+def test_whole_numbers_may_be_written_as_fractions(weight):
+    spec = f"{{hosts: [a], http: [{{route: [{{destination: {{host: a}}, weight: {weight}}}]}}]}}"
+    parsed = parse_text(f"apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: a}}\nspec: {spec}", "f")
+    assert not parsed.problems
+    assert parsed.resources[0].spec.http[0].route[0].weight == 100
+
+
+def test_an_empty_namespace_is_none():
+    parsed = parse_text("apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a, namespace: ''}", "f")
+    assert not parsed.problems
+    assert parsed.resources[0].namespace == "default"
