@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ..generate.inbound import targets
 from ..generate.scope import Scope, scope_of
 from ..model.gateway import merged
 from ..model.snapshot import Snapshot
@@ -38,5 +39,5 @@ def _destination_rules(scope: Scope) -> dict[str, list[str]]:
 def _gateways(snapshot: Snapshot, view: ProxyView) -> Iterable[str]:
     if not view.is_router:
         return ()
-    groups = merged(snapshot.gateways, view.namespace, view.labels).values()
+    groups = merged(snapshot.gateways, view.namespace, view.labels, targets(snapshot, view)).values()
     return {server.gateway for group in groups for server in group}

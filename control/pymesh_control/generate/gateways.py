@@ -12,7 +12,7 @@ from ..model.gateway import Server
 from ..model.protocol import Protocol
 from ..model.view import ProxyView
 from ..model.virtual import VirtualService, reach
-from . import dynamic_dns, families, limits, manager, passing, secure, statnames, tcp
+from . import dynamic_dns, families, inbound, limits, manager, passing, secure, statnames, tcp
 from .chains import chain, inspectors, listener, proxy_header
 from .connections import Claims, Connections, tcp_routes, tls_routes
 from .match import is_catch_all
@@ -48,7 +48,7 @@ def passes_by_name(scope: Scope, view: ProxyView) -> bool:
 
 
 def _groups(scope: Scope, view: ProxyView) -> dict[tuple[str, int], list[Server]]:
-    return gateway.merged(scope.snapshot.gateways, view.namespace, view.labels)
+    return gateway.merged(scope.snapshot.gateways, view.namespace, view.labels, inbound.targets(scope.snapshot, view))
 
 
 def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
@@ -68,7 +68,7 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
 def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
     if group[0].protocol.is_http:
         web = any(server.protocol is Protocol.GRPC_WEB for server in group)
-        yield chain([_manager(scope, f"{bind}_{port}", _http_name(bind, port), web=web)])
+        yield chain([_manager(scope, f"outbound_{bind}_{port};", _http_name(bind, port), web=web)])
         return
     claims = Claims()  # of servers with the same host on one port the oldest has it
     for server in group:
@@ -81,7 +81,8 @@ def _chains(scope: Scope, group: Group, bind: str, port: int) -> Iterator[Any]:
 def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     mesh = scope.snapshot.mesh
     if server.serves_http:
-        filters = [_manager(scope, f"{server.bind or _ANY}_{server.port}", _https_name(server))]
+        stats = server.name or f"outbound_{server.bind or _ANY}_{server.port};"
+        filters = [_manager(scope, stats, _https_name(server))]
     else:
         stats = route.stats or statnames.of_target(scope, route.targets[0][0])
         idle, before = scope.settings.idle_timeout, dynamic_dns.lookup(scope, route.targets)
@@ -100,9 +101,9 @@ def _chain(scope: Scope, server: Server, route: Connections) -> Any:
     return _terminating(made) if secured else made
 
 
-def _manager(scope: Scope, prefix: str, route: str, *, web: bool = False) -> Any:
+def _manager(scope: Scope, stats: str, route: str, *, web: bool = False) -> Any:
     mesh = scope.snapshot.mesh
-    return manager.gateway(mesh, scope.flavor, scope.settings, prefix, route, dynamic_dns.http_filters(scope), web=web)
+    return manager.gateway(mesh, scope.flavor, scope.settings, stats, route, dynamic_dns.http_filters(scope), web=web)
 
 
 def _terminating(made: Any) -> Any:
@@ -149,7 +150,7 @@ def _http_name(bind: str, port: int) -> str:
 def _https_name(server: Server) -> str:
     namespace, _, name = server.gateway.partition("/")
     bind = f".{server.bind}" if server.bind and server.bind != _ANY else ""
-    return f"https.{server.port}.{server.port_name}.{name}.{namespace}{bind}"
+    return f"https.{server.exposed}.{server.port_name}.{name}.{namespace}{bind}"
 
 
 def _configuration(scope: Scope, name: str, group: Group) -> Any:

@@ -1,6 +1,6 @@
 """Which ports a sidecar serves for its application, and under which rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from ..model.destination import Policy
 from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.protocol import Protocol, of_port
-from ..model.service import Service
+from ..model.service import Port, Service
 from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
@@ -132,10 +132,26 @@ def _selected(snapshot: Snapshot, view: ProxyView) -> Iterator[InboundServer]:
     """The target ports of every service that this workload is an instance of."""
     for service in _own(snapshot, view):
         for port in service.ports:
-            ports = {one.port for one in snapshot.instances(service).get(port.number, ()) if one.workload.ip == view.ip}
-            for target in sorted(ports) or (port.target,):
+            for target in _targets(snapshot, view, service, port):
                 yield InboundServer(bind=target, app=target, protocol=port.protocol, service=service, service_port=port.number)
 
 
 def _own(snapshot: Snapshot, view: ProxyView) -> list[Service]:
     return list(snapshot.memberships.of(view.namespace, view.labels, view.ip))
+
+
+def _targets(snapshot: Snapshot, view: ProxyView, service: Service, port: Port) -> Sequence[int]:
+    """Where a proxy's instance of a service serves one of its ports."""
+    ports = {one.port for one in snapshot.instances(service).get(port.number, ()) if one.workload.ip == view.ip}
+    return sorted(ports) or (port.target,)
+
+
+def targets(snapshot: Snapshot, view: ProxyView) -> dict[int, int]:
+    """The ports to which Services of the cluster lead that select a proxy, by the Service's port; of several Services the oldest counts."""
+    found: dict[int, int] = {}
+    for service in _own(snapshot, view):
+        if service.is_of_cluster and service.selector and service.leads_gateways:
+            for port in service.ports:
+                target = _targets(snapshot, view, service, port)[0] if port.target_name else port.target
+                found.setdefault(port.number, target)
+    return found

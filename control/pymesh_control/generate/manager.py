@@ -60,10 +60,10 @@ def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: An
 
 
 def gateway(
-    mesh: Mesh, flavor: str, settings: Settings, prefix: str, route: str, lookups: Iterable[Any] = (), *, web: bool = False
+    mesh: Mesh, flavor: str, settings: Settings, stats: str, route: str, lookups: Iterable[Any] = (), *, web: bool = False
 ) -> Any:
-    """The network filter at the edge: clients are strangers, so what they say of themselves is replaced."""
-    manager = _base(mesh, flavor, settings, f"outbound_{prefix};", server=_SERVER, at_the_edge=True, web=web, lookups=lookups)
+    """The network filter at the edge: clients are strangers, so what they say of themselves is replaced. It counts under `stats`."""
+    manager = _base(mesh, flavor, settings, stats, server=_SERVER, at_the_edge=True, web=web, lookups=lookups)
     manager.rds.CopyFrom(_rds(route))
     manager.use_remote_address.value = True
     manager.xff_num_trusted_hops = settings.trusted_hops

@@ -1,7 +1,7 @@
 """Gateways: the servers that a gateway proxy opens, gathered from every Gateway that selects it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymesh.api import hosts
@@ -28,6 +28,8 @@ class Server:
     exposed: int
     """The port that clients call; a Service may lead from it to `port`."""
     tls: Any = None
+    name: str = ""
+    """Under which requests count where the gateway ends TLS."""
 
     @property
     def terminates(self) -> bool:
@@ -76,6 +78,8 @@ class Gateway:
     selector: Mapping[str, str]
     servers: tuple[Server, ...]
     namespace: str = ""
+    names_ports_of_services: bool = False
+    """Whether its ports are those of a Service that leads to the proxies, where there is one."""
 
     def selects(self, namespace: str, labels: Mapping[str, str]) -> bool:
         """Whether a proxy serves it."""
@@ -84,16 +88,24 @@ class Gateway:
 
 def from_resource(resource: Any) -> Gateway:
     origin = Origin(resource.kind, resource.namespace, resource.name)
-    return Gateway(dict(resource.spec.selector), tuple(_server(server, origin) for server in resource.spec.servers))
+    servers = tuple(_server(server, origin) for server in resource.spec.servers)
+    return Gateway(dict(resource.spec.selector), servers, names_ports_of_services=True)
 
 
-def merged(gateways: Iterable[Gateway], namespace: str, labels: Mapping[str, str]) -> dict[tuple[str, int], list[Server]]:
-    """The servers of a proxy by (bind, port). Servers of another kind than a bind's first one are left out, as the port can do one."""
+def merged(
+    gateways: Iterable[Gateway], namespace: str, labels: Mapping[str, str], targets: Mapping[int, int]
+) -> dict[tuple[str, int], list[Server]]:
+    """The servers of a proxy by (bind, port). Servers of another kind than a bind's first one are left out, as the port can do one.
+
+    `targets` are the proxy's ports to which Services lead, by the Service's.
+    """
     found: dict[tuple[str, int], list[Server]] = {}
     for gateway in gateways:
         if not gateway.selects(namespace, labels):
             continue
-        for server in gateway.servers:
+        for stated in gateway.servers:
+            port = targets.get(stated.port, stated.port) if gateway.names_ports_of_services else stated.port
+            server = stated if port == stated.port else replace(stated, port=port)
             group = found.setdefault((server.bind or "0.0.0.0", server.port), [])
             if not group or group[0].kind == server.kind:
                 group.append(server)
@@ -111,6 +123,7 @@ def _server(server: Any, origin: Origin) -> Server:
         bind=server.bind or "",
         hosts=tuple(_host(host, origin.namespace) for host in server.hosts),
         tls=server.tls,
+        name=server.name or "",
     )
 
 

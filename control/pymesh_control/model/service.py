@@ -105,6 +105,8 @@ class Service:
     """The localityLbSetting that its own wish for traffic close by amounts to."""
     aliases: tuple[Alias, ...] = ()
     edge: Edge = Edge()
+    leads_gateways: bool = True
+    """Whether Gateways may name its ports, rather than those of the pods to which it leads."""
 
     def port(self, number: int) -> Port | None:
         return next((port for port in self.ports if port.number == number), None)

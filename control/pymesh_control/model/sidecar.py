@@ -30,6 +30,11 @@ class Import:
         return self.host == _EVERY or self.host == host or (hosts.is_wildcard(self.host) and hosts.subset_of(host, self.host))
 
 
+    def meets(self, namespace: str, host: str) -> bool:
+        """Whether something of a namespace with a host, which may be a wildcard, has to do with what is meant."""
+        return self.namespace in (_EVERY, namespace) and (self.host == _EVERY or hosts.matches(host, self.host))
+
+
 @dataclass(frozen=True, slots=True)
 class Egress:
     """One egress listener; without a port it stands for all ports that no other has."""
@@ -43,9 +48,14 @@ class Egress:
 
     def admits(self, namespace: str, host: str) -> bool:
         """Whether something of a namespace with a host is imported."""
-        if any(one.excluding and one.covers(namespace, host) for one in self.imports):
-            return False
-        return any(not one.excluding and one.covers(namespace, host) for one in self.imports)
+        return not self._excludes(namespace, host) and any(not one.excluding and one.covers(namespace, host) for one in self.imports)
+
+    def meets(self, namespace: str, host: str) -> bool:
+        """Whether anything of a namespace that a host stands for may be imported."""
+        return not self._excludes(namespace, host) and any(not one.excluding and one.meets(namespace, host) for one in self.imports)
+
+    def _excludes(self, namespace: str, host: str) -> bool:
+        return any(one.excluding and one.covers(namespace, host) for one in self.imports)
 
     def carries(self, port: int, protocol: Protocol) -> bool:
         """Whether a service's port is reached through it."""
@@ -105,6 +115,12 @@ class Sidecar:
         own = self.listener(port) if port else None
         listeners = self.egress if own is None and not port else (own,) if own else [one for one in self.egress if not one.port]
         return any(one.admits(namespace, host) and (not port or one.carries(port, protocol)) for one in listeners)
+
+    def admits_rule(self, namespace: str, host: str, strictly: bool) -> bool:
+        """Whether a rule of a namespace for a host is imported; a wildcard's even for one of its hosts, unless it is taken `strictly`."""
+        if self.egress is None or strictly:
+            return self.admits(namespace, host)
+        return any(one.meets(namespace, host) for one in self.egress)
 
 
 class Sidecars:

@@ -125,7 +125,7 @@ class Snapshot:
     def _imported(self, namespace: str, limits: sidecar.Sidecar | None) -> Iterable[service.Service]:
         if limits is None or limits.egress is None:
             return self.services
-        wanted = {host for rule in self.mesh_rules(namespace, limits).ordered for host in rule.destinations}
+        wanted = {self.aliases.get(host, host) for rule in self.mesh_rules(namespace, limits).ordered for host in rule.destinations}
         return [one for one in self.services if limits.admits(one.namespace, one.host) or one.host in wanted]
 
     def service(self, host: str, namespace: str) -> service.Service | None:
@@ -188,7 +188,7 @@ def _changed(former: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
 def _admitted(rules: Sequence[virtual.VirtualService], limits: sidecar.Sidecar | None) -> Sequence[virtual.VirtualService]:
     if limits is None:
         return rules
-    return [rule for rule in rules if any(limits.admits(rule.namespace, host) for host in rule.hosts)]
+    return [rule for rule in rules if any(limits.admits_rule(rule.namespace, host, rule.follows_gateway_api) for host in rule.hosts)]
 
 
 def _visible(services: Iterable[service.Service], namespace: str) -> Mapping[str, service.Service]:

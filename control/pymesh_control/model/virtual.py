@@ -55,9 +55,10 @@ class VirtualService:
 
     @property
     def destinations(self) -> frozenset[str]:
-        """The full names of all of them."""
+        """The full names of all of them, and of those that get copies."""
         shares = [share for kind in (self.spec.http, self.spec.tls, self.spec.tcp) for route in kind for share in route.route]
-        return frozenset(self.destination(share.destination.host) for share in shares)
+        copies = [one for http in self.spec.http for one in (http.mirror, *(each.destination for each in http.mirrors)) if one]
+        return frozenset(self.destination(one.host) for one in (*(share.destination for share in shares), *copies))
 
     def gateway(self, name: str) -> str:
         """The full name of a gateway that one of its matches names."""

@@ -16,6 +16,7 @@ from .topology import Topology
 
 GATEWAY_PORT_LABEL = "networking.istio.io/gatewayPort"
 NODE_SELECTOR = "traffic.istio.io/nodeSelector"
+PORTS_STAND = "experimental.istio.io/disable-gateway-port-translation"
 EXPORT_TO = "networking.istio.io/exportTo"
 
 
@@ -48,6 +49,7 @@ def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = 
         headless=headless,
         sessions=sessions.of_labels(resource.labels),
         edge=_edge(resource, nodes),
+        leads_gateways=PORTS_STAND not in resource.labels,
         locality=distribution.setting(spec.traffic_distribution, distribution.wish(resource), wished),
         origins=(Origin("Service", resource.namespace, resource.name),),
     )

@@ -270,3 +270,60 @@ def test_mutual_tls_of_the_mesh_may_be_for_some_names_only(mesh, edge):
         validation = proto.unpack(chain.transport_socket.typed_config).common_tls_context.combined_validation_context
         (name,) = validation.default_validation_context.match_typed_subject_alt_names
         assert (name.matcher.prefix, name.matcher.exact) == matched
+
+
+def service(ports, name="ingress", more=""):
+    return f"""
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: default{more}}}
+spec: {{clusterIP: 10.96.0.9, selector: {{istio: ingressgateway}}, ports: {ports}}}
+"""
+
+
+PORTS = "[{name: web, port: 80, targetPort: 8080}, {name: tls, port: 443, targetPort: tls}]"
+POD = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: edge-1, namespace: default, labels: {istio: ingressgateway}}
+spec: {containers: [{name: proxy, ports: [{name: tls, containerPort: 8443}]}]}
+status: {podIP: 10.0.0.9, phase: Running}
+"""
+
+
+def test_a_gateway_listens_where_the_service_leads_that_clients_call(mesh, edge):
+    matched = route("r", "[a.example.com]", "http: [{match: [{port: 80}, {port: 443}], route: [{destination: {host: reviews}}]}]")
+    built = mesh(ENTRY + gateway(HTTP, SIMPLE) + matched + service(PORTS) + service("[{port: 80, targetPort: 9999}]", "late") + POD)
+    listeners = built.listeners(edge)
+    assert set(listeners) == {"0.0.0.0_8080", "0.0.0.0_8443"}
+    assert config(listeners["0.0.0.0_8080"].filter_chains[0]).rds.route_config_name == "http.8080"
+    assert config(listeners["0.0.0.0_8443"].filter_chains[0]).rds.route_config_name == "https.443.web.edge.default"
+    assert list(built.hosts(edge, "http.8080")) == ["a.example.com:80"]
+    assert list(built.hosts(edge, "https.443.web.edge.default")) == ["a.example.com:443"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        service("[{port: 80, targetPort: 8080}]", more=", labels: {experimental.istio.io/disable-gateway-port-translation: 'true'}"),
+        service("[{port: 80, targetPort: 8080}]").replace("ingressgateway}", "other}"),
+        service("[{port: 81, targetPort: 8080}]"),
+    ],
+)
+def test_a_gateways_port_stands_where_no_service_leads_to_another(mesh, edge, other):
+    assert set(mesh(ENTRY + gateway(HTTP) + other).listeners(edge)) == {"0.0.0.0_80"}
+
+
+def test_gateways_that_come_to_one_port_share_it(mesh, edge):
+    direct = gateway(HTTP.replace("number: 80", "number: 8080"), name="direct")
+    on_80, on_8080 = (f"match: [{{port: {port}}}], route: [{{destination: {{host: reviews}}}}]" for port in (80, 8080))
+    rule = route("r", "[a.example.com]", f"http: [{{name: a, {on_80}}}, {{name: b, {on_8080}}}]", "[edge, direct]")
+    built = mesh(ENTRY + gateway(HTTP) + direct + rule + service(PORTS))
+    assert [one.name for one in built.hosts(edge, "http.8080")["a.example.com:80"].routes] == ["a", "b"]
+
+
+def test_requests_count_under_the_name_of_a_server_that_ends_tls(mesh, edge):
+    chain = mesh(gateway(SIMPLE.replace("{port", "{name: shop, port", 1))).listeners(edge)["0.0.0.0_443"].filter_chains[0]
+    assert config(chain).stat_prefix == "shop"

@@ -54,6 +54,19 @@ def test_where_rules_lead_is_known_and_cannot_be_called_by_name(mesh, view):
     assert hosts[f"{A}:80"].routes[0].route.cluster == f"outbound|80||{C}"
 
 
+@pytest.mark.parametrize("copy", ["mirror: {host: %s}", "mirrors: [{destination: {host: %s}}]"])
+def test_where_copies_go_is_known(mesh, view, copy):
+    rule = RULE.replace("[{route", f"[{{{copy % D}, route")
+    assert f"outbound|80||{D}" in mesh(SERVICES + rule + sidecar("{egress: [{hosts: [./a]}]}")).clusters(view())
+
+
+@pytest.mark.parametrize(("imported", "counts"), [(A, True), ("else.test", False)])
+def test_a_rule_for_a_wildcard_is_imported_with_any_of_its_hosts(mesh, view, imported, counts):
+    rule = RULE.replace("hosts: [a]", "hosts: ['*.default.svc.cluster.local']")
+    clusters = mesh(SERVICES + rule + sidecar(f"{{egress: [{{hosts: ['./{imported}']}}]}}")).clusters(view())
+    assert (f"outbound|80||{C}" in clusters) == counts
+
+
 def test_rules_that_are_not_imported_do_not_count(mesh, view):
     built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./b]}]}"))
     assert outbound(built.clusters(view())) == {f"outbound|80||{B}"}
