@@ -38,7 +38,7 @@ ROOMS = {
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
     "route": ("conditions", "cookies", "edits", "hashing", "hosts", "internal_redirect", "retry_policy", "rewrite", "table"),
-    "tcp": ("proxy", "relay", "session", "tunnel"),
+    "tcp": ("post_tunnel", "proxy", "relay", "session", "tunnel"),
     "upstream/balancing": (
         "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",
         "shares", "weights",

@@ -48,6 +48,7 @@ def filters(
     if by_source:
         proxy.hash_policy.add(source_ip={})
     if tunnel:
+        proxy.tunneling_config.use_post = (tunnel.protocol or "").upper() == "POST"
         proxy.tunneling_config.hostname = str(Address(tunnel.target_host, tunnel.target_port))
     metrics = [istio_extension("istio.stats", "stats.PluginConfig", _FILTER)] if flavor == PYMESH and mesh.counts else []
     return [*before, *metrics, _FILTER(**extension("envoy.filters.network.tcp_proxy", proxy))]

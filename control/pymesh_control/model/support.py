@@ -69,7 +69,6 @@ VALUES: dict[str, dict[str, str]] = {
         "tls[].match[].sniHosts[]": _NAME,
         "http[].redirect.redirectCode": "0|301|302|303|307|308",
     },
-    "DestinationRule": {f"{policy}.tunnel.protocol": "(CONNECT)?" for policy in _WHOLE},
     "Gateway": {
         "servers[].port.protocol": "(?!(?i:UDP|HTTP_PROXY)).*",
         "servers[].bind": "(?!unix:).*",

@@ -18,13 +18,16 @@ def tunnel_options(proxy: Reader) -> TunnelOptions | None:
     reader = proxy.child("tunneling_config")
     if reader is None:
         return None
-    reader.only("hostname", "headers_to_add")
+    reader.only("hostname", "headers_to_add", "use_post", "post_path")
+    if reader.message.post_path and not reader.message.use_post:
+        reader.refuse("post_path", "a CONNECT has no path; set use_post")
     try:
         hostname = compile_value(reader.message.hostname)
     except ConfigError as error:
         reader.adopt(error, "hostname")
         return None
-    return TunnelOptions(hostname=hostname, manager=_manager(proxy, reader))
+    path = (reader.message.post_path or "/").encode() if reader.message.use_post else b""
+    return TunnelOptions(hostname=hostname, manager=_manager(proxy, reader), post_path=path)
 
 
 def _manager(proxy: Reader, reader: Reader) -> HttpOptions:

@@ -16,6 +16,7 @@ from ..upstream.dial import DialFailed, dial
 from ..upstream.dns_cache import Refused
 from ..wheel import NEVER
 from .config import SniLookup, TcpOptions
+from .post_tunnel import PostTunnel
 from .relay import Relay
 from .session import Phase, Session
 from .tunnel import HttpTunnel, TunnelOptions
@@ -154,7 +155,8 @@ class TcpConnection(asyncio.Protocol):
 
     def _open_tunnel(self, options: TunnelOptions) -> None:
         facts = self.session.downstream
-        self._tunnel = tunnel = HttpTunnel(self._runtime, options, facts, opened=self._tunnelled, failed=self._not_tunnelled)
+        kind = PostTunnel if options.post_path else HttpTunnel
+        self._tunnel = tunnel = kind(self._runtime, options, facts, opened=self._tunnelled, failed=self._not_tunnelled)
         tunnel.open()
 
     def _tunnelled(self, upstream: asyncio.Transport, early: bytes) -> None:

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunnelOptions:
-    """A TunnelingConfig: whom the CONNECT is for, and the manager by whose one route it goes to the clusters."""
+    """A TunnelingConfig: whom the request is for, and the manager by whose one route it goes to the clusters."""
 
     hostname: bytes | Callable[[Exchange], bytes]
     manager: HttpOptions
+    post_path: bytes = b""
+    """What is posted to, in the place of a CONNECT; empty for a CONNECT."""
 
 
 class HttpTunnel:
@@ -48,12 +50,16 @@ class HttpTunnel:
         self._on_opened = opened
         self._on_failed = failed
         self.deadline = self.wake = NEVER
-        head = RequestHead(b"CONNECT", b"", b"", [])
+        head, upgrade = self.begin(options)
         exchange = Exchange(facts, head, monotonic(), wall_clock())
         hostname = options.hostname if isinstance(options.hostname, bytes) else options.hostname(exchange)
         head.authority = hostname
         head.add(b"host", hostname)
-        self._router = Router(runtime, options.manager, self, exchange, False, b"CONNECT")
+        self._router = Router(runtime, options.manager, self, exchange, False, upgrade)
+
+    def begin(self, options: TunnelOptions) -> tuple[RequestHead, bytes]:
+        """The request, but for whom it is for, and the protocol switch that it asks for."""
+        return RequestHead(b"CONNECT", b"", b"", []), b"CONNECT"
 
     @property
     def exchange(self) -> Exchange:

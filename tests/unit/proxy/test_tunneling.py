@@ -127,6 +127,102 @@ async def test_a_cluster_that_does_not_exist_ends_the_connection():
         assert sessions[-1].flags == "NC"
 
 
+def posting(path=""):
+    return f"{{stat_prefix: t, cluster: up, tunneling_config: {{hostname: 'far.org:443', use_post: true{path}}}}}"
+
+
+POST = b"POST / HTTP/1.1\r\nhost: far.org:443\r\ntransfer-encoding: chunked\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+async def test_bytes_are_the_body_of_a_post_and_of_its_answer():
+    async with Mesh() as mesh:
+        sessions = []
+        client = connect(mesh, sessions, posting())
+        client.send(b"early")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        assert upstream.received == POST, "nothing goes up before a 2xx"
+        upstream.send(CHUNKED + b"6\r\nbanner\r\n")
+        await mesh.settle()
+        assert upstream.received == POST + b"5\r\nearly\r\n"
+        assert client.received == b"banner"
+        client.finish()
+        await mesh.settle()
+        assert upstream.received.endswith(b"0\r\n\r\n")
+        assert not client.hung_up, "half of it stays open"
+        upstream.send(b"3\r\nbye\r\n0\r\n\r\n")
+        await mesh.settle()
+        assert client.received == b"bannerbye"
+        assert client.hung_up
+        assert (sessions[-1].bytes_received, sessions[-1].bytes_sent, sessions[-1].flags) == (5, 9, "")
+        assert nothing_is_left_but_idle(mesh)
+
+
+def nothing_is_left_but_idle(mesh):
+    breaker = mesh.runtime.clusters.get("up").breaker
+    return (breaker.requests, breaker.pending) == (0, 0)
+
+
+async def test_a_client_that_leaves_takes_its_post_along():
+    async with Mesh() as mesh:
+        client = connect(mesh, [], posting(", post_path: /a"))
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        assert upstream.received.startswith(b"POST /a HTTP/1.1")
+        upstream.send(CHUNKED)
+        await mesh.settle()
+        client.reset()
+        await mesh.settle()
+        assert upstream.hung_up
+        assert nothing_is_left(mesh)
+
+
+async def test_an_answer_that_breaks_off_resets_the_client():
+    async with Mesh() as mesh:
+        sessions = []
+        client = connect(mesh, sessions, posting())
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(CHUNKED)
+        await mesh.settle()
+        upstream.close()
+        await mesh.settle()
+        assert client.hung_up
+        assert sessions[-1].flags == "UR"
+
+
+async def test_a_post_that_is_refused_is_no_tunnel():
+    async with Mesh() as mesh:
+        client = connect(mesh, [], posting())
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno")
+        await mesh.settle()
+        assert client.hung_up
+        assert client.received == b""
+
+
+async def test_a_slow_client_holds_the_answer_up():
+    async with Mesh() as mesh:
+        client = connect(mesh, [], posting())
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(CHUNKED)
+        await mesh.settle()
+        client.stop_reading()
+        for _ in range(40):
+            upstream.send(b"10000\r\n" + bytes(65536) + b"\r\n")
+        await mesh.settle()
+        assert upstream.paused, "the upstream is not read any more"
+        client.start_reading()
+        upstream.send(b"0\r\n\r\n")
+        for _ in range(40):
+            await mesh.settle()
+        assert len(client.received) == 40 * 65536
+        assert client.hung_up
+
+
 async def test_the_host_can_be_what_tls_asked_for():
     async with Mesh() as mesh:
         config = "{hostname: '%REQUESTED_SERVER_NAME%:443', headers_to_add: [{header: {key: x-a, value: b}}]}"
@@ -140,7 +236,7 @@ async def test_the_host_can_be_what_tls_asked_for():
 @pytest.mark.parametrize(
     ("more", "field"),
     [
-        ("use_post: true", "use_post"),
+        ("post_path: /x", "post_path"),
         ("propagate_response_headers: true", "propagate_response_headers"),
         ("request_id_header: x", "request_id_header"),
     ],

@@ -58,6 +58,12 @@ def test_an_ipv6_target_stands_in_brackets(chains):
     assert config(chain).tunneling_config.hostname == "[2001:db8::1]:80"
 
 
+@pytest.mark.parametrize(("protocol", "posts"), [("", False), ("protocol: CONNECT,", False), ("protocol: POST,", True)])
+def test_a_tunnel_may_be_a_post(chains, protocol, posts):
+    (chain,) = chains(f"trafficPolicy: {{tunnel: {{{protocol} targetHost: example.com, targetPort: 443}}}}")
+    assert config(chain).tunneling_config.use_post is posts
+
+
 def test_a_subsets_tunnel_comes_first(chains):
     subsets = f"{TUNNEL}, subsets: [{{name: a, {TUNNEL.replace('443', '444')}}}, {{name: b}}]"
     for subset, port in (("a", 444), ("b", 443)):

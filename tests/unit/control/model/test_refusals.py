@@ -46,11 +46,6 @@ def test_a_refused_resource_is_left_out_and_the_others_stand(built):
 @pytest.mark.parametrize(
     ("kind", "spec", "field"),
     [
-        (
-            "DestinationRule",
-            "{host: a.com, subsets: [{name: v1, trafficPolicy: {tunnel: {protocol: POST, targetHost: b.com, targetPort: 1}}}]}",
-            "subsets[0].trafficPolicy.tunnel.protocol: POST",
-        ),
         ("Gateway", "{servers: [{port: {number: 1, name: m, protocol: UDP}, hosts: [a.com]}]}", "servers[0].port.protocol: UDP"),
         (
             "Gateway",
