@@ -46,6 +46,9 @@ from .world import World, trust_domain_in
 SERVER_NAMES = ("istiod.istio-system.svc", "localhost")
 """What sidecars verify: Istio's name for the control plane, and the local mesh's."""
 
+_UPDATES = {"endpoint": "eds"}
+"""What Istiod's metric of incoming changes calls a source, where its metric of pushes has another word."""
+
 STOP_GRACE = 0.5
 """Seconds for certificate requests in flight; streams have no end to wait for, their clients reconnect."""
 
@@ -110,7 +113,7 @@ class ControlPlane:
             self._eternal.append(await self._credentials.start())
         self._ledger = Ledger(_directory(self.options.state_dir))
         self.registry = Registry(
-            self.options.registration_grace, asyncio.get_running_loop().call_later, lambda: self._changed("workload")
+            self.options.registration_grace, asyncio.get_running_loop().call_later, lambda: self._changed("endpoint")
         )  # fmt: skip
         self.registry.restore(await asyncio.to_thread(self._ledger.read))
         domain = trust_domain(self.options, joined(self._sources))
@@ -203,7 +206,7 @@ class ControlPlane:
             front.install(tls, *self._server_certificate())
 
     def _changed(self, source: str) -> None:
-        self.metrics.updates.labels(source).inc()
+        self.metrics.updates.labels(_UPDATES.get(source, source)).inc()
         self._debounce.changed(source)
 
     async def _publish(self, batch: Batch) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from . import rows
+from . import hosts, rows
 from .asked import Asked, asking
+from .control import ask_proxy
 from .dump import Dump
 from .table import show, show_json, show_yaml
 
@@ -107,8 +108,15 @@ def routes(asked: Asked, origins: bool, **filters: Any) -> None:
 @proxy_config.command()
 @_with("fqdn", "subset", "cluster", "address", "port", "status")
 def endpoints(asked: Asked, **filters: Any) -> None:
-    """The instances behind clusters."""
-    _print("endpoints", asked, asked.dump(), filters)
+    """The instances behind clusters: those that the control plane sent, or, with --admin, all that the proxy has, as it sees them."""
+    if asked.admin is None or asked.file is not None:
+        _print("endpoints", asked, asked.dump(), filters)
+        return
+    found = list(hosts.wanted(ask_proxy(asked.admin, "/clusters", format="json"), filters))
+    if asked.output == "short":
+        show(hosts.HEAD, sorted(hosts.row(*one) for one in found))
+    else:
+        _show(asked, [host for host, _ in found])
 
 
 @proxy_config.command()

@@ -45,7 +45,11 @@ def _order(entry: Entry) -> tuple[str, int, str, str]:
 
 
 def _admits_cluster(message: Message, filters: Filters) -> bool:
-    name = name_of(message)
+    return fits_cluster(name_of(message), filters)
+
+
+def fits_cluster(name: str, filters: Filters) -> bool:
+    """Whether a cluster's name is what the filters for clusters ask for."""
     parts = names.parse_cluster(name)
     found = {"fqdn": name} if parts is None else {
         "fqdn": parts.host, "port": parts.port, "subset": parts.subset, "direction": parts.direction,

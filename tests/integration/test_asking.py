@@ -40,7 +40,13 @@ async def test_both_tell_the_same_endpoints(mesh: Mesh) -> None:
     wanted = ("proxy-config", "endpoints", "caller", "--fqdn", REVIEWS)
     told = (await ask(mesh, *wanted)).output
     assert len(told.splitlines()) == 5  # the head, two instances of the service, one of each subset
-    assert (await ask(mesh, *wanted, "--admin", f"{HOST}:{mesh.sidecar('caller').admin}")).output == told
+    admin = ("--admin", f"{HOST}:{mesh.sidecar('caller').admin}")
+    own = [line.split() for line in (await ask(mesh, *wanted, *admin, "--status", "healthy")).output.splitlines()]
+    assert own[0] == ["ENDPOINT", "STATUS", "OUTLIER", "CHECK", "CLUSTER"]
+    assert {(line[0], line[1], line[3]) for line in own[1:]} == {(*line.split()[:2], line.split()[-1]) for line in told.splitlines()[1:]}
+    assert {line[2] for line in own[1:]} == {"OK"}
+    as_json = json.loads((await ask(mesh, *wanted, *admin, "-o", "json")).output)
+    assert {one["health_status"]["eds_health_status"] for one in as_json} == {"HEALTHY"}
 
 
 async def test_the_proxy_tells_its_bootstrap(mesh: Mesh) -> None:
@@ -53,4 +59,4 @@ async def test_a_blocked_host_is_told_with_what_would_let_it_be_called(mesh: Mes
     async with mesh.session.get("http://undeclared.example.com/", proxy=f"http://{HOST}:{proxy.http_proxy}") as answer:
         assert answer.status == 502
     result = await asyncio.to_thread(CliRunner().invoke, main, ["blocked", f"{HOST}:{proxy.admin}"])
-    assert ["undeclared.example.com", "1", "caller"] in [line.split() for line in result.output.splitlines()], result.output
+    assert ["undeclared.example.com", "HTTP", "1", "caller"] in [line.split() for line in result.output.splitlines()], result.output
