@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from ..filters.chain import Override, Overrides
+from .buffer import buffer_limit
 from .cors import cors_policy
 from .dynamic_forward_proxy import host_override
 from .fault import fault_policy
@@ -28,6 +29,7 @@ class Layered(Protocol):
 
 
 _KINDS: Mapping[str, PerRoute] = {
+    "envoy.extensions.filters.http.buffer.v3.BufferPerRoute": buffer_limit,
     "envoy.extensions.filters.http.cors.v3.CorsPolicy": cors_policy,
     "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig": host_override,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,

@@ -33,6 +33,13 @@ class Translation:
     answer: "Callable[[DownstreamStream], DownstreamStream]"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """The request waits until its body is here, which is refused if it is larger than so many bytes."""
+
+    limit: int
+
+
 class HttpFilter(Protocol):
     """All hooks are plain calls; only a filter that must wait returns an awaitable, and only then does the exchange become a task.
 
@@ -43,7 +50,7 @@ class HttpFilter(Protocol):
     def for_route(self, config: object) -> "HttpFilter":
         """This filter with the configuration of a route, which may be that of another filter's kind; asked once for each chain."""
 
-    def on_request(self, exchange: "Exchange") -> "LocalReply | Translation | Awaitable[LocalReply | None] | None":
+    def on_request(self, exchange: "Exchange") -> "LocalReply | Translation | Hold | Awaitable[LocalReply | None] | None":
         """Route and cluster are chosen, if there are any; may edit `exchange.head`, and answer, or translate what follows."""
 
     def on_route(self, exchange: "Exchange") -> None:

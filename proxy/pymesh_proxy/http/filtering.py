@@ -8,10 +8,12 @@ from typing import Final
 
 from pymesh.tasks import spawn
 
-from ..filters import LocalReply, Translation
+from ..filters import Hold, LocalReply, Translation
 from ..route.table import Forward, Target
 from .answer import Answer
+from .grpc_frames import BodyTap
 from .stream import Phase
+from .whole_body import WholeBody
 
 _DONE: Final = Phase.DONE
 
@@ -85,6 +87,11 @@ class Filtering(Answer):
             if isinstance(verdict, Translation):
                 self._translate(verdict)
                 continue
+            if isinstance(verdict, Hold):
+                if self.complete:
+                    continue
+                self._hold(verdict, index + 1)
+                return
             if isinstance(verdict, LocalReply):
                 self._filtered(verdict)
             else:
@@ -94,9 +101,29 @@ class Filtering(Answer):
 
     def _translate(self, translation: Translation) -> None:
         """The body's length is not what the client said any more."""
-        self.exchange.request_tap = translation.request
+        if translation.request is not None:
+            self._tap(translation.request)
         self.chunked = self.chunked or not self.complete
         self._downstream = translation.answer(self._downstream)
+
+    def _hold(self, hold: Hold, following: int) -> None:
+        """The filters go on when the body has come; it then has a length."""
+        whole = WholeBody(hold.limit)
+        self._tap(whole).on_end = lambda: self._released(whole.size, following)
+        self._begin_to_wait()
+
+    def _released(self, size: int, following: int) -> None:
+        head = self.exchange.head
+        if b"content-length" not in head.index:
+            head.add(b"content-length", b"%d" % size)
+        self.chunked = False
+        self._go_to(following)
+
+    def _tap(self, tap: BodyTap) -> BodyTap:
+        """Have the request's body go through one more; the first of them."""
+        exchange = self.exchange
+        exchange.request_tap = tap if exchange.request_tap is None else exchange.request_tap.then(tap)
+        return exchange.request_tap
 
     def _filtered(self, answer: LocalReply) -> None:
         """A filter answers; that no attempt was made is not told."""
@@ -105,11 +132,7 @@ class Filtering(Answer):
 
     def _wait_for(self, verdict: "Awaitable[LocalReply | None]", following: int) -> None:
         """A filter waits, so the exchange becomes a task; idleness and the duration of the stream count meanwhile."""
-        self._active = now = self._runtime.loop.time()
-        longest = self.longest()
-        if longest:
-            self.ends = now + longest
-        self._arm(now)
+        self._begin_to_wait()
         self._waiting = spawn(self._go_on(verdict, following), name="http filter")
 
     async def _go_on(self, verdict: "Awaitable[LocalReply | None]", following: int) -> None:
@@ -124,6 +147,17 @@ class Filtering(Answer):
         if answer is not None:
             self._filtered(answer)
             return
+        self._go_to(following)
+
+    def _begin_to_wait(self) -> None:
+        self._active = now = self._runtime.loop.time()
+        longest = self.longest()
+        if longest:
+            self.ends = now + longest
+        self._arm(now)
+
+    def _go_to(self, following: int) -> None:
+        """On with the filters, after a while."""
         if self.exchange.cluster is not None:  # it may have been replaced meanwhile
             self.exchange.cluster = self._runtime.clusters.by_name.get(self.exchange.cluster_name)
         self.filter_from(following)

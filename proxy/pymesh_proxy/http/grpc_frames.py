@@ -10,21 +10,38 @@ _PREFIX = 5
 
 
 class BodyTap:
-    """What a filter has to do with the pieces of a body as they go by."""
+    """What a filter does with the pieces of a body as they go by."""
 
-    __slots__ = ("refusal",)
+    __slots__ = ("_following", "on_end", "refusal")
 
     def __init__(self) -> None:
+        self._following: BodyTap | None = None
         self.refusal: LocalReply | None = None
         """The answer to a request that cannot go on; set by `feed`."""
+        self.on_end: Callable[[], None] | None = None
+        """Called when the last piece has gone on."""
 
-    @abstractmethod
     def feed(self, data: bytes, end: bool) -> bytes:
         """What goes on of the next piece; `end`: it is the last."""
+        data = self.take(data, end)
+        following = self._following
+        if following is None or self.refusal is not None:
+            return data
+        data = following.feed(data, end)
+        self.refusal = following.refusal
+        return data
 
     @abstractmethod
+    def take(self, data: bytes, end: bool) -> bytes:
+        """This one's part of it."""
+
     def then(self, following: "BodyTap") -> "BodyTap":
         """This one, and another for what goes on."""
+        if self._following is None:
+            self._following = following
+        else:
+            self._following.then(following)
+        return self
 
 
 class FrameCounter(BodyTap):
@@ -40,10 +57,7 @@ class FrameCounter(BodyTap):
         self._left = 0
         """Bytes of the message that are still to come."""
 
-    def then(self, following: BodyTap) -> BodyTap:
-        return following
-
-    def feed(self, data: bytes, end: bool) -> bytes:
+    def take(self, data: bytes, end: bool) -> bytes:
         begun = 0
         position = 0
         while position < len(data):

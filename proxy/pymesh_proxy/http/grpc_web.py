@@ -36,19 +36,14 @@ _BAD: Final = b"Bad gRPC-web request, invalid base64 data."
 class TextRequest(BodyTap):
     """The body of a request in text mode, which goes on as bytes."""
 
-    __slots__ = ("_next", "_rest")
+    __slots__ = ("_rest",)
 
     def __init__(self) -> None:
         super().__init__()
         self._rest = b""
         """The beginning of a quantum of four."""
-        self._next: BodyTap | None = None
 
-    def then(self, following: BodyTap) -> BodyTap:
-        self._next = following
-        return self
-
-    def feed(self, data: bytes, end: bool) -> bytes:
+    def take(self, data: bytes, end: bool) -> bytes:
         data = self._rest + data
         whole = len(data) // _QUANTUM * _QUANTUM
         self._rest = data[whole:]
@@ -56,11 +51,10 @@ class TextRequest(BodyTap):
             self.refusal = _refusal("grpc_base_64_decode_failed_bad_size")
             return b""
         try:
-            decoded = _decoded(data[:whole])
+            return _decoded(data[:whole])
         except binascii.Error:
             self.refusal = _refusal("grpc_base_64_decode_failed")
             return b""
-        return decoded if self._next is None else self._next.feed(decoded, end)
 
 
 def _refusal(details: str) -> LocalReply:

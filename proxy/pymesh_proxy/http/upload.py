@@ -62,13 +62,13 @@ class Upload(Times):
         """A piece of the request's body; `end`: it is the last, and no trailers follow."""
         exchange = self.exchange
         exchange.request_bytes += len(data)
+        self._active = now = self._runtime.loop.time()
         if exchange.request_tap is not None:
             data = self._tapped(exchange.request_tap, data, end)
-            if not data:
-                if end:
-                    self._ended(None)
+            if end:
+                self._whole(exchange.request_tap, data, None)
+            if end or not data:
                 return
-        self._active = now = self._runtime.loop.time()
         self.complete = end
         if self.phase is _DONE:
             return
@@ -92,9 +92,24 @@ class Upload(Times):
 
     def end(self, trailers: Fields | None = None) -> None:
         """The request is complete."""
-        if self.exchange.request_tap is not None:
-            self._tapped(self.exchange.request_tap, b"", True)
+        tap = self.exchange.request_tap
+        if tap is None:
+            self._ended(trailers)
+        else:
+            self._whole(tap, self._tapped(tap, b"", True), trailers)
+
+    def _whole(self, tap: BodyTap, data: bytes, trailers: Fields | None) -> None:
+        """The last piece, which may be empty, and the end, of a body that a filter looks at."""
+        if data and self.phase is not _DONE:
+            if self._body is not None or self._connection is None:
+                self._keep(data)
+            if self._connection is not None:
+                self._connection.send_body(data, False)
+            for copy in self._copies or ():
+                copy.body(data, False)
         self._ended(trailers)
+        if tap.on_end is not None and self.phase is not _DONE:
+            tap.on_end()
 
     def _ended(self, trailers: Fields | None) -> None:
         self.complete = True
