@@ -192,10 +192,13 @@ def _virtual(scope: Scope, *, transparent: bool) -> Any:
     if transparent:
         message.transparent.value = True
     message.filter_chains.append(chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port))
-    if scope.resolves_unknown:
+    rest = chain(_undeclared(scope), name="virtualOutbound-catchall-tcp")
+    if scope.resolves_unknown:  # the rest is the default then: plaintext that is no HTTP finds no way back from the chain for requests
         message.filter_chains.append(_unknown_requests(scope, f"{families.wildcards(scope.families)[0]}_{mesh.outbound_port}"))
-    message.filter_chains.append(chain(_undeclared(scope), name="virtualOutbound-catchall-tcp"))
-    inspect_as_needed(message, mesh)
+        message.default_filter_chain.CopyFrom(rest)
+        inspect_as_needed(message, mesh)
+    else:
+        message.filter_chains.append(rest)
     return stamp(message, _limits(scope))
 
 

@@ -185,7 +185,8 @@ def test_unknown_hosts_of_requests_are_looked_up_where_the_mesh_says_so(mesh, vi
     host = built.hosts(view(), "80")["allow_any_dynamic_dns"]
     assert (host.routes[0].name, host.routes[0].route.cluster) == ("allow_any_dynamic_dns", UNKNOWN)
     listener = built.listeners(view())["virtualOutbound"]
-    blackhole, requests, rest = listener.filter_chains
+    blackhole, requests = listener.filter_chains
+    rest = listener.default_filter_chain
     assert [one.name for one in (blackhole, requests, rest)] == [
         "virtualOutbound-blackhole", "virtualOutbound-catchall-http", "virtualOutbound-catchall-tcp",
     ]  # fmt: skip
