@@ -110,7 +110,7 @@ class Envelope:
         return self._placed(self._finish(kind.name, api_version, metadata, spec, status), kind)
 
     def _foreign(self, kind: Kind, api_version: str) -> Resource | None:
-        """One of Kubernetes' own objects: only the types of what is read are judged, and the names and addresses that proxies are told."""
+        """One of Kubernetes' own objects: of what is read, types are judged, names, addresses and what no API server takes."""
         metadata = self._metadata(ForeignMetadata)
         if metadata is not None:
             self._note(("metadata",), validate.check_names(metadata))

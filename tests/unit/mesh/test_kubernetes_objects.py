@@ -1,4 +1,4 @@
-"""Kubernetes' own objects are read for what the mesh needs of them, and not judged beyond it."""
+"""Kubernetes' own objects are read for what the mesh needs of them, and not judged beyond it but for what no API server takes."""
 
 import json
 
@@ -139,3 +139,53 @@ def test_addresses_that_are_none_are_refused(kind, body, place):
     resources, (problem,) = read(json.dumps(document))
     assert resources == []
     assert problem.endswith(f'error: {kind} a: {place}: "x" is not an IP address')
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{ports: [{port: 80}]}",
+        "{ports: [{port: 53, name: a}, {port: 53, name: b, protocol: UDP}]}",
+        "{type: NodePort, ports: [{port: 80, name: http, nodePort: 30080, targetPort: web, appProtocol: kubernetes.io/h2c}]}",
+        "{clusterIP: None, selector: {a: b}}",
+        "{type: ExternalName, externalName: a.example.com.}",
+        "{externalIPs: [192.0.2.1, 'fd00::1'], ports: [{port: 80}]}",
+        "{sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 9}}, ports: [{port: 80}]}",
+        "{ipFamilyPolicy: RequireDualStack, ipFamilies: [IPv6, IPv4], clusterIPs: ['fd00::1', 10.0.0.1], ports: [{port: 80}]}",
+        "{selector: null, ports: null}",
+    ],
+)
+def test_services_that_an_api_server_takes_are_taken(spec):
+    _, problems = read(f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}")
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("{ports: [{port: 80, name: a}, {port: 81}]}", "spec.ports[1]: each of several ports needs a name"),
+        ("{ports: [{port: 80, name: a}, {port: 81, name: a}]}", 'spec.ports[1].name: the port name "a" is used twice'),
+        ("{ports: [{port: 80, name: a}, {port: 80, name: b, protocol: TCP}]}", "spec.ports[1].port: the port 80 is listed twice"),
+        ("{ports: [{port: 80, name: Http}]}", 'spec.ports[0].name: the port name "Http" must be in small letters'),
+        (
+            "{ports: [{port: 80, protocol: HTTP}]}",
+            'spec.ports[0].protocol: "HTTP" is not one of TCP, UDP, SCTP; what is spoken over it says appProtocol',
+        ),
+        ("{type: Internal}", 'spec.type: "Internal" is not one of ClusterIP, NodePort, LoadBalancer, ExternalName'),
+        ("{type: ExternalName}", "spec: type ExternalName needs a name"),
+        (
+            "{type: ExternalName, externalName: a_b}",
+            'spec.externalName: "a_b" is not a valid name (lower-case letters, digits, "-" and ".", at most 253)',
+        ),
+    ],
+)
+def test_services_that_no_api_server_takes_are_refused(spec, expected):
+    _, (problem,) = read(f"apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {spec}")
+    assert problem.endswith(f"error: Service a: {expected}")
+
+
+def test_addresses_of_a_slice_are_of_its_family():
+    text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: %s\nendpoints: [{addresses: [%s]}]"
+    assert read(text % ("IPv6", "'fd00::1'"))[1] == []
+    _, (problem,) = read(text % ("IPv4", "'fd00::1'"))
+    assert problem.endswith('EndpointSlice a: endpoints[0].addresses[0]: "fd00::1" is no IPv4 address')
