@@ -9,7 +9,7 @@ from tests.mesh import HOST, Mesh
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-_PATIENCE = 10.0  # seconds
+_PATIENCE = 30.0  # seconds
 
 
 async def exchange(port: int, request: bytes) -> bytes:

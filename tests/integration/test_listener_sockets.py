@@ -52,7 +52,7 @@ class Client:
     async def get(self) -> bytes:
         """The body of an answer; empty when the connection has ended."""
         self.writer.write(GET)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             try:
                 head = await self._reader.readuntil(b"\r\n\r\n")
             except (asyncio.IncompleteReadError, ConnectionError):
@@ -60,7 +60,7 @@ class Client:
             return await self._reader.readexactly(3) if b"200 OK" in head else head
 
     async def ended(self) -> bool:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self._reader.read(1) == b""
 
 

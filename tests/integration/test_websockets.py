@@ -126,5 +126,5 @@ async def test_a_client_that_leaves_is_noticed_by_the_server(server: int, tmp_pa
     async with serve(wait, "127.0.0.1", 0, subprotocols=["chat"]) as own, chain(tmp_path, _port(own), upgrade_configs=_UPGRADES) as running:
         socket: ClientConnection = await _connect(f"ws://127.0.0.1:{running.port}")
         socket.transport.abort()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await left.wait()

@@ -5,6 +5,8 @@ import contextlib
 import ssl
 from pathlib import Path
 
+import pytest
+
 from .twins import HOST, Twin, twins
 
 CHAINS = {
@@ -15,6 +17,7 @@ CHAINS = {
     "http10": "{transport_protocol: raw_buffer, application_protocols: [http/1.0]}",
     "raw": "{transport_protocol: raw_buffer}",
 }
+_SILENCE = 0.2  # seconds after which a client says no more, and longer than a busy proxy needs to pass on what it has said
 FILTERS = "type.googleapis.com/envoy.extensions.filters"
 BOOTSTRAP = (
     f"""
@@ -172,11 +175,12 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     """Hang up when the client says no more."""
     with contextlib.suppress(TimeoutError, asyncio.IncompleteReadError):
         while True:
-            async with asyncio.timeout(0.05):
+            async with asyncio.timeout(_SILENCE):
                 await reader.readexactly(1)
     writer.close()
 
 
+@pytest.mark.timeout(180)
 async def test_the_same_is_made_of_first_bytes(tmp_path: Path) -> None:
     server = await asyncio.start_server(_serve, HOST, 0)
     async with server, twins(tmp_path, BOOTSTRAP, "L", UP=server.sockets[0].getsockname()[1]) as both:

@@ -115,7 +115,7 @@ async def talk(port: int, said: bytes, *, answers: bool = True, tls: ssl.SSLCont
     reader, writer = await asyncio.open_connection(HOST, port, ssl=tls)
     writer.write(said)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await reader.read(1000)
             if not answers:
                 await reader.read()

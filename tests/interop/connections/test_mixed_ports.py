@@ -102,7 +102,7 @@ def client(folder: Path, *protocols: str, certificate: bool = False) -> ssl.SSLC
 async def get(twin: Twin, listener: str, context: ssl.SSLContext | None = None, name: str | None = None) -> str:
     """The body of an answer, or what became of the connection."""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             reader, writer = await asyncio.open_connection(HOST, twin.ports[listener], ssl=context, server_hostname=name)
             writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             said = await reader.read()

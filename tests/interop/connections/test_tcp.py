@@ -106,7 +106,7 @@ class Connection:
         self.close = writer.close
 
     async def read(self, size: int) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             return await self._reader.readexactly(size)
 
     async def end(self) -> str:
@@ -141,7 +141,7 @@ class World:
         return self._open[-1]
 
     async def accepted(self) -> Connection:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             self._open.append(await self._accepted.get())
             return self._open[-1]
 

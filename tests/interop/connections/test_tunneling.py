@@ -99,7 +99,7 @@ async def talk(twin: Twin, listener: str) -> bytes:
     writer.write(b"abcdef")
     heard = b""
     with contextlib.suppress(ConnectionError):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             if listener == "GOOD":
                 heard = await reader.readexactly(9)
                 writer.write_eof()

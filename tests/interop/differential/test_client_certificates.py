@@ -45,7 +45,7 @@ CONTEXTS: dict[str, dict[str, bool]] = {
 }
 """`tls_context` of a route, by the path below /tls."""
 _TAKEN = 299
-_PATIENCE = 5.0  # seconds
+_PATIENCE = 20.0  # seconds
 
 
 def _name(common: str) -> x509.Name:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import h11
 
-_PATIENCE = 5.0
+_PATIENCE = 20.0
 _RANDOM_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 

@@ -24,7 +24,7 @@ _ORIGIN = "origin: http://a"
 _OTHER = "origin: http://c"
 _PREFLIGHT = "access-control-request-method: PUT"
 _ACTIVE = "http.p.fault.active_faults"
-_PATIENCE = 5.0  # seconds
+_PATIENCE = 20.0  # seconds
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

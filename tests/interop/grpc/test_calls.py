@@ -67,7 +67,7 @@ async def test_an_error_keeps_code_message_and_trailers(two: Any) -> None:
 
 async def test_a_cancelled_call_is_cancelled_at_the_server(two: Any) -> None:
     call = two.channel.unary_unary("/test.Echo/Sleep")(b"")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await two.calls.started.wait()
         call.cancel()
         await two.calls.cancelled.wait()
@@ -78,7 +78,7 @@ async def test_a_deadline_ends_the_call_at_the_server_too(two: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await two.channel.unary_unary("/test.Echo/Sleep")(b"", timeout=0.3)
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await two.calls.cancelled.wait()
 
 

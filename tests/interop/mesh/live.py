@@ -45,7 +45,7 @@ _SECTIONS = {
 """Of each type: where the resource is in an entry of Envoy's dump, and the fields that hold entries, the newest state last."""
 
 _MANAGER = "envoy.filters.network.http_connection_manager"
-_PATIENCE = 10.0  # seconds until a change is in Envoy's dump; it takes some milliseconds
+_PATIENCE = 40.0  # seconds until a change is in Envoy's dump; it takes some milliseconds
 _PAUSE = 0.004
 
 Held = dict[str, dict[str, Any]]

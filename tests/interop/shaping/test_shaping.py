@@ -21,7 +21,7 @@ from tests.interop.differential.wire import Answer, ask
 from .cases import CASES, COPIED
 
 _LISTENERS = ("ROUTES", "ODD", "MIRRORS")
-_PATIENCE = 5.0  # seconds for a copy
+_PATIENCE = 20.0  # seconds for a copy
 _QUIET = 0.2  # seconds in which no further one comes
 _VARYING = {"x-request-id", "x-forwarded-for"}
 
