@@ -10,7 +10,7 @@ from pymesh.xds import proto, types
 from ..built import Built
 from ..holding import Difference, Held, difference, digest, shared
 from .response import Response
-from .session import SERVER, Session, needs_endpoints
+from .session import LATE, SERVER, Session, needs_endpoints
 from .subscription import WILDCARD_NAME, Heard, Resources, Subscription
 
 BREAK_LAST = frozenset({types.CLUSTER, types.ENDPOINT})
@@ -23,6 +23,11 @@ class DeltaSession(Session):
     def request(self, request: Any) -> list[Response]:
         if request.type_url not in types.MESSAGES:
             return self._nothing_of(request)
+        waited = self.holds_back
+        responses = self._respond(request)
+        return responses + self.push(self.resources) if waited and not self.holds_back else responses
+
+    def _respond(self, request: Any) -> list[Response]:
         subscription = self.subscriptions.get(request.type_url)
         if subscription is None:
             return self._open(request)
@@ -80,11 +85,15 @@ class DeltaSession(Session):
         responses = []
         late: list[tuple[Subscription, Difference, Mapping[str, Built]]] = []
         for subscription, current, step in self.moved():
+            new = self.new_clusters(subscription, step)
+            waits = bool(new) or self.holds_back
             if subscription.type_url in BREAK_LAST and step.gone:
-                late.append((subscription, Difference({}, step.gone), current))
+                if not waits:
+                    late.append((subscription, Difference({}, step.gone), current))
                 step = Difference(step.changed)
-            if step:
-                responses.append(self._send(subscription, step, current))
+            if step and not (waits and subscription.type_url in LATE):
+                responses.append(self._send(subscription, step, subscription.after(step, current) if waits else current))
+            self._arriving |= new
         return responses + [self._send(*rest) for rest in late]
 
     def _send(self, subscription: Subscription, step: Difference, held: Held) -> Response:

@@ -14,6 +14,9 @@ from ..metrics import Metrics
 from .response import Response
 from .subscription import Heard, Resources, Subscription
 
+LATE = frozenset({types.LISTENER, types.ROUTE})
+"""Types that lead requests to clusters: they wait until the client has asked for the endpoints of those that are new to it."""
+
 SERVER = proto.base.ControlPlane(identifier="pymesh-control")
 
 
@@ -25,6 +28,8 @@ class Session(abc.ABC):
     metrics: Metrics
     clock: Callable[[], float] = time.time
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    _arriving: frozenset[str] = frozenset()
+    """Clusters that are new to the client, and whose endpoints it has yet to ask for."""
     _nonces: int = 0
 
     @abc.abstractmethod
@@ -51,6 +56,25 @@ class Session(abc.ABC):
                 again = needs_endpoints(subscription, clusters)
                 step = Difference({**step.changed, **{name: current[name] for name in again if name in current}}, step.gone)
             yield subscription, current, step
+
+    def new_clusters(self, subscription: Subscription, step: Difference) -> frozenset[str]:
+        """Those among the changed resources of a type that a client will ask for endpoints before it can use them.
+
+        An Envoy that is sent the routes beside them answers with 503 meanwhile.
+        """
+        endpoints = self.subscriptions.get(types.ENDPOINT)
+        new = step.changed.keys() - subscription.sent.keys() if subscription.type_url == types.CLUSTER else frozenset()
+        new = frozenset(new - endpoints.names if endpoints is not None else new)
+        return frozenset(self.resources(types.ENDPOINT, new)) if new else new
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether new clusters are on their way. Who has answered what they came in, be it by refusing, is waited for no longer."""
+        if self._arriving:
+            endpoints = self.subscriptions.get(types.ENDPOINT)
+            self._arriving &= self.subscriptions[types.CLUSTER].unanswered()
+            self._arriving -= endpoints.names if endpoints is not None else frozenset()
+        return bool(self._arriving)
 
     def hear(self, subscription: Subscription, request: Any) -> Heard:
         """Record the request's ACK or NACK, and count what is worth counting."""

@@ -8,7 +8,7 @@ from pymesh.xds import proto, types
 from ..built import Built
 from ..holding import EMPTY, Difference, digest, shared
 from .response import Response
-from .session import SERVER, Session
+from .session import LATE, SERVER, Session
 from .subscription import WILDCARD_NAME, Heard, Resources, Subscription
 
 
@@ -18,6 +18,11 @@ class SotwSession(Session):
     def request(self, request: Any) -> list[Response]:
         if request.type_url not in types.MESSAGES:
             return self._nothing_of(request)
+        waited = self.holds_back
+        responses = self._respond(request)
+        return responses + self.push(self.resources) if waited and not self.holds_back else responses
+
+    def _respond(self, request: Any) -> list[Response]:
         subscription = self.subscriptions.get(request.type_url)
         if subscription is None:
             subscription = self.subscriptions[request.type_url] = Subscription(request.type_url)
@@ -55,10 +60,14 @@ class SotwSession(Session):
         self.resources = resources
         responses = []
         for subscription, current, step in self.moved():
+            new = self.new_clusters(subscription, step)
+            if subscription.type_url in LATE and self.holds_back:
+                continue
             if step.changed or (step.gone and subscription.type_url in types.WILDCARD):
                 responses.append(self._send(subscription, current, step.changed))
             elif step.gone:
                 subscription.sent = current
+            self._arriving |= new
         return responses
 
     def _send(self, subscription: Subscription, current: Mapping[str, Built], wanted: Iterable[str]) -> Response:

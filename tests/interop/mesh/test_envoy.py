@@ -10,12 +10,14 @@ from pymesh.local.environment import Proxy
 from pymesh.local.process import Command
 from tests.asking import ask
 from tests.interop.conftest import require
-from tests.mesh import HOST, REVIEWS, Mesh
+from tests.load import under_load
+from tests.mesh import HOST, REVIEWS, ROUTES, Mesh
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _REQUESTS = 600
+_MOVES = 6
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,46 @@ async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> 
 
     told = await ask(mesh, "proxy-status", sidecar.proxy.pod, "--admin", f"{HOST}:{sidecar.proxy.admin}")
     assert told.output == "Clusters Match\nListeners Match\nRoutes Match\n"
+
+
+async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(mesh: Mesh) -> None:
+    """Clusters and their endpoints are there before the routes that use them, and go after these."""
+    sidecar = await start(mesh, "envoy-moving", plaintext=False)
+    await eventually(lambda: mesh.version(sidecar.reviews), lambda version: version in ("v1", "v2"))
+    before = (mesh.plan.config / ROUTES).read_text()
+    try:
+        async with under_load(sidecar.reviews, users=2) as load:
+            for number in range(_MOVES):
+                version = f"v{number % 2 + 1}"
+                mesh.configure(ROUTES, moved(number, version))
+                await load.more(20)
+                await eventually(lambda: mesh.version(sidecar.reviews), lambda seen, wanted=version: seen == wanted)
+    finally:
+        mesh.configure(ROUTES, before)
+    assert load.failures == []
+    assert set((await sidecar.rejected(mesh)).values()) == {0}
+
+
+def moved(number: int, version: str) -> str:
+    """A service of one version's instances, and the route of `reviews` that leads there."""
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: moved-{number}}}
+spec:
+  hosts: [moved-{number}.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  workloadSelector: {{labels: {{app: reviews, version: {version}}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: reviews}}
+spec:
+  hosts: [reviews]
+  http: [{{route: [{{destination: {{host: moved-{number}}}}}]}}]
+"""
 
 
 async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:

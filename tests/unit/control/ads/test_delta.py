@@ -1,5 +1,7 @@
 """The incremental form, as lists of requests in and responses out."""
 
+import pytest
+
 from pymesh.xds import types
 from pymesh_control.ads.subscription import MAX_OUTSTANDING, Status
 
@@ -87,6 +89,44 @@ def test_removed_clusters_and_endpoints_leave_after_the_routes_that_used_them():
     after = world(cds={"v1": "1"}, eds={"v1": "1"}, rds={"80": "v1 only"})
     assert told(session.push(after)) == ["rds 80", "cds -v2", "eds -v2"]
     assert session.push(after) == []
+
+
+BEFORE = {"cds": {"a": "1"}, "eds": {"a": "1"}, "rds": {"80": "a"}}
+AFTER = {"cds": {"b": "1"}, "eds": {"b": "1"}, "rds": {"80": "b"}}
+
+
+def moving():
+    session = delta(world(**BEFORE))
+    session.request(ask_delta(CDS))
+    session.request(ask_delta(EDS, "a"))
+    session.request(ask_delta(RDS, "80"))
+    return session
+
+
+def test_routes_wait_until_the_client_has_asked_for_the_endpoints_of_new_clusters_and_old_ones_go_after_them():
+    session = moving()
+    assert told(session.push(world(**AFTER))) == ["cds b"]
+    assert session.push(world(**AFTER)) == []
+    assert told(session.request(ask_delta(EDS, "b"))) == ["eds b", "rds 80", "cds -a", "eds -a"]
+    assert session.push(world(**AFTER)) == []
+
+
+@pytest.mark.parametrize("error", [None, "b: no such thing"])
+def test_routes_wait_no_longer_for_a_client_that_has_answered_what_the_clusters_came_in(error):
+    session = moving()
+    [clusters] = session.push(world(**AFTER))
+    assert told(session.request(ask_delta(CDS, nonce=clusters.nonce, error=error))) == ["rds 80", "cds -a", "eds -a"]
+
+
+def test_routes_do_not_wait_for_clusters_that_find_their_endpoints_themselves():
+    assert told(moving().push(world(**{**AFTER, "eds": {}}))) == ["cds b", "rds 80", "cds -a", "eds -a"]
+
+
+def test_what_has_become_unneeded_while_it_waited_is_not_sent():
+    session = moving()
+    [clusters] = session.push(world(**AFTER))
+    assert session.push(world(**BEFORE)) == []
+    assert told(session.request(ask_delta(CDS, nonce=clusters.nonce))) == ["cds -b"]
 
 
 def test_a_changed_cluster_gets_its_unchanged_endpoints_again():

@@ -139,6 +139,15 @@ def test_a_push_carries_types_in_the_order_make_before_break():
     assert told(session.push(everything)) == ["cds x", "eds x", "lds x", "rds x"]
 
 
+def test_routes_wait_until_the_client_has_asked_for_the_endpoints_of_new_clusters():
+    session = sotw(world(cds={"a": "1"}, eds={"a": "1"}, rds={"80": "a"}))
+    [_], [endpoints], [_] = session.request(ask(CDS)), session.request(ask(EDS, "a")), session.request(ask(RDS, "80"))
+    after = world(cds={"a": "1", "b": "1"}, eds={"a": "1", "b": "1"}, rds={"80": "b"})
+    assert told(session.push(after)) == ["cds a b"]
+    assert session.push(after) == []
+    assert told(session.request(ask(EDS, "a", "b", nonce=endpoints.nonce))) == ["eds b", "rds 80"]
+
+
 def test_a_push_carries_nothing_that_did_not_change():
     session = sotw(world(cds={"a": "1", "b": "1"}, eds={"a": "1", "b": "1"}))
     session.request(ask(CDS))
