@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pymesh.bootstrap import envoy
 from pymesh.bootstrap.environment import InvalidEnvironment, Settings
-from pymesh.bootstrap.proxy_config import TPROXY_REASON, InterceptionMode
+from pymesh.bootstrap.proxy_config import InterceptionMode
 
 from .bootstrap.load import Bootstrap, load
 from .bootstrap.plan import Plan, make_plan
 from .drain import DRAIN_TIME
 from .errors import ConfigError
+from .listener import transparent
 
 _DRAIN_DURATION = (
     "PROXY_CONFIG.drainDuration: not supported, the connections of a changed listener live until they end; "
@@ -70,8 +71,8 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.from_environ(environ)
         refused = [_DRAIN_DURATION] if "drain_duration" in settings.proxy.model_fields_set else []
-        if settings.proxy.interception_mode is InterceptionMode.TPROXY:
-            refused.append(f"PROXY_CONFIG.interceptionMode: {TPROXY_REASON}")
+        if settings.proxy.interception_mode is InterceptionMode.TPROXY and not transparent.permitted():
+            refused.append("PROXY_CONFIG.interceptionMode: TPROXY needs the capability NET_ADMIN, which this process does not have")
         if refused:
             raise InvalidEnvironment(refused)
     except InvalidEnvironment as error:

@@ -31,9 +31,6 @@ class InterceptionMode(enum.Enum):
     NONE = "NONE"
 
 
-TPROXY_REASON = "TPROXY is for Envoys only: pymesh-proxy opens no connections from a client's address; use REDIRECT or NONE"
-
-
 class ProxyConfig(BaseModel):
     """Durations are seconds; defaults are Istio's."""
 

@@ -12,7 +12,6 @@ from pymesh.address import is_ip
 from pymesh.api import proxytext
 from pymesh.bootstrap import duration
 from pymesh.bootstrap.environment import is_on
-from pymesh.bootstrap.proxy_config import TPROXY_REASON
 from pymesh.identity import SpiffeId
 from pymesh.labels import locality
 from pymesh.xds import node as nodes
@@ -114,8 +113,8 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         metadata=metadata,
         locality=_locality(node, _object(metadata, "LABELS")),
         is_authenticated=identity is not None,
-        captures=_interception(metadata, flavor) != "NONE",
-        transparent=_interception(metadata, flavor) == "TPROXY",
+        captures=metadata.get("INTERCEPTION_MODE") != "NONE",
+        transparent=metadata.get("INTERCEPTION_MODE") == "TPROXY",
         resolves=parsed.type == nodes.SIDECAR and is_on(metadata.get("DNS_CAPTURE")),
         ips=_ips(metadata, parsed),
         settings=_settings(metadata, flavor),
@@ -125,13 +124,6 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
     )
-
-
-def _interception(metadata: Mapping[str, Any], flavor: str) -> str:
-    mode = str(metadata.get("INTERCEPTION_MODE") or "REDIRECT")
-    if mode == "TPROXY" and flavor == PYMESH:
-        raise nodes.InvalidNodeId(f"node metadata INTERCEPTION_MODE: {TPROXY_REASON}")
-    return mode
 
 
 def _networks(metadata: Mapping[str, Any]) -> frozenset[str] | None:

@@ -44,6 +44,7 @@ _AT_DEFAULT = {"drain_type": 0, "reuse_port": True}
 
 _FILTERS = "envoy.extensions.filters.listener"
 _ORIGINAL_DST = f"{_FILTERS}.original_dst.v3.OriginalDst"
+_ORIGINAL_SRC = f"{_FILTERS}.original_src.v3.OriginalSrc"
 _PROXY_PROTOCOL = f"{_FILTERS}.proxy_protocol.v3.ProxyProtocol"
 _INSPECTORS = {
     f"{_FILTERS}.tls_inspector.v3.TlsInspector": "tls_inspector",
@@ -146,7 +147,7 @@ def _listener_filters(reader: Reader) -> dict[str, Any]:
         unwanted = item.child("filter_disabled")
         skips = port_predicate.predicate(unwanted) if unwanted else None
         kind = item.message.typed_config.type_url.rpartition("/")[2]
-        if kind not in (_ORIGINAL_DST, _PROXY_PROTOCOL, *_INSPECTORS):
+        if kind not in (_ORIGINAL_DST, _ORIGINAL_SRC, _PROXY_PROTOCOL, *_INSPECTORS):
             item.no_implementation("typed_config", item.message.typed_config.type_url)
             continue
         config = item.extension()
@@ -158,6 +159,10 @@ def _listener_filters(reader: Reader) -> dict[str, Any]:
             if not settings.keys().isdisjoint(_INSPECTORS.values()):
                 item.refuse("", "a PROXY header comes before everything: this filter must stand before tls_inspector and http_inspector")
             settings["proxy_protocol"] = proxy_protocol.rules(config)
+            continue
+        if kind == _ORIGINAL_SRC:
+            config.only("mark", at_default={"bind_port": False})
+            settings["original_src"] = config.message.mark
             continue
         config.only(harmless=_PACING if kind in _INSPECTORS else None)
         settings[_INSPECTORS.get(kind, "original_dst")] = True

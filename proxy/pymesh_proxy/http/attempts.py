@@ -108,11 +108,12 @@ class Attempts(Upload):
         high = forward.high_priority
         pools = self._runtime.pools
         pool: Pool[Any] | None
+        common = exchange.downstream.kept_source is None  # else not every connection will do
         if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
-            pool = endpoint.high_pool if high else endpoint.pool
+            pool = (endpoint.high_pool if high else endpoint.pool) if common else None
             pool = pool or pools.of(cluster, endpoint, exchange.downstream, high)
         else:
-            pool = endpoint.high_streams if high else endpoint.streams
+            pool = (endpoint.high_streams if high else endpoint.streams) if common else None
             pool = pool or pools.multiplexed(cluster, endpoint, exchange.downstream, high)
         self._pool = pool
         pool.acquire(self)
@@ -128,7 +129,9 @@ class Attempts(Upload):
         if cluster.hosts is not None:
             return cluster.hosts.find(self.exchange.head.authority.decode("latin-1"))
         if cluster.per_request:
-            return self._runtime.clusters.original_destination(cluster, self.exchange.downstream.restored_destination, self.exchange.head)
+            downstream = self.exchange.downstream
+            clusters, destination = self._runtime.clusters, downstream.restored_destination
+            return clusters.original_destination(cluster, destination, self.exchange.head, downstream.kept_source)
         policy = self._policy
         exchange = self.exchange
         if exchange.preferred and self._tried is None:

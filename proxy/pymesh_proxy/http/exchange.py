@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..route.table import Route
     from ..tls.peer import PeerCertificate
     from ..upstream.cluster import Cluster
+    from ..upstream.config import SourceAddress
     from ..upstream.endpoint import Endpoint
     from .grpc_frames import BodyTap, FrameCounter
 
@@ -52,6 +53,8 @@ class Downstream:
     """Why the handshake failed."""
     notes: dict[Any, Any] | None = None
     """What filters remember of the connection."""
+    kept_source: "SourceAddress | None" = None
+    """From which address endpoints are called for it, where that is to be its client's."""
 
     def __post_init__(self) -> None:
         self.direct_remote_address = self.direct_remote_address or self.remote_address

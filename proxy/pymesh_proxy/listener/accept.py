@@ -18,6 +18,7 @@ from ..tcp.reset import reset
 from ..tcp.session import Phase, Session
 from ..tls.contexts import HANDSHAKE_TIMEOUT, SecretsMissing
 from ..tls.layer import TlsLayer
+from ..upstream.config import SourceAddress
 from ..wheel import NEVER
 from . import detect
 from .config import FilterChain
@@ -120,6 +121,7 @@ class Accepted(asyncio.Protocol):
             direction=config.direction,
             original_destination=destination,
             restored_destination=original,
+            kept_source=SourceAddress(source[0], config.original_src) if config.original_src is not None else None,
         )
 
     def _wheel_arm(self, seconds: float) -> None:

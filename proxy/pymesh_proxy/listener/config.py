@@ -73,6 +73,8 @@ class ListenerConfig:
     """Hand a connection to the listener of its original destination, if there is one."""
     original_dst: bool = False
     """The original_dst listener filter: recover the destination an iptables REDIRECT replaced."""
+    original_src: int | None = None
+    """The original_src listener filter: endpoints are called from the client's address, with packets of this mark (0 for none)."""
     proxy_protocol: "Rules | None" = None
     """The proxy_protocol listener filter: each connection begins by telling for whom it is made."""
     tls_inspector: bool = False

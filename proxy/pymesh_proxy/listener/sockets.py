@@ -4,15 +4,14 @@ import ipaddress
 import socket
 import struct
 
+from . import transparent
 from .config import ListenerConfig
 
 _SO_ORIGINAL_DST = 80
 """linux/netfilter_ipv4.h; the same number for IPv6."""
 
-_IPV6_TRANSPARENT = 75
 _IPV6_FREEBIND = 78
-"""linux/in6.h; Python names neither, nor their IPv4 twins before 3.14."""
-_IP_TRANSPARENT = 19
+"""linux/in6.h; Python does not name it, nor its IPv4 twin before 3.14."""
 _IP_FREEBIND = 15
 
 
@@ -31,7 +30,7 @@ def open_socket(config: ListenerConfig, address: tuple[str, int] | None = None, 
         if six:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # ipv4_compat is not offered
         if config.transparent:
-            sock.setsockopt(*((socket.IPPROTO_IPV6, _IPV6_TRANSPARENT) if six else (socket.IPPROTO_IP, _IP_TRANSPARENT)), 1)
+            transparent.allow(sock)
         if config.freebind:
             sock.setsockopt(*((socket.IPPROTO_IPV6, _IPV6_FREEBIND) if six else (socket.IPPROTO_IP, _IP_FREEBIND)), 1)
         sock.bind(address)

@@ -52,6 +52,15 @@ class Health(enum.Enum):
     DEGRADED = 5
 
 
+@dataclass(frozen=True, slots=True)
+class SourceAddress:
+    """Whose address a connection to an endpoint is made from, if not from one of this machine (original_src)."""
+
+    ip: str
+    mark: int
+    """What the kernel knows its packets by (SO_MARK); 0 for nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointConfig:
     """One address that can serve a cluster."""
@@ -81,6 +90,8 @@ class EndpointConfig:
     """What it says of its own health checks."""
     workload: str = ""
     """Metadata `istio`.`workload`: `<workload>;<namespace>;<canonical name>;<canonical revision>;<cluster>`."""
+    source: SourceAddress | None = None
+    """Of an original destination: the client for which alone it stands, and from whose address it is called."""
 
     @property
     def canary(self) -> bool:

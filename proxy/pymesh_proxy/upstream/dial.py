@@ -5,6 +5,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from ..errors import Cause, ProxyError
+from ..listener import transparent
 from .eyeballs import Where, in_order, race
 from .introduction import Introduced, introduction
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from ..http.exchange import Downstream
     from ..runtime import Runtime
     from .cluster import Cluster
-    from .config import ClusterConfig, EndpointConfig
+    from .config import ClusterConfig, EndpointConfig, SourceAddress
     from .endpoint import Endpoint
 
 
@@ -36,7 +37,8 @@ async def dial(
 ) -> None:
     """Connect `protocol` to the endpoint; its connection_made has run when this returns. Raises DialFailed.
 
-    `downstream` is the connection for which it is made; a cluster with a PROXY header tells the endpoint of it.
+    `downstream` is the connection for which it is made; a cluster with a PROXY header tells the endpoint of it, and so does the address
+    that it comes from, where that is to be the client's.
     `within`: seconds in the place of the cluster's connect timeout.
     """
     try:
@@ -62,17 +64,21 @@ async def _connect(
     if config.host.startswith("/"):
         await runtime.loop.create_unix_connection(lambda: outer, config.host)
     else:
-        await _connect_tcp(runtime.loop, cluster.config, config, outer)
+        await _connect_tcp(runtime.loop, cluster.config, config, outer, downstream.kept_source if downstream else config.source)
     if layer is not None:
         await layer.established()
 
 
 async def _connect_tcp(
-    loop: asyncio.AbstractEventLoop, cluster: "ClusterConfig", endpoint: "EndpointConfig", protocol: asyncio.Protocol
+    loop: asyncio.AbstractEventLoop,
+    cluster: "ClusterConfig",
+    endpoint: "EndpointConfig",
+    protocol: asyncio.Protocol,
+    source: "SourceAddress | None",
 ) -> None:
-    if endpoint.additional_addresses:
+    if endpoint.additional_addresses or source is not None:
         addresses = in_order(((endpoint.host, endpoint.port), *endpoint.additional_addresses), cluster.eyeballs)
-        sock = await race(addresses, lambda where: _socket(loop, cluster, where))
+        sock = await race(addresses, lambda where: _socket(loop, cluster, where, source))
         transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
     else:
         local = _local(cluster, endpoint.host)
@@ -81,12 +87,16 @@ async def _connect_tcp(
         _keepalive(transport.get_extra_info("socket"), cluster.keepalive)
 
 
-async def _socket(loop: asyncio.AbstractEventLoop, cluster: "ClusterConfig", where: Where) -> socket.socket:
+async def _socket(
+    loop: asyncio.AbstractEventLoop, cluster: "ClusterConfig", where: Where, source: "SourceAddress | None"
+) -> socket.socket:
     """A connected socket, for a race of which only the winner becomes a transport."""
     sock = socket.socket(socket.AF_INET6 if ":" in where[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
-        if (local := _local(cluster, where[0])) is not None:
+        if source is not None:  # it stands over upstream_bind_config, as in Envoy
+            transparent.assume(sock, source.ip, source.mark)
+        elif (local := _local(cluster, where[0])) is not None:
             sock.bind(local)
         await loop.sock_connect(sock, where)
     except BaseException:

@@ -12,7 +12,7 @@ from ..tls.config import UpstreamTls
 from ..tls.contexts import ClientTls
 from ..tls.counts import Handshakes
 from .cluster import Cluster
-from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, UpstreamProtocol
+from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, SourceAddress, UpstreamProtocol
 from .dns import Resolver
 from .dns_config import NameServers
 from .dynamic_hosts import DynamicHosts
@@ -60,7 +60,7 @@ class Clusters:
         """DNS clusters that are not in use yet, looking up their names."""
         self._stale: dict[str, asyncio.TimerHandle] = {}
         """By EDS name: when its endpoints are not to be used any more."""
-        self._original: dict[tuple[str, str, int], Endpoint] = {}
+        self._original: dict[tuple[str, str, int, SourceAddress | None], Endpoint] = {}
 
     def __iter__(self) -> Iterator[Cluster]:
         return iter(self.by_name.values())
@@ -228,9 +228,16 @@ class Clusters:
         self.assign(Assignment(cluster=eds_name, endpoints=()))
 
     def original_destination(
-        self, cluster: Cluster, destination: tuple[str, int] | None, head: "RequestHead | None" = None
+        self,
+        cluster: Cluster,
+        destination: tuple[str, int] | None,
+        head: "RequestHead | None" = None,
+        source: SourceAddress | None = None,
     ) -> Endpoint | None:
-        """The endpoint of an ORIGINAL_DST cluster: where its header says, or wherever the client meant to go when it was intercepted."""
+        """The endpoint of an ORIGINAL_DST cluster: where its header says, or wherever the client meant to go when it was intercepted.
+
+        With a `source` it is that client's alone, whose connections are of no use to others.
+        """
         config = cluster.config.original_dst
         if config.header and head is not None and (value := head.get(config.header)) is not None:
             named = _destination(value)
@@ -240,11 +247,11 @@ class Clusters:
         if destination is None:
             return None
         host, port = destination
-        key = (cluster.config.name, host, config.port or port)
+        key = (cluster.config.name, host, config.port or port, source)
         endpoint = self._original.get(key)
         if endpoint is None:
             self._forget_unused()
-            made = EndpointConfig(host=host, port=config.port or port)
+            made = EndpointConfig(host=host, port=config.port or port, source=source)
             endpoint = self._original[key] = Endpoint(made, cluster.tls_for(made))
         return endpoint
 
@@ -268,6 +275,11 @@ def _destination(value: bytes) -> tuple[str, int] | None:
     return (address.host, address.port) if address.is_ip else None
 
 
+def _is_told(cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> bool:
+    """Whether an endpoint learns for whom a connection is made: by a PROXY header, or by the address that it comes from."""
+    return cluster.config.proxy_header is not None or downstream.kept_source != endpoint.config.source
+
+
 class Pools:
     """The pools of an endpoint, made when first needed."""
 
@@ -279,7 +291,7 @@ class Pools:
     def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False) -> ExclusivePool:
         """HTTP/1.1 connections; those of the request alone when the endpoint is told for whom a connection is made."""
         breaker = cluster.high_breaker if high else cluster.breaker
-        if cluster.config.proxy_header is not None:
+        if _is_told(cluster, endpoint, downstream):
             return ExclusivePool(self._runtime, cluster, endpoint, breaker, downstream)
         pool = endpoint.high_pool if high else endpoint.pool
         if pool is None:
@@ -294,7 +306,7 @@ class Pools:
         """HTTP/2 connections, or such as may turn out to speak it, likewise."""
         kind = NegotiatedPool if cluster.config.protocol is UpstreamProtocol.AUTO else SharedPool
         breaker = cluster.high_breaker if high else cluster.breaker
-        if cluster.config.proxy_header is not None:
+        if _is_told(cluster, endpoint, downstream):
             return kind(self._runtime, cluster, endpoint, breaker, downstream)
         pool = endpoint.high_streams if high else endpoint.streams
         if pool is None:

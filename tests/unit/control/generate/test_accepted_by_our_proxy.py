@@ -71,6 +71,10 @@ def test_a_sidecar_with_addresses_of_ipv6_takes_everything(mesh, view, everythin
     assert "80" in compiled(mesh(everything), view(LABELS={"app": "reviews"}, INSTANCE_IPS=ips))
 
 
+def test_a_sidecar_that_keeps_addresses_takes_everything(mesh, view, everything, compiled):
+    assert "80" in compiled(mesh(everything), view(LABELS={"app": "reviews"}, INTERCEPTION_MODE="TPROXY"))
+
+
 def test_a_gateway_takes_everything(mesh, view, everything_at_the_edge, compiled):
     assert "http.8080" in compiled(mesh(everything_at_the_edge), view("router", LABELS={"istio": "ingressgateway"}))
 

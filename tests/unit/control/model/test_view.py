@@ -26,11 +26,10 @@ def test_metadata_comes_before_the_id():
     assert (view.namespace, view.ip, view.labels, view.captures) == ("web", "10.1.1.1", {"app": "a"}, False)
 
 
-def test_tproxy_is_for_envoys():
-    view = view_of(node(agent="envoy", INTERCEPTION_MODE="TPROXY"), None)
+@pytest.mark.parametrize("agent", ["pymesh", "envoy"])
+def test_captured_connections_may_keep_both_addresses(agent):
+    view = view_of(node(agent=agent, INTERCEPTION_MODE="TPROXY"), None)
     assert (view.captures, view.transparent) == (True, True)
-    with pytest.raises(InvalidNodeId, match="INTERCEPTION_MODE: TPROXY is for Envoys only"):
-        view_of(node(INTERCEPTION_MODE="TPROXY"), None)
 
 
 def test_the_certificate_comes_before_what_the_node_says():

@@ -88,6 +88,12 @@ def test_environment_that_lacks_variables_names_them_all() -> None:
     assert [line.strip().split()[0] for line in lines[1:]] == ["POD_NAMESPACE", "INSTANCE_IP"]
 
 
+def test_taking_clients_addresses_needs_the_right_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pymesh_proxy.listener.transparent.permitted", lambda: False)
+    lines = rejected([], {**ENVIRONMENT, "PROXY_CONFIG": "interceptionMode: TPROXY"})
+    assert lines[1] == "  PROXY_CONFIG.interceptionMode: TPROXY needs the capability NET_ADMIN, which this process does not have"
+
+
 def test_drain_duration_cannot_be_honoured_and_is_refused() -> None:
     lines = rejected([], {**ENVIRONMENT, "PROXY_CONFIG": "drainDuration: 45s"})
     assert lines[1].startswith("  PROXY_CONFIG.drainDuration: not supported")

@@ -48,6 +48,19 @@ default_filter_chain: {{name: rest, filters: [{TCP}]}}
     assert len(made.chains[0].terminal.observers) == 1
 
 
+@pytest.mark.parametrize(("settings", "mark"), [(", mark: 1337", 1337), ("", 0)])
+def test_endpoints_may_be_called_from_clients_addresses(parse, ctx, settings, mark):
+    made = compile_listener(parse("listener", listener(extra=f"listener_filters: [{listener_filter('original_src', settings)}]")), ctx)
+    assert made.original_src == mark
+    assert compile_listener(parse("listener", listener()), ctx).original_src is None
+
+
+def test_clients_ports_are_not_taken(parse, ctx):
+    taking = f"listener_filters: [{listener_filter('original_src', ', bind_port: true')}]"
+    with pytest.raises(ConfigError, match="bind_port"):
+        compile_listener(parse("listener", listener(extra=taking)), ctx)
+
+
 def test_who_hands_connections_on_finds_out_where_to_without_being_told(parse, ctx):
     assert compile_listener(parse("listener", listener(extra="use_original_dst: true")), ctx).original_dst
     assert not compile_listener(parse("listener", listener(extra="use_original_dst: false")), ctx).original_dst
