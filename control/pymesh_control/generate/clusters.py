@@ -38,6 +38,7 @@ from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
 
+_DNS_JITTER = 0.1  # seconds by which proxies miss one another where they ask for a name
 _PASSTHROUGH_IDLE = 300.0  # seconds that an HTTP connection to an undeclared host is kept for the next request
 
 
@@ -172,6 +173,7 @@ def _discover(
         message.dns_lookup_family = families.lookup(scope.families)
         message.dns_refresh_rate.CopyFrom(proto.duration(scope.snapshot.mesh.dns_refresh_rate))
         message.respect_dns_ttl = True
+        message.dns_jitter.CopyFrom(proto.duration(_DNS_JITTER))
     return True
 
 

@@ -96,6 +96,7 @@ def _base(
         merge_slashes=mesh.path_normalization.endswith("MERGE_SLASHES"),
         path_with_escaped_slashes_action=_ESCAPED_SLASHES.get(mesh.path_normalization, _HCM.KEEP_UNCHANGED),
         stream_idle_timeout=proto.duration(0),
+        proxy_100_continue=True,
         upgrade_configs=[_HCM.UpgradeConfig(upgrade_type="websocket")],
         access_log=access_logs(mesh),
     )
@@ -125,20 +126,29 @@ def keep_case() -> Any:
 
 
 def _http_filters(mesh: Mesh, flavor: str, late: Iterable[Any], *, web: bool, suppress: bool) -> list[Any]:
-    """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener."""
+    """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener.
+
+    Envoy's counters of gRPC are for Envoys: in ours they would cost every request, and Istio's metrics do not need them.
+    """
     exchange, stats = [], []
     if flavor == PYMESH:
         exchange = [istio_extension("istio.metadata_exchange", "io.istio.http.peer_metadata.Config", proto.hcm.HttpFilter)]
         stats = [istio_extension("istio.stats", "stats.PluginConfig", proto.hcm.HttpFilter)] if mesh.counts else []
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
+    counts = [] if flavor == PYMESH else [_grpc_stats()]
     translating = [_http_filter("envoy.filters.http.grpc_web", proto.grpc_web.GrpcWeb())] if web else []
-    return [*exchange, *translating, *by_route, *stats, *late, router(suppress=suppress)]
+    return [*exchange, *translating, *counts, *by_route, *stats, *late, router(suppress=suppress)]
 
 
 @functools.cache
 def _sessions() -> Any:
     """Only routes with sessions let it run: nobody else pays for it."""
     return proto.hcm.HttpFilter(**extension(sessions.FILTER, proto.stateful_session.StatefulSession()), disabled=True)
+
+
+@functools.cache
+def _grpc_stats() -> Any:
+    return _http_filter("envoy.filters.http.grpc_stats", proto.grpc_stats.FilterConfig(emit_filter_state=True, stats_for_all_methods={}))
 
 
 def _http_filter(name: str, config: Any) -> Any:

@@ -26,6 +26,8 @@ def _wanted(http: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _policy(place: "Place", destination: Any, fraction: Any) -> Any:
-    policy = _POLICY(cluster=place.cluster(destination), runtime_fraction={"default_value": fraction})
+    """Copies are for the host that the request is for: Istio has Envoy's `-shadow` left out."""
+    fractions = {"default_value": fraction}
+    policy = _POLICY(cluster=place.cluster(destination), runtime_fraction=fractions, disable_shadow_host_suffix_append=True)
     policy.trace_sampled.value = False  # a copy is no request of the user's, and would double every trace
     return policy

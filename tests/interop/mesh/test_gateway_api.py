@@ -32,13 +32,14 @@ LABEL = "gateway.networking.k8s.io/gateway-name"
 
 @dataclass
 class Application:
-    """What stands behind the gateway: it tells what it was asked, and remembers what it got copies of."""
+    """What stands behind the gateway: it tells what it was asked, and remembers it."""
 
     port: int
     secure: int
     """The same with TLS, as app.example.com."""
     authority: bytes
-    copies: list[str]
+    got: list[tuple[str, str]]
+    """Path and host of each request."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,10 @@ class Edge:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Application]:
-    copies: list[str] = []
+    got: list[tuple[str, str]] = []
 
     async def told(request: web.Request) -> web.Response:
-        if "-shadow" in request.headers["host"] or request.headers.get("x-to") == "mirror":
-            copies.append(request.path)
+        got.append((request.path, request.headers["host"]))
         headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
         return web.json_response({"path": request.path_qs, "headers": headers}, headers={"x-app": "1", "x-secret": "s"})
 
@@ -76,7 +76,7 @@ async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     async with TestServer(app) as server, secure:
         assert server.port is not None
         assert secure.port is not None
-        yield Application(server.port, secure.port, authority.root_pem, copies)
+        yield Application(server.port, secure.port, authority.root_pem, got)
 
 
 def serving(authority: Authority, folder: Path) -> ssl.SSLContext:
@@ -93,7 +93,7 @@ def serving(authority: Authority, folder: Path) -> ssl.SSLContext:
 async def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, application: Application) -> AsyncIterator[Edge]:
     async with staged(tmp_path_factory.mktemp(request.param)) as stage, aiohttp.ClientSession() as session:
         edge = Edge(stage.ports.take(), session, application)
-        application.copies.clear()
+        application.got.clear()
         stage.hold("app-roots", {"ca.crt": application.authority})
         stage.configure("edge.yaml", *resources(edge.port, application))
         await stage.start_control()
@@ -285,9 +285,9 @@ async def test_headers_are_edited_on_both_ways(edge: Edge) -> None:
 
 
 async def test_a_mirror_gets_a_copy(edge: Edge) -> None:
-    before = len(edge.application.copies)
     assert (await edge.ask("/copied/1"))[0] == 200
-    await eventually(lambda: asyncio.sleep(0, len(edge.application.copies)), lambda seen: seen > before)
+    both = [("/copied/1", "a.example.com")] * 2
+    await eventually(lambda: asyncio.sleep(0, [one for one in edge.application.got if one[0] == "/copied/1"]), lambda seen: seen == both)
 
 
 async def test_a_preflight_is_answered_for_allowed_origins_alone(edge: Edge) -> None:

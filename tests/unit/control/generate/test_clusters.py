@@ -160,6 +160,7 @@ def test_a_dns_cluster_carries_its_names(mesh, view):
     address = cluster.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address
     assert (address.address, address.port_value) == ("a.example.net", 81)
     assert cluster.respect_dns_ttl
+    assert cluster.dns_jitter.ToMilliseconds() == 100
 
 
 def test_a_single_name_is_resolved_as_such_and_an_empty_subset_has_none(mesh, view):

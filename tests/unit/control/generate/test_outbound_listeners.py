@@ -67,6 +67,7 @@ def test_a_connection_manager_has_istios_settings(mesh, view):
     assert manager.normalize_path.value
     assert not manager.use_remote_address.value
     assert manager.HasField("stream_idle_timeout")
+    assert manager.proxy_100_continue
     assert [upgrade.upgrade_type for upgrade in manager.upgrade_configs] == ["websocket"]
     assert not manager.access_log
 
@@ -80,7 +81,7 @@ def test_istios_own_filters_are_sent_only_to_our_proxy(mesh, view):
         names[agent] += [one.name for one in listeners["0.0.0.0_90"].filter_chains[0].filters]
     both = ["envoy.filters.http.fault", "envoy.filters.http.cors"]
     ends, tcp = ["envoy.filters.http.stateful_session", "envoy.filters.http.router"], "envoy.filters.network.tcp_proxy"
-    assert names["envoy"] == [*both, *ends, tcp]
+    assert names["envoy"] == ["envoy.filters.http.grpc_stats", *both, *ends, tcp]
     assert names["pymesh"] == ["istio.metadata_exchange", *both, "istio.stats", *ends, "istio.stats", tcp]
 
 

@@ -86,6 +86,7 @@ def test_mirrors_have_their_share(route, mirror, expected):
     made = route(f"{mirror}, {TO_A}").route.request_mirror_policies
     assert [(one.cluster, one.runtime_fraction.default_value.numerator) for one in made] == expected
     assert {one.runtime_fraction.default_value.denominator for one in made} <= {MILLION}
+    assert all(one.disable_shadow_host_suffix_append for one in made)
 
 
 def rule(host, balancer):
