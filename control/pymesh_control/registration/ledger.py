@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ class Ledger:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / "registrations.json"
+        self._writing = threading.Lock()
 
     def read(self) -> list[Workload]:
         """What was last written. A file that cannot be used is told and counts as empty: proxies register again anyway."""
@@ -33,11 +35,12 @@ class Ledger:
             return []
 
     def write(self, workloads: Iterable[Workload]) -> None:
-        """Replace the file. Raises OSError."""
+        """Replace the file. Raises OSError. Threads take turns: one whose caller was cancelled goes on, and has a draft."""
         content = {"format": FORMAT, "workloads": [dataclasses.asdict(workload) for workload in workloads]}
         draft = self.path.with_suffix(".tmp")
-        with draft.open("w") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        with self._writing:
+            with draft.open("w") as file:
+                json.dump(content, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.path)

@@ -1,5 +1,7 @@
 """The file in which registrations outlive the process."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from pymesh_control.model.workload import Workload
@@ -35,3 +37,10 @@ def test_a_draft_left_by_a_killed_process_does_not_matter(tmp_path):
     assert ledger.read() == [WEB]
     ledger.write([])
     assert ledger.read() == []
+
+
+def test_several_threads_may_write_at_once(tmp_path):
+    ledger = Ledger(tmp_path)
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda _: ledger.write([WEB] * 20), range(40)))  # raises what any of them did
+    assert ledger.read() == [WEB] * 20
