@@ -50,7 +50,8 @@ def _reference(reference: PolicyTargetReference, namespace: str) -> Findings:
     if (reference.group or "", reference.kind) not in _TARGETS:
         yield Finding(("kind",), f'"{reference.group or "core"}/{reference.kind}" is nothing that a policy can attach to')
     elif reference.kind == "GatewayClass" and namespace != ROOT_NAMESPACE:
-        yield Finding(("kind",), f"only policies of the root namespace {ROOT_NAMESPACE} attach to a GatewayClass")
+        sentence = f"only policies of the root namespace attach to a GatewayClass, which is {ROOT_NAMESPACE} unless the mesh says otherwise"
+        yield Finding(("kind",), sentence, "warning")
 
 
 def workload_selector(selector: WorkloadSelector) -> Findings:

@@ -22,6 +22,8 @@ def check(policy: CorsPolicy) -> Findings:
             yield Finding(("allow_origins", index), "an origin must not be empty")
         else:
             yield from below(("allow_origins", index), text(origin))
+    if policy.allow_origin:
+        yield Finding(("allow_origin",), "deprecated; use allowOrigins", "warning", "IST0002")
     for index, old_origin in enumerate(policy.allow_origin):
         if not old_origin:
             yield Finding(("allow_origin", index), "an origin must not be empty")

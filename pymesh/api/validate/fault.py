@@ -23,6 +23,8 @@ def check(fault: HTTPFaultInjection) -> Findings:
 
 def _delay(delay: Delay) -> Findings:
     yield from below("percentage", common.percentage(delay.percentage))
+    if delay.percent:
+        yield Finding(("percent",), "deprecated; use percentage", "warning", "IST0002")
     if delay.percent is not None and not 0 <= delay.percent <= 100:
         yield Finding(("percent",), f"the percentage {delay.percent} must be between 0 and 100")
     if delay.exponential_delay is not None:

@@ -10,6 +10,7 @@ from ..models.destinationrule import (
     LoadBalancerSettings,
     LocalityLbSetting,
     OutlierDetection,
+    SimpleLB,
     Warmup,
     ZoneAwareLbSetting,
 )
@@ -22,6 +23,10 @@ _TOPOLOGY_LABELS = ("topology.kubernetes.io/region", "topology.kubernetes.io/zon
 def check(balancer: LoadBalancerSettings, outliers: OutlierDetection | None) -> Findings:
     """Everything wrong with a `loadBalancer`; `outliers` stands beside it and tells when failover can happen."""
     yield from below("consistent_hash", _hash(balancer.consistent_hash)) if balancer.consistent_hash else ()
+    if balancer.simple is SimpleLB.LEAST_CONN:
+        yield Finding(("simple",), "LEAST_CONN is deprecated; use LEAST_REQUEST", "warning", "IST0002")
+    if balancer.warmup_duration_secs is not None:
+        yield Finding(("warmup_duration_secs",), "deprecated; use warmup.duration", "warning", "IST0002")
     yield from below("warmup", _warmup(balancer.warmup)) if balancer.warmup else ()
     if balancer.locality_lb_setting and balancer.zone_aware_lb_setting:
         yield Finding(("zone_aware_lb_setting",), '"localityLbSetting" and "zoneAwareLbSetting" cannot be set together')

@@ -77,6 +77,8 @@ def test_a_good_destination_rule_has_no_problems(told, spec):
         (policy("loadBalancer: {consistentHash: {useSourceIp: true, minimumRingSize: 4, maglev: {}}}"), "error trafficPolicy.loadBalancer.consistentHash.minimumRingSize: cannot be set with ringHash or maglev"),
         (policy("loadBalancer: {consistentHash: {httpCookie: {name: ''}}}"), "error trafficPolicy.loadBalancer.consistentHash.httpCookie.name: a cookie must have a name"),
         (policy("loadBalancer: {consistentHash: {httpCookie: {name: c, attributes: [{name: Secure}, {name: Secure}]}}}"), 'error trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[1].name: the attribute "Secure" is set twice'),
+        (policy("loadBalancer: {simple: LEAST_CONN}"), "warning trafficPolicy.loadBalancer.simple: LEAST_CONN is deprecated; use LEAST_REQUEST"),
+        (policy("loadBalancer: {simple: ROUND_ROBIN, warmupDurationSecs: 30s}"), "warning trafficPolicy.loadBalancer.warmupDurationSecs: deprecated; use warmup.duration"),
         (policy("loadBalancer: {warmup: {}}"), 'error trafficPolicy.loadBalancer.warmup: the required field "duration" is missing'),
         (policy("loadBalancer: {warmup: {duration: 1s, minimumPercent: 101}}"), "error trafficPolicy.loadBalancer.warmup.minimumPercent: the percentage 101 must be between 0 and 100"),
         (policy("loadBalancer: {warmup: {duration: 1s, aggression: 0}}"), "error trafficPolicy.loadBalancer.warmup.aggression: must be over 0"),

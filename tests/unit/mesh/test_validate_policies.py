@@ -86,7 +86,7 @@ def condition(text):
         ("selector: {}\ntargetRef: {kind: Service, name: a}", "error targetRef: only one of a selector and target references can be set"),
         ("targetRefs: [{kind: Pod, name: a}]", 'error targetRefs[0].kind: "core/Pod" is nothing that a policy can attach to'),
         ("targetRefs: [{kind: Service, name: a, namespace: b}]", "error targetRefs[0].namespace: references into other namespaces are not supported"),
-        ("targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: a}]", "error targetRefs[0].kind: only policies of the root namespace istio-system attach to a GatewayClass"),
+        ("targetRefs: [{group: gateway.networking.k8s.io, kind: GatewayClass, name: a}]", "warning targetRefs[0].kind: only policies of the root namespace attach to a GatewayClass, which is istio-system unless the mesh says otherwise"),
     ],
 )
 def test_an_authorization_policy(told, spec, expected):

@@ -111,6 +111,8 @@ def test_a_good_virtual_service_has_no_problems(told, spec):
         (http("headers: {request: {set: {x: '50%'}}}, " + TO), 'error http[0].headers.request.set.x: "50%" holds an unbalanced "%" (write "%%" for a literal one)'),
         (http('headers: {request: {set: {x: "a\\nb"}}}, ' + TO), "error http[0].headers.request.set.x: a header value must not hold control characters"),
         (http("rewrite: {authority: b}, headers: {request: {set: {Host: c}}}, " + TO), "error http[0].headers.request.set.Host: the authority of the request is already rewritten"),
+        (http("fault: {delay: {fixedDelay: 1s, percent: 5}}, " + TO), "warning http[0].fault.delay.percent: deprecated; use percentage"),
+        (http("corsPolicy: {allowOrigin: [a]}, " + TO), "warning http[0].corsPolicy.allowOrigin: deprecated; use allowOrigins"),
         (http("fault: {}, " + TO), "error http[0].fault: needs delay or abort"),
         (http("fault: {delay: {exponentialDelay: 1s}}, " + TO), "error http[0].fault.delay.exponentialDelay: exponential delays are not supported, by Istio either; use fixedDelay"),
         (http("fault: {delay: {fixedDelay: 1s, percentage: {value: 101}}}, " + TO), "error http[0].fault.delay.percentage.value: the percentage 101 must be 0 or between 0.0001 and 100"),
