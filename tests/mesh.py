@@ -100,6 +100,28 @@ spec:
 """
 
 
+def moved(number: int, version: str) -> str:
+    """A service of one version's instances, and the route of `reviews` that leads there."""
+    return f"""
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: moved-{number}}}
+spec:
+  hosts: [moved-{number}.default.svc.cluster.local]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  workloadSelector: {{labels: {{app: reviews, version: {version}}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: reviews}}
+spec:
+  hosts: [reviews]
+  http: [{{route: [{{destination: {{host: moved-{number}}}}}]}}]
+"""
+
+
 class Mesh:
     """A running mesh and the questions that tests ask of it."""
 

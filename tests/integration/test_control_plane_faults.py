@@ -14,12 +14,13 @@ from pymesh.local.mesh import CONTROL
 from pymesh.local.process import Command
 from pymesh.tasks import spawn
 from tests.load import under_load
-from tests.mesh import HOST, REVIEWS, ROUTES, Mesh, running, split
+from tests.mesh import HOST, REVIEWS, ROUTES, Mesh, moved, running, split
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FILLERS = 150
+MOVES = 6
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -149,6 +150,17 @@ async def test_a_restart_of_the_control_plane_is_not_felt(mesh: Mesh) -> None:
         await mesh.local.start_process(CONTROL)
         mesh.configure(ROUTES, split(v2=100))
         await load.until(lambda: load.versions["v2"] > 0)
+    assert load.failures == []
+    await as_before(mesh)
+
+
+async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(mesh: Mesh) -> None:
+    async with under_load(mesh.reviews, users=2) as load:
+        for number in range(MOVES):
+            version = f"v{number % 2 + 1}"
+            mesh.configure(ROUTES, moved(number, version))
+            await load.more(20)
+            await eventually(lambda: mesh.version(mesh.reviews), lambda seen, wanted=version: seen == wanted)
     assert load.failures == []
     await as_before(mesh)
 

@@ -11,7 +11,7 @@ from pymesh.local.process import Command
 from tests.asking import ask
 from tests.interop.conftest import require
 from tests.load import under_load
-from tests.mesh import HOST, REVIEWS, ROUTES, Mesh
+from tests.mesh import HOST, REVIEWS, ROUTES, Mesh, moved
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -77,28 +77,6 @@ async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(
         mesh.configure(ROUTES, before)
     assert load.failures == []
     assert set((await sidecar.rejected(mesh)).values()) == {0}
-
-
-def moved(number: int, version: str) -> str:
-    """A service of one version's instances, and the route of `reviews` that leads there."""
-    return f"""
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: moved-{number}}}
-spec:
-  hosts: [moved-{number}.default.svc.cluster.local]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{{number: 80, name: http, protocol: HTTP}}]
-  workloadSelector: {{labels: {{app: reviews, version: {version}}}}}
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: reviews}}
-spec:
-  hosts: [reviews]
-  http: [{{route: [{{destination: {{host: moved-{number}}}}}]}}]
-"""
 
 
 async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:
