@@ -14,12 +14,14 @@ from ..model import distribution
 from ..model.authorization import DRY_RUN
 from ..model.unused import unused_by_proxies
 from ..model.wellknown import ANNOTATIONS, ANY, Word, without_effect
+from ..store import revision
 from .rule import Found, rule
 from .subject import Subject
 
 _INJECT = "sidecar.istio.io/inject"
 _OWN = re.compile(r"([^/]*\.)?istio\.io|kubernetes\.io/ingress\.class")
 _INTERNAL = "internal.istio.io/"
+_INJECTION = "istio-injection"
 
 
 @rule(
@@ -70,6 +72,17 @@ def deprecated_annotation(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
+    "IST0123", "warning", "a Namespace has both of Istio's labels for injection",
+    why="`istio-injection` stands over `istio.io/rev`: the revision that is asked for does not inject.",
+    fix="Keep one of them.",
+)  # fmt: skip
+def injection_labels(subject: Subject) -> Iterator[Found]:
+    for resource in subject.of("Namespace"):
+        if {_INJECTION, revision.LABEL} <= resource.labels.keys():
+            yield _at(resource, "labels", revision.LABEL, f"has the labels {_INJECTION} and {revision.LABEL}, of which only one is heeded")
+
+
+@rule(
     "PYM0507", "warning", "an annotation or label of Istio's that does nothing here", on_load=True,
     why="It is read, and no proxy of this mesh is told of it. It is told once, at the first object that has it.",
     fix="Do as the sentence says, or do not count on it.",
@@ -114,8 +127,8 @@ def dry_run(subject: Subject) -> Iterator[Found]:
 
 
 RULES = (
-    misplaced_annotation, unknown_annotation, annotation_value, deprecated_annotation, unused_metadata, metadata_for_the_start,
-    pod_settings, dry_run,
+    misplaced_annotation, unknown_annotation, annotation_value, deprecated_annotation, injection_labels, unused_metadata,
+    metadata_for_the_start, pod_settings, dry_run,
 )  # fmt: skip
 
 

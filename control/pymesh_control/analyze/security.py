@@ -34,7 +34,7 @@ def same_peer_selector(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "KIA0101", "warning", "an AuthorizationPolicy speaks of a namespace of which nothing is known",
+    "IST0101", "warning", "an AuthorizationPolicy speaks of a namespace of which nothing is known", also="KIA0101",
     why="No request comes from there: an ALLOW rule allows nobody, a DENY rule denies nobody.",
     fix="Correct the name.",
 )  # fmt: skip

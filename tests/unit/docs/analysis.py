@@ -28,14 +28,15 @@ command exit with 1, or what `--failure-threshold` says. A resource that is not 
 _LEFT_OUT = """
 ## What is left out
 
-- What speaks of objects that are not read, or of what is not looked at in those that are: Deployments and injection (IST0102, IST0103, IST0123, IST0143,
-  IST0146 to IST0148, IST0158, KIA0701), alpha annotations, of which istioctl says nothing any more (IST0136), webhooks (IST0139), clusters and their versions
+- What speaks of objects that are not read, or of what is not looked at in those that are: Deployments and injection (IST0102, IST0103, IST0143,
+  IST0146 to IST0148, IST0158, KIA0701), alpha annotations, of which istioctl says nothing any more (IST0136), webhooks (IST0139), Ingress objects (IST0140), clusters and their versions
   (IST0126, IST0141, IST0142, IST0163, IST0164, IST0168 to IST0170), versions of the Gateway API
   (IST0156, IST0165, IST0172, IST0176), and what its conditions tell in other words (KIA1402, KIA1501 to KIA1504).
 - Service accounts of other clusters (KIA0107), workloads that no policy covers (KIA1301).
 - What `pymesh validate` tells already, and here has its code: deprecated fields (IST0002), routes and matches that are never reached (IST0130,
   IST0131), old names of gateways (KIA1108), operations of EnvoyFilters that do not fit what they are applied to (IST0152 to IST0154).
-- What is not done here: routing by claims, which is refused (IST0149), and fetching keys of tokens (IST0175).
+- What is not done here: routing by claims, which is refused (IST0149), fetching keys of tokens (IST0175), and policies of proxies, whose
+  selectors could miss gateways of the Gateway API (IST0166).
 - Operations of EnvoyFilters that hang on a proxy's version (IST0155).
 """
 

@@ -401,6 +401,11 @@ CASES = {
         thing("Pod", "a, labels: {sidecar.istio.io/inject: 'true'}", "{}", annotations="{sidecar.istio.io/inject: 'true'}"),
         "sidecar.istio.io/inject is deprecated",
     ),
+    "injection-labels": (
+        thing("Namespace", "a, labels: {istio-injection: enabled, istio.io/rev: canary}", "{}"),
+        thing("Namespace", "a, labels: {istio.io/rev: canary}", "{}"),
+        "has the labels istio-injection and istio.io/rev",
+    ),
     "unused-metadata": (
         "".join(carrying("alpha.istio.io/canonical-serviceaccounts: a", name=name) for name in "ab"),
         carrying("networking.istio.io/traffic-distribution: PreferClose")
