@@ -2,7 +2,11 @@
 
 import pytest
 
-from pymesh.xds import proto
+from pymesh.api import parse_text
+from pymesh.xds import proto, types
+from pymesh_control.debug.sight import sidecarz
+from pymesh_control.generate import generate
+from pymesh_control.model.assembly import build
 
 CLUSTER = proto.cluster.Cluster
 OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -138,6 +142,22 @@ def test_requests_are_looked_up_before_they_are_routed(mesh, view):
 def test_without_such_hosts_nothing_is_looked_up(mesh, view):
     listeners = mesh(ENTRY.replace("DYNAMIC_DNS", "NONE")).listeners(view())
     assert FILTER not in http_filters(listeners["0.0.0.0_80"].filter_chains[0])
+
+
+def test_another_service_is_no_reason_to_make_listeners_anew(view):
+    resources = list(parse_text(ENTRY, "mesh.yaml").resources)
+    more = parse_text(ENTRY.replace("wild", "tame").replace("DYNAMIC_DNS", "NONE").replace("80", "90"), "more.yaml").resources
+    former, _ = build(resources, (), 1)
+    before = generate(former, view(), types.LISTENER, None)
+    after = generate(build([*resources, *more], (), 2, former=former)[0], view(), types.LISTENER, None)
+    assert "0.0.0.0_90" not in before
+    assert "0.0.0.0_90" in after
+    assert after["0.0.0.0_80"] is before["0.0.0.0_80"]
+
+
+def test_a_page_tells_what_becomes_of_unknown_hosts(mesh, view):
+    told = sidecarz(mesh(ENTRY + ANY).snapshot, view())
+    assert (told["outbound_traffic_policy"], told["unknown_hosts_go_to"]) == ("ALLOW_ANY_DYNAMIC_DNS", UNKNOWN)
 
 
 def test_connections_are_looked_up_by_server_name(mesh, view):
