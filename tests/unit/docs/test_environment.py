@@ -128,6 +128,7 @@ def keys_made() -> set[str]:
     """What a sidecar says of itself when every setting is given."""
     config = "{interceptionMode: NONE, meshId: m}"
     environ = {"POD_NAME": "p", "POD_NAMESPACE": "n", "INSTANCE_IP": "127.0.0.1", "PROXY_CONFIG": config}
+    environ["ISTIO_META_ENABLE_SELF_DISCOVERY"] = "true"
     return set(environment.Settings.from_environ(environ).metadata)
 
 
