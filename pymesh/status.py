@@ -25,7 +25,7 @@ class StatusPort:
     """Listens at the status port. `leave` is what /quitquitquit does; `ready` answers where there is no proxy to be asked."""
 
     def __init__(self, settings: Settings, leave: Callable[[], None] = terminate, ready: Callable[[], bool] | None = None) -> None:
-        self._host, self._port = settings.listen_host, settings.proxy.status_port
+        self._hosts, self._port = settings.listen_hosts, settings.proxy.status_port
         self._admin = f"http://127.0.0.1:{settings.proxy.proxy_admin_port}"
         self._leave = leave
         self._well = ready
@@ -43,7 +43,8 @@ class StatusPort:
         """Listen. Raises OSError, whose text says where."""
         self._session = aiohttp.ClientSession(self._admin, timeout=aiohttp.ClientTimeout(total=TIMEOUT))
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port).start()
+        for host in self._hosts:
+            await web.TCPSite(self._runner, host, self._port).start()
 
     async def stop(self) -> None:
         """Stop listening; requests under way are given up."""

@@ -90,11 +90,13 @@ class Settings:
         return [f"PROXY_CONFIG.proxyMetadata.{name} has no effect: nothing here reads it" for name in self.unread]
 
     @property
-    def listen_host(self) -> str:
-        """Where to listen for the machine's own needs: a mesh on loopback stays there, a pod is asked on whatever address it has."""
-        if ipaddress.ip_address(self.node_id.ip).is_loopback:
-            return self.node_id.ip
-        return "::" if ":" in self.node_id.ip else "0.0.0.0"
+    def listen_hosts(self) -> tuple[str, ...]:
+        """Where to listen for the machine's own needs: a mesh on loopback stays there, a pod is asked on whatever addresses it has."""
+        own = self.node_id.ip
+        if ipaddress.ip_address(own).is_loopback:
+            return (own,)
+        known = (one for one in (own, *str(self.metadata.get("INSTANCE_IPS", "")).split(",")) if addresses.is_ip(one))
+        return tuple(dict.fromkeys("::" if ":" in one else "0.0.0.0" for one in known))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], node_type: str | None = None) -> "Settings":

@@ -3,6 +3,7 @@
 Cluster names (`xds-grpc`, `sds-grpc`, `prometheus_stats`, `agent`) are Istio's, because generated configuration refers to them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +130,8 @@ def _local_cluster() -> Any:
 
 def _status_address(settings: Settings) -> Address:
     """How this machine itself reaches the status port."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.listen_host, settings.listen_host)
+    first = settings.listen_hosts[0]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(first, first)
     return Address(host, settings.proxy.status_port)
 
 
@@ -154,15 +156,16 @@ def _speak_http2(cluster: Any, options: Any) -> None:
 
 def _listeners(settings: Settings) -> list[Any]:
     """Ports 15090 and 15021: the metrics and the health, and nothing else of the admin interface and the status port."""
-    host = settings.listen_host
+    hosts = settings.listen_hosts
     return [
-        _forwarding("prometheus", Address(host, settings.prometheus_port), STATS_PATH, STATS_CLUSTER),
-        _forwarding("health", Address(host, settings.health_port), HEALTH_PATH, AGENT_CLUSTER),
+        _forwarding("prometheus", hosts, settings.prometheus_port, STATS_PATH, STATS_CLUSTER),
+        _forwarding("health", hosts, settings.health_port, HEALTH_PATH, AGENT_CLUSTER),
     ]
 
 
-def _forwarding(name: str, address: Address, path: str, cluster: str) -> Any:
+def _forwarding(name: str, hosts: Sequence[str], port: int, path: str, cluster: str) -> Any:
     """A listener that passes on one path."""
+    first, *others = (_address(Address(host, port)) for host in hosts)
     route = proto.route_components.Route(
         match=proto.route_components.RouteMatch(path=path), route=proto.route_components.RouteAction(cluster=cluster)
     )
@@ -178,7 +181,10 @@ def _forwarding(name: str, address: Address, path: str, cluster: str) -> Any:
         name="envoy.filters.network.http_connection_manager", typed_config=proto.pack(manager)
     )
     return proto.listener.Listener(
-        name=name, address=_address(address), filter_chains=[proto.listener_components.FilterChain(filters=[connection_manager])]
+        name=name,
+        address=first,
+        additional_addresses=[proto.listener.AdditionalAddress(address=one) for one in others],
+        filter_chains=[proto.listener_components.FilterChain(filters=[connection_manager])],
     )
 
 

@@ -115,6 +115,12 @@ async def test_what_the_mesh_does_not_know_is_reached_as_before(both: tuple[Host
     assert await both[1].call(outside, 7003) == (outside, f"{pod} {outside} 7003")
 
 
+@pytest.mark.parametrize("port", [15020, 15021, 15090])
+@pytest.mark.parametrize("address", [row[2] for row in BOTH])
+async def test_probes_and_scrapes_get_to_the_sidecar_at_either_address(both: tuple[Host, Pod], address: str, port: int) -> None:
+    assert await both[1].host.reachable(address, port)
+
+
 @pytest.mark.parametrize("port", [9000, 9001])
 @pytest.mark.parametrize(("address", "source"), [(row[2], row[3]) for row in BOTH])
 async def test_the_application_is_called_where_it_was_meant_and_whence_rules_let_it_pass(

@@ -66,10 +66,13 @@ def test_an_envoy_asks_its_agent_for_everything():
 
 
 def test_metrics_are_open_to_the_network_only_where_the_pod_is():
-    def bound(ip):
-        return bootstrap(INSTANCE_IP=ip).static_resources.listeners[0].address.socket_address.address
+    def bound(ip, ips):
+        listener = bootstrap(INSTANCE_IP=ip, INSTANCE_IPS=ips).static_resources.listeners[0]
+        return [one.socket_address.address for one in (listener.address, *(one.address for one in listener.additional_addresses))]
 
-    assert [bound(ip) for ip in ("10.1.2.3", "127.0.0.1", "fd00::1", "::1")] == ["0.0.0.0", "127.0.0.1", "::", "::1"]
+    assert [bound(ip, ip) for ip in ("10.1.2.3", "127.0.0.1", "fd00::1", "::1")] == [["0.0.0.0"], ["127.0.0.1"], ["::"], ["::1"]]
+    assert bound("10.1.2.3", "10.1.2.3,fd00::1,10.1.2.4") == ["0.0.0.0", "::"]
+    assert bound("fd00::1", "fd00::1,10.1.2.3") == ["::", "0.0.0.0"]
 
 
 def test_locality_is_read_from_istios_label():
