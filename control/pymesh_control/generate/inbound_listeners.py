@@ -124,9 +124,9 @@ def _passthrough(
 ) -> Iterator[Any]:
     """Connections to ports that no service names are passed on as they are, yet under the same rules of mutual TLS."""
     cluster = names.INBOUND_PASSTHROUGH_CLUSTER
-    routes = _routes(cluster, "inbound|http|0")
+    routes = _routes(cluster, "inbound|http|0", retries.inbound(snapshot.mesh.inbound_retry))
     for row in _rows(Protocol.AUTO, found):
-        http = manager.inbound(snapshot.mesh, flavor, settings, cluster, routes)
+        http = manager.inbound(snapshot.mesh, flavor, settings, f"{cluster};", routes)
         filters = [http] if row.http else tcp.filters(snapshot.mesh, flavor, [(cluster, 1)], idle=settings.idle_timeout)
         name = "virtualInbound-catchall-http" if row.http else "virtualInbound"
         yield _chain(snapshot, row, filters, name, port, origins)
@@ -143,7 +143,8 @@ def _chains(snapshot: Snapshot, view: ProxyView, server: InboundServer, name: st
         if row.http:
             retry = None if server.protocol.is_grpc else retries.inbound(snapshot.mesh.inbound_retry)
             routes = _routes(cluster, f"inbound|http|{server.service_port}", retry)
-            filters = [manager.inbound(snapshot.mesh, view.flavor, settings, name, routes, web=server.protocol is Protocol.GRPC_WEB)]
+            web = server.protocol is Protocol.GRPC_WEB
+            filters = [manager.inbound(snapshot.mesh, view.flavor, settings, f"inbound_{name};", routes, web=web)]
         else:
             stats = statnames.of_inbound(snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, cluster)
             filters = tcp.filters(snapshot.mesh, view.flavor, [(cluster, 1)], stats=stats, idle=settings.idle_timeout)

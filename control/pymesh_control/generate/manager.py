@@ -45,9 +45,9 @@ def outbound(
     return _filter(manager)
 
 
-def inbound(mesh: Mesh, flavor: str, settings: Settings, prefix: str, routes: Any, *, web: bool = False) -> Any:
-    """The network filter in front of the application; it adds the caller's identity to x-forwarded-client-cert."""
-    manager = _base(mesh, flavor, settings, f"inbound_{prefix};", server=_SERVER, chooses=False, web=web)
+def inbound(mesh: Mesh, flavor: str, settings: Settings, stats: str, routes: Any, *, web: bool = False) -> Any:
+    """The network filter in front of the application; it adds the caller's identity to x-forwarded-client-cert. It counts under `stats`."""
+    manager = _base(mesh, flavor, settings, stats, server=_SERVER, chooses=False, web=web)
     manager.route_config.CopyFrom(routes)
     manager.forward_client_cert_details = settings.client_cert
     details = manager.set_current_client_cert_details

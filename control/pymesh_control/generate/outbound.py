@@ -123,11 +123,9 @@ def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *,
     if bound.http:
         http = _http(scope, name, bound.http, web=bound.web)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
-        rest = rest or _unknown(scope)
-    elif rest is None and families.is_any(addresses[0]):
-        rest = _unknown(scope)
+    rest = rest or _unknown(scope)
     message.filter_chains.extend(matched or [rest])
-    if matched and rest is not None:
+    if matched:
         message.default_filter_chain.CopyFrom(rest)
     inspect_as_needed(message, scope.snapshot.mesh)
     if not _captured(scope, number, captures=captures):

@@ -81,6 +81,9 @@ def test_ports_of_no_service_are_passed_on_under_the_same_rules(mesh, view, mode
     chains = [chain for chain in listener.filter_chains if not chain.filter_chain_match.destination_port.value]
     assert {chain.name for chain in chains} == {"virtualInbound", "virtualInbound-catchall-http"}
     assert any(transport != "tls" for transport, *_ in told(chains)) == plaintext
+    manager = next(proto.unpack(chain.filters[-1].typed_config) for chain in chains if chain.name.endswith("http"))
+    assert manager.stat_prefix == "InboundPassthroughCluster;"
+    assert manager.route_config.virtual_hosts[0].routes[0].route.retry_policy.retry_on == "reset-before-request"
 
 
 def test_the_listener_takes_captured_connections_and_refuses_its_own_port(mesh, view):

@@ -144,6 +144,14 @@ def test_tcp_and_tls_rules_route_connections(mesh, view):
     assert config(named).cluster == f"outbound|443|v1|{host}"
 
 
+@pytest.mark.parametrize(("more", "cluster"), [("", "PassthroughCluster"), (REGISTRY_ONLY, "BlackHoleCluster")])
+def test_what_no_rule_for_a_services_address_takes_is_an_unknown_hosts(mesh, view, more, cluster):
+    text = entry("db", "[{number: 443, name: tls}]", "addresses: [10.96.0.7]") + ROUTES + more
+    listener = mesh(text).listeners(view())["10.96.0.7_443"]
+    assert listener.default_filter_chain.name == "PassthroughFilterChain"
+    assert config(listener.default_filter_chain).cluster == cluster
+
+
 def test_a_tcp_rule_may_be_for_some_addresses_only(mesh, view):
     rule = """
 ---
