@@ -72,17 +72,56 @@ def _decoded(text: bytes) -> bytes:
     return b"".join(parts)
 
 
+class TextFrames:
+    """Frames in base64, each by itself, as far as they have come: no more than five bytes are held back, however large a frame is."""
+
+    __slots__ = ("_left", "_prefix", "_rest")
+
+    def __init__(self) -> None:
+        self._prefix = b""
+        """What there is of the next frame's flag and length."""
+        self._left = 0
+        """Bytes of the frame that are still to come."""
+        self._rest = b""
+        """The beginning of a group of three."""
+
+    def encoded(self, data: bytes) -> bytes:
+        """The next piece."""
+        parts: list[bytes] = []
+        while data:
+            if not self._left:
+                missing = _PREFIX - len(self._prefix)
+                self._prefix += data[:missing]
+                data = data[missing:]
+                if len(self._prefix) < _PREFIX:
+                    break
+                self._left = int.from_bytes(self._prefix[1:], "big")
+                self._add(parts, self._prefix)
+                self._prefix = b""
+            else:
+                part = data[: self._left]
+                data = data[len(part) :]
+                self._left -= len(part)
+                self._add(parts, part)
+        return b"".join(parts)
+
+    def _add(self, parts: list[bytes], data: bytes) -> None:
+        data = self._rest + data
+        size = len(data) // 3 * 3 if self._left else len(data)
+        self._rest = data[size:]
+        parts.append(base64.b64encode(data[:size]))
+
+
 class GrpcWebAnswer(DownstreamStream):
     """The client's side of a call: takes the answer of gRPC and gives that of gRPC-Web."""
 
-    __slots__ = ("_exchange", "_frame", "_head", "_inner", "_plain", "_size", "_text")
+    __slots__ = ("_exchange", "_frames", "_head", "_inner", "_plain", "_size", "_text")
 
     def __init__(self, inner: DownstreamStream, exchange: Exchange, *, text: bool) -> None:
         self._inner = inner
         self._exchange = exchange
         self._text = text
-        self._frame = b""
-        """In text mode: what there is of a frame, each of which is encoded by itself."""
+        self._frames = TextFrames()
         self._head: ResponseHead | None = None
         """Of an answer that is no gRPC's, held until its body is known."""
         self._plain: list[bytes] = []
@@ -113,24 +152,11 @@ class GrpcWebAnswer(DownstreamStream):
                 self._plain.append(data[: _LONGEST - self._size])
                 self._size += len(data)
         elif self._text:
-            encoded = self._encoded(data)
+            encoded = self._frames.encoded(data)
             if encoded:
                 self._inner.send_body(encoded)
         else:
             self._inner.send_body(data)
-
-    def _encoded(self, data: bytes) -> bytes:
-        """The frames that are complete, each in base64."""
-        data = self._frame + data
-        parts = []
-        while len(data) >= _PREFIX:
-            size = _PREFIX + int.from_bytes(data[1:_PREFIX], "big")
-            if len(data) < size:
-                break
-            parts.append(base64.b64encode(data[:size]))
-            data = data[size:]
-        self._frame = data
-        return b"".join(parts)
 
     def send_trailers(self, fields: Fields) -> None:
         if self._head is not None:

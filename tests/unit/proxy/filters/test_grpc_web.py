@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymesh_proxy.http.grpc_frames import FrameCounter
-from pymesh_proxy.http.grpc_web import TextRequest
+from pymesh_proxy.http.grpc_web import TextFrames, TextRequest
 
 from .conftest import typed
 
@@ -34,6 +34,16 @@ def test_text_is_read_wherever_it_is_cut_and_padded(messages, data):
     read = b"".join(tap.feed(piece, False) for piece in pieces) + tap.feed(b"", True)
     assert read == b"".join(messages)
     assert tap.refusal is None
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6), st.data())
+@settings(deadline=None, max_examples=100)
+def test_frames_become_text_one_by_one_wherever_they_are_cut(messages, data):
+    frames = [b"\0" + len(message).to_bytes(4, "big") + message for message in messages]
+    whole = b"".join(frames)
+    encoder = TextFrames()
+    pieces = cut(whole, data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    assert b"".join(map(encoder.encoded, pieces)) == b"".join(map(base64.b64encode, frames))
 
 
 @pytest.mark.parametrize("text", [b"AAA", b"****", b"AA=A", b"AAAA="])
