@@ -37,7 +37,9 @@ from envoy.extensions.access_loggers.stream.v3 import stream_pb2 as stream_log
 from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as dns_cluster
 from envoy.extensions.clusters.dynamic_forward_proxy.v3 import cluster_pb2 as dynamic_cluster
 from envoy.extensions.common.dynamic_forward_proxy.v3 import dns_cache_pb2 as dns_cache
+from envoy.extensions.compression.gzip.compressor.v3 import gzip_pb2 as gzip
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as http_buffer
+from envoy.extensions.filters.http.compressor.v3 import compressor_pb2 as http_compressor
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
 from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forward_proxy_pb2 as http_dynamic_forward_proxy
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
@@ -130,8 +132,10 @@ __all__ = [
     "grpc_service",
     "grpc_stats",
     "grpc_web",
+    "gzip",
     "hcm",
     "http_buffer",
+    "http_compressor",
     "http_dynamic_forward_proxy",
     "http_fault",
     "http_inspector",

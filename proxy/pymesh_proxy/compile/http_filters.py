@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..filters.chain import FilterChain, Link
 from .buffer import buffer_filter
+from .compressor import compressor_filter
 from .context import Context, Observers
 from .cors import cors_filter
 from .dynamic_forward_proxy import http_filter
@@ -43,6 +44,7 @@ class Manager:
 
 _KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter | None]]" = {
     "envoy.extensions.filters.http.buffer.v3.Buffer": buffer_filter,
+    "envoy.extensions.filters.http.compressor.v3.Compressor": compressor_filter,
     "envoy.extensions.filters.http.cors.v3.Cors": cors_filter,
     "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig": http_filter,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_filter,

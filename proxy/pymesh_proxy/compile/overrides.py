@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..filters.chain import Override, Overrides
 from .buffer import buffer_limit
+from .compressor import route_compression
 from .cors import cors_policy
 from .dynamic_forward_proxy import host_override
 from .fault import fault_policy
@@ -30,6 +31,7 @@ class Layered(Protocol):
 
 _KINDS: Mapping[str, PerRoute] = {
     "envoy.extensions.filters.http.buffer.v3.BufferPerRoute": buffer_limit,
+    "envoy.extensions.filters.http.compressor.v3.CompressorPerRoute": route_compression,
     "envoy.extensions.filters.http.cors.v3.CorsPolicy": cors_policy,
     "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig": host_override,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,

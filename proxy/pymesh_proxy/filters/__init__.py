@@ -29,7 +29,9 @@ class LocalReply:
 class Translation:
     """The request goes on, and its answer comes back, in another form: what the body goes through, and who stands before the client."""
 
-    request: "BodyTap | None"
+    request: "BodyTap | None" = None
+    unsized: bool = False
+    """The body's length is not what the client said any more."""
     answer: "Callable[[DownstreamStream], DownstreamStream]"
 
 

@@ -23,7 +23,8 @@ class Counts:
 
     def values(self) -> tuple[tuple[str, int], ...]:
         """Names behind the label, and values."""
-        return tuple((f"{self.SPACE}.{one.name}", getattr(self, one.name)) for one in fields(self) if one.name != "label")
+        prefix = f"{self.SPACE}." if self.SPACE else ""
+        return tuple((prefix + one.name, getattr(self, one.name)) for one in fields(self) if one.name != "label")
 
     def reset(self) -> None:
         """Set every counter to zero; gauges keep their value."""
@@ -42,6 +43,36 @@ class FaultCounts(Counts):
     delays_injected: int = 0
     faults_overflow: int = 0
     active_faults: int = 0
+
+
+@dataclass(slots=True)
+class AcceptCounts(Counts):
+    """`http.<prefix>.compressor.<library>.gzip.*`, of what clients take; the label is all before the last dot."""
+
+    no_accept_header: int = 0
+    header_compressor_used: int = 0
+    header_wildcard: int = 0
+    header_identity: int = 0
+    header_not_valid: int = 0
+    not_compressed_etag: int = 0
+
+
+@dataclass(slots=True)
+class CompressionCounts(Counts):
+    """The same, or with `.response` behind it, of what became of answers."""
+
+    compressed: int = 0
+    not_compressed: int = 0
+    content_length_too_small: int = 0
+    total_uncompressed_bytes: int = 0
+    total_compressed_bytes: int = 0
+
+
+@dataclass(slots=True)
+class UncompressedCounts(Counts):
+    """The same with `.request` behind it."""
+
+    not_compressed: int = 0
 
 
 @dataclass(slots=True)

@@ -31,6 +31,7 @@ class GrpcWebFilter:
         text = head.index.get(b"accept") in TEXT
         return Translation(
             request=TextRequest() if kind in TEXT else None,
+            unsized=True,
             answer=lambda downstream: GrpcWebAnswer(downstream, exchange, text=text),
         )
 

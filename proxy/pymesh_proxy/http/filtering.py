@@ -100,10 +100,10 @@ class Filtering(Answer):
         self.proceed()
 
     def _translate(self, translation: Translation) -> None:
-        """The body's length is not what the client said any more."""
         if translation.request is not None:
             self._tap(translation.request)
-        self.chunked = self.chunked or not self.complete
+        if translation.unsized and not self.complete:
+            self.chunked = True
         self._downstream = translation.answer(self._downstream)
 
     def _hold(self, hold: Hold, following: int) -> None:
