@@ -44,7 +44,8 @@ def assignment(
     under its name, with instances that end mutual TLS.
     """
     labels = rule.subsets[subset].labels if rule and subset else {}
-    chosen = [one for one in instances if selects(labels, one.workload.labels)]
+    node = scope.node_for(service)
+    chosen = [one for one in instances if node in (None, one.workload.node) and selects(labels, one.workload.labels)]
     policy = scope.policy(rule, port.number, subset)
     stated = _rule_says_mutual(policy)
     if passed:
@@ -94,7 +95,7 @@ def _shared(
     """The assignment as every client gets it whom the same rule governs."""
     placed = locality.key(scope, service, scope.policy(rule, port.number, subset))
     found = instances.get(port.number, ())
-    key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, scope.site, passed)
+    key = ("endpoints", Same(service), port, subset, Same(rule), Same(instances), placed, scope.site, scope.node_for(service), passed)
     return scope.snapshot.cached(key, lambda: pack(assignment(scope, service, port, subset, rule, found, passed=passed)))
 
 

@@ -19,6 +19,7 @@ from ..model.sidecar import Sidecar
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
 from ..model.virtual import MeshRules
+from ..model.whereabouts import HOSTNAME_LABEL
 
 T = TypeVar("T")
 
@@ -123,6 +124,10 @@ class Scope:
         is_router = self.type == nodes.ROUTER
         chosen = is_router or (service.headless and not (self.captures and self.flavor != GRPC))
         return "STATIC" if service.resolution == "NONE" and chosen else service.resolution
+
+    def node_for(self, service: Service) -> str | None:
+        """The node of which the instances of a service have to be; None for any."""
+        return dict(self.labels).get(HOSTNAME_LABEL, "") if service.of_node else None
 
     def stands_for(self, host: str) -> str:
         """The host that answers for one that may be an alias."""

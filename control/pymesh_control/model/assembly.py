@@ -33,7 +33,7 @@ from .groups import from_resource as from_group
 from .models import Models
 from .settings import Settings, from_config
 from .snapshot import Snapshot
-from .whereabouts import NETWORK_LABEL
+from .whereabouts import HOSTNAME_LABEL, NETWORK_LABEL
 from .workload import Workload
 
 ByKind = Mapping[str, Sequence[Resource]]
@@ -229,4 +229,5 @@ def _failover_keys(rules: Iterable[destination.Rule], services: Iterable[service
     wanted = [setting for one in balancers for setting in (one.locality_lb_setting, one.zone_aware_lb_setting)]
     wanted += [*(one.locality for one in services), settings.locality, settings.zone_aware]
     given = [setting for setting in wanted if setting is not None]
-    return frozenset(label.partition("=")[0] for setting in given for label in setting.failover_priority)
+    nodes = {HOSTNAME_LABEL} if any(one.of_node for one in services) else set()
+    return frozenset(label.partition("=")[0] for setting in given for label in setting.failover_priority) | nodes

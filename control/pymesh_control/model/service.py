@@ -105,6 +105,8 @@ class Service:
     """The localityLbSetting that its own wish for traffic close by amounts to."""
     aliases: tuple[Alias, ...] = ()
     edge: Edge = Edge()
+    of_node: bool = False
+    """Whether clients are served by instances on their own node alone (`internalTrafficPolicy: Local`)."""
     leads_gateways: bool = True
     """Whether Gateways may name its ports, rather than those of the pods to which it leads."""
 

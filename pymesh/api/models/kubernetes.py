@@ -38,6 +38,7 @@ class ServiceSpec(Foreign):
     selector: dict[str, str] = {}
     publish_not_ready_addresses: Bool | None = None
     traffic_distribution: str | None = None
+    internal_traffic_policy: str | None = None
     external_ips: list[str] = Field(default=[], alias="externalIPs")
 
 

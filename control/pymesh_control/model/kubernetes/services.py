@@ -49,6 +49,7 @@ def from_resource(resource: Resource, nodes: Topology, exports: Sequence[str] = 
         headless=headless,
         sessions=sessions.of_labels(resource.labels),
         edge=_edge(resource, nodes),
+        of_node=spec.internal_traffic_policy == "Local",
         leads_gateways=PORTS_STAND not in resource.labels,
         locality=distribution.setting(spec.traffic_distribution, distribution.wish(resource), wished),
         origins=(Origin("Service", resource.namespace, resource.name),),

@@ -170,3 +170,24 @@ spec: {hosts: [secure.example.com], resolution: DNS, ports: [{number: 443, name:
     (chain,) = mesh(text).listeners(view())["0.0.0.0_443"].filter_chains
     called = ["secure.example.com", "alias.default.svc.cluster.local", "alias", "alias.default", "alias.default.svc"]
     assert list(chain.filter_chain_match.server_names) == called
+
+
+def test_a_service_of_each_node_is_served_there_alone(mesh, view):
+    text = """
+apiVersion: v1
+kind: Service
+metadata: {name: agent, namespace: default}
+spec: {clusterIP: 10.96.0.4, internalTrafficPolicy: Local, selector: {app: agent}, ports: [{port: 80, name: http}]}
+"""
+    for node, address in (("one", "10.0.1.1"), ("two", "10.0.2.1")):
+        text += f"""---
+apiVersion: v1
+kind: Pod
+metadata: {{name: agent-{node}, namespace: default, labels: {{app: agent}}}}
+spec: {{nodeName: {node}}}
+status: {{podIP: {address}, phase: Running, conditions: [{{type: Ready, status: 'True'}}]}}
+"""
+    built = mesh(text)
+    for node, addresses in (("one", ["10.0.1.1"]), ("two", ["10.0.2.1"]), ("three", [])):
+        found = built.endpoints(view(NODE_NAME=node), "outbound|80||agent.default.svc.cluster.local").endpoints
+        assert [one.endpoint.address.socket_address.address for group in found for one in group.lb_endpoints] == addresses
