@@ -21,15 +21,18 @@ def is_probed(view: ProxyView) -> bool:
 
 
 def workload_of(node: Any, view: ProxyView, identity: SpiffeId | None) -> Workload:
-    """What to register; a member of a WorkloadGroup under the name that Istio gives it."""
+    """What to register; a member of a WorkloadGroup under the name that Istio gives it.
+
+    Its service account is that of its certificate: clients believe whoever shows one of a service's accounts, so that a mere word for
+    one would let its owner answer for the service.
+    """
     network = str(view.metadata.get("NETWORK", ""))
-    account = (identity and identity.service_account) or view.metadata.get("SERVICE_ACCOUNT", "")
     return Workload(
         name=entry_name(view.group, view.ip, network) if view.group else str(view.metadata.get("WORKLOAD_NAME") or view.name),
         namespace=view.namespace,
         ip=view.ip,
         labels=dict(view.labels),
-        service_account=str(account),
+        service_account=(identity and identity.service_account) or "",
         ports={name: port.bind for name, port in (view.inbound_ports or {}).items()},
         locality=view.locality,
         network=network,

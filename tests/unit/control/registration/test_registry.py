@@ -263,3 +263,8 @@ def test_a_standing_tells_since_when_and_how_a_workload_feels(at):
 def test_a_standing_tells_whether_the_proxy_probes(at, settings, probed):
     at.arrive(AUTO_REGISTER_GROUP="web", PROXY_CONFIG=settings)
     assert [one.probed for one in at.registry.standings()] == [probed]
+
+
+def test_nobody_has_a_service_account_for_the_saying(at):
+    at.arrive(INBOUND_PORTS=INBOUND, SERVICE_ACCOUNT="cashier", LABELS={"security.istio.io/tlsMode": "istio"})
+    assert [(one.service_account, one.tls_mode) for one in at.registry.workloads()] == [("", "istio")]
