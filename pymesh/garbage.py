@@ -15,6 +15,16 @@ _THAW_EVERY = 64
 """Frozen cycles that died are found only by looking at everything; every so many swaps that is worth the pause."""
 
 
+_RELAXED = (20_000, 20, 20)
+"""Thresholds of the collector's generations; Python's own are 700, 10, 10."""
+
+
+def relax() -> None:
+    """Collect more rarely. With the heap frozen the oldest generation is small, and so is collected again and again while what is made
+    for a push grows: a tenth of what a push to a thousand clients costs (`python -m tests.bench.scale`)."""
+    gc.set_threshold(*_RELAXED)
+
+
 class Handle(Protocol):
     """A timer."""
 

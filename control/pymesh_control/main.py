@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pymesh import identity
+from pymesh import garbage, identity
 from pymesh.address import Address
 from pymesh_certs import keys
 
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code (2 is raised by argparse)."""
     arguments = _parser().parse_args(argv)
     keys.keep_out_of_core_dumps()
+    garbage.relax()
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts events; we say what changed
     try:

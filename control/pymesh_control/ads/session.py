@@ -9,7 +9,7 @@ from typing import Any
 from pymesh.xds import proto, types
 
 from ..built import Built
-from ..holding import Difference, difference
+from ..holding import Difference, difference, shared
 from ..metrics import Metrics
 from .response import Response
 from .subscription import Heard, Resources, Subscription
@@ -62,9 +62,11 @@ class Session(abc.ABC):
 
         An Envoy that is sent the routes beside them answers with 503 meanwhile.
         """
+        if subscription.type_url != types.CLUSTER or not step.changed:
+            return frozenset()
         endpoints = self.subscriptions.get(types.ENDPOINT)
-        new = step.changed.keys() - subscription.sent.keys() if subscription.type_url == types.CLUSTER else frozenset()
-        new = frozenset(new - endpoints.names if endpoints is not None else new)
+        known = endpoints.names if endpoints is not None else frozenset()
+        new = shared(name for name in step.changed if name not in subscription.sent and name not in known)
         return frozenset(self.resources(types.ENDPOINT, new)) if new else new
 
     @property

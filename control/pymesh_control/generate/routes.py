@@ -170,7 +170,7 @@ def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
 def _sessions(place: Place, http: Any, share: Any) -> Sessions | None:
     """How requests of a session are kept together: as the route says, or the service to which they go."""
     own = http.sessions if isinstance(http, SessionRoute) else None
-    service = place.scope.services.get(place.scope.stands_for(place.rule.destination(share.destination.host)))
+    service = place.scope.service(place.scope.stands_for(place.rule.destination(share.destination.host)))
     return own or (service.sessions if service is not None else None)
 
 
