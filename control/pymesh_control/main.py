@@ -16,7 +16,7 @@ from pymesh import garbage, identity
 from pymesh.address import Address
 from pymesh_certs import keys
 
-from . import options
+from . import heap, options
 from .ads.clients import DEFAULT_LIMIT
 from .errors import ControlError, StartupError
 from .plane import Bound, ControlPlane
@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     keys.keep_out_of_core_dumps()
     garbage.relax()
+    heap.return_large_blocks()
     logging.basicConfig(stream=sys.stderr, level=arguments.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it counts events; we say what changed
     try:

@@ -124,6 +124,7 @@ def _facts(
         "pod_settings": models.of("pod settings", pods, lambda: _pod_settings(pods)),
         "label_keys": models.equal("label keys", _label_keys(rules, routes) | _failover_keys(rules, known.services, chosen)),
         "localities_count": _localities_count(rules, known.services, chosen),
+        "clusters_count": any(chosen.cluster_local.covers(one.host) for one in known.services),
     }
 
 

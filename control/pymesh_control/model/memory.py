@@ -29,6 +29,10 @@ class Same:
         return isinstance(other, Same) and self.one is other.one
 
 
+_NO_ANSWERS: dict[Any, Any] = {}
+"""Nearly every value asked nothing, and there are a hundred thousand values."""
+
+
 class _Entry:
     __slots__ = ("age", "answers", "reads", "value")
 
@@ -126,7 +130,7 @@ class Memory:
             reads, answers = self._reads.pop(), self._answers.pop()
         if former is not None and former.value == value:
             value = former.value  # what is made of it, and whoever holds it, need not look inside to see that it is the same
-        entry = _Entry(value, reads, answers)
+        entry = _Entry(value, reads, answers or _NO_ANSWERS)
         if value is not None:
             self._entries[key] = entry
         return entry

@@ -76,6 +76,8 @@ class Snapshot:
     """The labels of clients that any rule asks about; proxies that agree in these see the same mesh."""
     localities_count = _Fact[bool]()
     """Whether any rule makes it a difference where a client runs."""
+    clusters_count = _Fact[bool]()
+    """Whether any service stays within a cluster."""
 
     def __init__(self, version: int, facts: Mapping[str, Any], models: Models, former: "Snapshot | None" = None) -> None:
         """`former` is the mesh as it was: what was made from facts that are still the same objects is taken over.
@@ -145,18 +147,12 @@ class Snapshot:
 
     def site_of(self, view: ProxyView) -> Site:
         """Where a proxy is: by its own word, else as the networks' configuration tells."""
-        clusters_count = self.cached(("clusters count",), self._keeps_to_clusters)
-        if not (self.networks or view.wanted_networks or clusters_count):
+        if not (self.networks or view.wanted_networks or self.clusters_count):
             return NOWHERE
         cluster, named = view.topology[CLUSTER_LABEL], view.topology[NETWORK_LABEL]
         network = named or self.places.of(view.ip, view.labels, cluster)
-        cluster = cluster if clusters_count else ""
+        cluster = cluster if self.clusters_count else ""
         return Site(network=network, cluster=cluster, wanted=view.wanted_networks, families=view.families)
-
-    def _keeps_to_clusters(self) -> bool:
-        """Whether any service stays within a cluster."""
-        covers = self.mesh.cluster_local.covers
-        return any(covers(one.host) for one in self.services)
 
     def settings_of(self, view: ProxyView) -> Settings:
         """What a proxy's settings come to: its own, those of its pod, and the mesh's."""
