@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from pymesh.local.ports import FreePorts
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -89,10 +91,9 @@ def wait_for(port: int, seconds: float = 20.0) -> None:
     raise SystemExit(f"nothing listens on port {port} after {seconds:.0f} s")
 
 
+_ports = FreePorts()
+
+
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Loopback ports that nobody listens on, and that are lost to no outgoing connection before they are used."""
+    return [_ports.take() for _ in range(count)]
