@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from pymesh.local.ports import HOST, FreePorts
 
+from .ends import POSTS_END, http_cluster
 from .twins import Twin, Twins, twins
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,20 +42,6 @@ def _listener(name: str, cluster: str, more: str = "") -> str:
 """
 
 
-def _cluster(name: str, port: str, protocol: str = "http_protocol_options: {}") -> str:
-    return f"""
-  - name: {name}
-    type: STATIC
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{{protocol}}}
-    load_assignment:
-      cluster_name: {name}
-      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: ${port}}}}}}}}}]}}]
-"""
-
-
 _H2 = "http2_protocol_options: {}"
 _ENDS = {"H1_ENVOY": ("ENVOY", ""), "H1_OURS": ("OURS", ""), "H2_ENVOY": ("ENVOY", _H2), "H2_OURS": ("OURS", _H2)}
 """Listeners whose POSTs end in a TCP connection at one of the other pair of proxies."""
@@ -68,40 +55,10 @@ static_resources:
 {_listener("DEAD", "dead")}
 {"".join(_listener(name, name.lower()) for name in _ENDS)}
   clusters:
-{_cluster("good", "UP")}
-{_cluster("refusing", "DENIED")}
-{_cluster("dead", "NOBODY")}
-{"".join(_cluster(name.lower(), port, protocol or "http_protocol_options: {}") for name, (port, protocol) in _ENDS.items())}
-"""
-
-_ENDING = """
-static_resources:
-  listeners:
-  - name: web
-    address: {socket_address: {address: 127.0.0.1, port_value: $WEB}}
-    filter_chains:
-    - filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: http
-          upgrade_configs: [{upgrade_type: CONNECT}]
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes:
-              - match: {prefix: /}
-                route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {allow_post: true}}]}
-  clusters:
-  - name: up
-    type: STATIC
-    load_assignment:
-      cluster_name: up
-      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $UP}}}}]}]
+{http_cluster("good", "UP")}
+{http_cluster("refusing", "DENIED")}
+{http_cluster("dead", "NOBODY")}
+{"".join(http_cluster(name.lower(), port, protocol or "http_protocol_options: {}") for name, (port, protocol) in _ENDS.items())}
 """
 
 
@@ -141,7 +98,7 @@ async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
     gate, closed = Gate(), Gate(refuses=True)
     servers = [await asyncio.start_server(each, HOST, 0) for each in (gate, closed, _echo)]
     up, denied, echo = (server.sockets[0].getsockname()[1] for server in servers)
-    async with twins(tmp_path_factory.mktemp("ends"), _ENDING, "WEB", UP=echo) as ends:
+    async with twins(tmp_path_factory.mktemp("ends"), POSTS_END, "WEB", UP=echo) as ends:
         ports = {"UP": up, "DENIED": denied, "NOBODY": FreePorts().take()}
         ports |= {"ENVOY": ends.envoy.ports["WEB"], "OURS": ends.ours.ports["WEB"]}
         async with twins(tmp_path_factory.mktemp("posts"), _BOOTSTRAP, "GOOD", "PATH", "REFUSED", "DEAD", *_ENDS, **ports) as both:

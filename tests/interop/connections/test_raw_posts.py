@@ -9,39 +9,10 @@ import pytest_asyncio
 from pymesh.local.ports import HOST
 from tests.interop.differential.wire import ask
 
+from .ends import POSTS_END
 from .twins import Twins, twins
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-_BOOTSTRAP = """
-static_resources:
-  listeners:
-  - name: web
-    address: {socket_address: {address: 127.0.0.1, port_value: $WEB}}
-    filter_chains:
-    - filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: http
-          upgrade_configs: [{upgrade_type: CONNECT}]
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes:
-              - match: {prefix: /}
-                route: {cluster: up, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {allow_post: true}}]}
-  clusters:
-  - name: up
-    type: STATIC
-    load_assignment:
-      cluster_name: up
-      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: $UP}}}}]}]
-"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -52,7 +23,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twins]
         writer.close()
 
     server = await asyncio.start_server(echo, HOST, 0)
-    async with server, twins(tmp_path_factory.mktemp("posts"), _BOOTSTRAP, "WEB", UP=server.sockets[0].getsockname()[1]) as started:
+    async with server, twins(tmp_path_factory.mktemp("posts"), POSTS_END, "WEB", UP=server.sockets[0].getsockname()[1]) as started:
         yield started
 
 

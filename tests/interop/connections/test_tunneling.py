@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from pymesh.local.ports import HOST, FreePorts
 
+from .ends import http_cluster
 from .twins import Twin, Twins, twins
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,20 +41,6 @@ def _listener(name: str, cluster: str, more: str = "") -> str:
 """
 
 
-def _cluster(name: str, port: str, protocol: str = "http_protocol_options: {}") -> str:
-    return f"""
-  - name: {name}
-    type: STATIC
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {{{protocol}}}
-    load_assignment:
-      cluster_name: {name}
-      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: ${port}}}}}}}}}]}}]
-"""
-
-
 _BOOTSTRAP = f"""
 static_resources:
   listeners:
@@ -61,9 +48,9 @@ static_resources:
 {_listener("REFUSED", "refusing")}
 {_listener("DEAD", "dead")}
   clusters:
-{_cluster("good", "UP")}
-{_cluster("refusing", "NO")}
-{_cluster("dead", "NOBODY")}
+{http_cluster("good", "UP")}
+{http_cluster("refusing", "NO")}
+{http_cluster("dead", "NOBODY")}
 """
 
 
