@@ -26,11 +26,11 @@ ROOMS = {
         "session_cookie", "stateful_session", "token_bucket",
     ),
     "http": (
-        "answer", "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web", "gzip_answer",
-        "h1_answers",
-        "h1_client", "h1_known", "h1_message", "h1_reader", "h1_repeats", "h1_request", "h1_server", "h1_slices", "h1_switch",
-        "h1_times", "h1_turns", "headers", "local_reply", "mirror", "options", "paths", "pipeline", "redirecting",
-        "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "try_times", "upload", "whole_body", "wire",
+        "answer", "attempts", "body_transport", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
+        "gzip_answer", "h1_answers", "h1_client", "h1_known", "h1_message", "h1_reader", "h1_repeats", "h1_request", "h1_server",
+        "h1_slices", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "mirror", "options", "paths", "pipeline",
+        "redirecting", "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "translated", "try_times",
+        "upload", "whole_body", "wire",
     ),
     "http2": (
         "client", "connection", "cutter", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",

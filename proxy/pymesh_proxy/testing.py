@@ -44,6 +44,7 @@ class MemoryTransport(asyncio.Transport):
         self.closing = False
         self._inbox: list[bytes] = []
         self._eof = False
+        self._finished = False
         self._high = 64 * 1024
         self._full = False
 
@@ -68,6 +69,8 @@ class MemoryTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         if self.closing or not data:
             return
+        if self._finished:
+            raise RuntimeError("Cannot call write() after write_eof()")  # as asyncio's own
         self.peer._inbox.append(bytes(data))
         self.peer._wake()
         if not self._full and self.peer.waiting > self._high:
@@ -110,6 +113,7 @@ class MemoryTransport(asyncio.Transport):
         return True
 
     def write_eof(self) -> None:
+        self._finished = True
         self.peer._eof = True
         self.peer._wake()
 
@@ -312,7 +316,7 @@ class Mesh(AbstractAsyncContextManager["Mesh"]):
 
     async def accepted(self) -> Peer:
         """The next connection that the proxy makes to an upstream."""
-        return await asyncio.wait_for(self.loop.accepted.get(), 5)
+        return await asyncio.wait_for(self.loop.accepted.get(), 30)
 
     async def settle(self) -> None:
         """Let everything happen that needs no time to pass."""

@@ -57,14 +57,14 @@ class Connection:
         self.writer = writer
 
     async def head(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             head = await self.reader.readuntil(b"\r\n\r\n")
             if b"content-length: 2" in head:
                 assert await self.reader.readexactly(2) == b"ok"
         return head.lower()
 
     async def ended(self) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.reader.read(1) == b""
 
 
@@ -136,7 +136,7 @@ async def test_it_is_unready_at_once_tells_with_each_answer_and_leaves_with_the_
         for client in (busy, waiting):
             assert b"connection: close" in await client.head()
             assert await client.ended()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await proxy.child.exit() == 0
         with pytest.raises(ConnectionRefusedError):
             await proxy.connect("web")
@@ -150,7 +150,7 @@ async def test_a_tunnel_lives_until_the_time_is_over(tmp_path: Path) -> None:
         proxy.child.signal(signal.SIGTERM)
         await eventually(proxy.ready, lambda status: status == 503)
         client.writer.write(b"still here")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await upstream.reader.readexactly(10) == b"still here"
             assert await proxy.child.exit() == 0
         assert time.monotonic() - began >= 1
@@ -164,6 +164,6 @@ async def test_a_second_signal_does_not_wait(tmp_path: Path) -> None:
         proxy.child.signal(signal.SIGTERM)
         await eventually(proxy.ready, lambda status: status == 503)
         proxy.child.signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await proxy.child.exit() == 0
         del client

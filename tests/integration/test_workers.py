@@ -82,7 +82,7 @@ class Client:
         """Whether a request is answered; False when the connection is gone."""
         try:
             self._writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 head = await self._reader.readuntil(b"\r\n\r\n")
                 return head.startswith(b"HTTP/1.1 200") and await self._reader.readexactly(5) == b"hello"
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -148,7 +148,7 @@ async def test_all_workers_leave_in_order_with_their_parent(tmp_path: Path) -> N
         workers = await proxy.workers()
         assert len(workers) == WORKERS
         proxy.child.signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             assert await proxy.child.exit() == 0
         assert not any(os.path.exists(f"/proc/{worker}") for worker in workers)  # noqa: ASYNC240
         with pytest.raises(ConnectionRefusedError):

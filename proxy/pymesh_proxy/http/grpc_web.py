@@ -6,7 +6,7 @@ further than the protocol, what it does was measured on Envoy 1.40.
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote_from_bytes
 
 from ..filters import LocalReply
@@ -15,9 +15,7 @@ from .grpc import is_grpc
 from .grpc_frames import BodyTap
 from .headers import Fields, ResponseHead
 from .stream import DownstreamStream, Framing
-
-if TYPE_CHECKING:
-    from .stream import UpstreamRequest
+from .translated import TranslatedStream
 
 BINARY: Final = frozenset((b"application/grpc-web", b"application/grpc-web+proto"))
 TEXT: Final = frozenset((b"application/grpc-web-text", b"application/grpc-web-text+proto"))
@@ -112,13 +110,13 @@ class TextFrames:
         parts.append(base64.b64encode(data[:size]))
 
 
-class GrpcWebAnswer(DownstreamStream):
+class GrpcWebAnswer(TranslatedStream):
     """The client's side of a call: takes the answer of gRPC and gives that of gRPC-Web."""
 
-    __slots__ = ("_exchange", "_frames", "_head", "_inner", "_plain", "_size", "_text")
+    __slots__ = ("_exchange", "_frames", "_head", "_plain", "_size", "_text")
 
     def __init__(self, inner: DownstreamStream, exchange: Exchange, *, text: bool) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._exchange = exchange
         self._text = text
         self._frames = TextFrames()
@@ -143,9 +141,6 @@ class GrpcWebAnswer(DownstreamStream):
             framing = Framing.CHUNKED
         self._inner.send_head(response, framing)
 
-    def send_interim(self, response: ResponseHead) -> None:
-        self._inner.send_interim(response)
-
     def send_body(self, data: bytes) -> None:
         if self._head is not None:
             if self._size < _LONGEST:
@@ -165,9 +160,6 @@ class GrpcWebAnswer(DownstreamStream):
         frame = _TRAILERS + len(lines).to_bytes(_PREFIX - 1, "big") + lines
         self._inner.send_body(base64.b64encode(frame) if self._text else frame)
 
-    def flush(self) -> None:
-        self._inner.flush()
-
     def finish(self) -> None:
         head = self._head
         if head is not None:
@@ -182,21 +174,6 @@ class GrpcWebAnswer(DownstreamStream):
         if self._plain:
             head.set(b"grpc-message", quote_from_bytes(b"".join(self._plain), safe=_PLAIN).encode())
         head.set(b"content-length", b"0")
-
-    def abort(self) -> None:
-        self._inner.abort()
-
-    def pause_request(self) -> None:
-        self._inner.pause_request()
-
-    def resume_request(self) -> None:
-        self._inner.resume_request()
-
-    def arm(self, deadline: float) -> None:
-        self._inner.arm(deadline)
-
-    def tunnel(self, connection: "UpstreamRequest", early: bytes) -> None:
-        self._inner.tunnel(connection, early)
 
 
 def _is_grpc_answer(response: ResponseHead, *, ends: bool) -> bool:

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING
 
 from .headers import Fields, ResponseHead
 from .stream import DownstreamStream, Framing
+from .translated import TranslatedStream
 
 if TYPE_CHECKING:
     from ..filters.compressor import Decision
     from ..filters.counts import CompressionCounts
-    from .stream import UpstreamRequest
 
 
-class GzipAnswer(DownstreamStream):
+class GzipAnswer(TranslatedStream):
     """The client's side of an exchange whose answer is compressed, if `decide` says so of its head."""
 
-    __slots__ = ("_compress", "_counts", "_decide", "_inner")
+    __slots__ = ("_compress", "_counts", "_decide")
 
     def __init__(self, inner: DownstreamStream, decide: "Decision", counts: "CompressionCounts") -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._counts = counts
         self._decide = decide
         self._compress: zlib._Compress | None = None
@@ -30,9 +30,6 @@ class GzipAnswer(DownstreamStream):
         self._compress = self._decide(response, framing)
         self._inner.send_head(response, framing if self._compress is None else Framing.CHUNKED)
 
-    def send_interim(self, response: ResponseHead) -> None:
-        self._inner.send_interim(response)
-
     def send_body(self, data: bytes) -> None:
         if self._compress is not None:
             self._counts.total_uncompressed_bytes += len(data)
@@ -40,9 +37,6 @@ class GzipAnswer(DownstreamStream):
             self._counts.total_compressed_bytes += len(data)
         if data:
             self._inner.send_body(data)
-
-    def flush(self) -> None:
-        self._inner.flush()
 
     def send_trailers(self, fields: Fields) -> None:
         self._last()
@@ -58,18 +52,3 @@ class GzipAnswer(DownstreamStream):
             last = compress.flush()
             self._counts.total_compressed_bytes += len(last)
             self._inner.send_body(last)
-
-    def abort(self) -> None:
-        self._inner.abort()
-
-    def pause_request(self) -> None:
-        self._inner.pause_request()
-
-    def resume_request(self) -> None:
-        self._inner.resume_request()
-
-    def arm(self, deadline: float) -> None:
-        self._inner.arm(deadline)
-
-    def tunnel(self, connection: "UpstreamRequest", early: bytes) -> None:
-        self._inner.tunnel(connection, early)

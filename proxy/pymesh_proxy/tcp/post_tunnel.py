@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
+from ..http.body_transport import BodyTransport
 from ..http.exchange import Downstream
 from ..http.headers import RequestHead, ResponseHead
 from ..http.router import Router
@@ -14,35 +15,19 @@ if TYPE_CHECKING:
     from ..runtime import Runtime
 
 
-class BodyTransport(asyncio.Transport):
+class PostTransport(BodyTransport):
     """The bodies of one exchange in the shape of a transport, so that the relay that joins connections joins these."""
 
-    __slots__ = ("_held", "_paused", "_protocol", "_router", "_runtime")
+    __slots__ = ("_router", "_runtime")
 
     def __init__(self, runtime: "Runtime", router: Router) -> None:
         super().__init__()
         self._runtime = runtime
         self._router = router
-        self._protocol: asyncio.Protocol | None = None
-        self._paused = True
-        """Until a protocol asks for bytes."""
-        self._held: list[bytes] = []
-
-    # --- asyncio's side -----------------------------------------------------------------------------------------------
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = cast(asyncio.Protocol, protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        assert self._protocol is not None
-        return self._protocol
 
     def write(self, data: Any) -> None:
         if data:  # an empty chunk would be the last one
             self._router.body(bytes(data))
-
-    def can_write_eof(self) -> bool:
-        return True
 
     def write_eof(self) -> None:
         if not self._router.complete:
@@ -61,42 +46,21 @@ class BodyTransport(asyncio.Transport):
         return self._router.phase is Phase.DONE
 
     def pause_reading(self) -> None:
-        self._paused = True
+        super().pause_reading()
         self._router.pause_answer()
 
     def resume_reading(self) -> None:
-        self._paused = False
-        held, self._held = self._held, []
-        for data in held:
-            self._deliver(data)
-        self._router.resume_answer()
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """The upstream's connection has its own."""
+        super().resume_reading()
+        if not self._paused:
+            self._router.resume_answer()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return default
 
-    # --- the exchange's side ------------------------------------------------------------------------------------------
-
-    def received(self, data: bytes) -> None:
-        """A piece of the answer."""
-        if self._paused:
-            self._held.append(data)
-        else:
-            self._deliver(data)
-
-    def _deliver(self, data: bytes) -> None:
-        if self._protocol is not None:
-            self._protocol.data_received(data)
-
     def ended(self) -> None:
-        """The answer is complete; with it the request is over, whatever the client still has to say."""
-        self._paused = False
-        self.resume_reading()
+        """The answer is complete; with it the request is over, whatever the client still has to say, and however slowly it reads."""
+        while self._held:
+            self._deliver(self._held.pop(0))
         if self._protocol is not None:
             self._protocol.eof_received()
         self._gone(None)
@@ -115,7 +79,7 @@ class BodyTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _gone(self, exc: Exception | None) -> None:
-        protocol, self._protocol = self._protocol, None
+        protocol = self._part()
         if protocol is not None:
             self._runtime.loop.call_soon(protocol.connection_lost, exc)
 
@@ -135,7 +99,7 @@ class PostTunnel(HttpTunnel):
         failed: Callable[[], None],
     ) -> None:
         super().__init__(runtime, options, facts, opened=opened, failed=failed)
-        self._bodies: BodyTransport | None = None
+        self._bodies: PostTransport | None = None
 
     def begin(self, options: TunnelOptions) -> tuple[RequestHead, bytes]:
         return RequestHead(b"POST", options.post_path, b"", []), b""
@@ -156,7 +120,7 @@ class PostTunnel(HttpTunnel):
 
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         if 200 <= response.status < 300 and self.exchange.details == "via_upstream":
-            self._bodies = bodies = BodyTransport(self._runtime, self._router)
+            self._bodies = bodies = PostTransport(self._runtime, self._router)
             self._on_opened(bodies, b"")
 
     def send_body(self, data: bytes) -> None:

@@ -65,7 +65,7 @@ class Host:
         reader, writer = await self.connect(address, port)
         writer.write(question)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await reader.read()
         except ConnectionResetError:
             return b""

@@ -213,7 +213,7 @@ async def answer(port: int, data: bytes, *, pieces: int = 0) -> bytes | str:
             await writer.drain()
             if pieces:
                 await asyncio.sleep(0.001)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     except TimeoutError:
         return "silence"

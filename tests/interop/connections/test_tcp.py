@@ -113,7 +113,7 @@ class Connection:
         """Read until it ends: what came, and `fin` or `reset`."""
         got = b""
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while more := await self._reader.read(1000):
                     got += more
         except ConnectionError:

@@ -170,7 +170,7 @@ async def fetch(twin: Twin, listener: str, name: str) -> tuple[object, ...]:
     accepts = "" if case.accepts is None else f"accept-encoding: {case.accepts}\r\n"
     reader, writer = await asyncio.open_connection(HOST, twin.ports[listener])
     writer.write(f"{case.method} {case.path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-case: {name}\r\n{accepts}\r\n".encode())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
     writer.close()
     status, *lines = head.decode().split("\r\n")

@@ -118,7 +118,7 @@ async def test_connections_come_from_their_clients(outside: Host, source: str, a
     """On a port that a service names, and on one that none does."""
     reader, writer = await _connect(outside, source, address, port)
     writer.write(b"no HTTP at all\r\n\r\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         assert await reader.read() == f"{source} {port}".encode()
     writer.close()
 
@@ -128,7 +128,7 @@ async def _get(client: Host, source: str, address: str, port: int) -> list[str]:
     reader, writer = await _connect(client, source, address, port)
     writer.write(b"GET / HTTP/1.1\r\nHost: app\r\n\r\n")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             head = await reader.readuntil(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200")
             length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))

@@ -63,7 +63,7 @@ async def play(twin: Twin, memory: Memory, number: int, case: Case) -> Story:
         await asyncio.sleep(case.held_back)
         writer.write(body)
     try:
-        answer = (await asyncio.wait_for(reader.read(), 10)).decode("latin-1")
+        answer = (await asyncio.wait_for(reader.read(), 30)).decode("latin-1")
     except (ConnectionError, TimeoutError) as error:
         answer = repr(error)
     writer.close()

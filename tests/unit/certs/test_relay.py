@@ -69,7 +69,7 @@ async def stream(relay, tmp_path):
 
 async def told(control, count):
     """What the control plane has heard: type, node, and why the workload is unwell."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         heard = [await control.heard.get() for _ in range(count)]
     return [(one.type_url, one.node.id, one.error_detail.message) for one in heard]
 
@@ -98,7 +98,7 @@ async def test_an_end_of_envoys_is_the_control_planes(control, stream, end):
         stream.cancel()
     else:
         await stream.done_writing()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await control.ended.wait()
 
 

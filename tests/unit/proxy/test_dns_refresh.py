@@ -258,7 +258,7 @@ async def test_a_prepared_cluster_is_put_with_what_its_names_stand_for(server, w
     async with Mesh() as mesh:
         clusters = mesh.runtime.clusters
         clusters.name_servers = nobody if whose == "the cluster's" else servers
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await clusters.look_up(config).wait()
         assert clusters.get("d") is None
         assert {one.config.host for one in clusters.put(config).endpoints} == {*V4}

@@ -74,7 +74,7 @@ async def running(made: Process) -> AsyncIterator["asyncio.Task[None]"]:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Let the loop turn until something holds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  what is waited for offers no event
             await asyncio.sleep(0)
 

@@ -20,7 +20,7 @@ class Stream:
 
     async def heard(self) -> Any:
         """The next request of the client."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self._requests.get()
 
     def say(self, response: Any) -> None:
@@ -69,7 +69,7 @@ class Server(proto.ads_grpc.AggregatedDiscoveryServiceServicer, proto.sds_grpc.S
 
     async def accept(self) -> Stream:
         """The next stream that a client opens."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self._streams.get()
 
     def _serve(self, requests: Any, context: Any) -> Any:

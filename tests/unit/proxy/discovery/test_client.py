@@ -91,7 +91,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the loop turn until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  what is waited for offers no event
             await asyncio.sleep(0)
 

@@ -58,6 +58,15 @@ class Ends:
             self.client.data(1, data)
         await self.running.settle()
 
+    async def fill_up(self):
+        """Send until the proxy takes no more: how much it took."""
+        sent = 0
+        while self.client.h2.local_flow_control_window(1) >= 16384 if self.down == "HTTP/2" else not self.client.paused:
+            await self.up_with(b"x" * 16384)
+            sent += 16384
+            assert sent < 2**21
+        return sent
+
     async def down_with(self, data):
         if self.up == "HTTP/1":
             self.server.send(data)
@@ -259,18 +268,29 @@ async def test_a_slow_end_makes_the_other_wait(down, up):
         await ends.agree()
         reader = ends.server.transport if up == "HTTP/2" else ends.server._transport
         reader.pause_reading()
-        sent = 0
-        for _ in range(200):
-            room = ends.client.h2.local_flow_control_window(1) >= 16384 if down == "HTTP/2" else not ends.client.paused
-            if not room:
-                break
-            await ends.up_with(b"x" * 16384)
-            sent += 16384
-        assert sent < 2**21
+        sent = await ends.fill_up()
         reader.resume_reading()
         for _ in range(300):
             await running.settle()
         assert len(ends.arrived_up) == sent
+
+
+@all_four
+async def test_an_end_waits_behind_what_a_slow_end_has_not_taken(down, up):
+    async with tunnels(up, http2=http2(allow_connect=True, initial_stream_window_size=2**18)) as running:
+        ends = Ends(running, down, up)
+        await ends.open()
+        await ends.agree()
+        reader = ends.server.transport if up == "HTTP/2" else ends.server._transport
+        reader.pause_reading()
+        sent = await ends.fill_up()
+        await ends.finish_up()
+        assert not ends.ended_up
+        reader.resume_reading()
+        for _ in range(300):
+            await running.settle()
+        assert len(ends.arrived_up) == sent
+        assert ends.ended_up
 
 
 async def test_a_tunnel_leaves_the_connections_socket_alone():
