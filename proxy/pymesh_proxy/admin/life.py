@@ -40,7 +40,9 @@ def server_info(facts: Facts, query: Query) -> Answer:
         info.node.CopyFrom(facts.runtime.node)
         info.command_line_options.service_node = info.node.id
         info.command_line_options.service_cluster = info.node.cluster
-    return Answer(body=json_format.MessageToJson(info, preserving_proto_field_name=True, indent=1) + "\n", content_type=JSON)
+    # As Envoy prints it, whose state is there although LIVE is the enum's zero.
+    whole = json_format.MessageToJson(info, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1)
+    return Answer(body=whole + "\n", content_type=JSON)
 
 
 def fail(facts: Facts, query: Query) -> Answer:

@@ -39,6 +39,10 @@ async def test_a_failed_health_check_looks_like_draining_until_it_is_taken_back(
     assert (await ask("/ready")).status == 200
 
 
+async def test_server_info_tells_the_state_that_is_the_zero_of_its_enum(ask: Any) -> None:
+    assert json.loads((await ask("/server_info")).body)["state"] == "LIVE"
+
+
 async def test_server_info_parses_as_envoys_own_message(ask: Any) -> None:
     info = json_format.Parse((await ask("/server_info")).body, proto.server_info.ServerInfo())
     assert info.node.cluster == "shop.prod"
