@@ -16,6 +16,10 @@ from .probe import Port, ReadinessProbe
 Seconds = Annotated[float, BeforeValidator(lambda value: duration.parse(value) if isinstance(value, str) else value), Field(ge=0)]
 
 
+GENERATED = ("gateway_topology", "proxy_headers", "connection_settings")
+"""The fields that say what the control plane sends, rather than how the proxy is started."""
+
+
 class AuthPolicy(enum.Enum):
     """How the control plane is reached: `NONE` is plaintext."""
 
@@ -57,7 +61,7 @@ class ProxyConfig(BaseModel):
     @property
     def generated(self) -> dict[str, Any]:
         """The parts that the control plane reads for what it sends; it is the one to judge them."""
-        parts = {name: getattr(self, name) for name in ("gateway_topology", "proxy_headers", "connection_settings")}
+        parts = {name: getattr(self, name) for name in GENERATED}
         return {to_camel(name): part for name, part in parts.items() if part is not None}
 
 

@@ -13,6 +13,7 @@ from .describe import describe
 from .get import get
 from .grpc_bootstrap import grpc_bootstrap
 from .proxy_config import proxy_config
+from .proxy_settings import proxy_settings
 from .proxy_status import proxy_status
 from .validate import validate
 from .version import version
@@ -32,6 +33,7 @@ main.add_command(grpc_bootstrap)
 main.add_command(up)
 main.add_command(get)
 main.add_command(proxy_config)
+main.add_command(proxy_settings)
 main.add_command(proxy_status)
 main.add_command(validate)
 main.add_command(version)

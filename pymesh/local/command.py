@@ -50,6 +50,8 @@ async def _run_folder(console: Console, folder: Path, state: Path) -> None:
     from .supervisor import Supervisor
 
     plan = Plan.make(folder, state)
+    for line in plan.overruled:
+        console.print(f"pymesh: {line}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     async with Supervisor(plan.logs) as supervisor:
         with progress(console) as say:
             await LocalMesh(plan, supervisor, say).start()

@@ -1,14 +1,27 @@
-"""The variables by which a sidecar learns who it is (Istio's names) and an application learns its way around (Kubernetes' names)."""
+"""The variables by which a sidecar learns who it is (Istio's names) and an application learns its way around (Kubernetes' names).
+
+A proxy is started as the mesh's ProxyConfigs say, but for what the mesh of one machine has to decide itself: ports and addresses.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from ..api.models.proxysettings import ProxySettings
+from ..api.proxytext import ANNOTATION
+from ..bootstrap.effective import ProxyConfigs, proxy_config, untaken
 from .meshfile import Gateway, Workload, expand, port_variable
 from .ports import HOST, FreePorts
 
 _DRAIN = "1s"  # a laptop's mesh is stopped by somebody who waits
+_DECIDED = frozenset(
+    ("binaryPath", "configPath", "controlPlaneAuthPolicy", "discoveryAddress", "drainDuration", "interceptionMode")
+    + ("proxyAdminPort", "statusPort")
+)
+"""The parts of a PROXY_CONFIG that are not left to a ProxyConfig here."""
+_NONE = ProxyConfigs(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +62,9 @@ class Proxy:
     prometheus: int
     health: int
     http_proxy: int
+    dns: int
+    settings: ProxySettings
+    """What ProxyConfigs say of its start."""
     inbound: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Service port name -> `bind` (the sidecar's port) and `app` (the application's)."""
     outbound: Mapping[str, int] = field(default_factory=dict)
@@ -69,13 +85,20 @@ class Proxy:
 
     def environment(self, control: ControlPlane) -> dict[str, str]:
         """Istio's variables, from which the proxy builds its bootstrap."""
-        proxy_config = {
-            "discoveryAddress": f"{HOST}:{control.secure_xds}",
-            "proxyAdminPort": self.admin,
-            "statusPort": self.status,
-            "concurrency": 1,
-            "terminationDrainDuration": _DRAIN,
-        }
+        return self._usual() | self.settings.proxy_metadata | self._own(control)
+
+    def overruled(self, control: ControlPlane) -> list[str]:
+        """What is asked for its start and does not happen: fields, and variables that are set otherwise."""
+        stated, own = proxy_config(self.settings), self._own(control)
+        variables = [f"proxyMetadata.{name}" for name in sorted(own.keys() & self.settings.proxy_metadata.keys())]
+        return sorted(stated.keys() & _DECIDED) + untaken(self.settings) + variables
+
+    def _usual(self) -> dict[str, str]:
+        """What a ProxyConfig may set otherwise."""
+        usual = {"ISTIO_META_WORKLOAD_NAME": self.workload, "ISTIO_META_CLUSTER_ID": "local"}
+        return usual | ({"DNS_PROXY_ADDR": f"{HOST}:{self.dns}"} if self.node_type == "sidecar" else {})
+
+    def _own(self, control: ControlPlane) -> dict[str, str]:
         return {
             "PYMESH_NODE_TYPE": self.node_type,
             "POD_NAME": self.pod,
@@ -86,14 +109,20 @@ class Proxy:
             "XDS_ROOT_CA": str(control.root),
             "CA_ROOT_CA": str(control.root),
             "PYMESH_TOKEN_FILE": str(self.token),
-            "PROXY_CONFIG": json.dumps(proxy_config),
-            "ISTIO_META_WORKLOAD_NAME": self.workload,
-            "ISTIO_META_CLUSTER_ID": "local",
+            "PROXY_CONFIG": json.dumps(self._proxy_config(control)),
             "ISTIO_META_ENVOY_PROMETHEUS_PORT": str(self.prometheus),
             "ISTIO_META_ENVOY_STATUS_PORT": str(self.health),
             "ISTIO_METAJSON_LABELS": json.dumps(dict(self.labels)),
             **(self._sidecar_metadata() if self.node_type == "sidecar" else {}),
         }
+
+    def _proxy_config(self, control: ControlPlane) -> dict[str, Any]:
+        stated = {name: value for name, value in proxy_config(self.settings).items() if name not in _DECIDED}
+        return {"concurrency": 1, "terminationDrainDuration": _DRAIN} | stated | {
+            "discoveryAddress": f"{HOST}:{control.secure_xds}",
+            "proxyAdminPort": self.admin,
+            "statusPort": self.status,
+        }  # fmt: skip
 
     def _sidecar_metadata(self) -> dict[str, str]:
         return {
@@ -144,19 +173,17 @@ class Instance:
         return variables
 
 
-def place_gateway(gateway: Gateway, namespace: str, tokens: Path, ports: FreePorts) -> Proxy:
+def place_gateway(gateway: Gateway, namespace: str, tokens: Path, ports: FreePorts, configs: ProxyConfigs = _NONE) -> Proxy:
     """Choose a gateway's own ports; those it serves come from Gateway resources."""
     namespace = gateway.namespace or namespace
-    return Proxy(
-        pod=gateway.name, workload=gateway.name, namespace=namespace, service_account=gateway.service_account,
-        labels=gateway.labels, node_type="router", token=token_file(tokens, namespace, gateway.service_account),
-        admin=ports.take(), status=ports.take(), prometheus=ports.take(), health=ports.take(), http_proxy=ports.take(),
-    )
+    return _place_proxy(gateway, gateway.name, namespace, "router", tokens, ports, configs)
 
 
-def place_instances(workload: Workload, namespace: str, tokens: Path, ports: FreePorts) -> list[Instance]:
+def place_instances(
+    workload: Workload, namespace: str, tokens: Path, ports: FreePorts, configs: ProxyConfigs = _NONE
+) -> list[Instance]:  # fmt: skip
     """Choose the ports of every instance of a workload and of its sidecar."""
-    return [_place_instance(workload, pod, namespace, tokens, ports) for pod in workload.pods]
+    return [_place_instance(workload, pod, namespace, tokens, ports, configs) for pod in workload.pods]
 
 
 def token_file(tokens: Path, namespace: str, service_account: str) -> Path:
@@ -164,15 +191,26 @@ def token_file(tokens: Path, namespace: str, service_account: str) -> Path:
     return tokens / f"{namespace}.{service_account}"
 
 
-def _place_instance(workload: Workload, pod: str, namespace: str, tokens: Path, ports: FreePorts) -> Instance:
+def _place_instance(
+    workload: Workload, pod: str, namespace: str, tokens: Path, ports: FreePorts, configs: ProxyConfigs
+) -> Instance:  # fmt: skip
     own = {name: port or ports.take() for name, port in workload.ports.items()}
     if not workload.sidecar:
         return Instance(workload=workload, pod=pod, ports=own, sidecar=None)
-    sidecar = Proxy(
-        pod=pod, workload=workload.name, namespace=namespace, service_account=workload.service_account,
-        labels=workload.labels, node_type="sidecar", token=token_file(tokens, namespace, workload.service_account),
-        admin=ports.take(), status=ports.take(), prometheus=ports.take(), health=ports.take(), http_proxy=ports.take(),
+    sidecar = replace(
+        _place_proxy(workload, pod, namespace, "sidecar", tokens, ports, configs),
         inbound={name: {"bind": ports.take(), "app": port} for name, port in own.items()},
         outbound={call.key(namespace): ports.take() for call in workload.targets},
     )
     return Instance(workload=workload, pod=pod, ports=own, sidecar=sidecar)
+
+
+def _place_proxy(
+    of: Gateway | Workload, pod: str, namespace: str, node_type: str, tokens: Path, ports: FreePorts, configs: ProxyConfigs
+) -> Proxy:
+    return Proxy(
+        pod=pod, workload=of.name, namespace=namespace, service_account=of.service_account, labels=of.labels, node_type=node_type,
+        token=token_file(tokens, namespace, of.service_account),
+        admin=ports.take(), status=ports.take(), prometheus=ports.take(), health=ports.take(), http_proxy=ports.take(), dns=ports.take(),
+        settings=configs.of(namespace, of.labels, of.annotations.get(ANNOTATION, "")),
+    )  # fmt: skip

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..api import has_errors, parse_paths
+from ..api import Resource, has_errors, parse_paths
+from ..bootstrap.effective import ProxyConfigs
 from .environment import ControlPlane, Instance, Proxy, place_gateway, place_instances
 from .errors import InvalidConfig, LocalError
 from .meshfile import CONFIG_FOLDER, FILE_NAME, MeshFile
@@ -37,13 +38,15 @@ class Plan:
     def make(cls, folder: Path, state: Path) -> "Plan":
         """Read `folder`/mesh.yaml and choose ports; raises LocalError when a fixed one cannot be had."""
         mesh = MeshFile.load(folder / FILE_NAME)
-        _check_config(folder / CONFIG_FOLDER)
+        configs = ProxyConfigs(_checked_config(folder / CONFIG_FOLDER))
         ports, tokens = FreePorts(), state / "tokens"
         plan = cls(
             folder=folder, state=state, control=ControlPlane.place(state, ports),
-            gateways=tuple(place_gateway(gateway, mesh.namespace, tokens, ports) for gateway in mesh.gateways),
+            gateways=tuple(place_gateway(gateway, mesh.namespace, tokens, ports, configs) for gateway in mesh.gateways),
             gateway_ports=tuple(port for gateway in mesh.gateways for port in gateway.ports),
-            instances=tuple(i for workload in mesh.workloads for i in place_instances(workload, mesh.namespace, tokens, ports)),
+            instances=tuple(
+                instance for workload in mesh.workloads for instance in place_instances(workload, mesh.namespace, tokens, ports, configs)
+            ),
         )
         plan._require_ports()
         return plan
@@ -61,6 +64,12 @@ class Plan:
         """Gateways first, then the sidecars."""
         return self.gateways + tuple(i.sidecar for i in self.instances if i.sidecar is not None)
 
+    @property
+    def overruled(self) -> list[str]:
+        """A line for each setting of a start that this mesh decides itself."""
+        told = {(name, proxy.name) for proxy in self.proxies for name in proxy.overruled(self.control)}
+        return [f"{proxy} is started without the ProxyConfig's {name}, which this mesh decides itself" for name, proxy in sorted(told)]
+
     def instances_of(self, workload: str) -> list[Instance]:
         """The instances of one workload, in order."""
         return [instance for instance in self.instances if instance.workload.name == workload]
@@ -73,13 +82,14 @@ class Plan:
                 require_free(port, f"port {name!r} of {instance.pod}")
 
 
-def _check_config(folder: Path) -> None:
+def _checked_config(folder: Path) -> list[Resource]:
     """Later mistakes are the control plane's to report, which keeps what was good; a mesh that starts with some would puzzle."""
     if not folder.is_dir():
         raise LocalError(f"{folder} is not a folder; it should hold the mesh's Istio resources")
-    problems = parse_paths([folder]).problems
-    if has_errors(problems):
-        raise InvalidConfig("\n".join(map(str, problems)))
+    parsed = parse_paths([folder])
+    if has_errors(parsed.problems):
+        raise InvalidConfig("\n".join(map(str, parsed.problems)))
+    return parsed.resources
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ as Istio resources.
       namespace: istio-system                # default: the namespace above
       serviceAccount: gateway                # default `default`
       labels: {istio: ingressgateway}        # what a Gateway's selector looks for
+      annotations: {proxy.istio.io/config: "concurrency: 2"}   # how the proxy is started, as a pod's annotation says it
       ports: [31400]                         # the ports its Gateway resources open; checked before anything is started
     workloads:
     - name: cart-v2
@@ -18,6 +19,7 @@ as Istio resources.
       calls: ["payments:8080"]               # services it calls: <name or host>:<service port>
       env: {LOG_LEVEL: debug}
       health: /healthz                       # answers 200 when ready; default: the first port accepts connections
+      annotations: {proxy.istio.io/config: "concurrency: 2"}   # of its sidecar
       sidecar: true                          # false: outside the mesh
 
 The command runs in the folder of the file. `$(NAME)` in it stands for a variable, as in Kubernetes: those of `env`, `PORT_<NAME>` for
@@ -26,14 +28,14 @@ leads through it to hosts outside.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, Field, Strict
 
-from ..api import document, shape, tree, values
+from ..api import document, proxytext, shape, tree, values
 from ..api.problem import Problem
 from ..api.types import Bool, Model
 from .errors import InvalidMeshFile
@@ -91,6 +93,7 @@ class Gateway(Model):
     namespace: DnsLabel | None = None
     service_account: DnsLabel = "default"
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     ports: list[Port] = []
 
 
@@ -101,6 +104,7 @@ class Workload(Model):
     command: Annotated[list[str], Field(min_length=1)]
     ports: Annotated[dict[DnsLabel, PortOrFree], Field(min_length=1)]
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
     service_account: DnsLabel = "default"
     replicas: Annotated[int, Strict(), Field(ge=1, le=20)] = 1
     calls: list[Target] = []
@@ -209,9 +213,23 @@ def _contradictions(mesh: MeshFile) -> Iterator[tuple[_Path, str]]:
             if pod in taken:
                 yield path, f"the name {pod!r} is already taken by {taken[pod]}"
             taken.setdefault(pod, f"{path[0]}[{path[1]}]")
+    parts: dict[str, Sequence[Gateway | Workload]] = {"gateways": mesh.gateways, "workloads": mesh.workloads}
+    for part, proxies in parts.items():
+        for index, proxy in enumerate(proxies):
+            for path, sentence in _annotation_mistakes(proxy):
+                yield (part, index, *path), sentence
     for index, workload in enumerate(mesh.workloads):
         for path, sentence in _workload_contradictions(workload):
             yield ("workloads", index, *path), sentence
+
+
+def _annotation_mistakes(proxy: Gateway | Workload) -> Iterator[tuple[_Path, str]]:
+    for name, value in proxy.annotations.items():
+        if name != proxytext.ANNOTATION:
+            yield ("annotations", name), f"nothing reads it here; there is {proxytext.ANNOTATION}"
+        else:
+            for mistake in proxytext.read(value)[1]:
+                yield ("annotations", name), mistake
 
 
 def _names(mesh: MeshFile) -> Iterator[tuple[_Path, list[str]]]:

@@ -1,6 +1,7 @@
 """The whole mesh as processes: it serves, it survives the death of any part, and it leaves nothing behind."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -75,6 +76,35 @@ def scratch() -> Iterator[Path]:
     """A folder whose name leaves room for Unix sockets below it (their paths have about 100 bytes; pytest's own have most of that)."""
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)
+
+
+STARTS = """\
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: all, namespace: istio-system}
+spec: {concurrency: 2, environmentVariables: {ISTIO_META_TASTE: sweet}}
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: edge, namespace: default}
+spec: {selector: {matchLabels: {at: edge}}, concurrency: 1, environmentVariables: {POD_NAME: other}}
+"""
+
+
+async def test_proxies_are_started_as_proxyconfigs_say(scratch: Path) -> None:
+    (scratch / "config").mkdir()
+    (scratch / "config" / "starts.yaml").write_text(STARTS)
+    gateways = [{"name": "inner"}, {"name": "edge", "labels": {"at": "edge"}}]
+    outside = {"name": "app", "command": ["python", "-m", "http.server", "$(PORT_HTTP)"], "ports": {"http": 0}, "sidecar": False}
+    (scratch / "mesh.yaml").write_text(json.dumps({"gateways": gateways, "workloads": [outside]}))
+    plan = Plan.make(scratch, scratch / "state")
+    assert plan.overruled == ["edge is started without the ProxyConfig's proxyMetadata.POD_NAME, which this mesh decides itself"]
+    async with Supervisor(plan.logs) as supervisor, aiohttp.ClientSession() as session:
+        await LocalMesh(plan, supervisor, lambda what: None).start()
+        for proxy, workers in zip(plan.proxies, (2, 1), strict=True):
+            async with session.get(f"http://{HOST}:{proxy.admin}/server_info") as answer:
+                info = await answer.json(content_type=None)
+            assert (info["command_line_options"]["concurrency"], info["node"]["metadata"]["TASTE"]) == (workers, "sweet")
 
 
 async def test_the_story_holds(scratch: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a mesh comes to: everything that a few of its proxies are sent, and how two of them differ."""
+"""What a mesh comes to: everything that a few of its proxies are sent and started with, and how two of them differ."""
 
 import functools
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf import json_format
 
 from pymesh.api import parse_text
+from pymesh.bootstrap.effective import ProxyConfigs, proxy_config
 from pymesh.xds import proto, types
 from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import Built, generate
@@ -52,6 +53,8 @@ class Observed:
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     resources: dict[str, dict[str, dict[str, Built]]]
+    started: dict[str, dict[str, Any]]
+    """The PROXY_CONFIG that each proxy has to be started with."""
 
 
 @functools.cache
@@ -64,7 +67,9 @@ def observe(text: str) -> Observed:
     errors = tuple(one.message for one in problems if one.severity == "error")
     told = [*(one for one in problems if one.severity == "warning"), *warnings(accepted, snapshot)]
     sent = {} if errors else {name: _sent(snapshot, view) for name, view in PROXIES.items()}
-    return Observed(errors, tuple(one.message for one in told), sent)
+    configs = ProxyConfigs(accepted)
+    started = {name: proxy_config(configs.of(view.namespace, view.labels)) for name, view in PROXIES.items()}
+    return Observed(errors, tuple(one.message for one in told), sent, started)
 
 
 def _sent(snapshot: Snapshot, view: ProxyView) -> dict[str, dict[str, Built]]:
@@ -96,6 +101,8 @@ def changes(before: Observed, after: Observed) -> dict[str, list[str]]:
         for kind, resources in before.resources[proxy].items():
             for line in dict.fromkeys(_between(resources, after.resources[proxy][kind], kind)):
                 found.setdefault(line, []).append(proxy)
+        for line in _differences(before.started[proxy], after.started[proxy], "PROXY_CONFIG"):
+            found.setdefault(line, []).append(proxy)
     return found
 
 

@@ -14,9 +14,9 @@ _SHOWN = 3
 _HEAD = """# Istio's fields
 
 What becomes of each field of Istio's networking kinds. Every row is a resource beside the mesh of `tests/leaves/mesh.yaml`, once with
-the field set and once without it (or with another value), and how the configuration of four proxies differs: two sidecars of its
-namespace, one of another, and a gateway. `python -m tests.leaves` writes this page, `tests/unit/docs/test_istio_fields.py` holds the
-code to it.
+the field set and once without it (or with another value), and how the configuration of four proxies differs, and the PROXY_CONFIG to
+start them with: two sidecars of its namespace, one of another, and a gateway. `python -m tests.leaves` writes this page,
+`tests/unit/docs/test_istio_fields.py` holds the code to it.
 
 A field is *refused* with an error at its place, or has *no effect*: then a warning says so, but for names that only people read.
 """

@@ -8,6 +8,7 @@ from . import (
     kubernetes,
     mesh,
     metadata,
+    proxy_configs,
     proxyless,
     security,
     service_entries,
@@ -28,4 +29,5 @@ RULES = (
     *proxyless.RULES,
     *mesh.RULES,
     *metadata.RULES,
+    *proxy_configs.RULES,
 )

@@ -12,7 +12,6 @@ from pymesh.bootstrap.environment import is_on
 
 from ..model import distribution
 from ..model.authorization import DRY_RUN
-from ..model.unused import unused_by_proxies
 from ..model.wellknown import ANNOTATIONS, ANY, Word, without_effect
 from ..store import revision
 from .rule import Found, rule
@@ -101,21 +100,6 @@ def metadata_for_the_start(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "PYM0510", "info", "a setting of a pod's ProxyConfig that does nothing here", on_load=True,
-    why="The control plane sends what proxies listen with; what they are started with it cannot change. It is told once, at the first pod.",
-    fix="Do as the sentence says, unless the pods were made by somebody who has.",
-)  # fmt: skip
-def pod_settings(subject: Subject) -> Iterator[Found]:
-    told = set()
-    for resource in subject.of("Pod"):
-        settings, _ = proxytext.read(resource.annotations.get(proxytext.ANNOTATION, ""))
-        for name, reason in unused_by_proxies(settings) if settings else ():
-            if name not in told:
-                told.add(name)
-                yield _at(resource, "annotations", proxytext.ANNOTATION, f"{proxytext.ANNOTATION}: {name} has no effect here: {reason}")
-
-
-@rule(
     "PYM0509", "warning", "an AuthorizationPolicy that is only tried out", on_load=True,
     why="It is enforced by nobody, and no proxy of this mesh tells what it would have decided.",
     fix="Take the annotation away to have it enforced.",
@@ -128,7 +112,7 @@ def dry_run(subject: Subject) -> Iterator[Found]:
 
 RULES = (
     misplaced_annotation, unknown_annotation, annotation_value, deprecated_annotation, injection_labels, unused_metadata,
-    metadata_for_the_start, pod_settings, dry_run,
+    metadata_for_the_start, dry_run,
 )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ _EDGE = {
 """Istio's numbers for the profile EDGE. Times are seconds, sizes bytes."""
 _EDGE_CHOICES = {"http_headers_with_underscores_action": "REJECT_REQUEST", "http_path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"}
 
+_HEADERS_KEPT = ("forwarded_client_cert", "request_id", "server", "attempt_count", "envoy_debug_headers")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -33,12 +35,11 @@ class Settings:
     """Whether HTTP/1.0 is answered (node metadata HTTP10)."""
 
     def over(self, above: "Settings | None") -> "Settings":
-        """These, completed by those of the level above; a part is replaced whole, as in Istio."""
+        """These, completed by those of the level above; a part is replaced whole, but for some headers, as in Istio."""
         if above is None:
             return self
-        return replace(
-            self, topology=self.topology or above.topology, headers=self.headers or above.headers, limits=self.limits or above.limits
-        )  # fmt: skip
+        headers = _headers_over(self.headers, above.headers)
+        return replace(self, topology=self.topology or above.topology, headers=headers, limits=self.limits or above.limits)
 
     @property
     def trusted_hops(self) -> int:
@@ -127,6 +128,18 @@ def from_config(config: Any) -> Settings:
     if config is None:
         return NOTHING
     return Settings(topology=config.gateway_topology, headers=config.proxy_headers, limits=config.connection_settings)
+
+
+def _headers_over(own: Any, above: Any) -> Any:
+    """`proxyHeaders` of two levels: what Istio completes part by part (its correctProxyHeaders)."""
+    if not own or not above:
+        return own or above
+    silent = [name for name in _HEADERS_KEPT if _is_silent(getattr(own, name))]
+    return own.model_copy(update={name: getattr(above, name) for name in silent})
+
+
+def _is_silent(part: Any) -> bool:
+    return part is None or getattr(part, "value", part) == "UNDEFINED"
 
 
 def _word(choice: Any, unsaid: str) -> str:

@@ -51,7 +51,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 INERT = {
     "AuthorizationPolicy": "only gRPC servers without a proxy enforce it: what it forbids elsewhere is NOT forbidden",
-    "ProxyConfig": "proxies are started with their own PROXY_CONFIG",
     "RequestAuthentication": "no proxy of this mesh reads tokens: what has none, or a bad one, is NOT turned away",
     "Telemetry": "metrics and access logs are those of the mesh configuration",
     "TrafficExtension": "proxies run no foreign programs",

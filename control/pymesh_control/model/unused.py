@@ -5,7 +5,6 @@ from typing import Any
 
 from .support import Path, walk
 
-_AT_START = "proxies read it at their start, from their own PROXY_CONFIG: set it there"
 _BOOTSTRAP = "it shapes a bootstrap of Envoy's, and those made here have no such part"
 _AMBIENT = "there is no ambient mode here"
 _INGRESS = "Ingress objects are not read; use a Gateway"
@@ -45,10 +44,6 @@ _PROVIDERS = {
 }
 
 _OF_PROXIES = {
-    _AT_START: (
-        "configPath binaryPath serviceCluster drainDuration discoveryAddress proxyAdminPort controlPlaneAuthPolicy concurrency"
-        " interceptionMode proxyMetadata statusPort terminationDrainDuration meshId readinessProbe"
-    ),
     _BOOTSTRAP: (
         "tracingServiceName zipkinAddress statsdUdpAddress envoyMetricsServiceAddress customConfigFile statNameLength"
         " proxyBootstrapTemplatePath envoyMetricsService runtimeValues extraStatTags proxyStatsMatcher fileFlushInterval"
@@ -64,6 +59,14 @@ def _by_field(reasons: Mapping[str, str], above: str = "") -> dict[str, str]:
 UNUSED = _by_field(_REASONS) | _by_field(_PROVIDERS, "extensionProviders[].") | _by_field(_OF_PROXIES, "defaultConfig.")
 """By the dotted field, the reason. What lies below a field shares its fate."""
 
+AT_START = (
+    "configPath", "binaryPath", "serviceCluster", "drainDuration", "discoveryAddress", "proxyAdminPort", "controlPlaneAuthPolicy",
+    "concurrency", "interceptionMode", "proxyMetadata", "statusPort", "terminationDrainDuration", "meshId", "readinessProbe",
+)  # fmt: skip
+"""The fields of a ProxyConfig that count when a proxy is started."""
+
+STARTED = "counts when a proxy is started: put what `pymesh proxy-settings` prints into its PROXY_CONFIG (`pymesh up` does)"
+
 _NOTHING_LOST = {"ingressControllerMode": "OFF", "verifyCertificateAtClient": True}
 """Values that ask for nothing, besides what is false or empty."""
 
@@ -72,10 +75,15 @@ _OF_ONE_PROXY = {name.removeprefix("defaultConfig."): reason for name, reason in
 
 
 def unused_by_proxies(settings: Any) -> Iterator[tuple[str, str]]:
-    """The same of the settings of single proxies, by the dotted field."""
+    """Each setting of a single proxy that has no effect, by the dotted field, with the reason."""
     for name, reason in _OF_ONE_PROXY.items():
         if any(value for _, value in walk(settings, name)):
             yield name, reason
+
+
+def at_start(settings: Any) -> Iterator[str]:
+    """The fields that are stated of those that count when a proxy is started."""
+    yield from (name for name in AT_START if any(value is not None and value != {} for _, value in walk(settings, name)))
 
 
 def unused(spec: Any) -> Iterator[tuple[Path, str]]:

@@ -343,7 +343,7 @@ CASES = {
         CALLER + TWO_PORTS + to("host: reviews, port: {number: 81}"),
         "http[0].mirror has no effect for gRPC without a proxy: calls are not mirrored",
     ),
-    "no-effect": (thing("ProxyConfig", "a", "{concurrency: 1}"), REVIEWS, "has no effect here: proxies are started"),
+    "no-effect": (thing("Telemetry", "a", "{}"), thing("ProxyConfig", "a", "{}"), "has no effect here: metrics and access logs are"),
     "second-settings": (MESH + OTHER_MESH, MESH, "the mesh is configured already"),
     "unused-settings": (settings("enableTracing: true"), settings("enableTracing: false"), "enableTracing has no effect here: no proxy"),
     "default-provider": (
@@ -417,14 +417,29 @@ CASES = {
         thing("Namespace", "a, labels: {istio-injection: disabled}", "{}"),
         "label istio-injection has no effect here: nothing here injects sidecars",
     ),
-    "pod-settings": (
-        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'concurrency: 2'}"),
-        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'proxyHeaders: {server: {disabled: true}}'}"),
-        "proxy.istio.io/config: concurrency has no effect here: proxies read it at their start",
-    ),
     "dry-run": (
         thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'T'}"),
         thing("AuthorizationPolicy", "a", "{}", annotations="{istio.io/dry-run: 'false'}"),
         "is tried out only (istio.io/dry-run)",
+    ),
+    "pod-settings": (
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'concurrency: 2'}"),
+        thing("Pod", "a", "{}", annotations="{proxy.istio.io/config: 'proxyHeaders: {server: {disabled: true}}'}"),
+        "proxy.istio.io/config: concurrency counts when a proxy is started",
+    ),
+    "start-settings": (
+        settings("defaultConfig: {concurrency: 0}") + thing("ProxyConfig", "a", "{}"),
+        settings("defaultConfig: {gatewayTopology: {numTrustedProxies: 1}}"),
+        "defaultConfig.concurrency counts when a proxy is started",
+    ),
+    "proxy-image": (
+        thing("ProxyConfig", "a", "{image: {imageType: debug}}"),
+        thing("ProxyConfig", "a", "{concurrency: 1}"),
+        "image.imageType has no effect here: nothing here makes pods",
+    ),
+    "same-proxies": (
+        "".join(thing("ProxyConfig", name, "{concurrency: 1}") for name in "ab"),
+        thing("ProxyConfig", "a", "{concurrency: 1}") + thing("ProxyConfig", "b", f"{{concurrency: 1{APP_B}}}"),
+        "ProxyConfig a is the one for all proxies of namespace default already",
     ),
 }

@@ -10,7 +10,7 @@ from pymesh.xds import types
 from pymesh_control.analyze.run import warnings
 from pymesh_control.generate import generate
 from pymesh_control.model.assembly import build
-from pymesh_control.model.unused import UNUSED
+from pymesh_control.model.unused import AT_START, UNUSED
 
 FIELDS = [
     line.removeprefix("MeshConfig.")
@@ -230,7 +230,8 @@ def test_a_setting_changes_what_proxies_are_sent(view, field):
 
 def test_each_field_has_an_effect_or_a_warning():
     def is_unused(name):
-        return any(name == plain or name.startswith(f"{plain}.") for plain in (one.replace("[]", "") for one in UNUSED))
+        silent = (*UNUSED, *(f"defaultConfig.{one}" for one in AT_START))
+        return any(name == plain or name.startswith(f"{plain}.") for plain in (one.replace("[]", "") for one in silent))
 
     left = [name for name in LEAVES if not is_unused(name)]
     assert sorted(left) == sorted(EFFECTS)
@@ -242,7 +243,7 @@ WARNED = {
     "caCertificates: [{pem: x}]": "caCertificates",
     "enableTracing: true": "enableTracing",
     "extensionProviders: [{name: z, zipkin: {service: z.default.svc.cluster.local, port: 9411}}]": "extensionProviders[0].zipkin",
-    "defaultConfig: {concurrency: 2}": "defaultConfig.concurrency",
+    "defaultConfig: {statsdUdpAddress: 'a:1'}": "defaultConfig.statsdUdpAddress",
     "defaultConfig: {privateKeyProvider: {qat: {pollDelay: 1ms}}}": "defaultConfig.privateKeyProvider",
     "meshMTLS: {ecdhCurves: [P-256]}": "meshMTLS.ecdhCurves",
     "defaultProviders: {tracing: [zipkin]}": "defaultProviders.tracing",
@@ -266,3 +267,17 @@ def test_a_default_provider_that_is_not_there_is_warned_of(view):
     told = list(map(str, sent(view, "defaultProviders: {accessLogging: [otel], metrics: [other]}")[1]))
     assert any(line.startswith("mesh.yaml:7:") and "no provider otel writes access logs into a file" in line for line in told)
     assert any("no provider other takes metrics" in line for line in told)
+
+
+STARTS = {
+    "configPath": "/etc/a", "binaryPath": "/bin/a", "serviceCluster": "a", "drainDuration": "1s", "discoveryAddress": "a:1",
+    "proxyAdminPort": "1", "controlPlaneAuthPolicy": "NONE", "concurrency": "0", "interceptionMode": "TPROXY", "proxyMetadata": "{A: b}",
+    "statusPort": "1", "terminationDrainDuration": "1s", "meshId": "a", "readinessProbe": "{tcpSocket: {port: 1}}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", AT_START)
+def test_what_counts_when_a_proxy_is_started_is_told_and_changes_nothing_that_is_sent(view, field):
+    found, told = sent(view, f"defaultConfig: {{{field}: {STARTS[field]}}}")
+    assert found == sent(view, "")[0]
+    assert [str(one) for one in told if f": info: ConfigMap istio-system/istio: defaultConfig.{field} counts when" in str(one)]

@@ -69,10 +69,18 @@ def test_the_node_stands_over_the_pod_and_the_pod_over_the_mesh(mesh, view):
 
 
 def test_a_part_is_replaced_whole_and_other_parts_are_kept(mesh, view):
-    built = mesh(MESH % "{proxyHeaders: {server: {value: mesh}, requestId: {disabled: true}}, connectionSettings: {httpIdleTimeout: 7s}}")
+    built = mesh(MESH % "{proxyHeaders: {preserveHttp1HeaderCase: true}, connectionSettings: {httpIdleTimeout: 7s}}")
     manager = managers(built, view(LABELS=LABELS, PROXY_CONFIG={"proxyHeaders": {"server": {"value": "node"}}}))["virtualInbound"]
-    assert (manager.server_name, manager.HasField("generate_request_id")) == ("node", False)
+    assert (manager.server_name, manager.http_protocol_options.HasField("header_key_format")) == ("node", False)
     assert manager.common_http_protocol_options.idle_timeout.seconds == 7
+
+
+def test_some_headers_are_completed_one_by_one(mesh, view):
+    """Istio's correctProxyHeaders."""
+    default = "{proxyHeaders: {server: {value: mesh}, requestId: {disabled: true}, forwardedClientCert: SANITIZE}}"
+    own = {"proxyHeaders": {"server": {"value": "node"}, "forwardedClientCert": "UNDEFINED"}}
+    manager = managers(mesh(MESH % default), view(LABELS=LABELS, PROXY_CONFIG=own))["virtualInbound"]
+    assert (manager.server_name, manager.generate_request_id.value, manager.forward_client_cert_details) == ("node", False, 0)
 
 
 def test_proxies_with_other_settings_share_nothing_that_they_touch(mesh, view):

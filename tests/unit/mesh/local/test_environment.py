@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pymesh.api import parse_text
+from pymesh.bootstrap.effective import ProxyConfigs
+from pymesh.bootstrap.environment import Settings
 from pymesh.local.environment import ControlPlane, Instance, Proxy, place_gateway, place_instances
 from pymesh.local.meshfile import Gateway, MeshFile
 from pymesh.local.ports import FreePorts
@@ -98,3 +101,56 @@ def test_no_two_ports_of_the_proxies_of_one_machine_are_the_same(instances: list
         config = json.loads(environment["PROXY_CONFIG"])
         taken += [config["statusPort"], config["proxyAdminPort"], int(environment["ISTIO_META_ENVOY_STATUS_PORT"])]
     assert len(set(taken)) == len(taken) >= 3
+
+
+START = """\
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: all, namespace: shop}
+spec: {concurrency: 3, environmentVariables: {ISTIO_META_CLUSTER_ID: mine, TRUST_DOMAIN: own.example, POD_NAME: other}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: istio, namespace: istio-system}
+data: {mesh: "defaultConfig: {terminationDrainDuration: 7s, statusPort: 15040, tracing: {sampling: 1}}"}
+"""
+
+
+def started(text: str = TEXT) -> Proxy:
+    configs = ProxyConfigs(parse_text(START, "config.yaml").resources)
+    workload = MeshFile.parse(text, "mesh.yaml").workloads[0]
+    return sidecar_of(place_instances(workload, "shop", Path("/t"), FreePorts(), configs)[0])
+
+
+def test_a_proxy_is_started_as_proxyconfigs_say(control: ControlPlane) -> None:
+    environment = started().environment(control)
+    config = json.loads(environment["PROXY_CONFIG"])
+    assert (config["concurrency"], config["terminationDrainDuration"]) == (3, "7s")
+    assert (environment["ISTIO_META_CLUSTER_ID"], environment["TRUST_DOMAIN"]) == ("mine", "own.example")
+
+
+def test_an_annotation_of_mesh_yaml_stands_over_the_proxyconfig_of_the_namespace(control: ControlPlane) -> None:
+    annotated = TEXT.replace("  env:", '  annotations: {proxy.istio.io/config: "{concurrency: 4, meshId: m}"}\n  env:')
+    config = json.loads(started(annotated).environment(control)["PROXY_CONFIG"])
+    assert (config["concurrency"], config["meshId"]) == (4, "m")
+
+
+def test_without_a_proxyconfig_there_is_one_worker_and_a_short_drain(instances: list[Instance], control: ControlPlane) -> None:
+    config = json.loads(sidecar_of(instances[0]).environment(control)["PROXY_CONFIG"])
+    assert (config["concurrency"], config["terminationDrainDuration"]) == (1, "1s")
+
+
+def test_what_the_mesh_decides_itself_is_kept_and_told(control: ControlPlane) -> None:
+    proxy = started()
+    environment = proxy.environment(control)
+    assert (environment["POD_NAME"], json.loads(environment["PROXY_CONFIG"])["statusPort"]) == ("cart", proxy.status)
+    assert proxy.overruled(control) == ["statusPort", "tracing", "proxyMetadata.POD_NAME"]
+
+
+def test_every_sidecar_would_answer_dns_at_a_port_of_its_own(instances: list[Instance], control: ControlPlane) -> None:
+    assert sidecar_of(instances[0]).environment(control)["DNS_PROXY_ADDR"] == f"127.0.0.1:{sidecar_of(instances[0]).dns}"
+
+
+def test_what_such_an_environment_says_a_proxy_understands(control: ControlPlane) -> None:
+    settings = Settings.from_environ(started().environment(control))
+    assert (settings.proxy.concurrency, settings.metadata["CLUSTER_ID"], settings.identity.trust_domain) == (3, "mine", "own.example")

@@ -57,6 +57,11 @@ workloads:
     (SMALL + "---\n" + SMALL, "mesh.yaml:1:1: error: the file holds several documents"),
     (SMALL + "  name: x\n", 'mesh.yaml:5:3: error: duplicate key "name"'),
     (SMALL + "  env: {PORT: 1}\n", "mesh.yaml:5:15: error: workloads[0].env.PORT: expected a string, found the number 1"),
+    (SMALL + "  annotations: {a: b}\n", "mesh.yaml:5:20: error: workloads[0].annotations.a: nothing reads it here; there is proxy"),
+    (
+        SMALL + "  annotations: {proxy.istio.io/config: 'concurency: 2'}\n",
+        'mesh.yaml:5:40: error: workloads[0].annotations["proxy.istio.io/config"]: concurency: unknown field (did you mean "concurrency"?)',
+    ),
     (SMALL + "  health: ready\n", 'mesh.yaml:5:11: error: workloads[0].health: "ready" is not a path'),
     (SMALL + "  calls: [payments]\n", 'mesh.yaml:5:11: error: workloads[0].calls[0]: "payments" is not <service>:<port>'),
     (SMALL + "  calls: ['payments:99999']\n", "mesh.yaml:5:11: error: workloads[0].calls[0]: 99999 is not a port"),
