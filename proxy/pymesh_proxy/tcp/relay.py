@@ -111,16 +111,14 @@ class Relay:
         self._sides = (down, up)
         client.set_protocol(down)
         upstream.set_protocol(up)
-        if to_upstream:
-            down.data_received(to_upstream)
-        if to_client:
-            up.data_received(to_client)
-        self.active = self.loop.time()
-        for side, ended in ((down, client_ended), (up, upstream_ended)):
+        for side, early, ended in ((down, to_upstream, client_ended), (up, to_client, upstream_ended)):
             if not ended:
-                side.transport.resume_reading()
-            elif not side.eof_received():
+                side.transport.resume_reading()  # first: what came early may fill the other side, which stops it again
+            if early:
+                side.data_received(early)
+            if ended and not side.eof_received():
                 side.transport.close()
+        self.active = self.loop.time()
         self.wheel.arm(self, self._due())
 
     def _due(self) -> float:
