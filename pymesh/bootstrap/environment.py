@@ -77,6 +77,8 @@ class Settings:
     """The part of a certificate's life after which it is replaced is `1 - rotation_ratio` (SECRET_GRACE_PERIOD_RATIO)."""
     rsa_bits: int | None
     """WORKLOAD_RSA_KEY_SIZE; None means an EC P-256 key."""
+    delta_xds: bool
+    """Whether the bootstrap asks for what changes (delta), or for the state of the world."""
     self_discovery: bool
     """Whether it learns where its like run, so that its requests can stay in their zone."""
     dns: DnsSettings | None
@@ -151,9 +153,9 @@ class _Reader:
         self.problems.append(f"{name}: {self.variables[name]!r} is not a number between 0 and 1")
         return default
 
-    def boolean(self, name: str) -> bool:
-        """A truth value as Go reads it; False when nothing is said."""
-        text = self.text(name, "false")
+    def boolean(self, name: str, default: str = "false") -> bool:
+        """A truth value as Go reads it."""
+        text = self.text(name, default)
         if text not in _ON | _OFF:
             self.problems.append(f"{name}: {text!r} is neither true nor false")
         return is_on(text)
@@ -206,6 +208,7 @@ def _settings(reader: _Reader, proxy: ProxyConfig, node_type: str | None) -> Set
         secret_ttl=reader.seconds("SECRET_TTL", 86400.0),
         rotation_ratio=reader.ratio("SECRET_GRACE_PERIOD_RATIO", 0.5),
         rsa_bits=_rsa_bits(reader),
+        delta_xds=reader.boolean("ISTIO_DELTA_XDS", "true"),
         self_discovery=reader.boolean(_META + "ENABLE_SELF_DISCOVERY"),
         dns=_dns(reader, node_id),
         unread=_unread(reader, proxy),

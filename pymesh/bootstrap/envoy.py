@@ -55,7 +55,7 @@ def build(settings: Settings, agent: Agent | None) -> Any:
     return proto.bootstrap.Bootstrap(
         node=node,
         static_resources=proto.bootstrap.Bootstrap.StaticResources(clusters=clusters, listeners=_listeners(settings)),
-        dynamic_resources=_dynamic_resources(),
+        dynamic_resources=_dynamic_resources(settings),
         cluster_manager=manager if settings.self_discovery else None,
         admin=proto.bootstrap.Admin(address=_address(Address("127.0.0.1", settings.proxy.proxy_admin_port))),
     )
@@ -70,13 +70,14 @@ def node_of(settings: Settings) -> Any:
     return node
 
 
-def _dynamic_resources() -> Any:
+def _dynamic_resources(settings: Settings) -> Any:
+    form = "DELTA_GRPC" if settings.delta_xds else "GRPC"
     ads = proto.config_source.ConfigSource(resource_api_version="V3", ads=proto.config_source.AggregatedConfigSource())
     return proto.bootstrap.Bootstrap.DynamicResources(
         lds_config=ads,
         cds_config=ads,
         ads_config=proto.config_source.ApiConfigSource(
-            api_type="DELTA_GRPC", transport_api_version="V3", set_node_on_first_message_only=True, grpc_services=[_grpc(XDS_CLUSTER)]
+            api_type=form, transport_api_version="V3", set_node_on_first_message_only=True, grpc_services=[_grpc(XDS_CLUSTER)]
         ),
     )
 

@@ -1,7 +1,7 @@
 """The state-of-the-world form: every request carries all names, every CDS or LDS response the full state."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pymesh.xds import proto, types
 
@@ -9,7 +9,7 @@ from ..built import Built
 from ..holding import EMPTY, Difference, digest, shared
 from .response import Response
 from .session import LATE, SERVER, Session
-from .subscription import WILDCARD_NAME, Heard, Resources, Subscription
+from .subscription import WILDCARD_NAME, Heard, Resources, Status, Subscription
 
 
 class SotwSession(Session):
@@ -59,16 +59,21 @@ class SotwSession(Session):
     def push(self, resources: Resources) -> list[Response]:
         self.resources = resources
         responses = []
+        late: list[tuple[Subscription, Mapping[str, Built]]] = []
         for subscription, current, step in self.moved():
             new = self.new_clusters(subscription, step)
             if subscription.type_url in LATE and self.holds_back:
                 continue
-            if step.changed or (step.gone and subscription.type_url in types.WILDCARD):
+            if kept := _still_used(subscription, step):
+                late.append((subscription, current))
+                if step.changed:
+                    responses.append(self._send(subscription, {**current, **kept}, step.changed))
+            elif step.changed or (step.gone and subscription.type_url in types.WILDCARD):
                 responses.append(self._send(subscription, current, step.changed))
             elif step.gone:
                 subscription.sent = current
             self._arriving |= new
-        return responses
+        return responses if self.holds_back else responses + [self._send(*rest, ()) for rest in late]
 
     def _send(self, subscription: Subscription, current: Mapping[str, Built], wanted: Iterable[str]) -> Response:
         """A response with the wanted resources; of CDS and LDS with all of them, since there absence means removal."""
@@ -88,6 +93,17 @@ class SotwSession(Session):
         if request.response_nonce:
             return []
         return [Response(proto.discovery.DiscoveryResponse(type_url=request.type_url, nonce=self.next_nonce(), control_plane=SERVER))]
+
+
+def _still_used(subscription: Subscription, step: Difference) -> dict[str, Built]:
+    """Clusters that are gone, and that routes still lead to until those have moved on; the full state has them until then.
+
+    What the client has refused is not among them: with it, it would refuse everything once more.
+    """
+    if subscription.type_url != types.CLUSTER:
+        return {}
+    held = cast(Mapping[str, Built], subscription.sent)
+    return {name: held[name] for name in step.gone if subscription.standing(name) is not Status.NACKED}
 
 
 def _subscribe(subscription: Subscription, requested: Iterable[str]) -> None:

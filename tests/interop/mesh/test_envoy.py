@@ -61,9 +61,10 @@ async def test_an_envoy_splits_traffic_over_mutual_tls(mesh: Mesh, ads: str) -> 
     assert told.output == "Clusters Match\nListeners Match\nRoutes Match\n"
 
 
-async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(mesh: Mesh) -> None:
+@pytest.mark.parametrize("form", ["delta", "whole"])
+async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(mesh: Mesh, form: str) -> None:
     """Clusters and their endpoints are there before the routes that use them, and go after these."""
-    sidecar = await start(mesh, "envoy-moving", plaintext=False)
+    sidecar = await start(mesh, f"envoy-moving-{form}", plaintext=False, ISTIO_DELTA_XDS=str(form == "delta").lower())
     await eventually(lambda: mesh.version(sidecar.reviews), lambda version: version in ("v1", "v2"))
     before = (mesh.plan.config / ROUTES).read_text()
     try:
@@ -79,11 +80,11 @@ async def test_routes_that_move_to_services_that_come_with_them_lose_no_request(
     assert set((await sidecar.rejected(mesh)).values()) == {0}
 
 
-async def start(mesh: Mesh, pod: str, *, plaintext: bool) -> Sidecar:
+async def start(mesh: Mesh, pod: str, *, plaintext: bool, **variables: str) -> Sidecar:
     """An Envoy under our agent, whose configuration comes over mutual TLS or in plaintext; its certificate comes from our CA."""
     binary, sidecar = require("envoy"), Sidecar(mesh.place(pod))
     (await mesh.token(pod)).replace(sidecar.proxy.token)
-    environment = sidecar.proxy.environment(mesh.plan.control)
+    environment = sidecar.proxy.environment(mesh.plan.control) | variables
     if plaintext:
         control = {"discoveryAddress": f"{HOST}:{mesh.plan.control.xds}", "controlPlaneAuthPolicy": "NONE"}
         environment["PROXY_CONFIG"] = json.dumps(json.loads(environment["PROXY_CONFIG"]) | control)

@@ -138,11 +138,11 @@ def test_a_mistake_about_dns_is_told(variable, value):
 
 
 def test_proxy_metadata_that_nothing_reads_are_told():
-    metadata = "{SECRET_TTL: 2h, ISTIO_META_OWN: word, ISTIO_DELTA_XDS: 'true', EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'}"
+    metadata = "{SECRET_TTL: 2h, ISTIO_META_OWN: word, PROXY_XDS_VIA_AGENT: 'true', EXIT_ON_ZERO_ACTIVE_CONNECTIONS: 'true'}"
     settings = Settings.from_environ({**MINIMAL, "PROXY_CONFIG": f"{{proxyMetadata: {metadata}}}"})
     assert settings.secret_ttl == 7200
-    assert settings.unread == ("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", "ISTIO_DELTA_XDS")
-    assert settings.warnings[1] == "PROXY_CONFIG.proxyMetadata.ISTIO_DELTA_XDS has no effect: nothing here reads it"
+    assert settings.unread == ("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", "PROXY_XDS_VIA_AGENT")
+    assert settings.warnings[1] == "PROXY_CONFIG.proxyMetadata.PROXY_XDS_VIA_AGENT has no effect: nothing here reads it"
 
 
 @pytest.mark.parametrize("label", ["topology.istio.io/locality", "istio-locality"])

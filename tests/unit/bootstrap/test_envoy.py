@@ -25,6 +25,11 @@ def test_a_sidecar_asks_for_everything_over_delta_ads():
     assert message.admin.address.socket_address.address == "127.0.0.1"
 
 
+def test_a_sidecar_may_ask_for_the_state_of_the_world():
+    message = bootstrap(ISTIO_DELTA_XDS="false")
+    assert message.dynamic_resources.ads_config.api_type == proto.config_source.ApiConfigSource.GRPC
+
+
 def test_a_sidecar_learns_where_its_like_run_if_it_is_to():
     assert not bootstrap().HasField("cluster_manager")
     message = bootstrap(ISTIO_META_ENABLE_SELF_DISCOVERY="true")

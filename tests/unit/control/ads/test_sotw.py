@@ -148,6 +148,35 @@ def test_routes_wait_until_the_client_has_asked_for_the_endpoints_of_new_cluster
     assert told(session.request(ask(EDS, "a", "b", nonce=endpoints.nonce))) == ["eds b", "rds 80"]
 
 
+def moving():
+    """A client whose route is about to move from one service to another, which has gone when it has come."""
+    session = sotw(world(cds={"a": "1"}, eds={"a": "1"}, rds={"80": "a"}))
+    answers = session.request(ask(CDS)), session.request(ask(EDS, "a")), session.request(ask(RDS, "80"))
+    return session, [responses[0].nonce for responses in answers], world(cds={"b": "1"}, eds={"b": "1"}, rds={"80": "b"})
+
+
+def test_a_cluster_goes_after_the_routes_that_used_it():
+    session, (_, endpoints, _), after = moving()
+    assert told(session.push(after)) == ["cds a b"]
+    assert told(session.request(ask(EDS, "a", "b", nonce=endpoints))) == ["eds b", "rds 80", "cds b"]
+    assert session.push(after) == []
+
+
+def test_a_cluster_that_goes_alone_goes_at_once_and_is_told_once():
+    session = sotw(world(cds={"a": "1", "b": "1"}, rds={"80": "a"}))
+    session.request(ask(CDS))
+    session.request(ask(RDS, "80"))
+    assert told(session.push(world(cds={"b": "1"}, rds={"80": "b"}))) == ["rds 80", "cds b"]
+    assert told(session.push(world(rds={"80": "b"}))) == ["cds"]
+
+
+def test_a_cluster_that_was_refused_is_not_told_of_until_the_routes_have_moved():
+    session, (clusters, endpoints, _), after = moving()
+    session.request(ask(CDS, nonce=clusters, error="a: no such policy"))
+    assert told(session.push(after)) == ["cds b"]
+    assert told(session.request(ask(EDS, "a", "b", nonce=endpoints))) == ["eds b", "rds 80"]
+
+
 def test_a_push_carries_nothing_that_did_not_change():
     session = sotw(world(cds={"a": "1", "b": "1"}, eds={"a": "1", "b": "1"}))
     session.request(ask(CDS))
