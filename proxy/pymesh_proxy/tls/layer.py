@@ -160,6 +160,9 @@ class TlsLayer(asyncio.Transport, asyncio.Protocol):
                     break
         except ssl.SSLWantReadError:
             pass
+        except ssl.SSLZeroReturnError:  # where we have said goodbye before, Python tells the peer's so instead of by empty bytes
+            self._peer_closed()
+            return
         except ssl.SSLError as error:
             self._broken(error)
             return

@@ -58,6 +58,7 @@ class End(asyncio.Protocol):
     def __init__(self):
         self.received = b""
         self.lost = None
+        self.ended = False
         self.transport = None
 
     def connection_made(self, transport):
@@ -67,6 +68,7 @@ class End(asyncio.Protocol):
         self.received += data
 
     def eof_received(self):
+        self.ended = True
         return True
 
     def connection_lost(self, exc):
@@ -207,6 +209,20 @@ async def test_half_close_passes_through_tls():
     far.transport.write(b"answer after the client's end")
     await settle()
     assert near.received == b"answer after the client's end"
+
+
+@pytest.mark.parametrize("first", ["client", "server"])
+async def test_whoever_half_closes_still_gets_the_rest_and_an_end_in_order(first):
+    near, far, client, _, _ = await connect()
+    await client.established()
+    one, other = (near, far) if first == "client" else (far, near)
+    one.transport.write_eof()
+    await settle()
+    other.transport.write(b"the rest" * 10_000)
+    other.transport.write_eof()
+    await settle()
+    assert one.received == b"the rest" * 10_000
+    assert (one.ended, one.lost, other.lost) == (True, None, None)
 
 
 async def test_the_end_is_told_once_though_a_fin_follows_the_close_notify():
