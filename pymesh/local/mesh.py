@@ -11,7 +11,7 @@ from ..api import Resource, has_errors, parse_paths
 from ..bootstrap.effective import ProxyConfigs
 from .environment import ControlPlane, Instance, Proxy, place_gateway, place_instances
 from .errors import InvalidConfig, LocalError
-from .meshfile import CONFIG_FOLDER, FILE_NAME, MeshFile
+from .meshfile import CONFIG_FOLDER, FILE_NAME, SECRETS_FOLDER, MeshFile
 from .ports import HOST, FreePorts, require_free
 from .process import Child, Command
 from .supervisor import Supervisor
@@ -54,6 +54,12 @@ class Plan:
     @property
     def config(self) -> Path:
         return self.folder / CONFIG_FOLDER
+
+    @property
+    def secrets(self) -> Path | None:
+        """Where the certificates of gateways and of TLS to the outside are, if the mesh has any."""
+        folder = self.folder / SECRETS_FOLDER
+        return folder if folder.is_dir() else None
 
     @property
     def logs(self) -> Path:
@@ -167,9 +173,11 @@ class LocalMesh:
 
 def _control_command(plan: Plan) -> Command:
     control = plan.control
+    secrets = ["--secrets", str(plan.secrets)] if plan.secrets else []
     return Command(name=CONTROL, argv=[
         "pymesh-control", "--config", str(plan.config), "--ca-dir", str(control.ca_dir), "--state-dir", str(plan.state / CONTROL),
         "--xds", f"{HOST}:{control.xds}", "--secure-xds", f"{HOST}:{control.secure_xds}", "--monitoring", f"{HOST}:{control.monitoring}",
+        *secrets,
     ])  # fmt: skip
 
 

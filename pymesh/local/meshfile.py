@@ -1,5 +1,5 @@
 """`mesh.yaml`: which processes make up a mesh on this machine. What the mesh does with traffic stands beside it, in `config/`,
-as Istio resources.
+as Istio resources, and the credentials that these name in `secrets/NAMESPACE/NAME/`.
 
     namespace: shop                          # of the workloads; default `default`
     gateways:                                # proxies without an application
@@ -42,6 +42,7 @@ from .errors import InvalidMeshFile
 
 FILE_NAME = "mesh.yaml"
 CONFIG_FOLDER = "config"
+SECRETS_FOLDER = "secrets"
 
 _M = TypeVar("_M", bound=Model)
 _Path = tuple[str | int, ...]

@@ -30,4 +30,5 @@ def addresses(console: Console, plan: Plan) -> None:
     width = max(len(name) for name, _ in lines)
     for name, where in lines:
         console.print(f"{name:<{width}}  {where}", soft_wrap=True)
+    console.print(f"Other commands find this mesh after: export PYMESH_CONTROL={HOST}:{plan.control.monitoring}", soft_wrap=True)
     console.print("Press Ctrl-C to stop.")

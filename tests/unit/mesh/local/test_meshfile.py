@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pymesh.local.errors import InvalidMeshFile, LocalError
-from pymesh.local.mesh import Plan
+from pymesh.local.mesh import CONTROL, Plan, parts_of
 from pymesh.local.meshfile import Call, MeshFile, expand
 
 SMALL = """\
@@ -104,3 +104,12 @@ def test_a_folder_without_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mesh.yaml").write_text(SMALL)
     with pytest.raises(LocalError, match="is not a folder"):
         Plan.make(tmp_path, tmp_path / "state")
+
+
+def test_a_folder_of_secrets_is_the_control_planes(tmp_path: Path) -> None:
+    (tmp_path / "mesh.yaml").write_text(SMALL)
+    (tmp_path / "config").mkdir()
+    assert "--secrets" not in parts_of(Plan.make(tmp_path, tmp_path / "state"))[CONTROL].command.argv
+    (tmp_path / "secrets").mkdir()
+    argv = parts_of(Plan.make(tmp_path, tmp_path / "state"))[CONTROL].command.argv
+    assert argv[argv.index("--secrets") + 1] == str(tmp_path / "secrets")
