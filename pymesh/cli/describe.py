@@ -14,7 +14,7 @@ from .table import show_json
 Told = dict[str, Any]
 
 _output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-_namespace = click.option("-n", "--namespace", default="", help="Where it is; unnecessary for whole names.")
+_namespace = click.option("-n", "--namespace", default="", help="Where it is; unnecessary for names that only one has.")
 
 
 @click.group()
@@ -28,8 +28,8 @@ def describe() -> None:
 @_namespace
 @_output
 def service(name: str, control: Address, namespace: str, output: str) -> None:
-    """A service by its host (web.shop.svc.cluster.local), as NAME.NAMESPACE, or by NAME with -n: what declares it, its ports, the rules
-    for it and the gateways that lead to it."""
+    """A service by its host (web.shop.svc.cluster.local), as NAME.NAMESPACE, or by NAME, with -n where several namespaces have one: what
+    declares it, its ports, the rules for it and the gateways that lead to it."""
     told = _service(control, name, namespace)
     if output == "json":
         show_json(told)

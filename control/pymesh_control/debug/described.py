@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from pymesh.api import hosts
+from pymesh.api.shape import did_you_mean
 
 from ..model.destination import Rule
 from ..model.service import Port, Service, full_name
@@ -16,7 +17,9 @@ class UnknownService(Exception):
 
 
 def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
-    """A service by its host, or by its short name in a namespace; the rules are those that clients of its own namespace obey.
+    """A service by its host, or by its short name, for which a namespace is needed only if several have such a service.
+
+    The rules are those that clients of its own namespace obey.
 
     Raises UnknownService.
     """
@@ -45,8 +48,19 @@ def _find(snapshot: Snapshot, name: str, namespace: str) -> Service:
     for service in snapshot.services:
         if service.host in wanted and namespace in ("", service.namespace):
             return service
+    alike = [] if namespace else [one for one in snapshot.services if one.host == full_name(name, one.namespace)]
+    if len(alike) == 1:
+        return alike[0]
+    raise UnknownService(_unknown(snapshot, name, namespace, alike))
+
+
+def _unknown(snapshot: Snapshot, name: str, namespace: str, alike: list[Service]) -> str:
+    if alike:
+        return f"several namespaces have a service {name!r}: {', '.join(sorted(one.namespace for one in alike))}"
     place = f" in namespace {namespace}" if namespace else ""
-    raise UnknownService(f"no service {name!r} is declared{place}")
+    inside = [one for one in snapshot.services if namespace in ("", one.namespace)]
+    known = {one.host for one in inside} | {one.host.partition(".")[0] for one in inside}
+    return f"no service {name!r} is declared{place}{did_you_mean(name, sorted(known))}"
 
 
 def _port(snapshot: Snapshot, service: Service, port: Port) -> dict[str, Any]:

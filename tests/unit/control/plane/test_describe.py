@@ -7,9 +7,14 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from pymesh.api import parse_text
 from pymesh.cli import main
 from pymesh.xds import types
+from pymesh_control.debug.described import UnknownService, servicez
+from pymesh_control.metrics import Metrics
 from pymesh_control.plane import ControlPlane
+from pymesh_control.store.catalogue import Contents
+from pymesh_control.world import World
 
 from ..ads.client import ask_delta
 from ..ads.served import read
@@ -75,7 +80,7 @@ async def describe(tmp_path):
         yield run
 
 
-@pytest.mark.parametrize("name", [["web.shop.svc.cluster.local"], ["web.shop"], ["web", "-n", "shop"]])
+@pytest.mark.parametrize("name", [["web.shop.svc.cluster.local"], ["web.shop"], ["web", "-n", "shop"], ["web"]])
 async def test_a_service_is_told_with_its_rules_by_each_of_its_names(describe, name):
     assert (await describe("service", *name)).output == WEB_LINES
 
@@ -83,6 +88,18 @@ async def test_a_service_is_told_with_its_rules_by_each_of_its_names(describe, n
 async def test_a_service_that_is_not_there(describe):
     result = await describe("service", "web", "-n", "other")
     assert (result.exit_code, result.output) == (1, "Error: no service 'web' is declared in namespace other\n")
+
+
+async def test_a_misspelt_service_is_told_with_the_name_that_is_meant(describe):
+    result = await describe("service", "wep")
+    assert (result.exit_code, result.output) == (1, "Error: no service 'wep' is declared (did you mean \"web\"?)\n")
+
+
+def test_a_bare_name_that_several_namespaces_have_is_told_with_these():
+    world = World("cluster.local", Metrics())
+    world.rebuild(Contents(tuple(parse_text(WEB + "---\n" + WEB.replace("shop", "other"), "web.yaml").resources)), [])
+    with pytest.raises(UnknownService, match="several namespaces have a service 'web': other, shop"):
+        servicez(world.snapshot, "web", "")
 
 
 async def test_a_pod_is_told_with_what_it_serves(describe):
