@@ -21,12 +21,17 @@ TIMEOUT = 30.0
 
 
 def endpoint(text: str) -> address.Address:
-    """`HOST:PORT` of a command line; no host means this machine. Raises BadParameter."""
+    """`HOST:PORT` of a command line, or a URL of it as `pymesh up` prints them; no host means this machine. Raises BadParameter."""
     try:
-        given = address.parse(text)
+        given = address.parse(_without_scheme(text))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
     return given if given.host else address.Address("127.0.0.1", given.port)
+
+
+def _without_scheme(text: str) -> str:
+    scheme, _, rest = text.rpartition("://")
+    return rest.partition("/")[0] if scheme == "http" else text
 
 
 control_option = click.option(

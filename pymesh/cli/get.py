@@ -1,5 +1,6 @@
 """`pymesh get`: the resources of a mesh and what has become of each."""
 
+import re
 from typing import Any
 
 import click
@@ -61,7 +62,9 @@ def _kind(text: str) -> str | None:
 
 
 def _plural(lower: str) -> str:
-    return f"{lower[:-1]}ies" if lower.endswith("y") else lower if lower.endswith("s") else f"{lower}s"
+    if lower.endswith("s"):
+        return lower
+    return f"{lower[:-1]}ies" if re.search(r"[^aeiou]y$", lower) else f"{lower}s"
 
 
 def _chosen(told: list[dict[str, Any]], kind: str | None, name: str | None, namespace: str | None) -> list[dict[str, Any]]:

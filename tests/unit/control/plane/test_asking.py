@@ -235,6 +235,12 @@ def test_a_control_plane_that_is_not_there_is_one_line_and_no_traceback(address,
     assert result.output.startswith("Error: nothing answers at")
 
 
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "http://127.0.0.1:1/metrics"])
+def test_an_address_may_be_written_as_the_url_that_is_printed(address):
+    result = CliRunner().invoke(main, ["proxy-status", "--control", address])
+    assert result.output.startswith("Error: nothing answers at 127.0.0.1:1:")
+
+
 def test_a_token_that_cannot_be_read_is_one_line(monkeypatch):
     monkeypatch.setenv("PYMESH_TOKEN_FILE", "/nowhere/token")
     result = CliRunner().invoke(main, ["proxy-status", "--control", "127.0.0.1:1"])

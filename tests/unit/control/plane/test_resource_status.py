@@ -100,6 +100,11 @@ async def test_a_policy_that_no_proxy_obeys_is_not_in_use(get):
     assert rows(await get("peerauthentication"))[1][:4] == ["other", "strict", "yes", "no"]
 
 
+@pytest.mark.parametrize("kind", ["gw", "gateway", "Gateway", "gateways"])
+async def test_a_kind_has_its_names_and_its_plural(get, kind):
+    assert rows(await get(kind, "bad"))[1][1] == "bad"
+
+
 async def test_every_kind_at_once(get):
     head, *found = rows(await get("all", "-n", "shop"))
     assert head[0] == "KIND"
