@@ -42,6 +42,8 @@ class Stream:
         self.session = session
         self.connected_at = time.time()
         self._reason = ""
+        self._absent: frozenset[str] = frozenset()
+        """Secrets that the client asked for and that there are not."""
         self._present = present
         self._felt = felt
         self._metrics = metrics
@@ -72,6 +74,7 @@ class Stream:
         started = time.monotonic()
         self._metrics.queue_time.observe(started - since)
         responses = self.session.push(self._present())
+        self._warn_of_absent()
         self._metrics.push_time.observe(time.monotonic() - started)
         self._outbox.put(responses)
         self._outbox.then(partial(self._pushed, since, started, done))
@@ -99,6 +102,17 @@ class Stream:
         if request.HasField("error_detail"):
             _log.warning("%s rejected by %s: %s", kind, self.node.id, request.error_detail.message)
         self._outbox.put(self.session.request(request))
+        if request.type_url == types.SECRET:
+            self._warn_of_absent()
+
+    def _warn_of_absent(self) -> None:
+        """Tell once of each secret that the client waits for: the server that names it is closed meanwhile, and nobody else knows why."""
+        subscription = self.session.subscriptions.get(types.SECRET)
+        absent = subscription.names - subscription.sent.keys() if subscription is not None else frozenset()
+        reason = "which is not among the credentials of its namespace" if self.identity else "and has them on the secure port only"
+        for name in sorted(absent - self._absent):
+            _log.warning("%s waits for the secret %s, %s", self.node.id, name, reason)
+        self._absent = absent
 
     def _feel(self, reason: str) -> None:
         changed = bool(reason) is self.well

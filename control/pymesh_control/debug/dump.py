@@ -87,9 +87,13 @@ def _routes(_subscription: Subscription, held: list[Any]) -> Any:
     return _DUMP.RoutesConfigDump(dynamic_route_configs=found)
 
 
-def _secrets(_subscription: Subscription, held: list[Any]) -> Any:
-    found = [proto.config_dump.SecretsConfigDump.DynamicSecret(name=name, secret=_redacted(one), **facts) for name, one, facts in held]
-    return proto.config_dump.SecretsConfigDump(dynamic_active_secrets=found)
+def _secrets(subscription: Subscription, held: list[Any]) -> Any:
+    """Those that the client waits for, because there are none, are warming, as they are in its own dump."""
+    secret = proto.config_dump.SecretsConfigDump.DynamicSecret
+    found = [secret(name=name, secret=_redacted(one), **facts) for name, one, facts in held]
+    absent = subscription.names - {name for name, _, _ in held}
+    waiting = [secret(name=name, secret=proto.pack(proto.secret.Secret(name=name))) for name in sorted(absent)]
+    return proto.config_dump.SecretsConfigDump(dynamic_active_secrets=found, dynamic_warming_secrets=waiting)
 
 
 def _redacted(packed: Any) -> Any:

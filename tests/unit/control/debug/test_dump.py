@@ -3,7 +3,10 @@
 import dataclasses
 
 import pytest
+from google.protobuf import json_format
 
+from pymesh.cli.dump import Dump
+from pymesh.cli.rows import TABLES
 from pymesh.xds import proto, types
 from pymesh_control.ads.delta import DeltaSession
 from pymesh_control.built import pack
@@ -35,6 +38,15 @@ def test_a_key_is_not_shown(connected):
     [shown] = proto.unpack(packed).dynamic_active_secrets
     assert b"the key" not in packed.value
     assert proto.unpack(shown.secret).tls_certificate.certificate_chain.inline_bytes == b"chain"
+
+
+def test_a_secret_that_is_waited_for_is_warming(connected):
+    connected.session.request(ask_delta(types.SECRET, PAIR.name, "kubernetes://gone"))
+    dump = config_dump(connected)
+    [shown] = proto.unpack(dump.configs[0]).dynamic_warming_secrets
+    assert shown.name == "kubernetes://gone"
+    told = Dump.of(json_format.MessageToDict(dump, preserving_proto_field_name=True))
+    assert [cells[:3] for cells, _ in TABLES["secrets"].rows(told, {"name": "kubernetes://gone"})] == [["kubernetes://gone", "", "WARMING"]]
 
 
 def test_a_refused_resource_has_the_reason(connected):

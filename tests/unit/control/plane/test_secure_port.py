@@ -77,7 +77,7 @@ async def secrets_given(channel, node_id, namespace, *names):
     return found
 
 
-async def test_a_proxy_is_given_the_secrets_of_its_certificates_namespace_whatever_it_asks_for(tmp_path):
+async def test_a_proxy_is_given_the_secrets_of_its_certificates_namespace_whatever_it_asks_for(tmp_path, caplog):
     hold(tmp_path / "secrets", "shop/web", "bank/web", "bank/vault")
     chosen = options(tmp_path, secrets=tmp_path / "secrets")
     names = ("kubernetes://web", "kubernetes://vault", "kubernetes://bank/vault", "kubernetes://bank/web")
@@ -89,9 +89,12 @@ async def test_a_proxy_is_given_the_secrets_of_its_certificates_namespace_whatev
         async with grpc.aio.secure_channel(where, grpc.ssl_channel_credentials(roots, key, chain)) as channel:
             own = "router~10.0.0.1~web.shop~shop.svc.cluster.local"
             assert await secrets_given(channel, own, "shop", *names) == ["kubernetes://web"]
+            assert f"{own} waits for the secret kubernetes://vault, which is not among the credentials of its namespace" in caplog.text
+            assert "the secret kubernetes://web," not in caplog.text
             for node_id, namespace in ((own.replace("shop", "bank"), "bank"), (own, "bank"), (own.replace("shop", "bank"), "shop")):
                 with pytest.raises(grpc.aio.AioRpcError) as refused:
                     await secrets_given(channel, node_id, namespace, *names)
                 assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
         async with grpc.aio.insecure_channel(str(plane.bound.xds)) as channel:
             assert await secrets_given(channel, own, "shop", *names) == []
+            assert "the secret kubernetes://web, and has them on the secure port only" in caplog.text
