@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 from pymesh.api import Resource
 
-from ..model.credential import AUTHORITY_SUFFIX
+from ..model.credential import AUTHORITY_SUFFIX, Credential
 from ..model.gateway import Server
 from .rule import Found, rule
 from .subject import Subject
+
+_ASKING = frozenset({"MUTUAL", "OPTIONAL_MUTUAL"})
+"""Modes that look at the certificates of clients."""
 
 _CREDENTIALS = tuple(f"servers[].tls.{field}" for field in ("credentialName", "caCertCredentialName", "credentialNames[]"))
 
@@ -19,9 +22,8 @@ _CREDENTIALS = tuple(f"servers[].tls.{field}" for field in ("credentialName", "c
 )  # fmt: skip
 def credential_exists(subject: Subject) -> Iterator[Found]:
     for resource, path, name in subject.each("Gateway", *_CREDENTIALS):
-        names = {name, name.removesuffix(AUTHORITY_SUFFIX)}
-        if not any((resource.namespace, one) in subject.snapshot.credentials for one in names):
-            yield Found(resource, path, f"there is no credential {name} in namespace {resource.namespace}: the server waits for it")
+        if not _held(subject, name, name.removesuffix(AUTHORITY_SUFFIX)):
+            yield Found(resource, path, f"there is no credential {name} in any namespace: the server waits for it")
 
 
 @rule(
@@ -31,9 +33,25 @@ def credential_exists(subject: Subject) -> Iterator[Found]:
 )  # fmt: skip
 def credential_pair(subject: Subject) -> Iterator[Found]:
     for resource, path, name in subject.each("Gateway", "servers[].tls.credentialName", "servers[].tls.credentialNames[]"):
-        held = subject.snapshot.credentials.get((resource.namespace, name))
-        if held is not None and not held.has_pair:
+        held = _held(subject, name)
+        if held and not any(one.has_pair for one in held):
             yield Found(resource, path, f"the credential {name} lacks a certificate or its key: the server waits for them")
+
+
+@rule(
+    "PYM0303", "error", "a Gateway's credential has no authority for the certificates of clients", on_load=True, offline=False,
+    why="Clients could not be told from strangers: its port is not opened.",
+    fix="Put the authority's certificate into the credential as ca.crt, or into one with -cacert behind the name.",
+)  # fmt: skip
+def credential_authority(subject: Subject) -> Iterator[Found]:
+    for resource, index, server, _ in _servers(subject):
+        tls = server.tls
+        if tls is None or tls.mode is None or tls.mode.value not in _ASKING:
+            continue
+        name = tls.ca_cert_credential_name or (tls.credential_names[0] if tls.credential_names else tls.credential_name)
+        held = _held(subject, name, f"{name}{AUTHORITY_SUFFIX}", name.removesuffix(AUTHORITY_SUFFIX)) if name else []
+        if held and not any(one.roots for one in held):
+            yield Found(resource, ("servers", index, "tls"), f"the credential {name} has no authority: the server waits for it")
 
 
 @rule(
@@ -94,7 +112,12 @@ def gateway_unused(subject: Subject) -> Iterator[Found]:
             yield Found(resource, (), "no VirtualService is for it: it answers every request with 404")
 
 
-RULES = (credential_exists, credential_pair, port_kind, gateway_conflict, shared_certificate, gateway_unused)
+RULES = (credential_exists, credential_pair, credential_authority, port_kind, gateway_conflict, shared_certificate, gateway_unused)
+
+
+def _held(subject: Subject, *names: str) -> list[Credential]:
+    """The credentials of these names. Which namespace counts is that of the proxies, of which nothing is known here."""
+    return [held for (_, name), held in subject.snapshot.credentials.items() if name in names]
 
 
 def _servers(subject: Subject) -> Iterator[tuple[Resource, int, Server, object]]:

@@ -123,22 +123,25 @@ def selector_without_workloads(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "PYM0403", "info", "no ServiceEntry selects a WorkloadEntry",
+    "PYM0403", "info", "no service selects a WorkloadEntry",
     why="It belongs to no service, so that nobody sends it anything.",
-    fix="Give it the labels that a ServiceEntry of its namespace selects.",
+    fix="Give it the labels that a ServiceEntry or Service of its namespace selects.",
 )  # fmt: skip
 def workload_unselected(subject: Subject) -> Iterator[Found]:
     selectors: dict[str, set[frozenset[tuple[str, str]]]] = {}
     for resource in subject.of("ServiceEntry"):
         if resource.spec.workload_selector is not None:
             selectors.setdefault(resource.namespace, set()).add(frozenset(resource.spec.workload_selector.labels.items()))
+    for resource in subject.of("Service"):
+        if resource.spec.spec.selector:
+            selectors.setdefault(resource.namespace, set()).add(frozenset(resource.spec.spec.selector.items()))
     index = {namespace: _by_item(found) for namespace, found in selectors.items()}
     for resource in subject.of("WorkloadEntry"):
         labels = from_workload_entry(resource.spec, resource.name, resource.namespace, resource.labels).labels
         near = index.get(resource.namespace, {})
         candidates = (one for item in (None, *labels.items()) for one in near.get(item, ()))
         if not any(selects(dict(one), labels) for one in candidates):
-            yield Found(resource, ("labels",), "no ServiceEntry of its namespace selects it")
+            yield Found(resource, ("labels",), "no ServiceEntry or Service of its namespace selects it")
 
 
 RULES = (

@@ -139,8 +139,13 @@ CASES = {
         REVIEWS + policy("portLevelSettings: [{port: {number: 80}, tls: {mode: DISABLE}}]"),
         "has no port 8",
     ),
-    "credential-exists": (gateway(SECURE.replace("web", "gone")), gateway(SECURE), "no credential gone in namespace default"),
+    "credential-exists": (gateway(SECURE.replace("web", "gone")), gateway(SECURE), "no credential gone in any namespace"),
     "credential-pair": (gateway(SECURE.replace("web", "half")), gateway(SECURE), "half lacks a certificate"),
+    "credential-authority": (
+        gateway(SECURE.replace("SIMPLE", "MUTUAL")),
+        gateway(SECURE.replace("SIMPLE", "MUTUAL").replace("web", "both")),
+        "the credential web has no authority",
+    ),
     "port-kind": (
         gateway(f"{server()}, {server(protocol='TCP')}"),
         gateway(f"{server()}, {server(81, protocol='TCP')}"),
@@ -206,8 +211,10 @@ CASES = {
         thing("WorkloadEntry", "w", "{address: 10.0.0.7, labels: {app: x}}")
         + entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}"),
         thing("WorkloadEntry", "w", "{address: 10.0.0.7, labels: {app: b}}")
-        + entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}"),
-        "no ServiceEntry of its namespace selects it",
+        + entry("a", f"hosts: [a.b], {HTTP_9}, workloadSelector: {{labels: {{app: b}}}}")
+        + thing("WorkloadEntry", "v", "{address: 10.0.0.9, labels: {app: web}}")
+        + kube("{port: 9, name: http}", "selector: {app: web}", "web"),
+        "no ServiceEntry or Service of its namespace selects it",
     ),
     "several-defaults": (
         thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}") + thing("Sidecar", "b", "{egress: [{hosts: ['*/*']}]}"),

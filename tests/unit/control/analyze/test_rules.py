@@ -13,7 +13,11 @@ WORKLOADS = [
     Workload(name="w", namespace="default", ip="w.example", labels={"app": "named"}),
     Workload(name="b", namespace="default", ip="10.0.0.8", labels={"app": "b"}),
 ]
-CREDENTIALS = {("default", "web"): Credential(b"chain", b"key"), ("default", "half"): Credential(b"chain")}
+CREDENTIALS = {
+    ("default", "web"): Credential(b"chain", b"key"),
+    ("default", "half"): Credential(b"chain"),
+    ("edge", "both"): Credential(b"chain", b"key", b"roots"),
+}
 
 
 def found(rule, text):
