@@ -20,7 +20,7 @@ _ROUTE = proto.route_components
 _MESH = frozenset({MESH})
 _LEGACY_PORT = 80
 """Rules for hosts that no service declares act on this port only, as they always have."""
-_UNDECLARED = "no ServiceEntry declares this host, and the mesh lets only declared ones be called (REGISTRY_ONLY)\n"
+_UNDECLARED = "nothing that this sidecar sees declares this host, and only declared ones may be called (REGISTRY_ONLY)\n"
 """Istio answers without a word; whoever meets this 502 first should not have to look for the reason."""
 
 

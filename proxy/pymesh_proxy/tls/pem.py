@@ -28,3 +28,12 @@ def load_chain(context: ssl.SSLContext, chain: bytes, key: bytes) -> None:
     """Load a certificate chain and its key, both PEM. Raises ssl.SSLError when they do not parse or do not belong together."""
     with as_file(chain.rstrip() + b"\n" + key) as path:
         context.load_cert_chain(path)
+
+
+def unreadable(chain: bytes, key: bytes) -> str:
+    """What is wrong with a chain or key of which OpenSSL says nothing more than that it is no PEM."""
+    if b"-----BEGIN CERTIFICATE-----" not in chain:
+        return "there is no PEM certificate in the chain"
+    if b"PRIVATE KEY-----" not in key:
+        return "the key is no PEM private key"
+    return "the PEM is damaged"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..errors import ConfigError, Problem
 from .config import SecretValue
-from .pem import load_chain
+from .pem import load_chain, unreadable
 
 
 class Secrets:
@@ -29,7 +29,8 @@ class Secrets:
             try:
                 load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), value.chain, value.key)
             except ssl.SSLError as error:
-                raise ConfigError(Problem(f"secret {value.name}", f"failed to load private key or certificate: {error.reason}")) from error
+                reason = error.reason or unreadable(value.chain, value.key)
+                raise ConfigError(Problem(f"secret {value.name}", f"failed to load private key or certificate: {reason}")) from error
         self._values[value.name] = value
         self.version += 1
 

@@ -171,6 +171,19 @@ async def test_a_key_that_does_not_fit_its_certificate_is_refused_and_the_old_pa
     assert secrets.get("default").key == SERVER.key
 
 
+@pytest.mark.parametrize(
+    ("chain", "key", "reason"),
+    [
+        (b"garbage\n", SERVER.key, "there is no PEM certificate in the chain"),
+        (SERVER.chain, b"garbage\n", "the key is no PEM private key"),
+        (SERVER.chain.replace(b"M", b"!"), SERVER.key, "the PEM is damaged"),
+    ],
+)
+async def test_what_is_no_pem_is_refused_with_the_part_that_is_not(chain, key, reason):
+    with pytest.raises(ConfigError, match=reason):
+        Secrets().put(SecretValue(name="default", chain=chain, key=key))
+
+
 async def test_plain_http_on_a_tls_port_is_named_in_the_failure():
     loop = MemoryLoop()
     failures = []
