@@ -8,6 +8,8 @@ from typing import Any
 
 from google.protobuf import json_format, symbol_database
 
+from . import amended  # noqa: F401  before all that it amends
+
 _NAME = re.compile(r"(envoy|udpa|xds|google)(\.[a-z0-9_]+)+(\.[A-Z][A-Za-z0-9_]*)+")
 """What may become the name of a module: configuration must not be able to import anything else."""
 _FIELD = re.compile(r"Failed to parse (\w+) field: ")

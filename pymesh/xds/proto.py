@@ -6,6 +6,8 @@ type information, so the messages are `Any` to the type checker.
 
 from typing import Any
 
+from . import amended  # noqa: F401  isort: skip  before all that it amends
+
 from envoy.admin.v3 import clusters_pb2 as admin_clusters
 from envoy.admin.v3 import config_dump_pb2 as config_dump
 from envoy.admin.v3 import config_dump_shared_pb2 as config_dump_shared

@@ -33,10 +33,12 @@ def breakers(policy: Policy | None = None) -> Any:
 
 
 def _budget(message: Any, wanted: Any) -> None:
-    """Retries may be so many percent of what is under way; Envoy's defaults are Istio's, too."""
+    """Retries may be so many percent of what is under way, or has been within an interval; Envoy's defaults are Istio's, too."""
     message.SetInParent()
     if wanted.percent is not None:
         message.budget_percent.value = wanted.percent
+    if wanted.budget_interval is not None:
+        message.budget_interval.CopyFrom(proto.duration(wanted.budget_interval))
     if wanted.min_retry_concurrency:
         message.min_retry_concurrency.value = wanted.min_retry_concurrency
 

@@ -15,9 +15,6 @@ from .service import DYNAMIC_DNS
 
 Path = tuple[str | int, ...]
 
-_WHOLE = ("trafficPolicy", "subsets[].trafficPolicy")
-_WHOLE_FIELDS = ("retryBudget.budgetInterval",)
-
 _OF_RULES_ALONE = ("requestMirror", "requestRedirect", "urlRewrite", "cors", "externalAuth", "extensionRef")
 """Filters that Istio does not have for single backends either."""
 
@@ -25,9 +22,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "VirtualService": (
         "http[].fault.delay.exponentialDelay",
         "http[].fault.abort.http2Error",
-    ),
-    "DestinationRule": (
-        *(f"{policy}.{name}" for policy in _WHOLE for name in _WHOLE_FIELDS),
     ),
     "EnvoyFilter": ("targetRefs",),
     "ConfigMap": ("outboundTrafficPolicy.tls.credentialName",),

@@ -28,22 +28,22 @@ def limits(reader: Reader | None) -> tuple[Limits, Limits]:
 
 def _thresholds(item: Reader) -> Limits:
     item.only("priority", "max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget", "track_remaining")
-    share, least = _budget(item)
+    budget = item.child("retry_budget")
+    share, interval, least = _budget(budget) if budget is not None else (-1.0, 0.0, 3)
     return Limits(
         max_connections=item.wrapped("max_connections", 1024),
         max_pending_requests=item.wrapped("max_pending_requests", 1024),
         max_requests=item.wrapped("max_requests", 1024),
         max_retries=item.wrapped("max_retries", 3),
         budget_percent=share,
+        budget_interval=interval,
         min_retry_concurrency=least,
         track_remaining=item.message.track_remaining,
     )
 
 
-def _budget(item: Reader) -> tuple[float, int]:
-    """The share of retries in percent, below 0 without a budget, and how many there may always be."""
-    budget = item.child("retry_budget")
-    if budget is None:
-        return -1.0, 3
-    budget.only("budget_percent", "min_retry_concurrency")
-    return percent(budget.child("budget_percent"), 20.0), budget.wrapped("min_retry_concurrency", 3)
+def _budget(budget: Reader) -> tuple[float, float, int]:
+    """The share of retries in percent, of the requests of how many seconds (0: of those in flight), and how many there may always be."""
+    budget.only("budget_percent", "budget_interval", "min_retry_concurrency")
+    share = percent(budget.child("budget_percent"), 20.0)
+    return share, budget.seconds("budget_interval", 0.0), budget.wrapped("min_retry_concurrency", 3)

@@ -176,6 +176,8 @@ class Attempts(Upload):
         breaker = self._breaker
         assert breaker is not None
         breaker.requests += 1
+        if breaker.window is not None:
+            breaker.window.add()
         endpoint.rq_active += 1
         endpoint.rq_total += 1
         if endpoint.watch is not None:

@@ -3,7 +3,11 @@
 A limit is checked as `current < maximum`; what is over it fails at once, with flag UO, instead of waiting.
 """
 
+import time
+from collections.abc import Callable
+
 from .config import Limits
+from .retry_window import RetryWindow
 
 
 class Breaker:
@@ -13,14 +17,17 @@ class Breaker:
     counts from its back-off to its end.
     """
 
-    __slots__ = ("connections", "limits", "pending", "requests", "retries")
+    __slots__ = ("connections", "limits", "pending", "requests", "retries", "window")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self.limits = limits
         self.connections = 0
         self.pending = 0
         self.requests = 0
         self.retries = 0
+        looks_back = limits.budget_percent >= 0 and limits.budget_interval >= 0.001  # Envoy knows no less
+        self.window = RetryWindow(limits.budget_interval, clock) if looks_back else None
+        """The requests that a budget looks back at: it is told of each, besides `requests`."""
 
     def __repr__(self) -> str:
         return f"<Breaker connections={self.connections} pending={self.pending} requests={self.requests} retries={self.retries}>"
@@ -39,8 +46,9 @@ class Breaker:
         return self.retries < self.max_retries()
 
     def max_retries(self) -> int:
-        """How many retries there may be now: a fixed number, or a share of what is in flight (retry_budget)."""
+        """How many retries there may be now: a fixed number, or a share of what is in flight or was lately (retry_budget)."""
         limits = self.limits
         if limits.budget_percent < 0:
             return limits.max_retries
-        return max(int(limits.budget_percent / 100 * (self.requests + self.pending)), limits.min_retry_concurrency)
+        whole = self.requests + self.pending if self.window is None else self.window.count()
+        return max(int(limits.budget_percent / 100 * whole), limits.min_retry_concurrency)

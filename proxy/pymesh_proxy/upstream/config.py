@@ -201,6 +201,8 @@ class Limits:
     max_retries: int = 3
     budget_percent: float = -1.0
     """Of the requests in flight so many may be retries, instead of max_retries; below 0 there is no such budget."""
+    budget_interval: float = 0.0
+    """Or of the requests that began within so many seconds; 0 for those in flight."""
     min_retry_concurrency: int = 3
     """Retries that a budget always allows."""
     max_connections_per_host: int = UNLIMITED

@@ -97,6 +97,12 @@ def test_without_outlier_detection_there_is_none(cluster):
 def test_a_retry_budget_stands_beside_the_thresholds(cluster):
     (thresholds,) = cluster("retryBudget: {percent: 12.5, minRetryConcurrency: 4}").circuit_breakers.thresholds
     assert (thresholds.retry_budget.budget_percent.value, thresholds.retry_budget.min_retry_concurrency.value) == (12.5, 4)
+    assert not thresholds.retry_budget.HasField("budget_interval")
+
+
+def test_a_retry_budget_may_look_back(cluster):
+    (thresholds,) = cluster("retryBudget: {percent: 20, budgetInterval: 10s}").circuit_breakers.thresholds
+    assert thresholds.retry_budget.budget_interval.seconds == 10
 
 
 @pytest.mark.parametrize(

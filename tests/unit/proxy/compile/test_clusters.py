@@ -318,9 +318,10 @@ def test_versions_are_not_negotiated_without_tls_everywhere(parse, problems):
 def test_each_priority_has_limits_and_the_first_of_several_counts(parse):
     breakers = (
         "circuit_breakers: {thresholds: [{max_retries: 1, retry_budget: {}}, {max_retries: 2}, {priority: HIGH, max_requests: 5,"
-        " track_remaining: true, retry_budget: {budget_percent: {value: 50}, min_retry_concurrency: 0}}],"
+        " track_remaining: true, retry_budget: {budget_percent: {value: 50}, budget_interval: 10s, min_retry_concurrency: 0}}],"
         " per_host_thresholds: [{max_connections: 4}, {priority: HIGH}]}"
     )
     found = compile_cluster(parse("cluster", f"{STATIC}{breakers}\n"))
     assert found.limits == Limits(max_retries=1, budget_percent=20.0, max_connections_per_host=4)
-    assert found.high_limits == Limits(max_requests=5, track_remaining=True, budget_percent=50.0, min_retry_concurrency=0)
+    high = Limits(max_requests=5, track_remaining=True, budget_percent=50.0, budget_interval=10.0, min_retry_concurrency=0)
+    assert found.high_limits == high

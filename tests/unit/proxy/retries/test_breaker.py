@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pymesh_proxy.upstream.breaker import Breaker
 from pymesh_proxy.upstream.config import Limits
+from pymesh_proxy.upstream.retry_window import SLOTS, RetryWindow
 
 counts = st.integers(0, 5000)
 
@@ -56,3 +57,69 @@ def test_connections_are_limited_for_the_cluster_and_for_each_endpoint(all_of_th
 def test_requests_and_those_who_wait_are_limited(current, limit):
     assert breaker(requests=current, max_requests=limit).admits_request() is (current < limit)
     assert breaker(pending=current, max_pending_requests=limit).admits_pending() is (current < limit)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class EnvoysWindow:
+    """Envoy's bookkeeping, with the timer that it has: every tenth the current slot is put away, and the oldest of ten forgotten."""
+
+    def __init__(self, milliseconds):
+        self.every = milliseconds // SLOTS
+        self.counted = self.current = self.now = 0
+        self.kept = []
+
+    def pass_time(self, milliseconds):
+        for _ in range((self.now + milliseconds) // self.every - self.now // self.every):
+            self.kept.append(self.current)
+            self.current = 0
+            if len(self.kept) >= SLOTS:
+                self.counted -= self.kept.pop(0)
+        self.now += milliseconds
+
+    def add(self):
+        self.counted += 1
+        self.current += 1
+
+
+@settings(deadline=None)
+@given(st.integers(10, 300), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3)), max_size=40))
+def test_requests_count_as_long_as_in_envoy(interval, moments):
+    clock, theirs = Clock(), EnvoysWindow(interval)
+    clock.now = start = 2.0**20  # fractions of it are exact enough for whole milliseconds and a little
+    window = RetryWindow(interval / 1000, clock)
+    for passed, requests in moments:
+        theirs.pass_time(passed)
+        clock.now = start + theirs.now / 1000 + 1e-6
+        for _ in range(requests):
+            theirs.add()
+            window.add()
+        assert window.count() == theirs.counted
+
+
+def test_a_budget_with_an_interval_is_a_share_of_the_requests_that_began_in_it():
+    clock = Clock()
+    made = Breaker(Limits(budget_percent=10.0, budget_interval=2.0, min_retry_concurrency=0), clock)
+    made.requests = made.pending = 500
+    assert not made.admits_retry()
+    for _ in range(10):
+        made.window.add()
+    assert made.max_retries() == 1
+    clock.now += 1.79
+    assert made.admits_retry()
+    clock.now += 0.22
+    assert not made.admits_retry()
+
+
+def test_the_least_is_allowed_where_nothing_began():
+    assert Breaker(Limits(budget_percent=50.0, budget_interval=1.0, min_retry_concurrency=2)).max_retries() == 2
+
+
+def test_without_a_budget_or_an_interval_nothing_is_looked_back_at():
+    limits = (Limits(), Limits(budget_interval=1.0), Limits(budget_percent=20.0), Limits(budget_percent=20.0, budget_interval=0.0004))
+    assert [Breaker(one).window for one in limits] == [None] * 4

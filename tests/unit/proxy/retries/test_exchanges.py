@@ -103,6 +103,23 @@ async def test_a_budget_grows_with_what_is_in_flight():
         assert (cluster_of(mesh).breaker.retries, cluster_of(mesh).upstream_rq_retry_overflow) == (1, 3)
 
 
+async def test_a_budget_with_an_interval_grows_with_what_has_been():
+    limits = Limits(budget_percent=50.0, budget_interval=60.0, min_retry_concurrency=0)
+    async with Mesh(route=retrying("5xx"), cluster=static_cluster("up", ("10.0.0.1", 80), limits=limits)) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        upstream = await answered(mesh, OK)
+        assert cluster_of(mesh).breaker.window.count() == 1
+        client.send(GET)
+        await mesh.settle()
+        upstream.send(BUSY)
+        await mesh.settle()
+        assert cluster_of(mesh).breaker.retries == 1, "in flight it is alone, and half of one is none; of two that there were one may be"
+        await mesh.advance(0.03)
+        await mesh.settle()
+        assert cluster_of(mesh).breaker.window.count() == 3, "a retry is a request, too"
+
+
 async def test_nothing_is_retried_once_an_answer_has_begun_to_go_down():
     async with Mesh(route=retrying("5xx", "reset")) as mesh:
         client = mesh.connect()
