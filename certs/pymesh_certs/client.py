@@ -89,6 +89,8 @@ class CaClient:
             token = self._token().strip()
         except OSError as error:
             raise CaUnavailable(f"the join token cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise CaUnavailable("the join token is no text") from None
         if not (token.isascii() and token.isprintable()):
             raise CaUnavailable("the join token holds characters that no token has")
         return (("authorization", f"Bearer {token}"),) if token else ()

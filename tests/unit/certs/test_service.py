@@ -135,6 +135,16 @@ async def test_a_root_or_token_that_cannot_be_read_is_unavailable(ca, make_csr, 
         await client.sign(make_csr(), DAY, None)
 
 
+@pytest.mark.parametrize(("content", "why"), [(b"\xff\xfe\x00", "is no text"), ("tökén".encode(), "no token has")])
+async def test_a_token_file_that_holds_no_token_is_unavailable(ca, make_csr, tmp_path, content, why):
+    """Not an error that would end the renewals: whoever mounts the file may mend it."""
+    await ca.start()
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    with pytest.raises(CaUnavailable, match=why):
+        await ca.client(file.read_text).sign(make_csr(), DAY, None)
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense"])
 async def test_the_public_webs_roots_never_stand_in_for_ours(ca, make_csr, content):
     await ca.start()
