@@ -5,6 +5,7 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream
 from .headers import Fields, ResponseHead
@@ -45,9 +46,8 @@ class Answering(asyncio.Protocol):
     """What `ServerConnection` is to the exchange that it serves."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_leaving", "_out", "_queue", "_reading", "_router", "_runtime", "_served", "_started", "_trailers",
-        "_version_10",
-        "facts", "options", "scope", "transport",
+        "_chunking", "_close_after", "_leaving", "_out", "_queue", "_read_by", "_reading", "_router", "_runtime", "_served", "_started",
+        "_trailers", "_version_10", "facts", "options", "scope", "transport",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -70,6 +70,8 @@ class Answering(asyncio.Protocol):
         """The request under way was HTTP/1.0."""
         self._trailers: Fields | None = None
         """Of the answer under way."""
+        self._read_by = NEVER
+        """Loop time at which the request being read must be whole, its body too."""
         self._served = 0
         self._started = 0.0
         self.transport: asyncio.Transport
@@ -91,6 +93,7 @@ class Answering(asyncio.Protocol):
             if status == 101:
                 fields = [*fields, (b"connection", b"Upgrade"), (b"upgrade", self._router.upgrade if self._router else b"")]
         elif self._close_after or self._reading is not _HEAD or self.scope.draining or self._leaving or self.options.limits_connection:
+            self._read_by = NEVER  # if the request is not whole yet: its time does not count behind this, as in Envoy
             fields = self._last_or_not(fields)
         if self.options.proper_case:
             fields = wire.proper_case(fields)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import httptools
 
 from ..tcp.relay import Relay
+from ..wheel import NEVER
 from .exchange import Downstream
 from .h1_answers import Reading
 from .h1_turns import Turns
@@ -41,6 +42,7 @@ class Switching(Turns):
             return
         if asking is not None and asking.upgrade:
             self._reading = Reading.UPGRADE
+            self._read_by = NEVER
             self._held_bytes = rest
         elif self._close_after:
             self._reading = Reading.STOPPED

@@ -18,15 +18,13 @@ if TYPE_CHECKING:
 class Timing(Answering):
     """What `ServerConnection` is to the wheel. The exchange under way arms its own deadlines through it."""
 
-    __slots__ = ("_ends", "_head_by", "_read_by", "deadline", "wake")
+    __slots__ = ("_ends", "_head_by", "deadline", "wake")
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
         super().__init__(runtime, options, scope, facts)
         self.deadline = self.wake = NEVER
         self._head_by = NEVER
         """Loop time at which a head that has begun must be whole."""
-        self._read_by = NEVER
-        """Loop time at which the request being read must be whole, its body too."""
         self._ends = NEVER
         """Loop time at which the connection has lasted long enough (max_connection_duration)."""
 

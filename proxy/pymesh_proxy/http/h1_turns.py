@@ -136,7 +136,7 @@ class Turns(Timing):
             if not router.answering:
                 router.refuse(refusal)
             else:
-                router.client_left("http1.codec_error")
+                router.client_left("http1.codec_error", "DPE")
                 self.abort()
             return
         head = RequestHead(b"-", self._url or b"-", b"", [])

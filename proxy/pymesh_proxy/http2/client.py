@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 from ..errors import Cause
 from ..http.headers import ResponseHead
 from ..http.stream import Framing, UpstreamRequest
+from ..http.wire import BODILESS
 from ..tls.layer import TlsLayer
 from ..wheel import NEVER
 from .connection import H2Connection
-from .frames import CANCEL, REFUSED_STREAM
+from .errors import StreamBroken
+from .frames import CANCEL, PROTOCOL_ERROR, REFUSED_STREAM
 from .hpack import Fields
 from .keepalive import Heartbeat
 from .phase import CLOSED, LEAVING
@@ -229,6 +231,8 @@ class ClientStream(H2Stream, UpstreamRequest):
     def on_headers(self, fields: Fields, end: bool) -> None:
         attempts = self._attempts
         if attempts is None:
+            if self._tunnel is not None:
+                raise StreamBroken(PROTOCOL_ERROR, "trailers where a tunnel has only DATA (RFC 9113 8.5)")
             return
         if attempts.answering:
             attempts.on_trailers([*fields])
@@ -243,7 +247,8 @@ class ClientStream(H2Stream, UpstreamRequest):
         if attempts.upgrade and status < 300 and not end:
             self._begin_tunnel(attempts, response)
             return
-        framing = _NONE if end else _LENGTH if b"content-length" in response.index else _CHUNKED
+        bodiless = end or self.bodiless or (status != 200 and status in BODILESS)  # the end may come in a frame of its own
+        framing = _NONE if bodiless else _LENGTH if b"content-length" in response.index else _CHUNKED
         attempts.on_head(response, framing)
         if self._attempts is not attempts:
             return  # the exchange wants another attempt

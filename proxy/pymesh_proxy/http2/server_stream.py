@@ -15,7 +15,8 @@ from ..http.router import Router
 from ..http.stream import DownstreamStream, Framing, UpstreamRequest
 from ..tcp.relay import Relay
 from ..wheel import NEVER
-from .frames import INTERNAL_ERROR, NO_ERROR
+from .errors import StreamBroken
+from .frames import INTERNAL_ERROR, NO_ERROR, PROTOCOL_ERROR
 from .hpack import Fields
 from .stream import CLOSED, REMOTE, H2Stream
 from .translate import read_request, write_response
@@ -71,6 +72,8 @@ class ServerStream(H2Stream, DownstreamStream):
 
     def on_headers(self, fields: Fields, end: bool) -> None:
         router = self._router
+        if self._asks_to_tunnel:
+            raise StreamBroken(PROTOCOL_ERROR, "trailers where a tunnel has only DATA (RFC 9113 8.5)")
         if router is not None:
             self._read_by = NEVER
             router.end(fields)
@@ -125,9 +128,9 @@ class ServerStream(H2Stream, DownstreamStream):
             self.consumed(len(data))
         if router is None:
             return  # the answer was complete before the request
-        if data or not end:
+        if data:
             router.body(data, end)
-        else:
+        elif end:
             router.end()
 
     def on_reset(self, code: int) -> None:
@@ -210,7 +213,7 @@ class ServerStream(H2Stream, DownstreamStream):
         router, self._router = self._router, None
         if router is None:
             return
-        self.deadline = NEVER
+        self.deadline = self._read_by = NEVER
         trailers = self._trailers_out
         last = not trailers
         self.parting = NO_ERROR  # the rest of the request is not wanted (RFC 9113 8.1)
@@ -258,8 +261,10 @@ class ServerStream(H2Stream, DownstreamStream):
         if router is None:
             self._check_flush()
             return
-        if self._read_by <= now and not router.answering:
-            self._read_by = NEVER
+        late = self._read_by <= now
+        if late:
+            self._read_by = NEVER  # once an answer has begun it counts no more, as in Envoy
+        if late and not router.answering:
             self._link.manager.stats.downstream_rq_timeout += 1
             router.refuse(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
         else:
@@ -284,6 +289,7 @@ class ServerStream(H2Stream, DownstreamStream):
         self.flush()
         self._tunnelled = router = self._router
         self._router = None
+        self.deadline = self._read_by = NEVER
         assert router is not None
         self._link.manager.stats.downstream_rq_active -= 1
         self._tunnel = StreamTransport(self)

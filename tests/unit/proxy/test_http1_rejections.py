@@ -132,3 +132,18 @@ async def test_a_client_that_ends_its_half_gets_all_answers():
         await mesh.settle()
         assert client.received.count(b"HTTP/1.1 200 OK") == 2
         assert client.hung_up
+
+
+async def test_a_body_that_goes_wrong_behind_the_beginning_of_an_answer_is_the_clients_fault():
+    async with Mesh() as mesh:
+        client = mesh.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")
+        await mesh.settle()
+        client.send(b"no size\r\n")
+        await mesh.settle()
+        assert client.hung_up
+        assert upstream.hung_up
+        assert [(told.status, told.flags, told.details) for told in mesh.exchanges] == [(200, "DPE", "http1.codec_error")]

@@ -189,6 +189,22 @@ async def test_a_request_with_trailers_has_no_request_timeout_either():
         assert answer.status == 200
 
 
+async def test_a_request_may_take_longer_once_its_answer_has_begun():
+    async with mesh(request_timeout=5) as running:
+        talker = client(running)
+        answer = talker.ask("POST", end=False)
+        server = await upstream(running)
+        server.answer(end=False)
+        await running.settle()
+        await running.advance(60)
+        talker.data(1, b"late", end=True)
+        await running.settle()
+        assert server.asked().body == b"late"
+        server.data(1, b"too", end=True)
+        await running.settle()
+        assert (answer.status, answer.body, answer.ended) == (200, b"too", True)
+
+
 async def test_the_route_s_timeout_is_a_504():
     async with mesh(route=forward_to("up", timeout=3)) as running:
         answer = client(running).ask()

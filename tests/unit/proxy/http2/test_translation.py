@@ -100,6 +100,41 @@ async def test_answers_that_have_no_body(down, up, status):
     assert "transfer-encoding" not in answer.headers
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+async def test_an_answer_without_a_body_whose_end_comes_late_is_not_chunked(method, status):
+    """A last chunk behind it would be taken for the beginning of the next answer."""
+    async with mesh() as running:
+        talker = running.connect()
+        talker.send(method.encode() + b" / HTTP/1.1\r\nHost: a\r\n\r\n")
+        server = await upstream(running)
+        stream_id = server.answer(status=status, end=False)
+        server.data(stream_id, b"", end=True)
+        await running.settle()
+        head, rest = talker.received.split(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status)
+        assert b"transfer-encoding" not in head
+        assert rest == b""
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_an_empty_frame_is_no_last_chunk(early):
+    """What follows it would be taken for another request (RFC 9112 7.1)."""
+    async with mesh("HTTP/1") as running:
+        talker = client(running)
+        await running.settle()
+        talker.ask("POST", end=False)
+        server = None if early else await upstream(running, "HTTP/1")
+        talker.data(1, b"")
+        await running.settle()
+        server = server or await upstream(running, "HTTP/1")
+        talker.data(1, b"hello")
+        talker.data(1, b"")
+        talker.data(1, b"", end=True)
+        await running.settle()
+        assert server.received.endswith(b"\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+        assert (server.asked().body, server.asked().ended) == (b"hello", True)
+
+
 @all_four
 @pytest.mark.parametrize("status", [200, 404])
 async def test_an_answer_may_end_with_its_head(down, up, status):

@@ -137,6 +137,45 @@ async def test_a_websocket_passes_both_ways(down, up):
 
 
 @all_four
+async def test_a_tunnel_is_no_request_that_has_to_be_whole_in_time(down, up):
+    async with tunnels(up, request_timeout=5) as running:
+        ends = Ends(running, down, up)
+        await ends.open()
+        await ends.agree()
+        await running.advance(60)
+        await ends.up_with(b"one")
+        await ends.down_with(b"two")
+        assert (ends.arrived_up, ends.arrived_down) == (b"one", b"two")
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_a_client_that_ends_a_tunnel_with_trailers_breaks_a_rule(agreed):
+    async with tunnels("HTTP/1") as running:
+        ends = Ends(running, "HTTP/2", "HTTP/1")
+        await ends.open()
+        if agreed:
+            await ends.agree()
+        ends.client.h2.send_headers(1, [("x-last", "1")], end_stream=True)
+        ends.client.flush()
+        await running.settle()
+        assert ends.client.message(1).reset == 1
+        assert ends.server.hung_up
+        assert running.exchanges[0].flags == "DPE"
+
+
+async def test_an_upstream_that_ends_a_tunnel_with_trailers_breaks_a_rule():
+    async with tunnels("HTTP/2") as running:
+        ends = Ends(running, "HTTP/1", "HTTP/2")
+        await ends.open()
+        await ends.agree()
+        ends.server.h2.send_headers(1, [("x-last", "1")], end_stream=True)
+        ends.server.flush()
+        await running.settle()
+        assert ends.server.asked().reset == 1
+        assert ends.client.hung_up
+
+
+@all_four
 async def test_a_tunnel_ends_one_side_at_a_time(down, up):
     async with tunnels(up) as running:
         ends = Ends(running, down, up)
