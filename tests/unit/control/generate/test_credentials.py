@@ -73,7 +73,7 @@ def test_clients_are_verified_by_the_same_credential_or_another(context):
 def test_a_server_may_have_two_certificates(context):
     made, warnings = context("mode: SIMPLE, credentialNames: [web, absent]")
     assert [one.name for one in made.tls_certificate_sds_secret_configs] == ["kubernetes://web", "kubernetes://absent"]
-    assert any("there is no credential absent in namespace default" in warning for warning in warnings)
+    assert any("there is no credential absent in any namespace" in warning for warning in warnings)
     files = "{serverCertificate: /a, privateKey: /b}, {serverCertificate: /c, privateKey: /d}"
     made, _ = context(f"mode: SIMPLE, tlsCertificates: [{files}], ecdhCurves: [P-256]")
     assert [one.certificate_chain.filename for one in made.tls_certificates] == ["/a", "/c"]
