@@ -26,7 +26,7 @@ def sidecarz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
 
 
 def _policy(scope: Scope) -> str:
-    if scope.resolves_unknown:
+    if scope.resolves_unknown and scope.snapshot.mesh.looks_up_unknown:
         return "ALLOW_ANY_DYNAMIC_DNS"
     return "REGISTRY_ONLY" if scope.registry_only else "ALLOW_ANY"
 

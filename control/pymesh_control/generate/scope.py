@@ -41,6 +41,8 @@ class Scope:
     """Whether connections come to the client as they were meant for others."""
     resolves: bool = False
     """Whether the client's DNS tells the addresses that the mesh has given services which have none of their own."""
+    knows_names_only: bool = False
+    """Whether undeclared hosts are asked for at the HTTP proxy port alone: the client's other ports are for single services."""
     families: frozenset[int] = frozenset({4})
     """The IP versions of the client's own addresses."""
     settings: Settings = NOTHING
@@ -151,7 +153,12 @@ class Scope:
 
     @property
     def resolves_unknown(self) -> bool:
-        """Whether requests to such hosts go to the addresses that the proxy finds; a Sidecar with a policy of its own never says so."""
+        """Whether requests to such hosts go to the addresses that the proxy finds; a Sidecar with a policy of its own never says so.
+
+        Where connections have no destination of their own, ALLOW_ANY can mean nothing else.
+        """
+        if self.knows_names_only:
+            return self.unknown == names.PASSTHROUGH_CLUSTER
         own = self.sidecar.registry_only if self.sidecar else None
         return own is None and self.snapshot.mesh.looks_up_unknown and self.type != nodes.ROUTER
 
@@ -185,7 +192,7 @@ def _sight(snapshot: Snapshot, view: ProxyView) -> tuple[Any, ...]:
     locality = place_of(snapshot, view) if snapshot.localities_count else ""
     sidecar, settings = sidecar_of(snapshot, view), snapshot.settings_of(view)
     seen = (view.namespace, labels, view.type, view.flavor, locality)
-    how = (view.captures, view.resolves, view.families, settings, snapshot.site_of(view))
+    how = (view.captures, view.resolves, view.outbound_ports is not None, view.families, settings, snapshot.site_of(view))
     place = snapshot.cached(("scope", *seen, Same(sidecar), *how), object)
     return (*seen, sidecar, *how, place)
 

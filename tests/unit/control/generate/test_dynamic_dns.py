@@ -250,3 +250,15 @@ def test_a_real_envoy_takes_it(mesh, view, envoy, kind, tls):
     ruled = rule(f"outlierDetection: {{consecutive5xxErrors: 3}}{f', tls: {tls}' if tls else ''}")
     unknown = settings("{mode: ALLOW_ANY_DYNAMIC_DNS, tls: {mode: SIMPLE}}")
     envoy(mesh(ENTRY + EDGE + ruled + unknown), view(kind, agent="envoy", LABELS={"app": "edge"}))
+
+
+def test_where_nothing_is_captured_the_http_proxy_looks_up_whatever_may_be_called(mesh, view, own_ports):
+    local = view(**own_ports)
+    built = mesh(ENTRY.replace("DYNAMIC_DNS", "NONE"))
+    assert own(built.clusters(local)[UNKNOWN])
+    assert built.hosts(local, "http_proxy")["allow_any_dynamic_dns"].routes[0].route.cluster == UNKNOWN
+    assert FILTER in http_filters(built.listeners(local)["127.0.0.1_15007"].filter_chains[0])
+    assert sidecarz(built.snapshot, local)["outbound_traffic_policy"] == "ALLOW_ANY"
+    closed = mesh(ENTRY.replace("DYNAMIC_DNS", "NONE") + settings("{mode: REGISTRY_ONLY}"))
+    assert UNKNOWN not in closed.clusters(local)
+    assert "block_all" in closed.hosts(local, "http_proxy")
