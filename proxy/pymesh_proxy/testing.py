@@ -47,6 +47,8 @@ class MemoryTransport(asyncio.Transport):
         self._finished = False
         self._high = 64 * 1024
         self._full = False
+        self._parting = False
+        """Closed, with bytes on their way that the other end does not read."""
 
     @classmethod
     def pair(cls, **extra: Any) -> "tuple[MemoryTransport, MemoryTransport]":
@@ -91,6 +93,8 @@ class MemoryTransport(asyncio.Transport):
         if not self._inbox and self.peer._full:
             self.peer._full = False
             self.peer.protocol.resume_writing()
+        if not self._inbox and self.peer._parting:
+            self.peer._lose(None)
         if self._eof and not self._inbox and self.reading and not self.closing:
             self._eof = False
             if not self.protocol.eof_received():
@@ -129,10 +133,22 @@ class MemoryTransport(asyncio.Transport):
         return self.closing
 
     def close(self) -> None:
-        self._close(None)
+        """The connection is lost when the other end has what was written, as a real one."""
+        if self.closing or self.peer.reading or self.peer.closing or not self.peer.waiting:
+            self._close(None)
+        else:
+            self.closing = self._parting = True
+            self.write_eof()
 
     def abort(self) -> None:
-        self._close(None)
+        if self._parting:
+            self._lose(None)
+        else:
+            self._close(None)
+
+    def _lose(self, error: Exception | None) -> None:
+        self._parting = False
+        asyncio.get_running_loop().call_soon(self.protocol.connection_lost, error)
 
     def reset(self) -> None:
         """End the connection as a RST would: the other end gets an error."""
@@ -144,7 +160,9 @@ class MemoryTransport(asyncio.Transport):
         self.closing = True
         loop = asyncio.get_running_loop()
         loop.call_soon(self.protocol.connection_lost, error)
-        if told is None:
+        if self.peer._parting:
+            self.peer._lose(told)
+        elif told is None:
             self.write_eof()
         elif not self.peer.closing:
             self.peer.closing = True

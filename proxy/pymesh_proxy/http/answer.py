@@ -179,10 +179,12 @@ class Answer(Attempts):
 
     def pause_upload(self) -> None:
         """The upstream reads slowly."""
+        self.held = True
         self._downstream.pause_request()
 
     def resume_upload(self) -> None:
         """The upstream has caught up."""
+        self.held = False
         self._downstream.resume_request()
 
     def flush(self) -> None:

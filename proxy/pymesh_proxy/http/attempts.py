@@ -186,13 +186,13 @@ class Attempts(Upload):
         self._sent_at = self._runtime.loop.time()
         if cluster.config.max_stream_duration or (self._policy is not None and self._policy.timed):
             self._time_attempt(cluster.config.max_stream_duration)
+        if self.held:  # first: this connection, too, may be too slow for what there is
+            self.held = False
+            self._downstream.resume_request()
         if self.complete and self._body is None:
             connection.start(self, None)
         else:
             connection.start(self, self._body_so_far())
-        if self._held:
-            self._held = False
-            self._downstream.resume_request()
 
     def _time_attempt(self, longest: float) -> None:
         policy = self._policy

@@ -46,8 +46,8 @@ class Answering(asyncio.Protocol):
     """What `ServerConnection` is to the exchange that it serves."""
 
     __slots__ = (
-        "_chunking", "_close_after", "_leaving", "_out", "_queue", "_read_by", "_reading", "_router", "_runtime", "_served", "_started",
-        "_trailers", "_version_10", "facts", "options", "scope", "transport",
+        "_chunking", "_close_after", "_full", "_leaving", "_out", "_queue", "_read_by", "_reading", "_router", "_runtime", "_served",
+        "_started", "_trailers", "_version_10", "facts", "options", "scope", "transport",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -64,6 +64,8 @@ class Answering(asyncio.Protocol):
         """The answer under way is chunked by us."""
         self._close_after = False
         """The answer under way is the connection's last."""
+        self._full = False
+        """The client has to take of what was written before anything else is begun."""
         self._leaving = False
         """The next answer is."""
         self._version_10 = False
@@ -157,11 +159,3 @@ class Answering(asyncio.Protocol):
             data = out[0] if len(out) == 1 else b"".join(out)
             self.options.stats.downstream_cx_tx_bytes_total += len(data)
             self.transport.write(data)
-
-    def abort(self) -> None:
-        self.flush()
-        if self._router is not None:
-            self.options.stats.ended(self._router.exchange.status)
-        self._router = None
-        self._reading = Reading.LINGER
-        self.transport.close()  # no last chunk, no full length: the client sees that the answer is cut

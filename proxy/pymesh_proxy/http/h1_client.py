@@ -172,9 +172,12 @@ class ClientConnection(AnswerReader, UpstreamRequest):
         """The answer is whole: tell the exchange, then serve another request or close."""
         self.attempts = None
         self.stage = _IDLE
-        reusable = self._keep and attempts.complete and not self._unread
+        taken = attempts.complete and not attempts.held
+        reusable = self._keep and taken and not self._unread
         attempts.on_end()
         if reusable:
             self.pool.release(self)
-        else:
+        elif taken:
             self.transport.close()
+        else:
+            self.transport.abort()  # what of the request the server has not taken interests nobody any more

@@ -126,7 +126,7 @@ class ServerConnection(Switching, DownstreamStream):
         self._begun = 0
         reading = self._reading
         if reading is _HEAD:
-            idle = self._between and self._router is None and not self._queue
+            idle = self._between and self._router is None and not self._queue and not self._full
             if idle and self._last_head and data.startswith(self._last_head):
                 self._surplus = len(data) - len(self._last_head)
                 if self._repeated is None:
@@ -255,15 +255,7 @@ class ServerConnection(Switching, DownstreamStream):
         One that has served nothing yet is not idle: its client has just opened it for a request, which is on its way.
         """
         if self._served and self._router is None and not self._queue and self._between and not self._unread:
-            self.transport.close()
-
-    def pause_writing(self) -> None:
-        if self._router is not None:
-            self._router.pause_answer()
-
-    def resume_writing(self) -> None:
-        if self._router is not None:
-            self._router.resume_answer()
+            self._close()
 
     # --- httptools' side ----------------------------------------------------------------------------------------------
 
@@ -309,14 +301,12 @@ class ServerConnection(Switching, DownstreamStream):
             self._begin(head, complete, chunked, upgrade)
         else:
             self._keep_parsed(head, False)
-            if self._router is None and not self._queue:
-                self._runtime.loop.call_soon(self._next)
             self._receiving = parsed = Pipelined(head, complete, chunked, upgrade)
-            self._queue.append(parsed)
+            self._wait(parsed)
 
     def _has_turn(self) -> bool:
         """Whether a request that was just read can begin."""
-        return self._router is None and not self._queue and self._begun < _AT_ONCE
+        return self._router is None and not self._queue and self._begun < _AT_ONCE and not self._full
 
     def _decline(self, rejected: TargetRejected) -> None:
         """A request whose answer is known with its head; the connection goes on."""
@@ -328,10 +318,11 @@ class ServerConnection(Switching, DownstreamStream):
         self._reading = _BODY
         self._keep_parsed(head, False)
         refusal = refusal_of(rejected)
-        if self._router is None and not self._queue:
+        if self._has_turn():
+            self._begun += 1
             self._begin(head, True, False, b"", refusal)
         else:
-            self._queue.append(Pipelined(head, True, refusal=refusal))
+            self._wait(Pipelined(head, True, refusal=refusal))
 
     def _keep_parsed(self, head: RequestHead, plain: bool) -> None:
         """Keep what the repeated head is, if its request is alone in its read, on a connection that goes on."""
@@ -374,6 +365,8 @@ class ServerConnection(Switching, DownstreamStream):
     def on_message_complete(self) -> None:
         if self._parser.should_upgrade():
             return  # the parser skips the body of a request that asks for an upgrade; `_after_upgrade` says what comes next
+        if self._reading is not _BODY and self._reading is not Reading.RESUMED:
+            return  # answered before it was whole: what the parser still finds in this read is dropped
         if self._fields and self._head_size() > self.options.max_request_headers:
             raise _too_large()
         trailers = self._checked_trailers() if self._fields and self.options.enable_trailers else None

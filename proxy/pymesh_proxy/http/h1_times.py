@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Timing(Answering):
     """What `ServerConnection` is to the wheel. The exchange under way arms its own deadlines through it."""
 
-    __slots__ = ("_ends", "_head_by", "deadline", "wake")
+    __slots__ = ("_ends", "_head_by", "_unsent", "deadline", "wake")
 
     def __init__(self, runtime: "Runtime", options: HttpOptions, scope: "Scope", facts: Downstream) -> None:
         super().__init__(runtime, options, scope, facts)
@@ -27,6 +27,8 @@ class Timing(Answering):
         """Loop time at which a head that has begun must be whole."""
         self._ends = NEVER
         """Loop time at which the connection has lasted long enough (max_connection_duration)."""
+        self._unsent = 0
+        """What of the last answer the client had not taken when there was last a look at it."""
 
     def _refuse(self, refusal: LocalReply) -> None:
         """What was read is no request, or not in time: answer when its turn comes, then close."""
@@ -47,7 +49,7 @@ class Timing(Answering):
     def on_deadline(self, now: float) -> None:
         """One of: the lingering close, a slow request, the exchange's own timeouts, a slow head, an idle or old connection."""
         if self._reading is Reading.LINGER:
-            self.transport.abort()
+            self._check_client()
         elif self._read_by <= now:
             self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
         elif self._router is not None:
@@ -56,9 +58,28 @@ class Timing(Answering):
             slow = self.options.request_headers_timeout == self._head_timeout()
             self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT) if slow else rescue.reply(Cause.STREAM_IDLE, status=408))
         elif self._leaving or not self._served:
-            self.transport.close()
+            self._close()
         else:
             self._leave_soon(now)
+
+    def _close(self) -> None:
+        """End the connection when the client has taken what was written."""
+        self._reading = Reading.LINGER
+        self.transport.close()
+        if self.options.delayed_close_timeout and self.transport.get_write_buffer_size():
+            self._wait_for_client()
+
+    def _wait_for_client(self) -> None:
+        """Give it a while, and another as long as it takes something (delayed_close_timeout, as in Envoy)."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self.arm(self._runtime.loop.time() + self.options.delayed_close_timeout)
+
+    def _check_client(self) -> None:
+        """One that takes nothing has no claim on the connection, nor on the memory that the rest occupies."""
+        if 0 < self.transport.get_write_buffer_size() < self._unsent:
+            self._wait_for_client()
+        else:
+            self.transport.abort()
 
     def _leave_soon(self, now: float) -> None:
         """Idle or alive for long enough: a request that is on its way is still served, with the connection's last answer."""

@@ -8,6 +8,7 @@ from time import time as wall_clock
 from typing import TYPE_CHECKING, Final
 
 from ..filters import LocalReply
+from ..tcp.reset import reset
 from ..wheel import NEVER
 from . import wire
 from .exchange import Downstream, Exchange
@@ -97,14 +98,27 @@ class Turns(Timing):
             return connection is None or b"keep-alive" not in connection.lower()
         return connection is not None and b"close" in connection.lower()
 
+    def pause_writing(self) -> None:
+        self._full = True
+        if self._router is not None:
+            self._router.pause_answer()
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._router is not None:
+            self._router.resume_answer()
+        else:
+            self._next()
+
     def _busy(self) -> bool:
         return self._router is not None
 
     def _next(self) -> None:
         """The next pipelined request, if any."""
-        if not self._queue or self._busy():
+        if not self._queue or self._full or self._busy() or self._reading is Reading.LINGER:
             return
         parsed = self._queue.popleft()
+        self.resume_request()  # first: its upstream may stop it again
         complete = parsed.complete
         still_reading = self._receiving is parsed
         if still_reading and b"expect" in parsed.head.index:
@@ -118,7 +132,12 @@ class Turns(Timing):
                 router.end(parsed.trailers)
             elif still_reading:
                 self._receiving = router
-        self.resume_request()
+
+    def _wait(self, parsed: Pipelined) -> None:
+        """A request that has to wait for its turn, if only for the next one of the loop."""
+        if self._router is None and not self._queue:
+            self._runtime.loop.call_soon(self._next)
+        self._queue.append(parsed)
 
     def _malformed(self, refusal: LocalReply) -> None:
         self.options.stats.downstream_cx_protocol_error += 1
@@ -162,9 +181,11 @@ class Turns(Timing):
         self._router = None
         options = self.options
         options.stats.ended(router.exchange.status)
+        if self._paused:
+            self.resume_request()  # its upstream was slow to the end
         if self._close_after:
             self._linger()
-        elif self._queue:
+        elif self._queue and not self._full:
             self._runtime.loop.call_soon(self._next)  # not at once: a long pipeline must not become a deep stack
         elif self._reading is _HEAD and not self._between:
             self._await_head()
@@ -183,12 +204,23 @@ class Turns(Timing):
         self._read_by = NEVER
         self._unread = b""
         if not incomplete and not self._queue:
-            self.transport.close()
+            self._close()
             return
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.transport.resume_reading()  # what still comes is dropped; unread, it would make the system reset the connection
-        self.arm(self._runtime.loop.time() + self.options.delayed_close_timeout)
+        self._wait_for_client()
+
+    def abort(self) -> None:
+        self.flush()
+        router, self._router = self._router, None
+        if router is not None:
+            self.options.stats.ended(router.exchange.status)
+            response = router.exchange.response
+            if self._version_10 and response is not None and b"content-length" not in response.index:
+                reset(self.transport)  # an end in order would be the body's
+                return
+        self._close()  # no last chunk, no full length: the client sees that the answer is cut
 
     def pause_request(self) -> None:
         self._paused = True

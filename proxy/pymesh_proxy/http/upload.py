@@ -22,7 +22,7 @@ class Upload(Times):
     """An exchange, as its request's bytes see it."""
 
     __slots__ = (
-        "_body", "_body_size", "_connection", "_copies", "_held", "_overflown", "_policy", "chunked", "complete", "trailers", "upgrade",
+        "_body", "_body_size", "_connection", "_copies", "_overflown", "_policy", "chunked", "complete", "held", "trailers", "upgrade",
     )  # fmt: skip
 
     def __init__(
@@ -44,8 +44,8 @@ class Upload(Times):
         self._body_size = 0
         self._overflown = False
         """Whether the body has become larger than what is kept of one."""
-        self._held = False
-        """Whether the client has been told to stop sending until there is a connection."""
+        self.held = False
+        """Whether the client has been told to stop sending: there is no connection yet, or one that is slow."""
         self._connection: UpstreamRequest | None = None
         self._copies: list[RequestCopy] | None = None
         """Where the request goes besides (request_mirror_policies)."""
@@ -144,8 +144,8 @@ class Upload(Times):
             self.give_up_replay()
         elif self._connection is not None:
             self._body = None
-        if self._connection is None and not self._held:
-            self._held = True
+        if self._connection is None and not self.held:
+            self.held = True
             self._downstream.pause_request()
 
     def _body_limit(self) -> int:
