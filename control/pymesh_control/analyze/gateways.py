@@ -55,15 +55,15 @@ def credential_authority(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "PYM0301", "error", "servers of different kinds share a port", on_load=True,
-    why="A port speaks TLS, HTTP or TCP, not several of them: the first server keeps it.",
-    fix="Give the server a port of its own, or the protocol of the other.",
+    "PYM0301", "error", "servers that cannot share a port have the same", on_load=True,
+    why="A port speaks TLS, HTTP or TCP, not several of them, and plain TCP does not say for which server it is: the first keeps it.",
+    fix="Give the server a port of its own, or HTTP or TLS like the other.",
 )  # fmt: skip
 def port_kind(subject: Subject) -> Iterator[Found]:
     held: dict[object, Server] = {}
     for resource, index, server, place in _servers(subject):
         first = held.setdefault(place, server)
-        if first.kind != server.kind:
+        if first is not server and not first.shares_with(server):
             text = f"port {server.port} already speaks {first.kind} for Gateway {first.gateway}: this server is left out"
             yield Found(resource, ("servers", index, "port"), text)
 
@@ -80,6 +80,7 @@ def gateway_conflict(subject: Subject) -> Iterator[Found]:
             first = held.setdefault((place, host), (server.gateway, index))
             if first != (server.gateway, index):
                 text = f"Gateway {first[0]} has the host {host} on port {server.port} of the same proxies already"
+                text += ": this server is left out" if server.tls else ""
                 yield Found(resource, ("servers", index, "hosts", number), text)
 
 

@@ -27,6 +27,8 @@ class Connections:
     """CIDR blocks of which one has to hold the client; none when all may come."""
     application_protocols: tuple[str, ...] = ()
     """Of which the client has to offer one; none when it may offer any."""
+    indivisible: bool = False
+    """Whether it is left out whole where others have some of its server names."""
     pool: Any = None
     """The connectionPool.tcp of the rule that governs the first target."""
     tunnel: Any = None
@@ -54,6 +56,8 @@ class Claims:
         blocks = route.blocks or ("",)
         if route.server_names:
             kept = tuple(name for name in route.server_names if not any((name, block, route.sources) in self._taken for block in blocks))
+            if route.indivisible and kept != route.server_names:
+                return None
             self._taken.update((name, block, route.sources) for name in kept for block in blocks)
             return replace(route, server_names=kept) if kept else None
         free = tuple(block for block in dict.fromkeys(blocks) if ("", block, route.sources) not in self._taken)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 from pymesh.xds import proto
@@ -58,10 +59,8 @@ def _listener(scope: Scope, group: Group, bind: str, port: int) -> Any:
     limits.buffer(message, scope.settings)
     if scope.settings.reads_proxy_header:
         message.listener_filters.append(proxy_header())
-    if group[0].protocol.is_tls:
+    if group[0].protocol.is_tls:  # who says nothing is closed on after Envoy's 15 seconds: strangers connect here
         message.listener_filters.append(inspectors()[0])
-        message.listener_filters_timeout.CopyFrom(proto.duration(scope.snapshot.mesh.protocol_detection_timeout))
-        message.continue_on_listener_filters_timeout = True
     return stamp(message, [group[0].origin])  # the oldest alone: others may come and go without a new listener
 
 
@@ -123,15 +122,28 @@ def _connections(scope: Scope, server: Server) -> Iterator[Connections]:
     for rule in _rules(scope):
         if server.names_of(rule):
             place = Place(scope, rule, frozenset({server.gateway}), server.exposed)
-            yield from _named(server, rule, tcp_routes(place)) if server.terminates or not server.protocol.is_tls else tls_routes(place)
+            ends = server.terminates or not server.protocol.is_tls
+            yield from _named(server, rule, tcp_routes(place)) if ends else _by_name(rule, tls_routes(place))
 
 
 def _named(server: Server, rule: VirtualService, routes: Iterable[Connections]) -> Iterator[Connections]:
-    """Connections of a server that ends TLS itself are told by its own names; by the Gateway API, by those that it shares with the rule."""
+    """Connections of a server that ends TLS itself are told by its own names; by the Gateway API, by those that it shares with the rule.
+
+    They are never told by addresses: all clients call the gateway's own, so that Istio does not ask for subnets there.
+    """
     shared = () if "*" in rule.hosts else tuple(server.names_of(rule))
     names = shared if rule.follows_gateway_api and shared else server.server_names
     for route in routes:
-        yield replace(route, server_names=names) if server.terminates else route
+        yield replace(route, server_names=names if server.terminates else (), blocks=(), sources=())
+
+
+def _by_name(rule: VirtualService, routes: Iterable[Connections]) -> Iterator[Connections]:
+    """Connections whose TLS is passed on are told by name alone; a match of which a name is taken is left out whole, as in Istio.
+
+    By the Gateway API each name is had for itself.
+    """
+    for route in routes:
+        yield replace(route, blocks=(), indivisible=not rule.follows_gateway_api)
 
 
 def _route_configurations(scope: Scope, view: ProxyView) -> Iterator[tuple[str, Any]]:
@@ -166,18 +178,23 @@ def _configuration(scope: Scope, name: str, group: Group) -> Any:
 
 
 def _virtual_hosts(scope: Scope, group: Group) -> Iterator[Any]:
-    """A virtual host for every name under which a rule has routes here; the rules that share one are joined in order, catch-alls last.
+    """A virtual host for every name under which a rule has routes here. The rules that share one are joined, those of an older server
+    first, each route once, catch-alls last.
 
     By the Gateway API a name is taken by its listener even without any.
     """
     bound: dict[str, list[Any]] = {}
     redirecting = {name for server in group if _redirects(server) for _, name in server.hosts}
-    for rule in _rules(scope):
-        for name, servers in _bindings(rule, group).items():
-            routes = _routes(scope, servers, rule)
-            if routes or rule.follows_gateway_api:
-                bound.setdefault(name, []).extend(routes)
-                redirecting |= {name} if any(map(_redirects, servers)) else set()
+    told: dict[tuple[int, str], list[Any]] = {}
+    for server, rule in product(group, _rules(scope)):
+        names = server.names_of(rule)
+        routes = _routes(scope, server, rule) if names else []
+        for name in names if routes or rule.follows_gateway_api else ():
+            own = told.setdefault((id(rule), name), [])
+            fresh = [route for route in routes if route not in own]
+            own += fresh
+            bound.setdefault(name, []).extend(fresh)
+            redirecting |= {name} if _redirects(server) else set()
     for name, routes in bound.items():
         host = virtual_host(scope, f"{name}:{group[0].exposed}", [name], sorted(routes, key=lambda route: is_catch_all(route.match)))
         if name in redirecting:
@@ -201,19 +218,6 @@ def _rules(scope: Scope) -> list[VirtualService]:
     return scope.cached(("rules of gateways",), seen)
 
 
-def _bindings(rule: VirtualService, group: Group) -> dict[str, list[Server]]:
-    """The names under which a rule is served at a port, each with the servers that have it."""
-    found: dict[str, list[Server]] = {}
-    for server in group:
-        for name in server.names_of(rule):
-            found.setdefault(name, []).append(server)
-    return found
-
-
-def _routes(scope: Scope, servers: Group, rule: VirtualService) -> list[Any]:
-    """A rule's routes for the servers that share one of its names, one after another, each route once."""
-    found: list[Any] = []
-    for server in servers:
-        place = Place(scope, rule, frozenset({server.gateway}), server.exposed, encrypted=server.protocol is Protocol.HTTPS)
-        found += [route for route in virtual_routes(place) if route not in found]
-    return found
+def _routes(scope: Scope, server: Server, rule: VirtualService) -> list[Any]:
+    place = Place(scope, rule, frozenset({server.gateway}), server.exposed, encrypted=server.protocol is Protocol.HTTPS)
+    return virtual_routes(place)

@@ -48,10 +48,14 @@ class Server:
 
     @property
     def kind(self) -> str:
-        """What a port is for; servers of different kinds cannot share one."""
+        """What a port is for."""
         if self.protocol.is_tls:
             return "TLS"
         return "HTTP" if self.protocol.is_http else "TCP"
+
+    def shares_with(self, other: "Server") -> bool:
+        """Whether both can be on one port: requests say by their host for which they are, TLS by its server name, plain TCP by nothing."""
+        return self.kind == other.kind != "TCP"
 
     @property
     def server_names(self) -> tuple[str, ...]:
@@ -95,20 +99,25 @@ def from_resource(resource: Any) -> Gateway:
 def merged(
     gateways: Iterable[Gateway], namespace: str, labels: Mapping[str, str], targets: Mapping[int, int]
 ) -> dict[tuple[str, int], list[Server]]:
-    """The servers of a proxy by (bind, port). Servers of another kind than a bind's first one are left out, as the port can do one.
+    """The servers of a proxy by (bind, port). Left out are those that cannot share a bind with its first one, as the port can do one kind,
+    and those with TLS that name a host which an older one has: whole, with their other hosts, as Istio has it.
 
     `targets` are the proxy's ports to which Services lead, by the Service's.
     """
     found: dict[tuple[str, int], list[Server]] = {}
+    taken: set[tuple[str, int, tuple[str, str]]] = set()
     for gateway in gateways:
         if not gateway.selects(namespace, labels):
             continue
         for stated in gateway.servers:
             port = targets.get(stated.port, stated.port) if gateway.names_ports_of_services else stated.port
             server = stated if port == stated.port else replace(stated, port=port)
-            group = found.setdefault((server.bind or "0.0.0.0", server.port), [])
-            if not group or group[0].kind == server.kind:
+            bind = server.bind or "0.0.0.0"
+            group = found.setdefault((bind, server.port), [])
+            claimed = {(bind, server.port, host) for host in server.hosts} if server.tls else set()
+            if not claimed & taken and (not group or group[0].shares_with(server)):
                 group.append(server)
+                taken |= claimed
     return found
 
 

@@ -49,6 +49,7 @@ SIMPLE = (
     "{port: {number: 443, name: web, protocol: HTTPS}, hosts: [a.example.com], tls: {mode: SIMPLE, serverCertificate: /c, privateKey: /k}}"
 )
 PASS = "{port: {number: 8443, name: pass, protocol: TLS}, hosts: ['*.example.com'], tls: {mode: PASSTHROUGH}}"
+REDIRECTING = HTTP.replace("]}", "], tls: {httpsRedirect: true}}")
 TCP = "{port: {number: 9000, name: tcp, protocol: TCP}, hosts: ['*']}"
 
 
@@ -206,10 +207,56 @@ def test_of_two_servers_with_one_name_the_older_has_it(mesh, edge):
     assert proto.unpack(chains[0].transport_socket.typed_config).common_tls_context.tls_certificates[0].certificate_chain.filename == "/c"
 
 
-def test_of_names_that_overlap_each_belongs_to_the_older_server(mesh, edge):
-    late = SIMPLE.replace("hosts: [a.example.com]", "hosts: [A.example.com, b.example.com]")
-    chains = mesh(gateway(SIMPLE) + gateway(late, name="late")).listeners(edge)["0.0.0.0_443"].filter_chains
+@pytest.mark.parametrize("late", [SIMPLE, PASS, REDIRECTING])
+def test_a_server_with_tls_that_names_a_host_of_an_older_one_is_left_out_whole(mesh, edge, late):
+    first, late = (one.replace("a.example.com", "'*.example.com'") for one in (late, late))
+    late = late.replace("'*.example.com'", "'*.Example.com', b.test")
+    rules = route("b", "[b.test]", "tls: [{match: [{sniHosts: [b.test]}], route: [{destination: {host: reviews}}]}]", "[late]")
+    rules += route("http", "[b.test]", gateways="[late]") + route("first", "[a.example.com]")
+    built = mesh(ENTRY + gateway(first, name="edge") + gateway(late, name="late") + rules)
+    chains = [chain for one in built.listeners(edge).values() for chain in one.filter_chains]
+    assert all("b.test" not in chain.filter_chain_match.server_names for chain in chains)
+    assert all("b.test" not in host.domains for one in built.sees(edge, types.ROUTE).values() for host in one.virtual_hosts)
+
+
+def test_a_match_of_passed_through_tls_of_which_a_name_is_taken_is_left_out_whole(mesh, edge):
+    to = "route: [{destination: {host: reviews}}]"
+    matches = "{sniHosts: [a.example.com]}, {sniHosts: [a.example.com, b.example.com]}, {sniHosts: [b.example.com]}"
+    rule = route("r", "['*.example.com']", f"tls: [{{match: [{matches}], {to}}}]")
+    chains = mesh(ENTRY + gateway(PASS) + rule).listeners(edge)["0.0.0.0_8443"].filter_chains
     assert [list(chain.filter_chain_match.server_names) for chain in chains] == [["a.example.com"], ["b.example.com"]]
+
+
+def test_of_two_servers_of_plain_tcp_on_one_port_the_first_has_it_even_without_rules(mesh, edge):
+    rule = route("r", "['*']", "tcp: [{route: [{destination: {host: reviews}}]}]", "[late]")
+    assert mesh(ENTRY + gateway(TCP) + gateway(TCP, name="late") + rule).listeners(edge) == {}
+    assert set(mesh(ENTRY + gateway(TCP, name="late") + gateway(TCP) + rule).listeners(edge)) == {"0.0.0.0_9000"}
+    other = gateway(TCP.replace("hosts", "bind: 10.0.0.9, hosts"), name="late")
+    assert set(mesh(ENTRY + gateway(TCP) + other + rule).listeners(edge)) == {"10.0.0.9_9000"}
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_gateway_does_not_ask_for_which_address_of_its_own_a_connection_is(mesh, edge, kind):
+    match = "destinationSubnets: [10.1.0.0/16]" + (", sniHosts: [a.example.com]" if kind == "tls" else ", sourceSubnet: 10.2.0.0/16")
+    rule = route("r", "['*.example.com']", f"{kind}: [{{match: [{{{match}}}], route: [{{destination: {{host: reviews}}}}]}}]")
+    (listener,) = mesh(ENTRY + gateway(TCP if kind == "tcp" else PASS) + rule).listeners(edge).values()
+    (chain,) = listener.filter_chains
+    assert not chain.filter_chain_match.prefix_ranges
+    assert not chain.filter_chain_match.source_prefix_ranges
+
+
+@pytest.mark.parametrize("server", [SIMPLE, HTTP])
+def test_a_gateway_does_not_wait_for_ever_for_a_clients_first_bytes(mesh, edge, server):
+    (listener,) = mesh(gateway(server)).listeners(edge).values()
+    assert not listener.HasField("listener_filters_timeout")
+    assert not listener.continue_on_listener_filters_timeout
+
+
+def test_of_rules_for_one_host_those_at_the_older_gateway_come_first(mesh, edge):
+    body = "http: [{name: %s, match: [{uri: {prefix: /x}}], route: [{destination: {host: reviews}}]}]"
+    rules = route("one", "[a.example.com]", body % "one", "[late]") + route("two", "[a.example.com]", body % "two")
+    hosts = mesh(ENTRY + gateway(HTTP) + gateway(HTTP, name="late") + rules).hosts(edge, "http.80")
+    assert [one.name for one in hosts["a.example.com:80"].routes] == ["two", "one"]
 
 
 @pytest.mark.parametrize("rules", ["", route("r", "[a.example.com]")])
@@ -246,7 +293,7 @@ def test_gateways_that_serve_one_name_serve_the_routes_for_each_of_them(mesh, ed
         " {name: both, route: [{destination: {host: reviews}}]}]",
         "[edge, late]",
     )
-    late = gateway(HTTP.replace("]}", "], tls: {httpsRedirect: true}}"), name="late")
+    late = gateway(REDIRECTING, name="late")
     host = mesh(ENTRY + gateway(HTTP) + late + rule).hosts(edge, "http.80")["a.example.com:80"]
     assert [one.name for one in host.routes] == ["second", "both"]
     assert host.require_tls == host.ALL
