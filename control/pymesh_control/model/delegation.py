@@ -114,17 +114,18 @@ def _agree(outer: Any, inner: Any) -> bool:
 
 def _same(outer: Any, inner: Any) -> bool:
     labels = all(outer.source_labels.get(key, value) == value for key, value in inner.source_labels.items())
-    pairs = ((outer.port, inner.port), (outer.source_namespace, inner.source_namespace))
-    return labels and all(not one or not other or one == other for one, other in pairs)
+    ports = not outer.port or not inner.port or outer.port == inner.port
+    return labels and ports and outer.source_namespace in (None, "", inner.source_namespace)
 
 
 def _within(outer: Any, inner: Any) -> bool:
-    """Whether one StringMatch holds for no more than the other; a regular expression cannot be compared with anything."""
+    """Whether one StringMatch holds for no more than the other, as Istio compares them: a regular expression, and a match that only asks
+    whether something is there, cannot be compared with anything."""
     if outer is None or inner is None:
         return True
-    if outer.regex is not None or inner.regex is not None:
+    if outer.regex or inner.regex:
         return False
-    text = inner.exact if inner.exact is not None else inner.prefix
-    if outer.exact is not None:
-        return bool(inner.exact == outer.exact)
-    return text is None or outer.prefix is None or bool(text.startswith(outer.prefix))
+    if outer.exact:
+        return bool(inner.exact == outer.exact and not inner.prefix)
+    text = inner.prefix or inner.exact or ""
+    return bool(outer.prefix) and text.startswith(outer.prefix)

@@ -44,6 +44,8 @@ class Rule:
     namespace: str
     names: tuple[str, ...]
     visibility: Visibility
+    audience: frozenset[str] = frozenset()
+    """What its exportTo says, word for word."""
     selector: Mapping[str, str] | None = None
     policy: Any = None
     subsets: Mapping[str, Subset] = field(default_factory=dict)
@@ -70,9 +72,9 @@ class Rule:
         return Policy(**{key: settled.get(key) for key in _WHOLE})
 
     def tunnel_for(self, subset: str = "") -> Any:
-        """The tunnel of a subset's connections, else that of the rule's; a port's own settings leave it as it is."""
-        own = self.subsets[subset].policy if subset else None
-        return own.tunnel if own and own.tunnel else (self.policy and self.policy.tunnel)
+        """The tunnel of a subset's connections, or of those to the whole host: Istio lets no subset inherit it, nor a port leave it out."""
+        policy = self.subsets[subset].policy if subset else self.policy
+        return policy and policy.tunnel
 
 
 class Rules:
@@ -95,21 +97,38 @@ class Rules:
     def find(self, host: str, service_namespace: str, client_namespace: str, client_labels: Mapping[str, str]) -> Rule | None:
         """The rule for a service as one client sees it: the client's namespace before the service's before the root.
 
-        In the root namespace only private rules count as a client's own, as the others speak for the whole mesh.
+        In the root namespace only private rules count as a client's own, as the others speak for the whole mesh. Where a client's own
+        namespace has rules, they decide even if none of them selects the client: Istio looks no further either.
         """
         reaches = _reaching(client_namespace)
-        own = self._best(host, client_namespace, client_labels, _is_private if client_namespace == self._root else reaches)
-        return own or self._best(host, service_namespace, {}, reaches) or self._best(host, self._root, {}, reaches)
+        own = self._most_specific(host, client_namespace, _is_private if client_namespace == self._root else reaches)
+        if own:
+            return _chosen(own, client_labels)
+        for namespace in (service_namespace, self._root):
+            if exported := [rule for rule in self._most_specific(host, namespace, _is_exported) if reaches(rule)]:
+                return _chosen(exported, {})
+        return None
 
-    def _best(self, host: str, namespace: str, labels: Mapping[str, str], admits: Callable[[Rule], bool]) -> Rule | None:
-        """The most specific rule of one namespace; of equal ones that which selects this workload before that which selects all."""
+    def _most_specific(self, host: str, namespace: str, admits: Callable[[Rule], bool]) -> list[Rule]:
+        """The rules of one namespace for the most specific host, of those that are admitted."""
         by_host = self._by_host.get(namespace, {})
         for pattern in (host, *self._wildcards.get(namespace, ())):
             if pattern in by_host and hosts.subset_of(host, pattern):
-                rules = [rule for rule in by_host[pattern] if admits(rule) and rule.governs(labels)]
+                rules = [rule for rule in by_host[pattern] if admits(rule)]
                 if rules:
-                    return min(rules, key=lambda rule: rule.selector is None)
-        return None
+                    return rules
+        return []
+
+
+def _chosen(rules: Iterable[Rule], labels: Mapping[str, str]) -> Rule | None:
+    """Of the rules for one host that which selects a workload, the oldest of several, else that which is for all, the newest of several."""
+    general = None
+    for rule in rules:
+        if rule.selector is None:
+            general = rule
+        elif rule.governs(labels):
+            return rule
+    return general
 
 
 def _reaching(namespace: str) -> Callable[[Rule], bool]:
@@ -117,7 +136,12 @@ def _reaching(namespace: str) -> Callable[[Rule], bool]:
 
 
 def _is_private(rule: Rule) -> bool:
-    return rule.visibility.private
+    """Rules for selected workloads are for those of their namespace, whatever exportTo says."""
+    return rule.visibility.private or rule.selector is not None
+
+
+def _is_exported(rule: Rule) -> bool:
+    return not _is_private(rule)
 
 
 def from_resource(resource: Any) -> Rule:
@@ -128,6 +152,7 @@ def from_resource(resource: Any) -> Rule:
         namespace=resource.namespace,
         names=(resource.name,),
         visibility=exported(spec.export_to, resource.namespace),
+        audience=frozenset(spec.export_to),
         selector=dict(selector.match_labels) if selector else None,
         policy=spec.traffic_policy,
         subsets={subset.name: Subset(subset.name, dict(subset.labels), subset.traffic_policy) for subset in spec.subsets},
@@ -135,11 +160,11 @@ def from_resource(resource: Any) -> Rule:
 
 
 def _merged(rules: Iterable[Rule]) -> Iterable[Rule]:
-    """Join the rules of one namespace, host, audience and selector: the first policy and the first subset of each name stand."""
+    """Join the rules of one namespace, host, exportTo and selector: the first policy and the first subset of each name stand."""
     groups: dict[object, Rule] = {}
     for rule in rules:
         selector = None if rule.selector is None else tuple(sorted(rule.selector.items()))
-        key = (rule.namespace, rule.host, rule.visibility, selector)
+        key = (rule.namespace, rule.host, rule.audience, selector)
         first = groups.get(key)
         groups[key] = rule if first is None else _joined(first, rule)
     return groups.values()

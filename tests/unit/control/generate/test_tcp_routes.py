@@ -64,11 +64,11 @@ def test_a_tunnel_may_be_a_post(chains, protocol, posts):
     assert config(chain).tunneling_config.use_post is posts
 
 
-def test_a_subsets_tunnel_comes_first(chains):
+def test_a_subset_has_a_tunnel_of_its_own_or_none(chains):
     subsets = f"{TUNNEL}, subsets: [{{name: a, {TUNNEL.replace('443', '444')}}}, {{name: b}}]"
-    for subset, port in (("a", 444), ("b", 443)):
+    for subset, target in (("a", "example.com:444"), ("b", "")):
         (chain,) = chains(subsets, f"{{route: [{{destination: {{host: proxy.test, subset: {subset}}}}}]}}")
-        assert config(chain).tunneling_config.hostname == f"example.com:{port}"
+        assert config(chain).tunneling_config.hostname == target
 
 
 SHARED = "{route: [{destination: {host: proxy.test%s}, weight: 1}, {destination: {host: other.test}, weight: 1}]}"

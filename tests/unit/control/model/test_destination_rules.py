@@ -82,6 +82,33 @@ def test_a_rule_that_selects_the_client_beats_one_for_all(built):
     assert found(built, text, labels={"app": "other"}) == ("all",)
 
 
+def test_a_rule_for_some_workloads_of_the_root_namespace_is_their_own(built):
+    text = rule("root", "istio-system", body="workloadSelector: {matchLabels: {app: edge}}") + rule("service", "shop")
+    assert found(built, text, client="istio-system", labels={"app": "edge"}) == ("root",)
+    assert found(built, text, client="istio-system", labels={"app": "other"}) is None
+    assert found(built, text, labels={"app": "edge"}) == ("service",)
+
+
+def test_a_rule_of_the_clients_namespace_that_selects_others_hides_those_of_elsewhere(built):
+    some = rule("some", "web", body="workloadSelector: {matchLabels: {app: cart}}")
+    for other in (rule("service", "shop"), rule("root", "istio-system"), rule("wildcard", "web", "*.local")):
+        assert found(built, some + other, labels={"app": "other"}) is None
+        assert found(built, some + other, labels={"app": "cart"}) == ("some",)
+
+
+def test_a_rule_for_others_hides_a_wider_one_of_its_namespace_and_not_the_roots(built):
+    text = rule("few", "shop", body="exportTo: [other]") + rule("wide", "shop", "*.local")
+    assert found(built, text) is None
+    assert found(built, text, client="other") == ("few",)
+    assert found(built, text + rule("root", "istio-system")) == ("root",)
+    assert found(built, rule("own", "shop", body="exportTo: ['.']") + rule("wide", "shop", "*.local")) == ("wide",)
+
+
+def test_of_rules_for_different_audiences_that_reach_one_client_the_newest_counts(built):
+    text = rule("own", "web", body="exportTo: ['.']") + rule("all", "web") + rule("said", "web", body="exportTo: ['*']")
+    assert found(built, text) == ("said",)
+
+
 POLICY = """
 trafficPolicy:
   loadBalancer: {simple: RANDOM}
