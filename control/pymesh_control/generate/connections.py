@@ -7,7 +7,7 @@ from typing import Any
 from pymesh.xds import names
 
 from ..model.origin import Origin
-from ..model.service import Port, Service
+from ..model.service import DYNAMIC_DNS, Port, Service
 from ..model.virtual import MESH
 from . import hashing
 from .routes import Place
@@ -68,7 +68,8 @@ class Claims:
 def connection_routes(scope: Scope, service: Service, port: Port, block: str, *, wildcard: bool) -> Iterator[Connections]:
     """Where connections to a service's port go, all of them within `block` where one is given, by all the rules for the service.
 
-    `wildcard` says that the listener's address does not tell the service, so that TLS has to be told by server name.
+    `wildcard` says that the listener's address does not tell the service, so that TLS has to be told by server name; so it has where a
+    proxy looks that name up, lest it go to any host.
     """
     blocks, is_tls, ruled = (block,) if block else (), port.protocol.is_tls, False
     for route in _ruled(scope, service, port, blocks):
@@ -77,7 +78,7 @@ def connection_routes(scope: Scope, service: Service, port: Port, block: str, *,
             return
         ruled = is_tls
     if not ruled:
-        by_name = is_tls and (wildcard or bool(block)) and service.host != "*"
+        by_name = is_tls and (wildcard or bool(block) or service.resolution == DYNAMIC_DNS) and service.host != "*"
         called = _called(service, scope.namespace) if by_name else ()
         target = ((names.outbound_cluster(service.host, port.number), 1),)
         yield _governed(scope, Connections(target, called, blocks, origins=service.origins))
@@ -113,7 +114,7 @@ def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connectio
 
 def _ruled(scope: Scope, service: Service, port: Port, blocks: tuple[str, ...]) -> Iterator[Connections]:
     """What all rules for a service say of connections to its port, one after another."""
-    for rule in scope.routes.covering(service.host):
+    for rule in scope.routes_at(port.number).covering(service.host):
         place = Place(scope, rule, _MESH, port.number)
         yield from tls_routes(place, blocks) if port.protocol.is_tls else tcp_routes(place, blocks)
 

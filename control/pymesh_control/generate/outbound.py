@@ -1,9 +1,10 @@
 """LDS towards the mesh: what a sidecar listens on for its application's calls, with capture (REDIRECT) and without (NONE)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pymesh.address import is_ip
 from pymesh.xds import names
 
 from ..built import Built, pack
@@ -12,6 +13,7 @@ from ..model.memory import Same
 from ..model.origin import Origin
 from ..model.protocol import Protocol
 from ..model.service import Port, Service
+from ..model.sidecar import EVERYTHING, Egress
 from ..model.view import ProxyView
 from . import dynamic_dns, families, manager, reports, statnames, tcp
 from .chains import PLAINTEXT_HTTP, chain, inspect_as_needed, listener
@@ -22,16 +24,37 @@ from .sidecar_routes import unknown_hosts
 
 Addresses = tuple[str, ...]
 
+_ALONE = frozenset({Protocol.MYSQL, Protocol.MONGO})
+"""What shares no listener with another protocol: servers that speak first would wait for the client's first bytes to be looked at."""
+
 
 @dataclass(slots=True)
 class _Bound:
     """What shares its addresses and port: requests by an RDS name, and connections to services."""
 
+    captured: bool
+    """Whether connections are redirected to it."""
+    stated: bool
+    """Whether a Sidecar states its port."""
+    protocol: Protocol | None = None
+    """What is spoken there; AUTO where that has to be found out."""
     http: str = ""
     web: bool = False
     """Whether any of the services takes calls of gRPC-Web."""
     services: list[tuple[Service, Port, str]] = field(default_factory=list)
     """With the CIDR block that the connection must go to, where the address does not tell."""
+
+    def add(self, service: Service, port: Port, block: str, route: str) -> None:
+        """Let a service's port share it, unless one of them shares with none: then the older stays."""
+        if self.protocol not in (None, port.protocol) and _ALONE & {self.protocol, port.protocol}:
+            return
+        self.protocol = self.protocol or port.protocol
+        if port.protocol.may_be_http:
+            self.protocol = Protocol.AUTO
+            self.http = self.http or route
+            self.web = self.web or port.protocol is Protocol.GRPC_WEB
+        if not port.protocol.is_http:
+            self.services.append((service, port, block))
 
 
 def outbound(scope: Scope, view: ProxyView) -> tuple[Part, dict[str, Built]]:
@@ -63,48 +86,48 @@ def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
 
 def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Built]:
     bounds: dict[tuple[Addresses, int], _Bound] = {}
-    for service, port in scope.ports():
-        if not scope.listens_for(service, port):
-            continue
-        for addresses, block, route in _addresses(scope, service, port, captures=captures):
-            bound = bounds.setdefault((addresses, port.number), _Bound())
-            if port.protocol.may_be_http:
-                bound.http = bound.http or route
-                bound.web = bound.web or port.protocol is Protocol.GRPC_WEB
-            if not port.protocol.is_http:
-                bound.services.append((service, port, block))
-    made = {
-        f"{addresses[0]}_{number}": _kept(scope, addresses, number, bound, captures=captures)
-        for (addresses, number), bound in bounds.items()
-    }
+    for egress in scope.sidecar.listeners if scope.sidecar else (EVERYTHING,):
+        _bind(scope, egress, bounds, captured=captures and egress.captured is not False)
+    made = {f"{addresses[0]}_{number}": _kept(scope, addresses, number, bound) for (addresses, number), bound in bounds.items()}
     if captures:
         made[names.VIRTUAL_OUTBOUND] = pack(_virtual(scope, transparent=transparent))
     return made
 
 
-def _kept(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *, captures: bool) -> Built:
+def _bind(scope: Scope, egress: Egress, bounds: dict[tuple[Addresses, int], _Bound], *, captured: bool) -> None:
+    """Add what is reached through an egress listener. Where one for a port listens already, nothing is added by that for all others."""
+    held = frozenset() if egress.port else frozenset(bounds)
+    for service, port in _carried(scope, egress):
+        for addresses, block, route in _addresses(scope, service, port, egress, captured=captured):
+            if (key := (addresses, port.number)) not in held:
+                bounds.setdefault(key, _Bound(captured, bool(egress.port))).add(service, port, block, route)
+
+
+def _carried(scope: Scope, egress: Egress) -> Iterator[tuple[Service, Port]]:
+    """The ports of services that are reached through an egress listener, which may say itself what is spoken there. What is exported to
+    few comes before what is for all, as in Istio: it has a listener that both want."""
+    for service, port in sorted(scope.ports(), key=lambda found: found[0].visibility.everywhere):
+        if egress.carries(service.namespace, service.host, port.number):
+            yield service, replace(port, protocol=egress.protocol) if egress.protocol else port
+
+
+def _kept(scope: Scope, addresses: Addresses, number: int, bound: _Bound) -> Built:
     """The listener, made anew only when what shares it has changed."""
-    sharing = tuple((Same(service), port.number, block) for service, port, block in bound.services)
-    key = ("listener", addresses, number, bound.http, bound.web, sharing, captures)
-    return scope.cached(key, lambda: pack(_listener(scope, addresses, number, bound, captures=captures)))
+    sharing = tuple((Same(service), port, block) for service, port, block in bound.services)
+    key = ("listener", addresses, number, bound.http, bound.web, sharing, bound.captured)
+    return scope.cached(key, lambda: pack(_listener(scope, addresses, number, bound)))
 
 
-def _captured(scope: Scope, port: int, *, captures: bool) -> bool:
-    """Whether connections to a port are redirected to its listener: as an egress listener says, else the node."""
-    own = scope.sidecar.listener(port) if scope.sidecar else None
-    return captures if own is None or own.captured is None else own.captured
-
-
-def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) -> Iterator[tuple[Addresses, str, str]]:
+def _addresses(scope: Scope, service: Service, port: Port, egress: Egress, *, captured: bool) -> Iterator[tuple[Addresses, str, str]]:
     """(addresses to listen on, CIDR block to match, RDS name) of a service's port."""
     number = str(port.number)
-    own = scope.sidecar.listener(port.number) if scope.sidecar else None
-    if own is not None and own.bind:
-        yield (own.bind,), "", number
-    elif not _captured(scope, port.number, captures=captures):
+    if egress.bind:
+        yield (egress.bind,), "", number
+    elif not captured:
         yield families.loopbacks(scope.families), "", number
-    elif service.headless and not port.protocol.is_http:
-        for address in dict.fromkeys(one.workload.ip for one in scope.instances(service, port)):
+    elif _goes_by_instances(service) and not port.protocol.is_http:
+        found = (one.workload.ip for one in scope.instances(service, port))
+        for address in dict.fromkeys(one for one in found if is_ip(one)):
             yield (address,), "", f"{service.host}:{port.number}"
     elif port.protocol.is_http or not service.addresses:
         yield families.wildcards(scope.families), "", number
@@ -116,7 +139,12 @@ def _addresses(scope: Scope, service: Service, port: Port, *, captures: bool) ->
                 yield (address,), "", f"{service.host}:{port.number}"
 
 
-def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *, captures: bool) -> Any:
+def _goes_by_instances(service: Service) -> bool:
+    """Whether clients call its instances by their own addresses, and no other address is its."""
+    return service.headless or (service.resolution == "NONE" and service.selector is not None and not service.addresses)
+
+
+def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound) -> Any:
     name = f"{addresses[0]}_{number}"
     matched, rest = _connection_chains(scope, bound, addresses[0])
     message = listener(name, addresses, number, scope.snapshot.mesh, outbound=True)
@@ -128,10 +156,9 @@ def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound, *,
     if matched:
         message.default_filter_chain.CopyFrom(rest)
     inspect_as_needed(message, scope.snapshot.mesh)
-    if not _captured(scope, number, captures=captures):
+    if not bound.captured:
         message.ClearField("bind_to_port")
-    own = scope.sidecar is not None and scope.sidecar.listener(number) is not None
-    return stamp(message, _limits(scope)) if own else message
+    return stamp(message, _limits(scope)) if bound.stated else message
 
 
 def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[Any], Any | None]:

@@ -83,7 +83,12 @@ class Scope:
 
     @property
     def routes(self) -> MeshRules:
-        return self.snapshot.mesh_rules(self.namespace, self.sidecar)
+        """The VirtualServices that the client obeys."""
+        return self.routes_at(0)
+
+    def routes_at(self, port: int) -> MeshRules:
+        """Those of them that it obeys on a port."""
+        return self.snapshot.mesh_rules(self.namespace, self.sidecar, port)
 
     def rule(self, service: Service) -> Rule | None:
         """The DestinationRule that governs calls to a service."""
@@ -117,9 +122,9 @@ class Scope:
         """What answers for one port of a service."""
         return self.snapshot.instances(service).get(port.number, ())
 
-    def listens_for(self, service: Service, port: Port) -> bool:
-        """Whether the application's calls to a port have a listener here; a destination of rules alone needs none."""
-        return self.sidecar is None or self.sidecar.admits(service.namespace, service.host, port.number, port.protocol)
+    def takes_requests(self, service: Service, port: Port) -> bool:
+        """Whether the application may call a port by the service's names; those of a destination of rules alone are not known."""
+        return self.sidecar is None or self.sidecar.admits(service.namespace, service.host, port.number)
 
     def resolution(self, service: Service) -> str:
         """How the client finds a service's instances; by the address that was called only if it sees that, which gateways never do."""

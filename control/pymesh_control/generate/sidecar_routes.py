@@ -82,7 +82,7 @@ def _host(name: str, domains_: tuple[str, ...], message: Any) -> _Host:
 def _port_host(scope: Scope, service: Service, number: int) -> _Host:
     """The virtual host of a service for the route configuration of a port; _NO_HOST if it is none of its own."""
     port = service.port(number)
-    if port and port.protocol.may_be_http and scope.listens_for(service, port):
+    if port and port.protocol.may_be_http and scope.takes_requests(service, port):
         return _virtual_host(scope, service, port, _domains(scope, service))
     return _NO_HOST
 
@@ -98,7 +98,7 @@ def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
 def _proxy_hosts(scope: Scope) -> Iterable[_Host]:
     """Hosts as a forward proxy is asked for them: with their port, which only 80 may leave out."""
     for service, port in scope.ports():
-        if port.protocol.may_be_http and scope.listens_for(service, port):
+        if port.protocol.may_be_http and scope.takes_requests(service, port):
             plain = _domains(scope, service)
             named = tuple(f"{domain}:{port.number}" for domain in plain)
             yield _virtual_host(scope, service, port, named + plain if port.number == _LEGACY_PORT else named)
@@ -126,7 +126,7 @@ def _as_domain(host: str) -> str:
 def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str, ...]) -> _Host:
     """The virtual host of a service's port: by the first rule that has a route for the client there, else by none."""
     name = f"{service.host}:{port.number}"
-    for rule in scope.routes.contenders(service.host):
+    for rule in scope.routes_at(port.number).contenders(service.host):
         place = Place(scope, rule, _MESH, port.number)
         host = scope.cached(("ruled host", Same(service), port, Same(rule), names_), partial(_placed_host, place, name, names_))
         if host is not _NO_HOST:
@@ -148,7 +148,7 @@ def _undeclared(scope: Scope, number: int) -> Iterable[_Host]:
     """Virtual hosts for hosts of rules that stand for no service of the port: on one port of all, elsewhere of those that services obey."""
     known = {service.host: port for service in scope.services.values() if (port := service.port(number))}
     taken: set[str] = set()
-    for rule in scope.routes.ordered if number == _LEGACY_PORT or known else ():
+    for rule in scope.routes_at(number).ordered if number == _LEGACY_PORT or known else ():
         others = {host for host in rule.hosts if host != "*" and not _any_port(host, known)} - taken
         if others and (number == _LEGACY_PORT or _rules_requests(rule, known)):
             place = Place(scope, rule, _MESH, number)

@@ -212,9 +212,9 @@ def instances_of(service: Service, selected: Sequence[Workload]) -> Instances:
 
 
 def _resolvable(service: Service, chosen: tuple[Workload, ...]) -> tuple[Workload, ...]:
-    """The instances that DNS can be asked for: DNS_ROUND_ROBIN has one, and a service without any is its own."""
+    """The instances that DNS can be asked for: DNS_ROUND_ROBIN has one, and a service that neither lists nor selects any is its own."""
     named = tuple(workload for workload in chosen if not workload.ip.startswith("unix://"))
-    if not named and not hosts.is_wildcard(service.host):
+    if not named and service.selector is None and not hosts.is_wildcard(service.host):
         named = (Workload(name=service.name, namespace=service.namespace, ip=service.host),)
     return named[:1] if service.resolution == "DNS_ROUND_ROBIN" else named
 

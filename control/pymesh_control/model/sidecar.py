@@ -1,7 +1,7 @@
 """Sidecars: which services a proxy knows of, where it takes its application's calls, and what it takes for the application."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pymesh.api import hosts
@@ -22,13 +22,14 @@ class Import:
     namespace: str
     host: str
     excluding: bool = False
+    own: bool = False
+    """Whether the namespace is that of the proxy, whichever that is (`.`)."""
 
     def covers(self, namespace: str, host: str) -> bool:
         """Whether something of a namespace with a host is meant."""
         if self.namespace not in (_EVERY, namespace):
             return False
         return self.host == _EVERY or self.host == host or (hosts.is_wildcard(self.host) and hosts.subset_of(host, self.host))
-
 
     def meets(self, namespace: str, host: str) -> bool:
         """Whether something of a namespace with a host, which may be a wildcard, has to do with what is meant."""
@@ -57,13 +58,17 @@ class Egress:
     def _excludes(self, namespace: str, host: str) -> bool:
         return any(one.excluding and one.covers(namespace, host) for one in self.imports)
 
-    def carries(self, port: int, protocol: Protocol) -> bool:
-        """Whether a service's port is reached through it."""
-        if self.port and self.port != port:
-            return False
-        if self.protocol is None or self.protocol is Protocol.AUTO:
-            return True
-        return protocol.may_be_http if self.protocol.is_http else not protocol.is_http
+    def carries(self, namespace: str, host: str, port: int) -> bool:
+        """Whether a port of a service is reached through it, unless the listener of that port alone is in its way."""
+        return self.port in (0, port) and self.admits(namespace, host)
+
+    def within(self, namespace: str) -> "Egress":
+        """The same for proxies of a namespace."""
+        return replace(self, imports=tuple(replace(one, namespace=namespace) if one.own else one for one in self.imports))
+
+
+EVERYTHING = Egress((Import(_EVERY, _EVERY),))
+"""What there is without any Sidecar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,7 @@ class Sidecar:
     """What becomes of calls to unknown hosts; None: as the mesh says."""
     proxy: Any = None
     """The Destination to which they go instead."""
+    _elsewhere: dict[str, "Sidecar"] = field(default_factory=dict)
 
     @property
     def origin(self) -> Origin:
@@ -108,19 +114,38 @@ class Sidecar:
         """The listener that stands for a port alone."""
         return next((one for one in self.egress or () if one.port == port), None)
 
-    def admits(self, namespace: str, host: str, port: int = 0, protocol: Protocol = Protocol.AUTO) -> bool:
-        """Whether something is imported, on a port if one is given; a port's own listener speaks for it alone."""
-        if self.egress is None:
-            return True
-        own = self.listener(port) if port else None
-        listeners = self.egress if own is None and not port else (own,) if own else [one for one in self.egress if not one.port]
-        return any(one.admits(namespace, host) and (not port or one.carries(port, protocol)) for one in listeners)
+    @property
+    def listeners(self) -> tuple[Egress, ...]:
+        """Its egress listeners, those of single ports first."""
+        return tuple(sorted(self.egress or (EVERYTHING,), key=lambda one: not one.port))
 
-    def admits_rule(self, namespace: str, host: str, strictly: bool) -> bool:
-        """Whether a rule of a namespace for a host is imported; a wildcard's even for one of its hosts, unless it is taken `strictly`."""
-        if self.egress is None or strictly:
-            return self.admits(namespace, host)
-        return any(one.meets(namespace, host) for one in self.egress)
+    @property
+    def has_ports(self) -> bool:
+        """Whether any of them is for one port."""
+        return any(one.port for one in self.egress or ())
+
+    def at(self, port: int) -> tuple[Egress, ...]:
+        """The listeners that speak for a port: its own alone, if it has one."""
+        own = self.listener(port) if port else None
+        return (own,) if own else tuple(one for one in self.listeners if not one.port)
+
+    def admits(self, namespace: str, host: str, port: int = 0) -> bool:
+        """Whether something is imported, on a port if one is given."""
+        return any(one.admits(namespace, host) for one in (self.at(port) if port else self.listeners))
+
+    def admits_rule(self, namespace: str, host: str, port: int, *, strictly: bool) -> bool:
+        """Whether a rule of a namespace for a host is imported, on a port if one is given; a wildcard's even for one of its hosts, unless
+        it is taken `strictly`."""
+        listeners = self.at(port) if port else self.listeners
+        return any(one.admits(namespace, host) if strictly else one.meets(namespace, host) for one in listeners)
+
+    def within(self, namespace: str) -> "Sidecar":
+        """The same for proxies of a namespace, which `.` means for them: the mesh's default lets each import its own."""
+        if namespace == self.namespace or not any(one.own for listener in self.egress or () for one in listener.imports):
+            return self
+        if namespace not in self._elsewhere:
+            self._elsewhere[namespace] = replace(self, egress=tuple(one.within(namespace) for one in self.egress or ()), _elsewhere={})
+        return self._elsewhere[namespace]
 
 
 class Sidecars:
@@ -137,7 +162,8 @@ class Sidecars:
         here = self._by_namespace.get(namespace, [])
         selecting = (one for one in here if one.selector is not None and selects(one.selector, labels))
         general = (one for one in (*here, *self._by_namespace.get(self._root, ())) if one.selector is None)
-        return next(selecting, None) or next(general, None)
+        found = next(selecting, None) or next(general, None)
+        return found and found.within(namespace)
 
 
 def from_resource(resource: Any) -> Sidecar:
@@ -173,9 +199,10 @@ def _captured(listener: Any) -> bool | None:
 
 def _import(text: str, own: str) -> Import:
     place, _, host = text.partition("/")
-    excluding = place.startswith(_NOWHERE) and place != _NOWHERE
-    namespace = place.removeprefix(_NOWHERE) if excluding else place
-    return Import(own if namespace == "." else namespace, host if host == _EVERY else full_name(host, own), excluding)
+    excluding = place.startswith(_NOWHERE) and (place, host) != (_NOWHERE, _EVERY)
+    namespace = (place.removeprefix(_NOWHERE) or _EVERY) if excluding else place
+    named = host if host == _EVERY else full_name(host, own)
+    return Import(own if namespace == "." else namespace, named, excluding, own=namespace == ".")
 
 
 def _ingress(listener: Any) -> Ingress:

@@ -169,10 +169,11 @@ class Snapshot:
                 found.setdefault(origin, []).append(one)
         return found
 
-    def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None) -> virtual.MeshRules:
-        """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports."""
-        key = ("mesh rules", namespace, Same(limits))
-        return self.cached(key, lambda: virtual.MeshRules(namespace, _admitted(self.virtual_services, limits)))
+    def mesh_rules(self, namespace: str, limits: sidecar.Sidecar | None = None, port: int = 0) -> virtual.MeshRules:
+        """The VirtualServices that sidecars of a namespace obey, of those that `limits` imports, on a port if one is given."""
+        number = port if limits and limits.has_ports else 0
+        key = ("mesh rules", namespace, Same(limits), number)
+        return self.cached(key, lambda: virtual.MeshRules(namespace, _admitted(self.virtual_services, limits, number)))
 
 
 def _changed(former: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
@@ -181,18 +182,26 @@ def _changed(former: Mapping[str, Any], facts: Mapping[str, Any]) -> int:
     return sum(bit for name, bit in known if facts[name] is not former[name])
 
 
-def _admitted(rules: Sequence[virtual.VirtualService], limits: sidecar.Sidecar | None) -> Sequence[virtual.VirtualService]:
+def _admitted(rules: Sequence[virtual.VirtualService], limits: sidecar.Sidecar | None, port: int) -> Sequence[virtual.VirtualService]:
     if limits is None:
         return rules
-    return [rule for rule in rules if any(limits.admits_rule(rule.namespace, host, rule.follows_gateway_api) for host in rule.hosts)]
+    return [
+        rule
+        for rule in rules
+        if any(limits.admits_rule(rule.namespace, host, port, strictly=rule.follows_gateway_api) for host in rule.hosts)
+    ]
 
 
 def _visible(services: Iterable[service.Service], namespace: str) -> Mapping[str, service.Service]:
+    seen = [one for one in services if one.visibility.reaches(namespace)]
     found: dict[str, service.Service] = {}
-    for one in services:
-        if not one.visibility.reaches(namespace):
-            continue
+    for one in seen:
         held = found.get(one.host)
-        if held is None or (one.namespace == namespace and held.namespace != namespace):
+        if held is None or _rank(one, namespace) < _rank(held, namespace):
             found[one.host] = one
-    return found
+    return {one.host: one for one in seen if found[one.host] is one}
+
+
+def _rank(one: service.Service, namespace: str) -> tuple[int, bool]:
+    """Of several services with one host a namespace means its own, else the cluster's, else one that is exported to it by its name."""
+    return 0 if one.namespace == namespace else 1 if one.is_of_cluster else 2, one.visibility.everywhere

@@ -82,12 +82,13 @@ class MeshRules:
         return next(iter(self.contenders(host)), None)
 
     def contenders(self, host: str) -> Sequence[VirtualService]:
-        """Those that name a host, else those that name the most specific wildcard over it: requests go by the first that has a route."""
+        """Those that name a host, of which requests go by the first that has a route; else the first that names the most specific
+        wildcard over it, alone, as Istio has it."""
         exact = self._by_host.get(host)
         if exact or not self._wildcards:
             return exact or ()
         pattern = hosts.most_specific(host, self._wildcards)
-        return () if pattern is None else self._by_host[pattern]
+        return () if pattern is None else self._by_host[pattern][:1]
 
     def covering(self, host: str) -> Sequence[VirtualService]:
         """Those that name a host, a wildcard over it, or one of a wildcard's: connections go by all of them."""

@@ -169,6 +169,12 @@ def test_connections_are_looked_up_by_server_name(mesh, view):
     assert proto.unpack(proxy.typed_config).cluster == TLS
 
 
+def test_no_other_server_name_is_looked_up_at_a_port_of_its_own(mesh, view):
+    seen = view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS={"*.wild.example.com:443": 21000})
+    (chain,) = mesh(ENTRY).listeners(seen)["127.0.0.1_21000"].filter_chains
+    assert list(chain.filter_chain_match.server_names) == ["*.wild.example.com"]
+
+
 EDGE = """
 ---
 apiVersion: networking.istio.io/v1

@@ -101,6 +101,52 @@ def test_http_and_tcp_on_one_port_are_told_apart_by_their_first_bytes(mesh, view
     assert config(listener.default_filter_chain).cluster == "outbound|80||db.default.svc.cluster.local"
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "http"),
+    [("mysql", "http", False), ("http", "mysql", True), ("mongo", "any", False), ("tcp", "mysql", False), ("mysql", "tcp", False)],
+)
+def test_where_servers_speak_first_nothing_else_shares_the_listener(mesh, view, first, second, http):
+    text = entry("a", f"[{{number: 9000, name: {first}}}]") + entry("b", f"[{{number: 9000, name: {second}}}]")
+    listener = mesh(text).listeners(view())["0.0.0.0_9000"]
+    filters = [*listener.filter_chains[0].filters, *listener.default_filter_chain.filters]
+    assert ("envoy.filters.network.http_connection_manager" in [one.name for one in filters]) is http
+    assert bool(listener.listener_filters) is http
+    clusters = {getattr(proto.unpack(one.typed_config), "cluster", "") for one in filters}
+    assert not clusters & {"outbound|9000||b.default.svc.cluster.local"}
+
+
+SELECTED = """
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: selected}
+spec: {hosts: [selected.test], location: MESH_INTERNAL, ports: [{number: 90, name: tcp}], workloadSelector: {labels: {app: a}}}
+"""
+INSTANCES = "".join(
+    f"""
+---
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata: {{name: w{index}}}
+spec: {{address: {address}, labels: {{app: a}}}}
+"""
+    for index, address in enumerate(("10.1.0.1", "10.1.0.2", "host.test"))
+)
+
+
+@pytest.mark.parametrize(("more", "expected"), [(INSTANCES, {"10.1.0.1_90", "10.1.0.2_90"}), ("", set())])
+def test_what_goes_by_addresses_and_selects_instances_is_told_by_theirs(mesh, view, more, expected):
+    listeners = mesh(SELECTED + more).listeners(view())
+    assert {name for name in listeners if name.endswith("_90")} == expected
+    assert "0.0.0.0_90" in mesh(SELECTED.replace(", workloadSelector: {labels: {app: a}}", "")).listeners(view())
+
+
+def test_listeners_are_given_to_services_for_few_before_those_for_all(mesh, view):
+    text = entry("all", "[{number: 90, name: tcp}]") + entry("few", "[{number: 90, name: tcp}]", "exportTo: ['.']")
+    (chain,) = mesh(text).listeners(view())["0.0.0.0_90"].filter_chains
+    assert config(chain).cluster == "outbound|90||few.default.svc.cluster.local"
+
+
 def test_an_unsaid_protocol_with_an_address_has_routes_of_its_own(mesh, view):
     listener = mesh(entry("any", "[{number: 7000, name: web}]", "addresses: [10.96.0.8]")).listeners(view())["10.96.0.8_7000"]
     assert config(listener.filter_chains[0]).rds.route_config_name == "any.default.svc.cluster.local:7000"

@@ -155,6 +155,12 @@ def test_the_most_specific_host_of_a_rule_wins(mesh, view):
     assert built.hosts(view(), "80")[f"{HOST}:80"].routes[0].name == "narrow"
 
 
+def test_of_rules_for_one_wildcard_only_the_first_counts_even_without_a_route_for_the_client(mesh, view):
+    built = mesh(REVIEWS + route("none", "['*.cluster.local']", ELSEWHERE) + route("all", "['*.cluster.local']"))
+    assert built.hosts(view(), "80")[f"{HOST}:80"].routes[0].name == "default"
+    assert built.hosts(view(NAMESPACE="elsewhere"), "80")[f"{HOST}:80"].routes[0].name == "none"
+
+
 def test_a_gateways_rule_is_not_a_sidecars(mesh, view):
     built = mesh(REVIEWS + route("edge", "[reviews]", more="gateways: [edge]"))
     assert built.hosts(view(), "80")[f"{HOST}:80"].routes[0].name == "default"

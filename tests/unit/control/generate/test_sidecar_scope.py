@@ -82,11 +82,68 @@ def test_a_listener_of_ones_own_has_its_services_alone_and_its_own_address(mesh,
     egress = "{egress: [{port: {number: 80, protocol: HTTP}, bind: 127.0.0.7, captureMode: NONE, hosts: [./a]}, {hosts: [other/*]}]}"
     built = mesh(SERVICES + sidecar(egress))
     listeners = built.listeners(view())
-    assert {"127.0.0.7_80", "0.0.0.0_90"} <= set(listeners)
-    assert not {"0.0.0.0_80", "127.0.0.7_90"} & set(listeners)
+    assert {"127.0.0.7_80", "0.0.0.0_80", "0.0.0.0_90"} <= set(listeners)
+    assert "127.0.0.7_90" not in listeners
     assert not listeners["127.0.0.7_80"].HasField("bind_to_port")
     assert listeners["0.0.0.0_90"].bind_to_port.value is False
     assert list(built.hosts(view(), "80")) == [f"{A}:80", "allow_any"]
+
+
+@pytest.mark.parametrize(
+    ("port", "protocol", "name", "http", "services"),
+    [
+        (90, "HTTP", "0.0.0.0_90", True, False),
+        (80, "TCP", "10.96.0.1_80", False, True),
+        (90, "TCP", "10.96.0.1_90", False, True),
+        (80, "HTTP", "0.0.0.0_80", True, False),
+    ],
+)
+def test_a_listener_of_ones_own_says_what_is_spoken_there(mesh, view, port, protocol, name, http, services):
+    text = SERVICES.replace("resolution:", "addresses: [10.96.0.1]\n  resolution:", 1)
+    listeners = mesh(text + sidecar(f"{{egress: [{{port: {{number: {port}, protocol: {protocol}}}, hosts: [./a]}}]}}")).listeners(view())
+    assert {one for one in listeners if not one.startswith("virtual")} == {name}
+    chains = [*listeners[name].filter_chains, listeners[name].default_filter_chain]
+    found = [proto.unpack(one.filters[-1].typed_config) for one in chains if one.filters]
+    assert any(one.DESCRIPTOR.name == "HttpConnectionManager" for one in found) is http
+    assert any(getattr(one, "cluster", "") == f"outbound|{port}||{A}" for one in found) is services
+
+
+def test_what_has_an_address_of_its_own_is_reached_beside_anothers_listener_of_its_port(mesh, view):
+    egress = "{egress: [{port: {number: 90, protocol: TCP}, hosts: [./a]}, {hosts: [other/*]}]}"
+    listeners = mesh(SERVICES + sidecar(egress)).listeners(view())
+    assert proto.unpack(listeners["0.0.0.0_90"].filter_chains[0].filters[-1].typed_config).cluster == f"outbound|90||{A}"
+    parts = SERVICES.split("---")
+    parts[-1] = parts[-1].replace("resolution:", "addresses: [10.96.0.4]\n  resolution:")
+    listeners = mesh("---".join(parts) + sidecar(egress)).listeners(view())
+    assert proto.unpack(listeners["10.96.0.4_90"].filter_chains[0].filters[-1].typed_config).cluster == f"outbound|90||{D}"
+
+
+def test_the_listener_for_all_other_ports_may_have_an_address_and_go_without_capture(mesh, view):
+    for more, name, bound in (
+        ("bind: 127.0.0.7", "127.0.0.7_80", False),
+        ("captureMode: NONE", "127.0.0.1_80", True),
+        ("bind: 127.0.0.7, captureMode: NONE", "127.0.0.7_80", True),
+        ("captureMode: IPTABLES", "0.0.0.0_80", False),
+    ):
+        listener = mesh(SERVICES + sidecar(f"{{egress: [{{{more}, hosts: [./a]}}]}}")).listeners(view())[name]
+        assert listener.HasField("bind_to_port") is not bound
+    listeners = mesh(SERVICES + sidecar("{egress: [{captureMode: IPTABLES, hosts: [./a]}]}")).listeners(view(INTERCEPTION_MODE="NONE"))
+    assert not listeners["127.0.0.1_80"].HasField("bind_to_port")
+
+
+def test_a_rule_counts_on_the_ports_of_the_listeners_that_import_it(mesh, view):
+    rule = RULE.replace("{name: rule}", "{name: rule, namespace: other}").replace("[a]", f"[{A}]")
+    egress = "{egress: [{port: {number: 80, protocol: HTTP}, hosts: [%s]}, {hosts: ['*/*']}]}"
+    for hosts, cluster in (("./a", A), ("./a, other/*", C)):
+        built = mesh(SERVICES + rule + sidecar(egress % hosts))
+        assert built.hosts(view(), "80")[f"{A}:80"].routes[0].route.cluster == f"outbound|80||{cluster}"
+
+
+def test_the_meshs_default_lets_each_namespace_see_its_own(mesh, view):
+    text = sidecar("{egress: [{hosts: ['./*']}]}").replace("{name: limits}", "{name: limits, namespace: istio-system}")
+    built = mesh(SERVICES + text)
+    assert outbound(built.clusters(view())) == {f"outbound|80||{A}", f"outbound|80||{B}"}
+    assert outbound(built.clusters(view(NAMESPACE="other"))) == {f"outbound|80||{C}", f"outbound|80||{D}"}
 
 
 def test_unknown_hosts_are_blocked_for_one_workload(mesh, view):

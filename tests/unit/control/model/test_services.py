@@ -77,6 +77,25 @@ def test_a_namespace_sees_its_own_service_of_a_host_before_anothers(built):
     assert snapshot.service(HOST, "third").namespace == "shop"
 
 
+def test_where_nothing_is_selected_there_is_no_instance_to_ask_dns_for(built):
+    assert answering(built(ENTRY.replace("STATIC", "DNS"))[0], HOST) == ()
+
+
+def test_a_service_that_is_exported_to_a_namespace_comes_before_one_for_all(built):
+    other = ENTRY.replace("namespace: shop", "namespace: few").replace("name: reviews", "name: copy") + "  exportTo: [web]\n"
+    snapshot, _ = built(ENTRY + other)
+    assert snapshot.service(HOST, "web").namespace == "few"
+    assert snapshot.service(HOST, "third").namespace == "shop"
+
+
+def test_a_service_of_the_cluster_comes_before_an_entry_of_another_namespace(built):
+    cluster = "---\napiVersion: v1\nkind: Service\nmetadata: {name: reviews, namespace: shop}\nspec: {ports: [{port: 80}]}\n"
+    other = ENTRY.replace("namespace: shop", "namespace: few") + "  exportTo: [web, few]\n"
+    snapshot, _ = built(other + cluster)
+    assert snapshot.service(HOST, "web").namespace == "shop"
+    assert snapshot.service(HOST, "few").namespace == "few"
+
+
 def test_a_service_that_is_not_exported_is_not_seen(built):
     snapshot, _ = built(ENTRY + "  exportTo: ['.']\n")
     assert snapshot.service(HOST, "web") is None

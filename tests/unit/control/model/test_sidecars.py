@@ -55,10 +55,22 @@ def test_a_selecting_one_of_the_root_namespace_is_for_its_own_workloads():
         (["*/*", "~other/*"], "other", "a.com", False),
         (["*/*", "~other/*"], "shop", "a.com", True),
         (["*/*", "~./b.com"], "shop", "b.com", False),
+        (["*/*", "~/b.com"], "other", "b.com", False),
+        (["*/*", "~/b.com"], "other", "c.com", True),
     ],
 )
 def test_what_is_imported(patterns, namespace, host, expected):
     assert hosts(*patterns).admits(namespace, host) is expected
+
+
+def test_the_meshs_default_imports_of_each_namespace_its_own():
+    spec = "{egress: [{hosts: ['./*', '~./no.com', 'istio-system/*']}]}"
+    sidecars = Sidecars([sidecar("mesh", spec, "istio-system")], "istio-system")
+    shop, root = sidecars.of("shop", {}), sidecars.of("istio-system", {})
+    places = ("shop", "other", "istio-system")
+    seen = [[one.admits(place, host) for place in places] for one in (shop, root) for host in ("a.com", "no.com")]
+    assert seen == [[True, False, True], [False, False, True], [False, False, True], [False, False, False]]
+    assert (shop.origin, sidecars.of("shop", {"a": "b"})) == (root.origin, shop)
 
 
 def test_a_ports_own_listener_speaks_for_it_alone():
