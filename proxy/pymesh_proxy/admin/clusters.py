@@ -116,6 +116,7 @@ def _checked(endpoint: "Endpoint") -> dict[str, bool]:
     """What active health checks say of it besides whether it is well."""
     checkup = endpoint.watch.checkup if endpoint.watch is not None else None
     return {
+        "pending_dynamic_removal": endpoint.leaving,
         "pending_active_hc": checkup is not None and endpoint.unjudged and not checkup.told,
         "excluded_via_immediate_hc_fail": checkup is not None and checkup.told,
         "active_hc_timeout": checkup is not None and checkup.timed_out,

@@ -21,7 +21,6 @@ from .sources import check_delivery
 
 _HARMLESS = {
     "cleanup_interval": "an original destination is forgotten with its last connection",
-    "ignore_health_on_host_removal": "endpoints that are removed go at once, whatever checks say of them",
     "track_cluster_stats": "it only adds statistics",
     "track_timeout_budgets": "it only adds statistics",
 }
@@ -57,6 +56,7 @@ _HONOURED = (
     "metadata",
     "outlier_detection",
     "health_checks",
+    "ignore_health_on_host_removal",
 )
 
 

@@ -53,10 +53,11 @@ def health_check(cluster: Reader, discovery: Discovery) -> HealthCheckConfig | N
         cluster.refuse("health_checks", "multiple health checks are not supported, as in Envoy")
     if discovery in (Discovery.ORIGINAL_DST, Discovery.DYNAMIC):
         cluster.refuse("health_checks", f"endpoints of a cluster of type {discovery.name} are not checked")
-    return _entry(entries[0])
+    lasting = discovery in (Discovery.EDS, Discovery.STRICT_DNS) and not cluster.message.ignore_health_on_host_removal
+    return _entry(entries[0], lasting)
 
 
-def _entry(reader: Reader) -> HealthCheckConfig:
+def _entry(reader: Reader, lasting: bool) -> HealthCheckConfig:
     reader.only(*_HONOURED, harmless=_HARMLESS)
     interval = reader.seconds("interval", 0.0)
     unhealthy = reader.seconds("unhealthy_interval", interval)
@@ -76,6 +77,7 @@ def _entry(reader: Reader) -> HealthCheckConfig:
         interval_jitter=reader.seconds("interval_jitter", 0.0),
         interval_jitter_percent=reader.message.interval_jitter_percent,
         reuse=reader.wrapped("reuse_connection", True),
+        outweighs_removal=lasting,
         alpn=_alpn(reader.child("tls_options")),
         transport_match=_criteria(reader),
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .balancer import build
 from .balancing.base import Balancer, Source
 from .breaker import Breaker
-from .config import Assignment, ClusterConfig, Discovery, EndpointConfig
+from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, Health
 from .endpoint import Endpoint
 from .host_set import HostSet, host_sets
 from .priorities import Loads, Priorities
@@ -113,7 +113,10 @@ class Cluster:
         return self.breaker.pending + self.high_breaker.pending
 
     def assign(self, assignment: Assignment) -> list[Endpoint]:
-        """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones."""
+        """Take a new set of endpoints; those whose address stays keep counters and pools. Returns the removed ones.
+
+        Of those that are removed, the ones that checks call well stay until these find them sick (ignore_health_on_host_removal).
+        """
         self.update_success += 1
         self.assignment_timeout_received += bool(assignment.stale_after)
         self.assignment = assignment
@@ -123,12 +126,27 @@ class Cluster:
         self._by_address = None
         before = set(self.endpoints)
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
+        self.endpoints += [known.pop(address) for address, endpoint in list(known.items()) if self._stays(endpoint)]
         if before.symmetric_difference(self.endpoints):
             self.membership_change += 1
         if self.watchman is not None:
             self.watchman.watch(self.endpoints)
         self.rebalance()
         return list(known.values())
+
+    def _stays(self, endpoint: Endpoint) -> bool:
+        """Whether an endpoint that discovery has removed serves on: checks know better, for discovery is only eventually right."""
+        checks = self.config.health_check
+        if checks is None or not checks.outweighs_removal:
+            return False
+        unchecked = endpoint.config.check is not None and endpoint.config.check.disabled
+        endpoint.leaving = not (unchecked or endpoint.failed_check or endpoint.config.health in (Health.UNHEALTHY, Health.TIMEOUT))
+        return endpoint.leaving
+
+    def let_go(self, endpoint: Endpoint) -> None:
+        """One that discovery had removed has been found sick."""
+        self.hold([one for one in self.endpoints if one is not endpoint])
+        endpoint.leave_connections()
 
     def hold(self, endpoints: list[Endpoint]) -> None:
         """Take endpoints that somebody else makes and keeps: one has come or gone."""
@@ -143,6 +161,7 @@ class Cluster:
         if endpoint is None or endpoint.tls is not tls:
             return Endpoint(config, tls)
         endpoint.config = config
+        endpoint.leaving = False
         return endpoint
 
     def tls_for(self, config: EndpointConfig) -> "ClientTls | None":

@@ -37,8 +37,8 @@ class Endpoint:
 
     __slots__ = (
         "address", "config", "cx_active", "cx_connect_fail", "cx_total", "degraded_check", "ejected", "failed_check", "healthy_since",
-        "high_pool", "high_streams", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout", "rq_total",
-        "streams", "tls", "unjudged", "watch",
+        "high_pool", "high_streams", "leaving", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout",
+        "rq_total", "streams", "tls", "unjudged", "watch",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -66,6 +66,8 @@ class Endpoint:
         """They have heard from it that it is degraded."""
         self.healthy_since = 0.0
         """`time.monotonic()` of when it became healthy, from which slow start counts; 0 until somebody asks."""
+        self.leaving = False
+        """Discovery has removed it; it stays until checks find it sick."""
         self.unjudged = False
         """Active health checks have yet to look at it, or it has asked them to be left alone."""
         self.cx_active = self.cx_connect_fail = self.cx_total = 0

@@ -280,7 +280,10 @@ class ClusterChecks:
 
     def judge(self, checkup: Checkup, outcome: Outcome) -> None:
         """A check has ended."""
-        if checkup.judge(outcome):
+        changed = checkup.judge(outcome)
+        if checkup.endpoint.leaving and checkup.state is State.SICK:
+            self.cluster.let_go(checkup.endpoint)
+        elif changed:
             self.cluster.rebalance()
         self._on_checked(checkup, outcome)
 

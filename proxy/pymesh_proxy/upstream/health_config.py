@@ -74,6 +74,8 @@ class HealthCheckConfig:
     interval_jitter_percent: int = 0
     reuse: bool = True
     """The connection serves the next check, too."""
+    outweighs_removal: bool = False
+    """What is well serves on when discovery removes it, until a check finds it sick."""
     alpn: tuple[str, ...] = ()
     """In the place of the transport socket's own protocols."""
     transport_match: tuple[tuple[str, str], ...] | None = None

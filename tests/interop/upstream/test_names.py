@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
+from pymesh.local.ports import HOST
 from tests.interop.connections.twins import Twin, Twins, twins
+from tests.interop.health.hosts import Host, serving
 from tests.waiting import eventually
 
 from .named import answers, bootstrap, named_hosts
@@ -29,8 +31,14 @@ RECORDS: dict[str, tuple[str, ...] | str] = {
     "leaving.test": (ONE,),
     "failing.test": (ONE,),
     "following.test": (ONE, TWO),
+    "checked.test": (HOST,),
+    "unheeded.test": (HOST,),
 }
 
+CHECKS = (
+    "type: STRICT_DNS\n    health_checks: [{timeout: 20s, interval: 0.1s, no_traffic_interval: 0.1s, unhealthy_threshold: 1,"
+    " healthy_threshold: 1, http_health_check: {path: /}}]"
+)
 FAMILIES = ("AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL")
 
 
@@ -54,6 +62,7 @@ class Ports:
     named: int
     partial: int
     """Where only ANSWERING listens, of REFUSING and ANSWERING."""
+    checked: int
     dns: int
 
 
@@ -78,6 +87,8 @@ def clusters(ports: Ports) -> dict[str, str]:
     named("moving", "moving.test")
     named("leaving", "leaving.test")
     named("failing", "failing.test")
+    named("checked", "checked.test", CHECKS, ports.checked)
+    named("unheeded", "unheeded.test", f"{CHECKS}\n    ignore_health_on_host_removal: true", ports.checked)
     named("following", "following.test", "type: LOGICAL_DNS\n    dns_lookup_family: V4_ONLY")
     more = f", additional_addresses: [{{address: {{socket_address: {{address: {ANSWERING}, port_value: {ports.partial}}}}}}}]"
     add("several", "type: STATIC", at(REFUSING, ports.partial, more))
@@ -103,6 +114,7 @@ def clusters(ports: Ports) -> dict[str, str]:
 class World:
     pair: Twins
     server: Names
+    checked: Host
 
     @property
     def both(self) -> tuple[Twin, Twin]:
@@ -121,16 +133,17 @@ class World:
         async def more() -> int:
             return self.server.asked.total() - before
 
-        await eventually(more, lambda count: count > 4 * len(clusters(Ports(0, 0, 0))))
+        await eventually(more, lambda count: count > 4 * len(clusters(Ports(0, 0, 0, 0))))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with named_hosts("0.0.0.0", "::1") as named, named_hosts(ANSWERING) as partial, names() as server:
+    checked = Host()
+    async with named_hosts("0.0.0.0", "::1") as named, named_hosts(ANSWERING) as partial, names() as server, serving(checked):
         server.records = dict(RECORDS)
-        made = clusters(Ports(named, partial, server.port))
+        made = clusters(Ports(named, partial, checked.port, server.port))
         async with twins(tmp_path_factory.mktemp("names"), bootstrap(made.values(), made), "HTTP") as pair:
-            yield World(pair, server)
+            yield World(pair, server, checked)
 
 
 async def test_every_address_of_a_name_is_reached(world: World) -> None:
@@ -178,6 +191,20 @@ async def test_a_name_that_is_gone_has_no_endpoints(world: World) -> None:
     await world.eventually("leaving", {ONE})
     del world.server.records["leaving.test"]
     await world.eventually("leaving", {"503"})
+
+
+async def test_a_name_that_is_gone_keeps_what_checks_call_well(world: World) -> None:
+    for name in ("checked", "unheeded"):
+        await world.eventually(name, {str(world.checked.port)})
+        del world.server.records[f"{name}.test"]
+    await world.eventually("unheeded", {"503"})
+    await world.many_look_ups()
+    await world.eventually("checked", {str(world.checked.port)})
+    world.checked.act = "500"
+    await world.eventually("checked", {"503"})
+    world.checked.act = "200"
+    await world.many_look_ups()
+    await world.eventually("checked", {"503"})
 
 
 async def test_a_server_that_fails_takes_nothing_away(world: World) -> None:

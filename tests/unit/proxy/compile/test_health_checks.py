@@ -103,6 +103,20 @@ def test_only_one_check_is_taken_as_in_envoy(parse, problems):
     assert "health_checks" in problems(compile_cluster, parse("cluster", f"{{name: c, type: STATIC, health_checks: [{entry}, {entry}]}}"))
 
 
+@pytest.mark.parametrize(
+    ("more", "outweighs"),
+    [
+        ("type: EDS, eds_cluster_config: {eds_config: {ads: {}}}", True),
+        ("type: STRICT_DNS", True),
+        ("type: STRICT_DNS, ignore_health_on_host_removal: true", False),
+        ("type: STATIC", False),
+    ],
+)
+def test_checks_may_outweigh_what_discovery_removes(parse, more, outweighs):
+    made = compile_cluster(parse("cluster", cluster(f"{BASE}, tcp_health_check: {{}}", more)))
+    assert made.health_check.outweighs_removal is outweighs
+
+
 def test_original_destinations_are_not_checked(parse, problems):
     message = parse("cluster", cluster(f"{BASE}, tcp_health_check: {{}}", "type: ORIGINAL_DST, lb_policy: CLUSTER_PROVIDED"))
     assert "health_checks" in problems(compile_cluster, message)

@@ -7,7 +7,7 @@ import pytest
 
 from pymesh_proxy.testing import Mesh, static_cluster
 from pymesh_proxy.tls.config import UpstreamTls
-from pymesh_proxy.upstream.config import Assignment, EndpointConfig, TransportMatch
+from pymesh_proxy.upstream.config import Assignment, Discovery, EndpointConfig, Health, TransportMatch
 from pymesh_proxy.upstream.grpc_health import check_request, is_serving
 from pymesh_proxy.upstream.health_check import HttpTarget
 from pymesh_proxy.upstream.health_config import EndpointCheck, HealthCheckConfig, HttpProbe, TcpProbe
@@ -49,6 +49,70 @@ async def test_the_first_check_comes_at_once_and_the_next_after_the_interval():
         assert peer.received.count(b"GET") == 1
         await mesh.advance(0.2)
         assert peer.received.count(b"GET") == 2, "on the same connection"
+
+
+def assign(mesh, *hosts, health=Health.UNKNOWN):
+    endpoints = tuple(EndpointConfig(host=host, port=80, health=health) for host in hosts)
+    mesh.runtime.clusters.assign(Assignment(cluster="up", endpoints=endpoints))
+
+
+def discovered(*, outweighs=True):
+    config = static_cluster("up", health_check=check(unhealthy_threshold=1, outweighs_removal=outweighs))
+    return Mesh(cluster=dataclasses.replace(config, discovery=Discovery.EDS))
+
+
+async def checked(mesh, answer=OK):
+    peer = await mesh.accepted()
+    peer.send(answer)
+    await mesh.settle()
+    return peer
+
+
+def addresses(mesh):
+    return [endpoint.address for endpoint in cluster_of(mesh).endpoints]
+
+
+async def test_what_is_well_serves_on_after_its_removal_until_it_is_sick():
+    """Envoy's stabilization: discovery is eventually consistent, checks know at once."""
+    async with discovered() as mesh:
+        assign(mesh, "10.0.0.1")
+        peer = await checked(mesh)
+        assign(mesh)
+        [endpoint] = cluster_of(mesh).endpoints
+        assert endpoint.leaving
+        assert cluster_of(mesh).pick() is endpoint
+        await mesh.advance(10.1)
+        peer.send(BAD)
+        await mesh.settle()
+        assert addresses(mesh) == []
+        await mesh.advance(100)
+        assert peer.received.count(b"GET") == 2, "nobody looks at it any more"
+
+
+async def test_what_comes_back_is_a_member_like_any():
+    async with discovered() as mesh:
+        assign(mesh, "10.0.0.1")
+        peer = await checked(mesh)
+        assign(mesh)
+        assign(mesh, "10.0.0.1")
+        assert not cluster_of(mesh).endpoints[0].leaving
+        await mesh.advance(10.1)
+        peer.send(BAD)
+        await mesh.settle()
+        assert addresses(mesh) == ["10.0.0.1:80"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "outweighs", "health"),
+    [(BAD, True, Health.UNKNOWN), (OK, False, Health.UNKNOWN), (OK, True, Health.UNHEALTHY)],
+    ids=["sick", "told to ignore checks", "sick by discovery"],
+)
+async def test_what_is_not_well_goes_at_once(answer, outweighs, health):
+    async with discovered(outweighs=outweighs) as mesh:
+        assign(mesh, "10.0.0.1", health=health)
+        await checked(mesh, answer)
+        assign(mesh)
+        assert addresses(mesh) == []
 
 
 async def test_without_reuse_each_check_has_its_connection():
