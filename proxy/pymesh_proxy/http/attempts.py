@@ -227,15 +227,14 @@ class Attempts(Upload):
 
     def _safe(self, cause: Cause, reused: bool) -> bool:
         """Whether a failure is repaired without asking the policy: nobody has worked on the request, as far as anybody can tell."""
-        if not self._replayable() or self._breaker is None or not self._breaker.admits_retry():
-            return False
+        if self._retries or not self._replayable() or self._breaker is None or not self._breaker.admits_retry():
+            return False  # once: a request that kills whatever it comes to would go through all connections (RFC 9110 9.2.2)
         # A kept-alive connection that dies under an idempotent request says nothing of the server: the close was on its way
         # already (RFC 9110 9.2.2, RFC 9112 9.3.1). One silent replay spares users the commonest 503 UC of all meshes.
         if cause is Cause.UPSTREAM_CLOSED and reused and self.exchange.head.method in retry.IDEMPOTENT:
             return True
-        # Above the last stream of a GOAWAY nothing has been looked at, whatever the method (RFC 9113 6.8); once, or two servers
-        # that both leave would send it back and forth.
-        return cause is Cause.UPSTREAM_REFUSED and reused and not self._retries
+        # Above the last stream of a GOAWAY nothing has been looked at, whatever the method (RFC 9113 6.8).
+        return cause is Cause.UPSTREAM_REFUSED and reused
 
     def _retries_answer(self, response: ResponseHead) -> bool:
         """Whether an answer is thrown away for another attempt, which is then on its way."""
