@@ -105,6 +105,10 @@ class H2Connection(Outbound):
         """End the transport behind an error: here at once, which may cost a peer that is still sending the GOAWAY."""
         self.transport.close()
 
+    def part(self) -> None:
+        """End the transport behind the last stream."""
+        self.transport.close()
+
     # --- asyncio's side -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -173,7 +177,7 @@ class H2Connection(Outbound):
         if self.phase == LEAVING and not self.streams:
             self.flush()
             self.phase = CLOSED
-            self.transport.close()
+            self.part()
 
     def _lose_streams(self, reason: str) -> None:
         streams = list(self.streams.values())

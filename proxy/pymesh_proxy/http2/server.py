@@ -30,8 +30,8 @@ class ServerConnection(H2Connection):
     """One client's connection."""
 
     __slots__ = (
-        "_abort_at", "_heartbeat", "_leave_at", "_served", "_started", "deadline", "facts", "failed", "idle_since", "known", "known_as",
-        "manager", "runtime", "scope", "wake",
+        "_abort_at", "_heartbeat", "_leave_at", "_served", "_started", "_unsent", "deadline", "facts", "failed", "idle_since", "known",
+        "known_as", "manager", "runtime", "scope", "wake",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime", manager: HttpOptions, scope: "Scope", facts: Downstream) -> None:
@@ -56,7 +56,9 @@ class ServerConnection(H2Connection):
         self._leave_at = NEVER
         """When to send the final GOAWAY even if nobody has answered the first."""
         self._abort_at = NEVER
-        """When a client that has broken a rule loses its connection, heard or not."""
+        """When a client whose connection is over loses it, whether or not it has taken all."""
+        self._unsent = 0
+        """What it had not taken when there was last a look at it."""
         self._heartbeat = Heartbeat(manager.http2.connection_keepalive, runtime.loop.time)
 
     # --- asyncio's side -----------------------------------------------------------------------------------------------
@@ -125,9 +127,26 @@ class ServerConnection(H2Connection):
         """Our FIN first, and a while for the client to read the GOAWAY before it finds the connection gone."""
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self._wait_for_client()
+
+    def part(self) -> None:
+        super().part()
+        if self.manager.delayed_close_timeout and self.transport.get_write_buffer_size():
+            self._wait_for_client()
+
+    def _wait_for_client(self) -> None:
+        """Give it a while, and another as long as it takes something (delayed_close_timeout, as in Envoy)."""
+        self._unsent = self.transport.get_write_buffer_size()
         self._abort_at = self._loop.time() + self.manager.delayed_close_timeout
         self.deadline = NEVER
         self.arm(self._abort_at)
+
+    def _check_client(self) -> None:
+        """One that takes nothing has no claim on the connection, nor on the memory that the rest occupies."""
+        if 0 < self.transport.get_write_buffer_size() < self._unsent:
+            self._wait_for_client()
+        else:
+            self.transport.abort()
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -141,7 +160,7 @@ class ServerConnection(H2Connection):
     def on_deadline(self, now: float) -> None:
         """A stream's time, or the connection's own: idle, old enough, not heard of since a PING, not left since it was asked to."""
         if self._abort_at <= now:
-            self.transport.abort()
+            self._check_client()
         for stream in list(self.streams.values()):
             if isinstance(stream, ServerStream):
                 stream.look(now)

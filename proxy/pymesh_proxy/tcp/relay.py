@@ -138,7 +138,11 @@ class Relay:
         if self.flags is None:
             self.flags = flags
         for side in self._sides or ():
-            if not side.closed:
+            if side.closed:
+                continue
+            if side.transport.get_write_buffer_size():
+                side.transport.abort()  # a peer that takes nothing would keep the connection (Envoy's NoFlush)
+            else:
                 side.transport.close()
 
     def on_lost(self, side: _Side, exc: Exception | None) -> None:

@@ -195,8 +195,12 @@ class ClientLayer(TlsLayer):
     _established: "asyncio.Future[None]"
 
     async def established(self) -> None:
-        """The handshake is over; raises ConnectionError with the reason if it failed."""
-        await self._established
+        """The handshake is over; raises ConnectionError with the reason if it failed. Who waits no longer ends the connection."""
+        try:
+            await self._established
+        except asyncio.CancelledError:
+            self.abort()
+            raise
 
 
 class ClientTls(_Side):

@@ -241,6 +241,23 @@ async def test_an_idle_tunnel_is_closed_and_a_moving_one_is_not():
         assert upstream.hung_up
 
 
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_client_that_takes_nothing_is_idle_too(leaves):
+    async with Mesh() as mesh:
+        client = connect(mesh, idle_timeout=10.0)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        client.stop_reading()
+        upstream.send(b"x" * 5000)
+        await mesh.settle()
+        if leaves:
+            upstream.close()
+            await mesh.settle()
+        assert len(mesh.scope) == 1
+        await mesh.advance(11)
+        assert len(mesh.scope) == 0
+
+
 async def test_a_slow_reader_stops_the_other_side():
     async with Mesh() as mesh:
         client = connect(mesh)

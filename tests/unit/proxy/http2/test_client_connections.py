@@ -189,6 +189,21 @@ async def test_a_request_with_trailers_has_no_request_timeout_either():
         assert answer.status == 200
 
 
+async def test_a_client_that_does_not_take_its_last_answer_is_given_up():
+    async with mesh(delayed_close_timeout=1.0) as running:
+        talker = client(running)
+        talker.ask()
+        server = await upstream(running)
+        running.scope.drain()
+        await running.settle()
+        talker.transport.pause_reading()
+        server.answer(body=b"x" * 1000)
+        await running.settle()
+        assert running.options.stats.downstream_cx_active == 1
+        await running.advance(1.1)
+        assert running.options.stats.downstream_cx_active == 0
+
+
 async def test_a_request_may_take_longer_once_its_answer_has_begun():
     async with mesh(request_timeout=5) as running:
         talker = client(running)
