@@ -8,8 +8,9 @@ from pymesh.bootstrap.environment import DNS_CAPTURE, is_on
 
 from ..model.kubernetes.services import is_alias
 from ..model.membership import Workloads
-from ..model.protocol import Protocol, of_port, of_service_port
+from ..model.protocol import ALONE, Protocol, of_port, of_service_port
 from ..model.service import from_workload_entry, is_address
+from ..model.view import PORTS
 from ..model.workload import selects
 from .rule import Found, rule
 from .subject import Subject
@@ -144,9 +145,37 @@ def workload_unselected(subject: Subject) -> Iterator[Found]:
             yield Found(resource, ("labels",), "no ServiceEntry or Service of its namespace selects it")
 
 
+@rule(
+    "PYM0404", "warning", "a port of a service is the sidecars' own", on_load=True,
+    why="Sidecars listen there at every address, and have no listener for the service: calls to it go on as to a stranger.",
+    fix="Give the service another port, or an address and a protocol other than HTTP.",
+)  # fmt: skip
+def sidecars_port(subject: Subject) -> Iterator[Found]:
+    mesh = subject.snapshot.mesh
+    taken = {mesh.outbound_port, mesh.inbound_port, *PORTS}
+    for resource, index, port in _shared(subject):
+        if port.number in taken:
+            yield Found(resource, ("ports", index, "number"), f"sidecars listen at port {port.number} themselves: they leave this one out")
+
+
+@rule(
+    "PYM0405", "warning", "a port at which servers speak first is another service's, too", on_load=True,
+    why="Clients would wait for one another if the first bytes had to tell what is spoken: the older service alone has the port.",
+    fix="Set `addresses`, or give the service a port of its own.",
+)  # fmt: skip
+def speaks_first(subject: Subject) -> Iterator[Found]:
+    held: dict[int, tuple[Resource, Protocol]] = {}
+    for resource, index, port in _shared(subject):
+        protocol = Protocol.AUTO if _protocol(port).is_http else _protocol(port)
+        first, spoken = held.setdefault(port.number, (resource, protocol))
+        if spoken is not protocol and {spoken, protocol} & ALONE:
+            text = f"{_named(first)} has port {port.number} for all addresses, which nothing shares with MySQL or MongoDB: this is left out"
+            yield Found(resource, ("ports", index), text)
+
+
 RULES = (
     udp_port, port_name, unresolved_instances, addresses_required, protocol_conflict, duplicate_service, selector_without_workloads,
-    workload_unselected,
+    workload_unselected, sidecars_port, speaks_first,
 )  # fmt: skip
 
 _Port = tuple[Resource, int, Any]
@@ -158,6 +187,14 @@ def _protocol(port: Any) -> Protocol:
 
 def _resolution(spec: Any) -> str:
     return spec.resolution.value if spec.resolution else "NONE"
+
+
+def _shared(subject: Subject) -> Iterator[_Port]:
+    """The ports of ServiceEntries for which sidecars listen at every address."""
+    for resource in subject.of("ServiceEntry"):
+        for index, port in enumerate(resource.spec.ports):
+            if _protocol(port).is_http or not resource.spec.addresses:
+                yield resource, index, port
 
 
 def _named(resource: Resource) -> str:

@@ -49,11 +49,14 @@ def served(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
 
 
 def servers(snapshot: Snapshot, view: ProxyView) -> list[InboundServer]:
-    """The served ports, sorted; of two services that share a target port the older one says what is spoken there."""
+    """The served ports, sorted; of two services that share a target port the older one says what is spoken there. Those at which the
+    sidecar itself listens are not the application's."""
     found: dict[int, InboundServer] = {}
     limits = snapshot.sidecars.of(view.namespace, view.labels)
+    taken = {snapshot.mesh.outbound_port, snapshot.mesh.inbound_port, *view.own_ports}
     for server in _all(snapshot, view, limits):
-        found.setdefault(server.bind, server)
+        if not (server.captured and server.bind in taken):
+            found.setdefault(server.bind, server)
     return [found[port] for port in sorted(found)]
 
 

@@ -92,7 +92,7 @@ def _virtual(snapshot: Snapshot, view: ProxyView, found: Sequence[InboundServer]
     message.filter_chains.append(chain(blackhole, name="virtualInbound-blackhole", port=port))
     message.filter_chains.extend(_unserved(snapshot, view, 0))
     for stated in snapshot.authentication.stated_ports(view.namespace, view.labels):
-        if all(server.bind != stated for server in found):
+        if stated != port and all(server.bind != stated for server in found):
             message.filter_chains.extend(_unserved(snapshot, view, stated))
     for server in found:
         message.filter_chains.extend(_chains(snapshot, view, server, f"{wildcards[0]}_{server.bind}", server.bind))

@@ -11,7 +11,7 @@ from ..built import Built, pack
 from ..holding import Part
 from ..model.memory import Same
 from ..model.origin import Origin
-from ..model.protocol import Protocol
+from ..model.protocol import ALONE, Protocol
 from ..model.service import Port, Service
 from ..model.sidecar import EVERYTHING, Egress
 from ..model.view import ProxyView
@@ -23,9 +23,6 @@ from .scope import Scope
 from .sidecar_routes import unknown_hosts
 
 Addresses = tuple[str, ...]
-
-_ALONE = frozenset({Protocol.MYSQL, Protocol.MONGO})
-"""What shares no listener with another protocol: servers that speak first would wait for the client's first bytes to be looked at."""
 
 
 @dataclass(slots=True)
@@ -46,7 +43,7 @@ class _Bound:
 
     def add(self, service: Service, port: Port, block: str, route: str) -> None:
         """Let a service's port share it, unless one of them shares with none: then the older stays."""
-        if self.protocol not in (None, port.protocol) and _ALONE & {self.protocol, port.protocol}:
+        if self.protocol not in (None, port.protocol) and ALONE & {self.protocol, port.protocol}:
             return
         self.protocol = self.protocol or port.protocol
         if port.protocol.may_be_http:
@@ -69,7 +66,7 @@ def outbound(scope: Scope, view: ProxyView) -> tuple[Part, dict[str, Built]]:
     else:
         key = ("outbound", view.captures, view.transparent)
         common = scope.cached(key, lambda: Part(_shared(scope, captures=view.captures, transparent=view.transparent)))
-        if excepted := _of_itself(scope, view) & common.keys():
+        if excepted := (_of_itself(scope, view) | _taken(scope, view)) & common.keys():
             common = Part((name, built) for name, built in common.items() if name not in excepted)
     proxy_port = view.http_proxy_port or scope.snapshot.mesh.http_proxy_port
     if proxy_port:
@@ -82,6 +79,12 @@ def _of_itself(scope: Scope, view: ProxyView) -> set[str]:
     """The listeners for the proxy's own address as a pod of headless services, which calls itself without the mesh."""
     numbers = scope.cached(("headless",), lambda: frozenset(port.number for service, port in scope.ports() if service.headless))
     return {f"{view.ip}_{number}" for number in numbers} if view.captures else set()
+
+
+def _taken(scope: Scope, view: ProxyView) -> set[str]:
+    """The listeners for services that would have an address of the proxy's own, which it would refuse one of."""
+    mesh = scope.snapshot.mesh
+    return {f"{families.wildcards(scope.families)[0]}_{port}" for port in (mesh.outbound_port, mesh.inbound_port, *view.own_ports)}
 
 
 def _shared(scope: Scope, *, captures: bool, transparent: bool) -> dict[str, Built]:

@@ -52,6 +52,9 @@ class Protocol(enum.Enum):
 
 _HTTP = frozenset({Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
 _HTTP2 = frozenset({Protocol.HTTP2, Protocol.GRPC, Protocol.GRPC_WEB})
+ALONE = frozenset({Protocol.MYSQL, Protocol.MONGO})
+"""What shares no listener with another protocol: servers that speak first would wait for the client's first bytes to be looked at."""
+
 _STANDARD = {"kubernetes.io/h2c": Protocol.HTTP2, "kubernetes.io/ws": Protocol.HTTP, "kubernetes.io/wss": Protocol.HTTPS}
 """The names that Kubernetes itself gives to protocols."""
 _BY_NAME = {protocol.value.lower(): protocol for protocol in Protocol if protocol is not Protocol.AUTO} | {"http_proxy": Protocol.HTTP}

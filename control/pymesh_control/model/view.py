@@ -19,6 +19,10 @@ from pymesh.xds import node as nodes
 from .settings import NOTHING, Settings, from_config
 from .whereabouts import CLUSTER_LABEL, HOSTNAME_LABEL, NETWORK_LABEL
 
+PORTS = (15021, 15090)
+"""Where proxies answer for their health and their metrics, unless they are told otherwise."""
+
+_OWN_PORTS = tuple(zip(("ENVOY_STATUS_PORT", "ENVOY_PROMETHEUS_PORT"), PORTS, strict=True))
 _GENERATED = ("gatewayTopology", "proxyHeaders", "connectionSettings")
 
 PYMESH = "pymesh"
@@ -65,6 +69,8 @@ class ProxyView:
     """By service port name; None when the sidecar does not say and serves what services select it for."""
     outbound_ports: Mapping[tuple[str, int], int] | None = None
     """(service host, service port) to local port; None for Istio's usual listeners."""
+    own_ports: frozenset[int] = frozenset(PORTS)
+    """Where it listens at every address from the start, for its health and its metrics."""
 
     group: str = ""
     """The WorkloadGroup that it registers its workload for."""
@@ -123,6 +129,7 @@ def view_of(node: Any, identity: SpiffeId | None) -> ProxyView:
         http_proxy_port=_number(metadata.get("HTTP_PROXY_PORT", 0), "HTTP_PROXY_PORT"),
         inbound_ports=_inbound(metadata),
         outbound_ports=_outbound(metadata),
+        own_ports=frozenset(_number(metadata.get(key, port), key) for key, port in _OWN_PORTS),
     )
 
 

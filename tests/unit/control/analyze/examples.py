@@ -216,6 +216,16 @@ CASES = {
         + kube("{port: 9, name: http}", "selector: {app: web}", "web"),
         "no ServiceEntry or Service of its namespace selects it",
     ),
+    "sidecars-port": (
+        entry("a", "hosts: [a.b], ports: [{number: 15021, name: http}], addresses: [10.9.9.9]"),
+        entry("a", "hosts: [a.b], ports: [{number: 15021, name: tcp}], addresses: [10.9.9.9]"),
+        "port 15021 themselves",
+    ),
+    "speaks-first": (
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: mysql}]") + entry("b", "hosts: [b.b], ports: [{number: 9, name: http}]"),
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: tcp}]") + entry("b", "hosts: [b.b], ports: [{number: 9, name: http}]"),
+        "ServiceEntry default/a has port 9",
+    ),
     "several-defaults": (
         thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}") + thing("Sidecar", "b", "{egress: [{hosts: ['*/*']}]}"),
         thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}"),

@@ -250,3 +250,11 @@ spec: {ingress: [{port: {number: 9080, name: http, protocol: HTTP}, defaultEndpo
     assert "10.0.0.9_8080" not in built.listeners(seen)
     assert "inbound|8080||" not in built.clusters(seen)
     assert "10.0.0.9_9080" in mesh(ENTRY % "http" + ingress).listeners(seen)
+
+
+def test_a_mode_of_the_sidecars_own_port_makes_no_chain_beside_the_one_that_ends_loops(mesh, view):
+    spec = "spec:\n  selector: {matchLabels: {app: a}}\n  portLevelMtls: {15006: {mode: DISABLE}, 9000: {mode: DISABLE}}\n"
+    text = PEERS.partition("spec:")[0] + spec
+    found = mesh(text).listeners(view(LABELS={"app": "a"}))["virtualInbound"].filter_chains
+    numbers = [chain.filter_chain_match.destination_port.value for chain in found]
+    assert (numbers.count(15006), numbers.count(9000)) == (1, 2)

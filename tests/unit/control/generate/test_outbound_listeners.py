@@ -101,6 +101,20 @@ def test_http_and_tcp_on_one_port_are_told_apart_by_their_first_bytes(mesh, view
     assert config(listener.default_filter_chain).cluster == "outbound|80||db.default.svc.cluster.local"
 
 
+PORTS = "[{number: 15001, name: http-a}, {number: 15006, name: http-b}, {number: 15021, name: http-c}, {number: 15090, name: tcp}]"
+
+
+def test_no_service_takes_the_ports_at_which_the_sidecar_itself_listens(mesh, view, envoy):
+    built = mesh(entry("a", PORTS).replace("10.0.0.1", "10.0.0.9"))
+    seen = view(agent="envoy")
+    assert set(built.listeners(seen)) == {"virtualInbound", "virtualOutbound"}
+    envoy(built, seen)
+    clusters = built.clusters(seen)
+    assert not {name for name in clusters if name.startswith("inbound|")}
+    elsewhere = view(ENVOY_STATUS_PORT=16021, ENVOY_PROMETHEUS_PORT="16090")
+    assert set(built.listeners(elsewhere)) == {"0.0.0.0_15021", "0.0.0.0_15090", "virtualInbound", "virtualOutbound"}
+
+
 @pytest.mark.parametrize(
     ("first", "second", "http"),
     [("mysql", "http", False), ("http", "mysql", True), ("mongo", "any", False), ("tcp", "mysql", False), ("mysql", "tcp", False)],
