@@ -233,4 +233,9 @@ def aliases(service: Service, namespace: str) -> Iterable[str]:
     """What clients may call it that know it by another name."""
     for alias in service.aliases:
         if alias.visibility.reaches(namespace):
-            yield from (alias.host, alias.host + ".", *alternative_names(alias.host, namespace))
+            yield from called(alias.host, namespace)
+
+
+def called(host: str, namespace: str) -> tuple[str, ...]:
+    """All names of a host for clients of a namespace."""
+    return host, host + ".", *alternative_names(host, namespace)

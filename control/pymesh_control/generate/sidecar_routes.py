@@ -1,8 +1,8 @@
 """RDS for sidecars: the shared route configurations of each HTTP port, of single services, and of the HTTP proxy port."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from pymesh.api import hosts
@@ -14,7 +14,7 @@ from ..model.service import Port, Service
 from ..model.virtual import MESH, VirtualService
 from . import reports
 from .routes import Place, default_route, set_timeout, virtual_host, virtual_routes
-from .scope import Scope, aliases, alternative_names, port_number
+from .scope import Scope, aliases, alternative_names, called, port_number
 
 _ROUTE = proto.route_components
 _MESH = frozenset({MESH})
@@ -89,10 +89,22 @@ def _port_host(scope: Scope, service: Service, number: int) -> _Host:
 
 def _port_hosts(scope: Scope, number: int) -> Iterable[_Host]:
     for service in scope.services.values():
+        if service.aliases:
+            yield from _alias_hosts(scope, service, number)
         host = scope.cached(("port host", Same(service), number), partial(_port_host, scope, service, number))
         if host is not _NO_HOST:
             yield host
     yield from _undeclared(scope, number)
+
+
+def _alias_hosts(scope: Scope, service: Service, number: int) -> Iterator[_Host]:
+    """Virtual hosts of a service's other names for which there are rules; the service itself has the rest of them."""
+    for alias in service.aliases:
+        if number not in alias.ports or not alias.visibility.reaches(scope.namespace):
+            continue
+        places = (Place(scope, rule, _MESH, number) for rule in scope.routes_at(number).contenders(alias.host))
+        made = (_placed_host(place, f"{alias.host}:{number}", called(alias.host, scope.namespace)) for place in places)
+        yield from islice((host for host in made if host is not _NO_HOST), 1)
 
 
 def _proxy_hosts(scope: Scope) -> Iterable[_Host]:
@@ -147,7 +159,7 @@ def _placed_host(place: Place, name: str, names_: tuple[str, ...]) -> _Host:
 def _undeclared(scope: Scope, number: int) -> Iterable[_Host]:
     """Virtual hosts for hosts of rules that stand for no service of the port: on one port of all, elsewhere of those that services obey."""
     known = {service.host: port for service in scope.services.values() if (port := service.port(number))}
-    taken: set[str] = set()
+    taken = {alias.host for service in scope.services.values() for alias in service.aliases if number in alias.ports}
     for rule in scope.routes_at(number).ordered if number == _LEGACY_PORT or known else ():
         others = {host for host in rule.hosts if host != "*" and not _any_port(host, known)} - taken
         if others and (number == _LEGACY_PORT or _rules_requests(rule, known)):

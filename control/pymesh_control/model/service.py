@@ -55,6 +55,8 @@ class Alias:
     host: str
     namespace: str
     visibility: Visibility
+    ports: frozenset[int] = frozenset()
+    """Those of its own that may speak HTTP: rules for it hold there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

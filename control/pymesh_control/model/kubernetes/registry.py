@@ -13,7 +13,7 @@ from ..service import Alias, Endpoint, Instances, Port, Service, port_of
 from ..workload import Health, Workload
 from . import slices
 from .pods import Pods
-from .services import from_resource, host_of, is_alias, visibility_of
+from .services import from_resource, host_of, is_alias, request_ports, visibility_of
 from .topology import Topology
 
 KINDS = ("Endpoints", "EndpointSlice", "Node", "Pod", "Service")
@@ -54,7 +54,7 @@ def read(
     ]
     by_host = {(service.namespace, service.host): found for service, found in given}
     aliases = {
-        Alias(host_of(one), one.namespace, visibility_of(one, exports)): one.spec.spec.external_name.lower().rstrip(".")
+        Alias(host_of(one), one.namespace, visibility_of(one, exports), request_ports(one)): one.spec.spec.external_name.lower().rstrip(".")
         for one in resources
         if is_alias(one) and one.spec.spec.external_name
     }

@@ -62,6 +62,12 @@ def visibility_of(resource: Resource, default: Sequence[str]) -> Visibility:
     return exported(stated or default, resource.namespace)
 
 
+def request_ports(resource: Resource) -> frozenset[int]:
+    """The ports of a Service at which requests may be spoken."""
+    ports = (_port(one) for one in resource.spec.spec.ports if one.protocol in (None, "TCP"))
+    return frozenset(port.number for port in ports if port.protocol.may_be_http)
+
+
 def _edge(resource: Resource, nodes: Topology) -> Edge:
     port = resource.labels.get(GATEWAY_PORT_LABEL, "")
     at_nodes = is_at_nodes(resource)

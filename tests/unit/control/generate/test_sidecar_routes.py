@@ -213,3 +213,23 @@ def test_deadlines_of_grpc_clients_count_within_a_routes_own(mesh, view):
         action = unruled[host].routes[0].route
         assert action.HasField("max_grpc_timeout")
         assert action.max_grpc_timeout.seconds == 0
+
+
+ALIAS = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: shop, namespace: default}
+spec: {type: ExternalName, externalName: reviews.default.svc.cluster.local, ports: [{name: http, port: 8080}]}
+"""
+
+
+def test_a_rule_for_another_name_of_a_service_holds_for_it_on_the_ports_that_it_has(mesh, view):
+    built = mesh(REVIEWS + ALIAS + route("shop", "[shop]", "directResponse: {status: 403}"))
+    hosts = built.hosts(view(), "8080")
+    named = ["shop.default.svc.cluster.local", "shop.default.svc.cluster.local.", "shop", "shop.default", "shop.default.svc"]
+    assert list(hosts["shop.default.svc.cluster.local:8080"].domains) == named
+    assert hosts["shop.default.svc.cluster.local:8080"].routes[0].name == "shop"
+    assert not set(named) & set(hosts[f"{HOST}:8080"].domains)
+    assert "shop" in built.hosts(view(), "80")[f"{HOST}:80"].domains
+    assert "shop.default" in mesh(REVIEWS + ALIAS).hosts(view(), "8080")[f"{HOST}:8080"].domains
