@@ -163,6 +163,8 @@ class Configuration:
                     self._runtime.routes.put(table)
             case types.SECRET:
                 for secret in prepared.values():
+                    self._runtime.secrets.check(secret)
+                for secret in prepared.values():
                     self._runtime.secrets.put(secret)
             case types.NAME_TABLE if self._name_table is not None:
                 for table in prepared.values():
@@ -311,8 +313,9 @@ class Configuration:
         if newest is None or newest.static:
             return
         served = self._rosters[type_url].remove(name)
-        if served and type_url == types.CLUSTER:
-            self._runtime.clusters.remove(name)
+        if type_url == types.CLUSTER:
+            self._lookups.pop(name, None)
+            self._runtime.clusters.remove(name)  # one that only warms may be looking up its names
         elif served:
             self._to_close.add(name)
 

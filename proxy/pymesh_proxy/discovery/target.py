@@ -38,7 +38,9 @@ class Routes(Protocol):
 
 
 class Secrets(Protocol):
-    """The runtime's secrets; `put` raises ConfigError for a key that does not fit its certificate."""
+    """The runtime's secrets; `check` and `put` raise ConfigError for a key that does not fit its certificate."""
+
+    def check(self, secret: Any) -> None: ...
 
     def put(self, secret: Any) -> Any: ...
 

@@ -17,10 +17,10 @@ from . import verify
 from .choice import Shown, by_name, first_of_each_kind, keys_of, shown
 from .config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls, ValidationSource
 from .counts import Handshakes
-from .layer import TlsLayer
+from .layer import State, TlsLayer
 from .matcher import SanMatcher
 from .peer import PeerCertificate
-from .pem import as_file, load_chain
+from .pem import as_file, load_authorities, load_chain
 from .secrets import Secrets
 from .sessions import Sessions
 
@@ -69,7 +69,7 @@ def _context(protocol: int, parameters: TlsParameters, alpn: tuple[str, ...]) ->
 
 
 def _load_trust(context: ssl.SSLContext, ca: bytes, crl: bytes) -> None:
-    context.load_verify_locations(cadata=ca.decode("ascii"))
+    load_authorities(context, ca)
     if crl:
         with as_file(crl) as path:
             context.load_verify_locations(cafile=path)
@@ -199,6 +199,7 @@ class ClientLayer(TlsLayer):
         try:
             await self._established
         except asyncio.CancelledError:
+            self.state = State.CLOSED  # that is no failure of TLS
             self.abort()
             raise
 

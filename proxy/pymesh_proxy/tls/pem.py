@@ -37,3 +37,8 @@ def unreadable(chain: bytes, key: bytes) -> str:
     if b"PRIVATE KEY-----" not in key:
         return "the key is no PEM private key"
     return "the PEM is damaged"
+
+
+def load_authorities(context: ssl.SSLContext, bundle: bytes) -> None:
+    """Trust the certificates of a bundle. Raises ssl.SSLError or ValueError when there is none, or one that does not parse."""
+    context.load_verify_locations(cadata=bundle.decode("ascii", "ignore"))  # between them stands text in any language

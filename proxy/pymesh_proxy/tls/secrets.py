@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ..errors import ConfigError, Problem
 from .config import SecretValue
-from .pem import load_chain, unreadable
+from .pem import load_authorities, load_chain, unreadable
 
 
 class Secrets:
@@ -23,14 +23,24 @@ class Secrets:
     def get(self, name: str) -> SecretValue | None:
         return self._values.get(name)
 
-    def put(self, value: SecretValue) -> None:
-        """Take a secret; raises ConfigError when key and certificate do not belong together, and keeps the old one."""
+    def check(self, value: SecretValue) -> None:
+        """Raises ConfigError when key and certificate do not belong together, or a bundle has no certificates."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if value.chain:
             try:
-                load_chain(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), value.chain, value.key)
+                load_chain(context, value.chain, value.key)
             except ssl.SSLError as error:
                 reason = error.reason or unreadable(value.chain, value.key)
                 raise ConfigError(Problem(f"secret {value.name}", f"failed to load private key or certificate: {reason}")) from error
+        if value.trusted_ca:
+            try:
+                load_authorities(context, value.trusted_ca)
+            except (ssl.SSLError, ValueError) as error:
+                raise ConfigError(Problem(f"secret {value.name}", f"failed to load trusted CA certificates: {error}")) from error
+
+    def put(self, value: SecretValue) -> None:
+        """Take a secret; raises ConfigError for one that `check` refuses, and keeps the old one."""
+        self.check(value)
         self._values[value.name] = value
         self.version += 1
 

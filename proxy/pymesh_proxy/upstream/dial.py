@@ -48,6 +48,8 @@ async def dial(
         raise DialFailed(Cause.CONNECT_TIMEOUT, "connection timeout") from None
     except OSError as error:
         raise DialFailed(Cause.CONNECT_FAILED, _words(error)) from error
+    except ValueError as error:  # a server name or a trust bundle that Python's ssl cannot encode
+        raise DialFailed(Cause.CONNECT_FAILED, f"TLS error: {error}") from error
 
 
 async def _connect(
@@ -84,7 +86,11 @@ async def _connect_tcp(
         local = _local(cluster, endpoint.host)
         transport, _ = await loop.create_connection(lambda: protocol, endpoint.host, endpoint.port, local_addr=local)
     if cluster.keepalive is not None:
-        _keepalive(transport.get_extra_info("socket"), cluster.keepalive)
+        try:
+            _keepalive(transport.get_extra_info("socket"), cluster.keepalive)
+        except OSError:  # times that the kernel does not take: nobody else knows of this connection
+            transport.abort()
+            raise
 
 
 async def _socket(

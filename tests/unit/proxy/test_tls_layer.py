@@ -184,6 +184,20 @@ async def test_what_is_no_pem_is_refused_with_the_part_that_is_not(chain, key, r
         Secrets().put(SecretValue(name="default", chain=chain, key=key))
 
 
+@pytest.mark.parametrize("bundle", [b"garbage", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "é".encode()])
+async def test_a_bundle_without_certificates_is_refused_and_the_old_one_stays(bundle):
+    secrets = Secrets()
+    secrets.put(SecretValue(name="ROOTCA", trusted_ca=ROOT.pem))
+    with pytest.raises(ConfigError, match="trusted CA"):
+        secrets.put(SecretValue(name="ROOTCA", trusted_ca=bundle))
+    assert secrets.get("ROOTCA").trusted_ca == ROOT.pem
+
+
+async def test_text_of_any_language_may_stand_between_the_certificates_of_a_bundle():
+    _, _, client, _, _ = await connect(trust=ValidationSource(trusted_ca="# Főtanúsítvány\n".encode() + ROOT.pem))
+    await client.established()
+
+
 async def test_plain_http_on_a_tls_port_is_named_in_the_failure():
     loop = MemoryLoop()
     failures = []

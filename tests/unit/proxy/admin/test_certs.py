@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from pymesh_proxy.admin.facts import Facts
-from pymesh_proxy.tls.config import CertificateSource, SecretValue, UpstreamTls
+from pymesh_proxy.tls.config import CertificateSource, SecretValue, UpstreamTls, ValidationSource
 
 
 async def test_a_chain_is_shown_with_its_names_and_days(ask: Any, facts: Facts, issue: Any) -> None:
@@ -29,6 +29,9 @@ async def test_a_certificate_written_into_two_clusters_is_shown_once(ask: Any, f
 
 
 async def test_what_does_not_parse_is_said_to_be_so(ask: Any, facts: Facts) -> None:
-    facts.runtime.secrets.put(SecretValue(name="ROOTCA", trusted_ca=b"garbage"))
+    static = facts.runtime.clusters.get("static")
+    assert static is not None
+    tls = UpstreamTls(validation=ValidationSource(trusted_ca=b"garbage"))
+    facts.runtime.clusters.put(dataclasses.replace(static.config, name="other", tls=tls))
     (entry,) = json.loads((await ask("/certs")).body)["certificates"]
     assert entry["ca_cert"][0]["path"].startswith("<inline>: ")

@@ -311,7 +311,7 @@ async def test_only_the_look_up_of_the_newest_version_counts() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
     assert world.runtime.take() == []
-    assert await world.give(CDS, removed=("dns",)) == []
+    assert await world.give(CDS, removed=("dns",)) == ["no cluster dns"], "or its names would be looked up for ever"
 
 
 async def test_static_listeners_are_opened_when_static_names_are_known() -> None:
@@ -338,3 +338,11 @@ async def test_and_not_at_all_if_nobody_does() -> None:
     world = await World().start()
     assert world.wanted(NDS) is None
     assert await world.give(NDS, nds.NameTable()) == []
+
+
+async def test_of_secrets_of_which_one_is_refused_none_is_taken() -> None:
+    world = await World().start()
+    await world.give(CDS, with_secret(cluster("c", eds=False), "good"), with_secret(cluster("d", eds=False), "bad"))
+    with pytest.raises(ConfigError, match="do not belong together"):
+        await world.give(SDS, secret("good"), secret("bad"))
+    assert world.runtime.take() == []

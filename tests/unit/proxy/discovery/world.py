@@ -105,9 +105,11 @@ class _Routes(_Part):
 
 
 class _Secrets(_Part):
-    def put(self, secret: Any) -> None:
+    def check(self, secret: Any) -> None:
         if secret.name == "bad":
             raise ConfigError(Problem("secret bad", "key and certificate do not belong together"))
+
+    def put(self, secret: Any) -> None:
         self.recorder.held_secrets[secret.name] = secret
         self.note(f"secret {secret.name}")
 
