@@ -118,6 +118,9 @@ class Client:
                 self._lost(f"no connection within {CONNECT_TIMEOUT:g} s")
             except StreamLost as error:
                 self._lost(str(error))
+            except Exception:  # noqa: BLE001  a defect of ours met by one response: what was accepted before serves on, and news must come
+                _log.exception("%s: a response could not be worked on", self._name)
+                self._lost("an error of our own")
             self._attempt += 1
             await self._back_off()
 
@@ -167,8 +170,11 @@ class Client:
             self._send(self._health())
             self.refresh()
             async for response in call:
+                if response is None:  # gRPC's word for one that its deserializer refused
+                    raise StreamLost("a response does not parse")
                 self._alive(response)
                 await self._handle(response)
+                self._backoff.reset()
             raise StreamLost("the server ended the stream")
         finally:
             self._outbox = None
@@ -223,7 +229,6 @@ class Client:
     def _alive(self, response: Any) -> None:
         if not self._stream_status.connected_state:
             _log.info("%s: connected", self._name)
-        self._backoff.reset()
         self._attempt = 0
         self._stream_status.connected_state = 1
         self._stream_status.last_failure = ""

@@ -219,7 +219,10 @@ def _wrapped(packed: Any) -> Any:
     """State-of-the-world resources may come bare or inside a Resource."""
     if packed.type_url.endswith(_WRAPPER):
         wrapped = proto.discovery.Resource()
-        packed.Unpack(wrapped)
+        try:
+            wrapped.MergeFromString(packed.value)
+        except DecodeError as error:
+            raise ConfigError(Problem(_WRAPPER, f"does not parse: {error}")) from error
         return wrapped
     return proto.discovery.Resource(resource=packed)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 
 from pymesh.xds import proto, types
 from pymesh_proxy.discovery.channel import Channels
@@ -275,3 +276,31 @@ async def test_goodbye_without_a_stream_waits_for_nobody(tmp_path: Path) -> None
     client = Bench(Server(tmp_path), await World().start(), Variant.DELTA).client
     async with asyncio.timeout(0.5):
         await client.say_unwell("draining")
+
+
+async def test_a_response_that_does_not_parse_loses_the_stream_and_not_the_client(bench: Bench) -> None:
+    class Unreadable:
+        @staticmethod
+        def FromString(_: bytes) -> Any:  # noqa: N802  protobuf's name
+            raise DecodeError("cut short")
+
+    first, readable = await bench.server.accept(), bench.client._response_class
+    bench.client._response_class = Unreadable
+    first.cut()
+    (await bench.server.accept()).say(delta(CDS, cluster("c"), nonce="1"))
+    bench.client._response_class = readable
+    await configured(bench)
+
+
+async def test_a_defect_of_ours_loses_the_stream_and_not_the_client(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.world.configuration, "_promote_clusters", lambda: 1 // 0)
+        stream = await bench.server.accept()
+        stream.say(delta(CDS, cluster("c"), nonce="1"))
+        await stream.heard()
+        second = await bench.server.accept()
+    second.cut()
+    stream = await bench.server.accept()
+    stream.say(delta(CDS, cluster("d"), nonce="1"))
+    while brief(await stream.heard()) != "cds ack 1":
+        pass

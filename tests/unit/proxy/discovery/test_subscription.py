@@ -191,3 +191,10 @@ class TestBadResponses:
 
     def test_every_bad_resource_is_told(self, variant: Variant) -> None:
         assert self.problem(variant, assignment("a"), assignment("b")).count("unable to unpack") == 2
+
+
+def test_a_wrapper_that_does_not_parse_is_refused() -> None:
+    response = sotw(types.CLUSTER, cluster("a"))
+    response.resources.add(type_url="type.googleapis.com/envoy.service.discovery.v3.Resource", value=b"\xff")
+    with pytest.raises(ConfigError, match="does not parse"):
+        SotwSubscription(types.CLUSTER).read(response)
