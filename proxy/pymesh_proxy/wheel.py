@@ -87,7 +87,10 @@ class Wheel:
         self._handle = None
         while self._keys and self._keys[0] * TICK <= now:
             for timed in self._due(heapq.heappop(self._keys)):
-                self._look(timed, now)
+                try:
+                    self._look(timed, now)
+                except Exception as error:  # noqa: BLE001  one of many: the others have theirs all the same, as with call_later
+                    self._loop.call_exception_handler({"message": f"deadline of {timed!r}", "exception": error})
         self._schedule()
 
     def _due(self, key: int) -> "list[Timed]":

@@ -71,10 +71,16 @@ class ClientConnection(AnswerReader, UpstreamRequest):
 
     def eof_received(self) -> bool:
         attempts = self.attempts
-        if attempts is not None and self.stage is _BODY and self._framing is _UNTIL_CLOSE:
+        if attempts is None:
+            self.pool.leaving(self)  # now, not in a later turn: requests of this one could still take it
+        elif self.stage is _BODY and self._framing is _UNTIL_CLOSE:
             self._keep = False
             self._next(attempts)
         return False
+
+    def _spoke_unasked(self) -> None:
+        self.pool.leaving(self)
+        self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         stage, self.stage = self.stage, _CLOSED
@@ -166,6 +172,7 @@ class ClientConnection(AnswerReader, UpstreamRequest):
     def on_deadline(self, now: float) -> None:
         """Idle for too long."""
         if self.stage is _IDLE:
+            self.pool.leaving(self)
             self.transport.close()
 
     def _next(self, attempts: "Attempts") -> None:

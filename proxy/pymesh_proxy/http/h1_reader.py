@@ -78,6 +78,10 @@ class AnswerReader(Sliced):
     def _next(self, attempts: "Attempts") -> None:
         """The answer is whole."""
 
+    @abstractmethod
+    def _spoke_unasked(self) -> None:
+        """An idle connection has nothing to say; whatever this is, it is no answer."""
+
     def _listening(self) -> bool:
         return self.attempts is not None and self.stage is not _CLOSED
 
@@ -89,7 +93,7 @@ class AnswerReader(Sliced):
         cluster.upstream_cx_rx_bytes_total += len(data)
         attempts = self.attempts
         if attempts is None:
-            self.transport.abort()  # an idle connection has nothing to say; whatever this is, it is no answer
+            self._spoke_unasked()
             return
         if self._passing:
             self._pass_body(attempts, data)

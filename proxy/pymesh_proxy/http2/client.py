@@ -83,6 +83,10 @@ class ClientConnection(H2Connection):
         self._heartbeat.heard()
         super().data_received(data)
 
+    def eof_received(self) -> bool:
+        self.pool.leaving(self)  # now, not in a later turn: requests of this one could still take it
+        return super().eof_received()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.pool.lost(self)
         super().connection_lost(exc)
@@ -143,6 +147,7 @@ class ClientConnection(H2Connection):
     def on_deadline(self, now: float) -> None:
         """One of: idle for too long, old enough, time for a PING, a PING that was not answered."""
         if self._heartbeat.lost(now):
+            self.pool.leaving(self)
             self.transport.abort()
             return
         idle = self.pool.cluster.config.idle_timeout

@@ -76,6 +76,10 @@ class ExclusivePool(Pool[ClientConnection]):
             self._runtime.wheel.arm(connection, deadline)
 
     def _forget_connection(self, connection: ClientConnection) -> None:
+        self.leaving(connection)
+
+    def leaving(self, connection: ClientConnection) -> None:
+        """It idles no more: nobody is to get it."""
         above: ClientConnection | None = None
         each = self._idle
         while each is not None and each is not connection:

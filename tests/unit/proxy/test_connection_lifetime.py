@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -100,3 +101,32 @@ async def serve(steps):
 @given(st.lists(st.one_of(st.none(), st.integers(0, 2)), max_size=8))
 def test_idle_connections_are_a_stack_from_which_any_may_go(steps):
     asyncio.run(serve(steps))
+
+
+def fall_silent(mesh, upstream):
+    upstream.finish()
+
+
+def speak_unasked(mesh, upstream):
+    upstream.send(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+
+def reach_its_time(mesh, upstream):
+    asyncio.get_running_loop().call_soon(mesh.loop.advance, 10.0)  # in the turn in which the request comes
+
+
+@pytest.mark.parametrize("end", [fall_silent, speak_unasked, reach_its_time])
+async def test_a_connection_that_ends_is_not_given_to_a_request_of_the_same_turn(end):
+    async with mesh_of(idle_timeout=5.0) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        upstream.send(OK)
+        await mesh.settle()
+        end(mesh, upstream)
+        client.send(GET)
+        await mesh.settle()
+        assert not mesh.loop.accepted.empty(), "the request was given to a connection that was at its end"
+        (await mesh.accepted()).send(OK)
+        await mesh.settle()
+        assert client.received.count(b"200 OK") == 2

@@ -137,3 +137,19 @@ async def test_the_wheel_never_looks_before_a_deadline(start, length):
     bell = Bell()
     turning.arm(bell, loop.now + length / 1000)
     assert bell.wake >= bell.deadline
+
+
+async def test_a_deadline_that_fails_costs_the_others_nothing():
+    class Broken(Bell):
+        def on_deadline(self, now):
+            raise ZeroDivisionError
+
+    loop, turning = wheel()
+    told = []
+    loop.call_exception_handler = told.append
+    bells = [Broken(), Bell(), Bell()]
+    for bell, seconds in zip(bells, (1, 1, 2), strict=True):
+        turning.arm(bell, loop.now + seconds)
+    loop.advance(3)
+    assert [len(bell.rung) for bell in bells] == [0, 1, 1]
+    assert isinstance(told[0]["exception"], ZeroDivisionError)

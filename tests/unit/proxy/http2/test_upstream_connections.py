@@ -303,3 +303,18 @@ async def test_a_connection_that_cannot_be_made_is_a_503():
         await running.settle()
         assert answer.status == 503
         assert running.exchanges[0].flags == "UF"
+
+
+async def test_a_connection_that_ends_is_not_given_to_a_request_of_the_same_turn():
+    async with mesh() as running:
+        talker = client(running)
+        talker.ask()
+        server = await upstream(running)
+        server.answer()
+        await running.settle()
+        server.transport.write_eof()
+        more = talker.ask()
+        await running.settle()
+        (await upstream(running)).answer()
+        await running.settle()
+        assert more.status == 200
