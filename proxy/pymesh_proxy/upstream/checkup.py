@@ -98,6 +98,8 @@ class Checkup:
         if final or self._row >= threshold:
             self.state = State.WELL if good else State.SICK
             self._row = 0
+            if good:
+                self.endpoint.healthy_since = 0.0  # slow start begins anew, as in Envoy
         else:
             self.edge = True
 

@@ -38,8 +38,8 @@ class HostMonitor:
     """What is known of one endpoint's answers."""
 
     __slots__ = (
-        "_detector", "_errors", "_gateway_errors", "_local_failures", "ejected_at", "ejections", "endpoint", "error", "external", "local",
-        "multiplier", "release_at", "returned_at",
+        "_detector", "_errors", "_gateway_errors", "_local_failures", "ejected_at", "ejections", "endpoint", "error", "external", "gone",
+        "local", "multiplier", "release_at", "returned_at",
     )  # fmt: skip
 
     def __init__(self, detector: "Detector", endpoint: "Endpoint") -> None:
@@ -58,6 +58,8 @@ class HostMonitor:
         self.returned_at: float | None = None
         self.release_at = 0.0
         """When the ejection is over."""
+        self.gone = False
+        """The cluster has this endpoint no longer; requests that were under way may still tell of it."""
 
     def __repr__(self) -> str:
         state = f"out until {self.release_at:g}" if self.endpoint.ejected else "in"
@@ -133,7 +135,7 @@ class HostMonitor:
 class Detector:
     """The endpoints of one cluster beside each other."""
 
-    __slots__ = ("_clock", "_draw", "_on_change", "_report", "averages", "config", "counts", "monitors")
+    __slots__ = ("_by_endpoint", "_clock", "_draw", "_on_change", "_report", "averages", "config", "counts")
 
     def __init__(
         self,
@@ -150,28 +152,35 @@ class Detector:
         self._draw = draw
         self._on_change = on_change
         self._report = report
-        self.monitors: list[HostMonitor] = []
+        self._by_endpoint: dict[Endpoint, HostMonitor] = {}
         self.counts = dict.fromkeys(_COUNTERS, 0)
         """By Envoy's names, without the prefix `outlier_detection.`."""
         self.averages = {"": (UNKNOWN, UNKNOWN), "local_origin_": (UNKNOWN, UNKNOWN)}
         """The mean success rate and the one below which an endpoint goes, of answers and of connections; for /clusters."""
 
     def __repr__(self) -> str:
-        return f"<Detector {self.counts['ejections_active']} of {len(self.monitors)} out>"
+        return f"<Detector {self.counts['ejections_active']} of {len(self._by_endpoint)} out>"
+
+    @property
+    def monitors(self) -> list[HostMonitor]:
+        """Of the cluster's endpoints, in their order."""
+        return list(self._by_endpoint.values())
 
     def watch(self, endpoints: "Iterable[Endpoint]") -> None:
         """These are the cluster's endpoints now; those that stay keep what is known of them."""
-        known = {monitor.endpoint: monitor for monitor in self.monitors}
-        self.monitors = [known.get(endpoint) or HostMonitor(self, endpoint) for endpoint in endpoints]
-        self.counts["ejections_active"] = sum(monitor.endpoint.ejected for monitor in self.monitors)
+        known = self._by_endpoint
+        self._by_endpoint = {endpoint: known.get(endpoint) or HostMonitor(self, endpoint) for endpoint in endpoints}
+        for endpoint, monitor in known.items():
+            monitor.gone = endpoint not in self._by_endpoint
+        self.counts["ejections_active"] = sum(endpoint.ejected for endpoint in self._by_endpoint)
 
     def of(self, endpoint: "Endpoint") -> HostMonitor | None:
         """What is known of one endpoint."""
-        return next((monitor for monitor in self.monitors if monitor.endpoint is endpoint), None)
+        return self._by_endpoint.get(endpoint)
 
     def suspect(self, monitor: HostMonitor, reason: Ejection) -> None:
         """A row of errors is complete."""
-        if monitor.endpoint.ejected:
+        if monitor.endpoint.ejected or monitor.gone:
             return  # answers to requests that were under way
         self._detect(monitor, reason)
         monitor.forget(reason)
@@ -200,7 +209,7 @@ class Detector:
         active = self.counts["ejections_active"]
         if not active and self.config.always_eject_one:
             return True
-        return 100 * (active + 1) <= self.config.max_ejection_percent * len(self.monitors)
+        return 100 * (active + 1) <= self.config.max_ejection_percent * len(self._by_endpoint)
 
     def tick(self) -> None:
         """An interval is over: let those return whose time has come, then compare the others."""
@@ -231,7 +240,7 @@ class Detector:
         """Success rates beside each other and beside a fixed threshold, of answers or of connections."""
         config = self.config
         self.averages[origin] = (UNKNOWN, UNKNOWN)
-        if len(self.monitors) < min(config.success_rate_minimum_hosts, config.failure_percentage_minimum_hosts):
+        if len(self._by_endpoint) < min(config.success_rate_minimum_hosts, config.failure_percentage_minimum_hosts):
             return
         seen = [(monitor, tally) for monitor, tally in self._tallies(origin) if not monitor.endpoint.ejected and tally.past_total]
         for _, tally in seen:

@@ -27,6 +27,7 @@ class Watchman:
         config = cluster.config
         self._cluster = cluster
         self._wheel = runtime.wheel
+        self._loop = runtime.loop
         self._clock = runtime.loop.time
         self.detector = self._detect(config.outlier, log) if config.outlier is not None else None
         self.checks = ClusterChecks(runtime, cluster, config.health_check, self._checked) if config.health_check is not None else None
@@ -59,6 +60,10 @@ class Watchman:
         for endpoint in endpoints:
             if endpoint.watch is None:
                 endpoint.watch = self._watch(endpoint)
+            elif self.checks is not None:
+                endpoint.watch.checkup = self.checks.of(endpoint)
+        if self._waiting is not None:  # for one that may have gone
+            self._loop.call_soon(self._tell_if_checked)
 
     def _watch(self, endpoint: "Endpoint") -> Watch:
         outlier = self.detector.of(endpoint) if self.detector is not None else None
@@ -76,6 +81,9 @@ class Watchman:
     def _checked(self, checkup: Checkup, outcome: Outcome) -> None:
         if self.detector is not None and checkup.state is State.WELL and outcome in (Outcome.SUCCESS, Outcome.DEGRADED):
             self.detector.proven_well(checkup.endpoint)
+        self._tell_if_checked()
+
+    def _tell_if_checked(self) -> None:
         if self._waiting is not None and self.checks is not None and self.checks.done:
             done, self._waiting = self._waiting, None
             done()
@@ -109,6 +117,9 @@ class Watchman:
 
     def close(self) -> None:
         """The cluster serves no more."""
+        self._waiting = None
         self._wheel.arm(self, NEVER)
+        if self.detector is not None:
+            self.detector.watch(())
         if self.checks is not None:
             self.checks.stop()

@@ -126,3 +126,13 @@ def test_the_state_is_that_of_the_rules(healthy, unhealthy, outcomes):
     assert counts["failure"] == len(outcomes) - counts["success"]
     assert counts["network_failure"] == sum(outcome in (Outcome.NETWORK, Outcome.TIMEOUT) for outcome in outcomes)
     assert counts["passive_failure"] == outcomes.count(Outcome.PASSIVE)
+
+
+def test_slow_start_begins_anew_for_an_endpoint_that_gets_well():
+    record = checkup(healthy=2, unhealthy=1)
+    judged(record, Outcome.SUCCESS)
+    record.endpoint.healthy_since = 7.0
+    judged(record, Outcome.SUCCESS, Outcome.TIMEOUT, Outcome.SUCCESS)
+    assert record.endpoint.healthy_since == 7.0
+    judged(record, Outcome.SUCCESS)
+    assert record.endpoint.healthy_since == 0.0

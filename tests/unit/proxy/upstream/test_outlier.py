@@ -327,3 +327,14 @@ def test_ejections_never_outlast_the_longest_time(steps):
             watched.tick(step)
         if watched.out:
             assert watched.monitors[0].release_at - watched.now <= 25.0
+
+
+def test_what_is_told_of_an_endpoint_that_is_gone_changes_nothing():
+    watched = Watched(hosts=3, consecutive_5xx=1)
+    gone = watched.monitors[0]
+    watched.detector.watch(watched.endpoints[1:])
+    gone.answered(500)
+    assert watched.counts() == {}
+    assert not watched.changes
+    watched.monitors[1].answered(500)
+    assert watched.counts()["ejections_active"] == 1
