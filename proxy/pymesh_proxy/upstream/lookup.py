@@ -82,7 +82,7 @@ class _System:
             if error.errno in _NO_ADDRESS:
                 return Answer()
             raise LookupFailed(error.strerror) from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what cannot be a name, such as one with an empty label
             raise LookupFailed(str(error)) from error
         v4, v6 = (_distinct(infos, family) for family in (socket.AF_INET, socket.AF_INET6))
         return Answer(chosen(v4, v6, self._family), await self._time_to_live(name))

@@ -38,8 +38,8 @@ class Clusters:
     """Every cluster. Replacing one keeps the endpoints it knew until its own assignment arrives."""
 
     __slots__ = (
-        "_by_eds_name", "_candidates", "_original", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "local", "name_servers",
-        "outlier_log",
+        "_by_eds_name", "_candidates", "_original", "_original_limit", "_prepared", "_resolving", "_runtime", "_stale", "by_name", "local",
+        "name_servers", "outlier_log",
     )  # fmt: skip
 
     def __init__(self, runtime: "Runtime") -> None:
@@ -61,6 +61,7 @@ class Clusters:
         self._stale: dict[str, asyncio.TimerHandle] = {}
         """By EDS name: when its endpoints are not to be used any more."""
         self._original: dict[tuple[str, str, int, SourceAddress | None], Endpoint] = {}
+        self._original_limit = _ORIGINAL_LIMIT
 
     def __iter__(self) -> Iterator[Cluster]:
         return iter(self.by_name.values())
@@ -75,11 +76,15 @@ class Clusters:
         """Add or replace a cluster."""
         former = self.by_name.get(config.name)
         if former is not None and former.config == config:
+            self._forget_prepared(config.name)  # a version in between that never served
+            self._forget_candidate(config.name)
             former.config = config
             return former
         resolver = self._take_prepared(config)
         cluster = self._candidate(config) if resolver is None else resolver.cluster
-        self._candidates.pop(config.name, None)
+        if self._candidates.get(config.name) is cluster:
+            del self._candidates[config.name]
+        self._forget_candidate(config.name)
         if former is not None and former.assignment is not None and cluster.assignment is None and not cluster.per_request:
             cluster.assign(former.assignment)
         if cluster.hosts is not None:
@@ -204,13 +209,22 @@ class Clusters:
         if cluster is None:
             return
         if cluster.config.discovery is Discovery.EDS:
-            self._by_eds_name[cluster.config.eds_name or name].discard(name)
+            self._leave_eds_name(cluster.config.eds_name or name, name)
+        if cluster.per_request:
+            self._forget_destinations(name)
+        cluster.on_rebalance = None  # what becomes of requests under way tells nothing of those that come
         if cluster.hosts is not None:
             cluster.hosts.end()
         if cluster.watchman is not None:
             cluster.watchman.close()
         for endpoint in cluster.endpoints:
             endpoint.leave_connections()
+
+    def _leave_eds_name(self, eds_name: str, name: str) -> None:
+        users = self._by_eds_name[eds_name]
+        users.discard(name)
+        if not users:
+            del self._by_eds_name[eds_name]
 
     def assign(self, assignment: Assignment) -> None:
         """Give the clusters of an EDS name their endpoints, until they are stale (endpoint_stale_after)."""
@@ -257,9 +271,15 @@ class Clusters:
 
     def _forget_unused(self) -> None:
         """Keep only destinations with a connection or a request (Envoy's cleanup_interval, done when a new one comes)."""
-        if len(self._original) >= _ORIGINAL_LIMIT:
+        if len(self._original) >= self._original_limit:
             used = {key: endpoint for key, endpoint in self._original.items() if endpoint.cx_active or endpoint.rq_active}
             self._original = used
+            self._original_limit = max(_ORIGINAL_LIMIT, 2 * len(used))  # or many in use would be gone through for each new one
+
+    def _forget_destinations(self, name: str) -> None:
+        """The endpoints of a cluster that serves no longer: a newer version has settings of its own."""
+        for key in [key for key in self._original if key[0] == name]:
+            self._original.pop(key).leave_connections()
 
 
 _ORIGINAL_LIMIT = 1024

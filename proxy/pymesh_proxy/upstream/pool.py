@@ -58,7 +58,7 @@ class Pool(ABC, Generic[Connection]):
         self._downstream = downstream
         """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
         self._runtime = runtime
-        self._closing = False
+        self._closing = downstream is not None  # nobody else will come
         self._waiting: deque[Attempts] = deque()
         self.cluster = cluster
         self.breaker = breaker

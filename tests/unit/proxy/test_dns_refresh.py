@@ -293,3 +293,9 @@ async def test_names_below_localhost_are_this_machine_whoever_is_asked(servers):
     assert found[Family.V4_PREFERRED] == found[Family.V4_ONLY] == ("127.0.0.1",)
     assert found[Family.AUTO] == found[Family.V6_ONLY] == ("::1",)
     assert found[Family.ALL] == ("127.0.0.1", "::1")
+
+
+@pytest.mark.parametrize("name", ["a..test", "x" * 64 + ".test", "."])
+async def test_what_cannot_be_a_name_is_a_failed_look_up(name):
+    with pytest.raises(LookupFailed):
+        await lookup(DnsConfig())(name)
