@@ -59,6 +59,7 @@ class _Side(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        self.relay.look(self.relay.active)
         if not self.other.closed:
             self.other.transport.pause_reading()
 
@@ -74,7 +75,10 @@ class _Side(asyncio.Protocol):
 class Relay:
     """A pair of joined connections."""
 
-    __slots__ = ("_ends", "_idle_timeout", "_on_end", "_sides", "active", "counter", "deadline", "flags", "loop", "wake", "wheel")
+    __slots__ = (
+        "_ends", "_idle_timeout", "_on_end", "_seen", "_sides", "_unsent", "active", "counter", "deadline", "flags", "loop", "wake",
+        "wheel",
+    )  # fmt: skip
 
     def __init__(
         self, runtime: "Runtime", *, idle_timeout: float, count: Counter, on_end: Callable[[str], None], ends: float = NEVER
@@ -91,6 +95,9 @@ class Relay:
         self._ends = ends
         self._on_end = on_end
         self._sides: tuple[_Side, _Side] | None = None
+        self._seen = 0.0
+        self._unsent = 0
+        """`active`, and the bytes that waited to go out, when there was last a look at them."""
 
     def __repr__(self) -> str:
         return f"<Relay {'unjoined' if self._sides is None else [side.closed for side in self._sides]}>"
@@ -119,7 +126,7 @@ class Relay:
             if ended and not side.eof_received():
                 side.transport.close()
         self.active = self.loop.time()
-        self.wheel.arm(self, self._due())
+        self._rearm(self.active, self._due())
 
     def _due(self) -> float:
         idle = self.active + self._idle_timeout if self._idle_timeout else NEVER
@@ -127,11 +134,23 @@ class Relay:
 
     def on_deadline(self, now: float) -> None:
         """Idle for too long, unless bytes have moved meanwhile; or at its end."""
+        self.look(now)
         due = self._due()
         if due > now:
-            self.wheel.arm(self, due)
+            self._rearm(now, due)
         else:
             self.close()
+
+    def _rearm(self, now: float, due: float) -> None:
+        """There is a look in between, for what goes out of a full buffer tells nobody."""
+        self.wheel.arm(self, min(due, now + self._idle_timeout / 2) if self._idle_timeout else due)
+
+    def look(self, now: float) -> None:
+        """Bytes that a slow peer has taken are signs of life, too, as in Envoy, although none were read since."""
+        unsent = sum(side.transport.get_write_buffer_size() for side in self._sides or () if not side.closed)
+        if self.active == self._seen and unsent < self._unsent:
+            self.active = now
+        self._seen, self._unsent = self.active, unsent
 
     def close(self, flags: str = "") -> None:
         """End both connections; the response flags say why."""

@@ -241,6 +241,39 @@ async def test_an_idle_tunnel_is_closed_and_a_moving_one_is_not():
         assert upstream.hung_up
 
 
+def sipping(peer):
+    """A client that takes one piece at a time; what it is to call for the next."""
+    take = peer.data_received
+
+    def data_received(data):
+        take(data)
+        peer.stop_reading()
+
+    peer.data_received = data_received
+    return peer.start_reading
+
+
+async def test_a_tunnel_whose_reader_is_slow_is_not_idle_while_that_takes_something():
+    async with Mesh() as mesh:
+        client = connect(mesh, idle_timeout=10.0)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        sip = sipping(client)
+        for _ in range(8):
+            upstream.send(b"x" * 50_000)
+            await mesh.settle()
+        for _ in range(6):
+            await mesh.advance(4)
+            sip()
+            await mesh.settle()
+            await mesh.advance(5)
+            assert not client.hung_up
+        assert 0 < len(client.received) < 400_000
+        await mesh.advance(11)
+        assert client.hung_up
+        assert upstream.hung_up
+
+
 @pytest.mark.parametrize("leaves", [True, False])
 async def test_a_client_that_takes_nothing_is_idle_too(leaves):
     async with Mesh() as mesh:
