@@ -67,6 +67,14 @@ def to_endpoint(cluster: "ClusterConfig", endpoint: "EndpointConfig", secret: Se
     return _open(cluster, endpoint, secret, [("grpc.default_authority", authority)] if authority else [])
 
 
+def secrets_of(cluster: "ClusterConfig", secret: SecretLookup) -> "tuple[SecretValue | None, ...]":
+    """Today's values of the SDS secrets that a channel to a cluster is opened with; one that stands keeps those of its opening."""
+    if cluster.tls is None:
+        return ()
+    names = [*(source.secret for source in cluster.tls.certificates[:1]), cluster.tls.validation.secret]
+    return tuple(secret(name) for name in names if name)
+
+
 def _open(cluster: "ClusterConfig", endpoint: "EndpointConfig", secret: SecretLookup, options: list[Option]) -> grpc.aio.Channel:
     if cluster.tls is None:
         return grpc.aio.insecure_channel(_target(endpoint), options=options)

@@ -11,10 +11,11 @@ import grpc
 from pymesh.tasks import spawn
 from pymesh.xds import proto
 
-from ..discovery.channel import SecretLookup, to_endpoint
+from ..discovery.channel import SecretLookup, secrets_of, to_endpoint
 from ..errors import ConfigError, RateLimitServiceError
 
 if TYPE_CHECKING:
+    from ..tls.config import SecretValue
     from ..upstream.cluster import Cluster
     from ..upstream.endpoint import Endpoint
 
@@ -32,25 +33,36 @@ class Service:
     authority: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A channel, and the secrets that it was opened with."""
+
+    channel: grpc.aio.Channel
+    secrets: "tuple[SecretValue | None, ...]"
+
+
 class RateLimitServices:
     """One process's channels to rate limit services, by endpoint."""
 
     def __init__(self, clusters: "Mapping[str, Cluster]", secret: SecretLookup) -> None:
         self._clusters = clusters
         self._secret = secret
-        self._channels: dict[tuple[Service, Endpoint], grpc.aio.Channel] = {}
+        self._channels: dict[tuple[Service, Endpoint], _Kept] = {}
 
     async def should_rate_limit(self, service: Service, request: Any, patience: float) -> Any:
         """A RateLimitResponse; raises RateLimitServiceError when none comes within `patience` seconds (0: as long as it takes)."""
         stub = proto.rls_grpc.RateLimitServiceStub(self._channel(service))
         try:
-            return await stub.ShouldRateLimit(request, timeout=patience or None)
+            response = await stub.ShouldRateLimit(request, timeout=patience or None)
         except grpc.aio.AioRpcError as error:
             raise RateLimitServiceError(f"{service.cluster}: {error.code().name}: {error.details()}") from error
         except asyncio.CancelledError as cancelled:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             raise RateLimitServiceError(f"{service.cluster}: the channel was closed") from cancelled
+        if response is None:  # gRPC's word for one that does not parse
+            raise RateLimitServiceError(f"{service.cluster}: the answer is none")
+        return response
 
     def _channel(self, service: Service) -> grpc.aio.Channel:
         cluster = self._clusters.get(service.cluster)
@@ -59,13 +71,19 @@ class RateLimitServices:
         endpoint = cluster.pick()
         if endpoint is None:
             raise RateLimitServiceError(f"{service.cluster}: no healthy upstream")
-        channel = self._channels.get((service, endpoint))
-        if channel is None:
-            channel = self._channels[service, endpoint] = self._open(service, cluster, endpoint)
+        secrets = secrets_of(cluster.config, self._secret)
+        kept = self._channels.get((service, endpoint))
+        if kept is not None and kept.secrets != secrets:  # it would come back with a certificate that has expired by then
+            self._close(service, endpoint)
+            kept = None
+        if kept is None:
+            kept = self._channels[service, endpoint] = _Kept(self._open(service, cluster, endpoint), secrets)
             if len(self._channels) > CHANNELS:
-                oldest = next(iter(self._channels))
-                spawn(self._channels.pop(oldest).close(grace=1.0), name="rate limit service: close")
-        return channel
+                self._close(*next(iter(self._channels)))
+        return kept.channel
+
+    def _close(self, service: Service, endpoint: "Endpoint") -> None:
+        spawn(self._channels.pop((service, endpoint)).channel.close(grace=1.0), name="rate limit service: close")
 
     def _open(self, service: Service, cluster: "Cluster", endpoint: "Endpoint") -> grpc.aio.Channel:
         try:
@@ -77,4 +95,4 @@ class RateLimitServices:
     async def close(self) -> None:
         """Give every channel back."""
         channels, self._channels = list(self._channels.values()), {}
-        await asyncio.gather(*(channel.close() for channel in channels))
+        await asyncio.gather(*(kept.channel.close() for kept in channels))

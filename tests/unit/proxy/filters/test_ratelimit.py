@@ -1,6 +1,7 @@
 """Rate limits that a service keeps: which requests it is asked about, what becomes of its answers, and what holds without one."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,8 @@ from pymesh_proxy.filters.rls import CHANNELS, RateLimitServices, Service
 from pymesh_proxy.filters.services import Services
 from pymesh_proxy.runtime import Runtime
 from pymesh_proxy.testing import static_cluster
+from pymesh_proxy.tls.config import CertificateSource, SecretValue, UpstreamTls, ValidationSource
+from tests.certificates import Authority
 
 from .conftest import chain_of, counted, exchange, head, typed
 
@@ -205,4 +208,28 @@ async def test_channels_are_kept_but_not_without_end():
     assert len(services._channels) == CHANNELS
     await services.close()
     assert len(services._channels) == 0
+    runtime.wheel.close()
+
+
+@pytest.mark.parametrize("renewed", ["default", "ROOTCA"])
+async def test_a_channel_goes_with_the_secrets_that_it_was_opened_with(renewed):
+    runtime = Runtime(asyncio.get_running_loop())
+    authority = Authority()
+    pairs = [authority.pair("a.test") for _ in range(2)]
+    values = {
+        "default": SecretValue(name="default", chain=pairs[0].chain, key=pairs[0].key),
+        "ROOTCA": SecretValue(name="ROOTCA", trusted_ca=authority.pem),
+    }
+    services = RateLimitServices(runtime.clusters.by_name, values.get)
+    tls = UpstreamTls(certificates=(CertificateSource(secret="default"),), validation=ValidationSource(secret="ROOTCA"))
+    runtime.clusters.put(static_cluster("limits", ("127.0.0.1", 1), tls=tls))
+    first = services._channel(Service("limits"))
+    assert services._channel(Service("limits")) is first
+    newer = {"default": {"chain": pairs[1].chain, "key": pairs[1].key}, "ROOTCA": {"trusted_ca": Authority("other").pem}}
+    values[renewed] = replace(values[renewed], **newer[renewed])
+    second = services._channel(Service("limits"))
+    assert second is not first
+    assert services._channel(Service("limits")) is second
+    assert len(services._channels) == 1
+    await services.close()
     runtime.wheel.close()
