@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -105,9 +106,14 @@ class Supervisor:
                 return
 
     async def _live(self, index: int) -> int:
-        child = self._children[index] = await self._start(index)
+        try:
+            child = self._children[index] = await self._start(index)
+        except OSError as error:  # no process or no memory for one: by and by there may be
+            _log.error("worker %d cannot be started: %s", index, error)
+            return os.EX_OSERR
         if self._stopping.is_set():  # told to stop while it was being started
-            child.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGTERM)
         try:
             return await child.wait()
         finally:

@@ -109,3 +109,19 @@ async def test_stop_interrupts_the_pause_before_a_start() -> None:
     await child.wait()
     supervisor.forward(signal.SIGTERM)
     assert await done == 0
+
+
+async def test_worker_for_which_there_is_no_process_is_tried_again() -> None:
+    children = Children(WAITS)
+    failures = [BlockingIOError(11, "Resource temporarily unavailable")] * 3
+
+    async def start(index: int) -> Child:
+        if failures:
+            raise failures.pop()
+        return await children(index)
+
+    supervisor = Supervisor(start, 1, backoff=lambda: Backoff(rand=lambda: 0.0))
+    done = asyncio.ensure_future(supervisor.run())  # noqa: TID251  awaited below
+    await children.up()
+    supervisor.forward(signal.SIGTERM)
+    assert await done == 0
