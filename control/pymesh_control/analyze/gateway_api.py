@@ -28,6 +28,17 @@ def listener_certificate(subject: Subject) -> Iterator[Found]:
     return _unmet(subject, certificates=True)
 
 
+@rule(
+    "PYM0901", "info", "a wish for what is deployed for a Gateway", on_load=True,
+    why="Nothing is deployed for a Gateway here: its proxies are started by somebody else.",
+    fix="Start the gateway's proxies with these labels, annotations and parameters.",
+)  # fmt: skip
+def deployment_wish(subject: Subject) -> Iterator[Found]:
+    for kind, name in (("KubernetesGateway", "infrastructure"), ("GatewayClass", "parametersRef")):
+        for resource, path, _ in subject.each(kind, name):
+            yield Found(resource, path, f"{name} has no effect here: nothing here deploys gateways")
+
+
 def _unmet(subject: Subject, *, certificates: bool) -> Iterator[Found]:
     resources = {Origin(one.kind, one.namespace, one.name): one for one in subject.resources}
     for status in subject.snapshot.gateway_api.statuses:
@@ -40,4 +51,4 @@ def _sentence(condition: Condition) -> str:
     return f"{condition.message} ({condition.type}: {condition.reason})"
 
 
-RULES = (condition_unmet, listener_certificate)
+RULES = (condition_unmet, listener_certificate, deployment_wish)

@@ -25,6 +25,9 @@ def udp_port(subject: Subject) -> Iterator[Found]:
     for resource, path, port in subject.each("ServiceEntry", "ports[]"):
         if _protocol(port) is Protocol.UDP:
             yield Found(resource, path, f"port {port.number}: UDP is not carried by the mesh")
+    for resource, path, port in subject.each("Sidecar", "egress[].port", "ingress[].port"):
+        if (port.protocol or "").upper() == Protocol.UDP.value:
+            yield Found(resource, path, f"port {port.number}: UDP is not carried by the mesh")
     for resource, path, port in subject.each("Service", "spec.ports[]"):
         if port.protocol not in (None, "TCP"):
             yield Found(resource, path, f"port {port.port}: {port.protocol} is not carried by the mesh")

@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping
 
-from pymesh.xds import types
+from pymesh.xds import proto, types
 from pymesh.xds.names import LOCAL_CLUSTER
 
 from ..built import Built
 from ..holding import Holding, Part, holding
+from ..model.envoyfilter import Effects
 from ..model.snapshot import Snapshot
 from ..model.view import GRPC, ProxyView
 from . import clusters, endpoints, gateways, local_cluster, name_table, proxyless, proxyless_servers, secrets, sidecar_routes
 from .inbound_listeners import inbound
+from .manager import route_names
 from .outbound import outbound
+from .patched import effects as patched_effects
 from .patched import patched
 from .scope import Scope, scope_of
 
-__all__ = ["Built", "generate"]
+__all__ = ["Built", "effects", "generate"]
 
 
 def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozenset[str] | None) -> Mapping[str, Built]:
@@ -42,6 +45,15 @@ def generate(snapshot: Snapshot, view: ProxyView, type_url: str, names: frozense
     if type_url == types.NAME_TABLE:
         return name_table.name_table(scope, view)
     return {}
+
+
+def effects(snapshot: Snapshot, view: ProxyView) -> Effects:
+    """What becomes of the changes that EnvoyFilters ask of all that a proxy is sent."""
+    scope = scope_of(snapshot, view)
+    listeners = _listeners(scope, view)
+    names = frozenset(name for built in listeners.values() for name in route_names(proto.unpack(built.any)))
+    found = {types.LISTENER: listeners, types.CLUSTER: clusters.clusters(scope, view), types.ROUTE: _routes(scope, view, names)}
+    return patched_effects(snapshot, view, found)
 
 
 def _for_grpc(scope: Scope, view: ProxyView, type_url: str, names: frozenset[str]) -> Mapping[str, Built]:

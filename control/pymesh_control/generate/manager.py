@@ -1,7 +1,7 @@
 """HTTP connection managers with Istio's settings: for a sidecar's two directions and for gateways."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pymesh.xds import proto
@@ -164,6 +164,14 @@ def istio_extension(name: str, type_name: str, wrapper: Any) -> Any:
     """A filter of Istio's as it sends them: a TypedStruct that names the type of an empty configuration."""
     config = proto.udpa_typed_struct.TypedStruct(type_url=f"type.googleapis.com/{type_name}")
     return wrapper(**extension(name, config))
+
+
+def route_names(listener: Any) -> Iterator[str]:
+    """The RDS resources that a listener's connection managers ask for."""
+    for chain in (*listener.filter_chains, listener.default_filter_chain):
+        for held in chain.filters:
+            if held.name == _FILTER and (manager := proto.unpack(held.typed_config)).HasField("rds"):
+                yield manager.rds.route_config_name
 
 
 def _rds(route: str) -> Any:

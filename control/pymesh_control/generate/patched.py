@@ -1,6 +1,6 @@
 """EnvoyFilters at the end of generation. Each patched resource is made once for all proxies with the same patches."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from pymesh.xds import proto, types
 
 from ..built import Built, pack
 from ..holding import Holding, Part
-from ..model.envoyfilter import Askers, EnvoyPatch, Patches
+from ..model.envoyfilter import Effects, EnvoyPatch, Patches
 from ..model.memory import Same
 from ..model.snapshot import Snapshot
 from ..model.view import ProxyView
@@ -22,8 +22,8 @@ class _Room:
     """One type of resource: what patches are looked at, how one resource is changed, and which are new."""
 
     targets: tuple[ApplyTo, ...]
-    patch: Callable[[Any, Patches, bool, Askers], bool]
-    """(message, patches, whether it is for a gateway, whom to note); False when the resource is removed."""
+    patch: Callable[[Any, Patches, bool, Effects], bool]
+    """(message, patches, whether it is for a gateway, where to note what was done); False when the resource is removed."""
     added: Callable[[Patches, tuple[PatchContext, ...]], Iterable[EnvoyPatch]]
 
 
@@ -42,6 +42,18 @@ def patched(snapshot: Snapshot, view: ProxyView, type_url: str, found: Holding) 
     return Holding(*parts, Part(fresh)) if fresh else Holding(*parts)
 
 
+def effects(snapshot: Snapshot, view: ProxyView, found: Mapping[str, Mapping[str, Built]]) -> Effects:
+    """What becomes of all that EnvoyFilters ask of a proxy's resources; `found` has them by type, as they are without."""
+    patches, noted = snapshot.envoy_filters.of(view), Effects()
+    for type_url, resources in found.items():
+        room = _ROOMS[type_url]
+        for built in resources.values():
+            room.patch(proto.unpack(built.any), patches, view.is_router, noted)
+        new = room.added(patches, _ROUTER if view.is_router else _SIDECAR)
+        noted.done.update(one for one in new if one.value.name not in resources)
+    return noted
+
+
 def _part(snapshot: Snapshot, patches: Patches, room: _Room, part: Part, is_router: bool) -> Part:
     """What proxies have in common that are patched alike they have in common after it."""
     made = ((name, _once(snapshot, patches, room, built, is_router)) for name, built in part.items())
@@ -57,11 +69,11 @@ def _once(snapshot: Snapshot, patches: Patches, room: _Room, built: Built, is_ro
 
 def _made(patches: Patches, room: _Room, built: Built, is_router: bool) -> Built | None:
     message = proto.unpack(built.any)
-    askers: Askers = set()
-    if not room.patch(message, patches, is_router, askers):
+    effects = Effects()
+    if not room.patch(message, patches, is_router, effects):
         return None
     now = pack(message)
-    return built if now.version == built.version else pack(stamp_also(message, sorted(askers)))
+    return built if now.version == built.version else pack(stamp_also(message, effects.origins))
 
 
 def _added(one: EnvoyPatch) -> tuple[str, Built]:
@@ -70,16 +82,16 @@ def _added(one: EnvoyPatch) -> tuple[str, Built]:
     return message.name, pack(stamp(message, (one.origin,)))
 
 
-def _listener(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
-    return listeners.patch(message, patches, listeners.context_of(message, is_router=is_router), askers)
+def _listener(message: Any, patches: Patches, is_router: bool, effects: Effects) -> bool:
+    return listeners.patch(message, patches, listeners.context_of(message, is_router=is_router), effects)
 
 
-def _cluster(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
-    return clusters.patch(message, patches, clusters.context_of(message, is_router=is_router), askers)
+def _cluster(message: Any, patches: Patches, is_router: bool, effects: Effects) -> bool:
+    return clusters.patch(message, patches, clusters.context_of(message, is_router=is_router), effects)
 
 
-def _routes(message: Any, patches: Patches, is_router: bool, askers: Askers) -> bool:
-    routes.patch(message, patches, PatchContext.GATEWAY if is_router else PatchContext.SIDECAR_OUTBOUND, askers)
+def _routes(message: Any, patches: Patches, is_router: bool, effects: Effects) -> bool:
+    routes.patch(message, patches, PatchContext.GATEWAY if is_router else PatchContext.SIDECAR_OUTBOUND, effects)
     return True
 
 

@@ -14,9 +14,6 @@ from .origin import Origin
 from .view import ProxyView
 from .workload import selects
 
-Askers = set[Origin]
-"""The EnvoyFilters of which something was done to a resource."""
-
 _INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
 _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
 
@@ -27,6 +24,8 @@ class EnvoyPatch:
 
     origin: Origin
     """The EnvoyFilter that asks for it."""
+    index: int
+    """Its place among the changes of that."""
     apply_to: ApplyTo
     operation: PatchOperation
     context: PatchContext
@@ -44,6 +43,29 @@ class EnvoyPatch:
     @property
     def replaces_lists(self) -> bool:
         return self.operation is PatchOperation.MERGE_AND_REPLACE_LIST
+
+
+class Effects:
+    """What became of changes: those that were made, and those whose value is not of the type of what they met."""
+
+    __slots__ = ("done", "misfits")
+
+    def __init__(self) -> None:
+        self.done: set[EnvoyPatch] = set()
+        self.misfits: dict[EnvoyPatch, str] = {}
+        """With what was met."""
+
+    @property
+    def origins(self) -> list[Origin]:
+        """The EnvoyFilters that something was done for."""
+        return sorted({one.origin for one in (*self.done, *self.misfits)})
+
+    def merged(self, one: EnvoyPatch, met: str) -> None:
+        """A value was merged into what it met, which is told where it does not fit."""
+        if met:
+            self.misfits[one] = met
+        else:
+            self.done.add(one)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +154,7 @@ def from_resource(resource: Any) -> Filter:
         priority=spec.priority or 0,
         created=resource.created.timestamp() if resource.created else 0.0,
         selector=dict(spec.workload_selector.labels) if spec.workload_selector else {},
-        patches=tuple(_patch(_Change(change), origin) for change in spec.config_patches),
+        patches=tuple(_patch(_Change(change), origin, index) for index, change in enumerate(spec.config_patches)),
     )
 
 
@@ -157,7 +179,7 @@ class _Change:
 
 
 @functools.lru_cache(maxsize=4096)
-def _patch(held: _Change, origin: Origin) -> EnvoyPatch:
+def _patch(held: _Change, origin: Origin, index: int) -> EnvoyPatch:
     change = held.change
     assert change.apply_to is not None  # validation has seen to it
     assert change.patch is not None
@@ -165,6 +187,7 @@ def _patch(held: _Change, origin: Origin) -> EnvoyPatch:
     match = change.match
     return EnvoyPatch(
         origin=origin,
+        index=index,
         apply_to=change.apply_to,
         operation=_operation(change.apply_to, change.patch.operation),
         context=match.context if match and match.context else PatchContext.ANY,

@@ -6,7 +6,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
 from pymesh.xds import names
 
-from ..model.envoyfilter import Askers, EnvoyPatch, Patches
+from ..model.envoyfilter import Effects, EnvoyPatch, Patches
 from .merging import merge, merge_socket
 
 TARGETS = (ApplyTo.CLUSTER,)
@@ -22,15 +22,15 @@ def context_of(cluster: Any, *, is_router: bool) -> PatchContext:
     return PatchContext.SIDECAR_INBOUND if inbound else PatchContext.SIDECAR_OUTBOUND
 
 
-def patch(cluster: Any, patches: Patches, context: PatchContext, askers: Askers) -> bool:
+def patch(cluster: Any, patches: Patches, context: PatchContext, effects: Effects) -> bool:
     """Change a cluster; False when it is removed."""
     for one in patches.of(ApplyTo.CLUSTER, context):
         if _is_meant(one, cluster):
             if one.operation is PatchOperation.REMOVE:
+                effects.done.add(one)
                 return False
             if one.merges:
-                askers.add(one.origin)
-                _merge(cluster, one)
+                effects.merged(one, _merge(cluster, one))
     return True
 
 
@@ -65,17 +65,22 @@ def _hosts(cluster: Any, parsed: names.ClusterName) -> list[str]:
     return [service["host"] for service in services]
 
 
-def _merge(cluster: Any, one: EnvoyPatch) -> None:
-    """A transport socket is merged into the first of its name, or put in the place of another; then nothing else of the value is."""
+def _merge(cluster: Any, one: EnvoyPatch) -> str:
+    """A transport socket is merged into the first of its name, or put in the place of another; then nothing else of the value is.
+
+    Gives what was met of another type.
+    """
     value = one.value
     if not value.HasField("transport_socket"):
         merge(cluster, value, replace_lists=one.replaces_lists)
-        return
+        return ""
     wanted = value.transport_socket
     matches = cluster.transport_socket_matches
     held = [match.transport_socket for match in matches] or [cluster.transport_socket]
     found = next((socket for socket in held if socket.name == wanted.name), None)
     if found is not None:
-        merge_socket(found, wanted, replace_lists=one.replaces_lists)
-    elif not matches:
-        cluster.transport_socket.CopyFrom(wanted)
+        return merge_socket(found, wanted, replace_lists=one.replaces_lists)
+    if matches:
+        return ", ".join(dict.fromkeys(socket.name for socket in held))
+    cluster.transport_socket.CopyFrom(wanted)
+    return ""

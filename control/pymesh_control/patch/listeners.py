@@ -6,7 +6,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation
 from pymesh.xds import proto
 
-from ..model.envoyfilter import Askers, EnvoyPatch, Patches
+from ..model.envoyfilter import Effects, EnvoyPatch, Patches
 from . import routes
 from .filters import patch_network_filters
 from .listener_match import listener_filter, of_chain, of_listener
@@ -30,21 +30,22 @@ def context_of(listener: Any, *, is_router: bool) -> PatchContext:
     return PatchContext.SIDECAR_INBOUND if inbound else PatchContext.SIDECAR_OUTBOUND
 
 
-def patch(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> bool:
+def patch(listener: Any, patches: Patches, context: PatchContext, effects: Effects) -> bool:
     """Change a listener; False when it is removed."""
     if context is PatchContext.SIDECAR_INBOUND and patches.touch(routes.TARGETS, context):
-        routes.patch_inline(listener, patches, context, askers)
+        routes.patch_inline(listener, patches, context, effects)
     for one in patches.of(ApplyTo.LISTENER, context):
         if of_listener(one, listener):
             if one.operation is PatchOperation.REMOVE:
+                effects.done.add(one)
                 return False
             if one.merges:
-                askers.add(one.origin)
+                effects.done.add(one)
                 merge(listener, one.value, replace_lists=one.replaces_lists)
     for one in patches.of(ApplyTo.LISTENER_FILTER, context):
         if of_listener(one, listener) and rearrange(listener.listener_filters, one, listener_filter(one)):
-            askers.add(one.origin)
-    _patch_chains(listener, patches, context, askers)
+            effects.done.add(one)
+    _patch_chains(listener, patches, context, effects)
     return True
 
 
@@ -55,38 +56,37 @@ def added(patches: Patches, contexts: tuple[PatchContext, ...]) -> Iterator[Envo
             yield one
 
 
-def _patch_chains(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
+def _patch_chains(listener: Any, patches: Patches, context: PatchContext, effects: Effects) -> None:
     changes = [one for one in patches.of(ApplyTo.FILTER_CHAIN, context) if of_listener(one, listener)]
 
     def patched(chain: Any) -> bool:
-        return _patch_chain(listener, chain, changes, patches, context, askers)
+        return _patch_chain(listener, chain, changes, patches, context, effects)
 
     keep(listener.filter_chains, patched)
     if listener.HasField("default_filter_chain") and not patched(listener.default_filter_chain):
         listener.ClearField("default_filter_chain")
     for one in changes:
         if one.operation is PatchOperation.ADD:
-            askers.add(one.origin)
+            effects.done.add(one)
             listener.filter_chains.append(one.value)
 
 
-def _patch_chain(listener: Any, chain: Any, changes: list[EnvoyPatch], patches: Patches, context: PatchContext, askers: Askers) -> bool:
+def _patch_chain(listener: Any, chain: Any, changes: list[EnvoyPatch], patches: Patches, context: PatchContext, effects: Effects) -> bool:
     for one in changes:
         if of_chain(one, listener, chain):
             if one.operation is PatchOperation.REMOVE:
-                askers.add(one.origin)
+                effects.done.add(one)
                 return False
             if one.merges:
-                askers.add(one.origin)
-                _merge_chain(chain, one)
-    patch_network_filters(listener, chain, patches, context, askers)
+                effects.merged(one, _merge_chain(chain, one))
+    patch_network_filters(listener, chain, patches, context, effects)
     return True
 
 
-def _merge_chain(chain: Any, one: EnvoyPatch) -> None:
-    """A transport socket of the same kind is merged inside, and then nothing else of the value is."""
+def _merge_chain(chain: Any, one: EnvoyPatch) -> str:
+    """A transport socket of the same kind is merged inside, and then nothing else of the value is. Gives what was met of another type."""
     ours, wanted = chain.transport_socket, one.value.transport_socket
     if one.value.HasField("transport_socket") and chain.HasField("transport_socket") and ours.name == wanted.name:
-        merge_socket(ours, wanted, replace_lists=one.replaces_lists)
-    else:
-        merge(chain, one.value, replace_lists=one.replaces_lists)
+        return merge_socket(ours, wanted, replace_lists=one.replaces_lists)
+    merge(chain, one.value, replace_lists=one.replaces_lists)
+    return ""

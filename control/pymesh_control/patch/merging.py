@@ -41,26 +41,33 @@ def _is_map(field: Any) -> bool:
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def merge_any(target: Any, source: Any, *, replace_lists: bool = False) -> None:
-    """Merge what one `Any` holds into what another holds; what is of another type cannot be merged and changes nothing."""
+def merge_any(target: Any, source: Any, *, replace_lists: bool = False) -> str:
+    """Merge what one `Any` holds into what another holds; what is of another type cannot be merged and changes nothing: gives that type."""
     if target.type_url != source.type_url:
-        return
+        return str(target.type_url.rpartition("/")[2])
     inside = proto.unpack(target)
     merge(inside, proto.unpack(source), replace_lists=replace_lists)
     target.CopyFrom(proto.pack(inside))
+    return ""
 
 
-def merge_filter(target: Any, source: Any, *, replace_lists: bool = False) -> None:
-    """Merge a network or HTTP filter: its name is replaced, its configuration merged. One without configuration stays."""
+def merge_filter(target: Any, source: Any, *, replace_lists: bool = False) -> str:
+    """Merge a network or HTTP filter: its name is replaced, its configuration merged. One without configuration stays.
+
+    Gives what was met instead of a configuration of the same type.
+    """
     if not target.HasField("typed_config"):
-        return
+        return _NOTHING
     if source.name:
         target.name = source.name
-    if source.HasField("typed_config"):
-        merge_any(target.typed_config, source.typed_config, replace_lists=replace_lists)
+    return merge_any(target.typed_config, source.typed_config, replace_lists=replace_lists) if source.HasField("typed_config") else ""
 
 
-def merge_socket(target: Any, source: Any, *, replace_lists: bool = False) -> None:
-    """Merge the configuration of a transport socket into another's of its name."""
-    if target.HasField("typed_config") and source.HasField("typed_config"):
-        merge_any(target.typed_config, source.typed_config, replace_lists=replace_lists)
+def merge_socket(target: Any, source: Any, *, replace_lists: bool = False) -> str:
+    """Merge the configuration of a transport socket into another's of its name. Gives what was met instead of one of the same type."""
+    if not source.HasField("typed_config"):
+        return ""
+    return merge_any(target.typed_config, source.typed_config, replace_lists=replace_lists) if target.HasField("typed_config") else _NOTHING
+
+
+_NOTHING = "no configuration"

@@ -5,7 +5,7 @@ from typing import Any
 from pymesh.api.models.envoyfilter import ApplyTo, PatchContext, PatchOperation, RouteActionKind
 from pymesh.xds import proto
 
-from ..model.envoyfilter import Askers, EnvoyPatch, Patches
+from ..model.envoyfilter import Effects, EnvoyPatch, Patches
 from .filters import MANAGER
 from .merging import merge
 from .order import Wanted, keep, rearrange
@@ -14,28 +14,28 @@ from .route_match import of_configuration, of_host
 TARGETS = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE)
 
 
-def patch(configuration: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
+def patch(configuration: Any, patches: Patches, context: PatchContext, effects: Effects) -> None:
     """Change a route configuration."""
     of_hosts, of_routes = (_meant(patches, target, context, configuration) for target in (ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE))
     for one in _meant(patches, ApplyTo.ROUTE_CONFIGURATION, context, configuration):
         if one.merges:
-            askers.add(one.origin)
+            effects.done.add(one)
             merge(configuration, one.value, replace_lists=one.replaces_lists)
-    keep(configuration.virtual_hosts, lambda host: _patch_host(host, of_hosts, of_routes, askers))
+    keep(configuration.virtual_hosts, lambda host: _patch_host(host, of_hosts, of_routes, effects))
     for one in of_hosts:
         if one.operation is PatchOperation.ADD:
-            askers.add(one.origin)
+            effects.done.add(one)
             configuration.virtual_hosts.append(one.value)
 
 
-def patch_inline(listener: Any, patches: Patches, context: PatchContext, askers: Askers) -> None:
+def patch_inline(listener: Any, patches: Patches, context: PatchContext, effects: Effects) -> None:
     """Change the route configurations that stand in a listener's connection managers."""
     for chain in listener.filter_chains:
         for item in chain.filters:
             if item.name == MANAGER:
                 manager = proto.unpack(item.typed_config)
                 if manager.HasField("route_config"):
-                    patch(manager.route_config, patches, context, askers)
+                    patch(manager.route_config, patches, context, effects)
                     item.typed_config.CopyFrom(proto.pack(manager))
 
 
@@ -43,11 +43,11 @@ def _meant(patches: Patches, target: ApplyTo, context: PatchContext, configurati
     return [one for one in patches.of(target, context) if of_configuration(one, configuration.name, context)]
 
 
-def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatch], askers: Askers) -> bool:
+def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatch], effects: Effects) -> bool:
     """Change a virtual host; False when it is removed."""
     for one in of_hosts:
         if of_host(one, host) and one.operation is not PatchOperation.ADD:
-            askers.add(one.origin)
+            effects.done.add(one)
             if one.operation is PatchOperation.REMOVE:
                 return False
             if one.operation is PatchOperation.REPLACE:
@@ -55,23 +55,23 @@ def _patch_host(host: Any, of_hosts: list[EnvoyPatch], of_routes: list[EnvoyPatc
             if one.merges:
                 merge(host, one.value, replace_lists=one.replaces_lists)
     changes = [one for one in of_routes if of_host(one, host)]
-    keep(host.routes, lambda route: _patch_route(route, changes, askers))
+    keep(host.routes, lambda route: _patch_route(route, changes, effects))
     for one in changes:
         if _place(host.routes, one):
-            askers.add(one.origin)
+            effects.done.add(one)
     return True
 
 
-def _patch_route(route: Any, changes: list[EnvoyPatch], askers: Askers) -> bool:
+def _patch_route(route: Any, changes: list[EnvoyPatch], effects: Effects) -> bool:
     """Change a route; False when it is removed."""
     for one in changes:
         wanted = _route(one)
         if wanted is None or wanted(route):
             if one.operation is PatchOperation.REMOVE:
-                askers.add(one.origin)
+                effects.done.add(one)
                 return False
             if one.merges:
-                askers.add(one.origin)
+                effects.done.add(one)
                 merge(route, one.value, replace_lists=one.replaces_lists)
     return True
 

@@ -176,6 +176,11 @@ CASES = {
         thing("KubernetesGateway", "front", FRONT % "web"),
         "the Secret half lacks a certificate or its key",
     ),
+    "deployment-wish": (
+        thing("KubernetesGateway", "front", (FRONT % "web").replace("{g", "{infrastructure: {labels: {a: b}}, g")),
+        thing("KubernetesGateway", "front", FRONT % "web"),
+        "infrastructure has no effect here: nothing here deploys gateways",
+    ),
     "udp-port": (entry("a", "hosts: [a.b], ports: [{number: 53, name: udp-dns}]"), REVIEWS, "port 53: UDP"),
     "port-name": (
         entry("a", "hosts: [a.b], ports: [{number: 9, name: web}]"),
@@ -354,6 +359,11 @@ CASES = {
         + new_cluster("b", "mine")
         + new_cluster("c", "mine", namespace="other"),
         "the cluster outbound|80||reviews.default.svc.cluster.local is left out where reviews.default.svc.cluster.local has one",
+    ),
+    "idle-change": (
+        REVIEWS + http_filter("a", "INSERT_BEFORE, value: {name: b, disabled: true}", "gone"),
+        REVIEWS + http_filter("a", "INSERT_BEFORE, value: {name: b, disabled: true}", "envoy.filters.http.router"),
+        "changes nothing of what the proxies are sent that it is for",
     ),
     "without-a-proxy": (
         CALLER + TWO_PORTS + route("mirror: {host: reviews}, route: [{destination: {host: reviews, port: {number: 81}}}]"),

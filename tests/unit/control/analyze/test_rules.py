@@ -52,6 +52,14 @@ def test_a_finding_stands_where_the_mistake_is(name, place):
     assert [(one.file, one.line, one.column) for one in found(rule, CASES[name][0])] == [("mesh.yaml", *place)]
 
 
+@pytest.mark.parametrize("part", ["egress: [{hosts: ['*/*'], port: %s}]", "ingress: [{defaultEndpoint: '127.0.0.1:53', port: %s}]"])
+def test_ports_of_sidecars_that_speak_udp_are_told_too(part):
+    rule = next(one for one in RULES if one.name == "udp-port")
+    port = "{number: 53, name: dns, protocol: %s}"
+    told = [found(rule, thing("Sidecar", "a", f"{{{part % (port % protocol)}}}")) for protocol in ("UDP", "TCP")]
+    assert [[one.message for one in some] for some in told] == [["port 53: UDP is not carried by the mesh"], []]
+
+
 @pytest.mark.parametrize("codes", ["'*'", "IST0001, IST0101"])
 def test_an_annotation_of_istios_keeps_a_resource_from_being_told_of(codes):
     rule = next(one for one in RULES if one.name == "destination-host")

@@ -15,7 +15,7 @@ def after(names, operation, wanted, value="new"):
     chain = proto.listener_components.FilterChain(filters=[{"name": name} for name in names])
     message = proto.listener_components.Filter(name=value)
     patch = EnvoyPatch(
-        origin=Origin("EnvoyFilter", "a", "b"), apply_to=ApplyTo.NETWORK_FILTER, operation=PatchOperation[operation],
+        origin=Origin("EnvoyFilter", "a", "b"), index=0, apply_to=ApplyTo.NETWORK_FILTER, operation=PatchOperation[operation],
         context=PatchContext.ANY, value=message,
     )  # fmt: skip
     rearrange(chain.filters, patch, wanted and (lambda item: item.name == wanted))
