@@ -205,6 +205,11 @@ def _import(text: str, own: str) -> Import:
     return Import(own if namespace == "." else namespace, named, excluding, own=namespace == ".")
 
 
+def _endpoint(text: str) -> str:
+    """Where the application listens. A port without an address tells nothing, as in Istio: connections go where they were meant to go."""
+    return "" if text.startswith(":") else text
+
+
 def _ingress(listener: Any) -> Ingress:
     port = listener.port
     protocol = of_port(port.number, port.name or "", port.protocol or "")
@@ -213,7 +218,7 @@ def _ingress(listener: Any) -> Ingress:
         port=port.number,
         name=port.name or "",
         protocol=protocol.inside_tls if tls else protocol,
-        endpoint=listener.default_endpoint or "",
+        endpoint=_endpoint(listener.default_endpoint or ""),
         pool=listener.connection_pool,
         bind=listener.bind or "",
         captured=_captured(listener),

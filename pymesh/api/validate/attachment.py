@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..models.serviceentry import WorkloadSelector
+from ..problem import Severity
 from ..types import PolicySelector, PolicyTargetReference
 from . import common
 from .finding import Finding, Findings, below
@@ -25,8 +26,12 @@ def check(
     namespace: str,
     *,
     single: PolicyTargetReference | None = None,
+    kinds: Severity = "error",
 ) -> Findings:
-    """Selector and references of one policy; `single` is the field of the days when there could be one reference."""
+    """Selector and references of one policy.
+
+    `single` is the field of the days when there could be one reference; `kinds` how bad it is to refer to what no policy attaches to.
+    """
     if isinstance(selector, PolicySelector):
         yield from below("selector", common.policy_selector(selector))
     elif selector is not None:
@@ -35,20 +40,20 @@ def check(
     if len(named) + (selector is not None) > 1:
         yield Finding((named[-1],), "only one of a selector and target references can be set")
     if single is not None:
-        yield from below("target_ref", _reference(single, namespace))
+        yield from below("target_ref", _reference(single, namespace, kinds))
     if len(references) > _MOST:
         yield Finding(("target_refs",), f"at most {_MOST} references, found {len(references)}")
     for index, reference in enumerate(references):
-        yield from below(("target_refs", index), _reference(reference, namespace))
+        yield from below(("target_refs", index), _reference(reference, namespace, kinds))
 
 
-def _reference(reference: PolicyTargetReference, namespace: str) -> Findings:
+def _reference(reference: PolicyTargetReference, namespace: str, kinds: Severity) -> Findings:
     if not reference.name:
         yield Finding(("name",), "a reference needs a name")
     if reference.namespace:
         yield Finding(("namespace",), "references into other namespaces are not supported")
     if (reference.group or "", reference.kind) not in _TARGETS:
-        yield Finding(("kind",), f'"{reference.group or "core"}/{reference.kind}" is nothing that a policy can attach to')
+        yield Finding(("kind",), f'"{reference.group or "core"}/{reference.kind}" is nothing that a policy can attach to', kinds)
     elif reference.kind == "GatewayClass" and namespace != ROOT_NAMESPACE:
         sentence = f"only policies of the root namespace attach to a GatewayClass, which is {ROOT_NAMESPACE} unless the mesh says otherwise"
         yield Finding(("kind",), sentence, "warning")

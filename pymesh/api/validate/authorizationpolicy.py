@@ -20,9 +20,11 @@ _GONE = {
 _PORT = re.compile("[0-9]{1,9}")
 _LONGEST_ACCOUNT = 320
 _MUTUAL_TLS = ("source.namespace", "source.serviceAccount", "source.principal", "source.trustDomain")
-_HTTP_OPERATIONS = ("hosts", "not_hosts", "methods", "not_methods", "paths", "not_paths")
-_HTTP_SOURCES = ("request_principals", "not_request_principals")
 _IDENTITIES = ("principals", "not_principals", "namespaces", "not_namespaces")
+_TCP_SOURCES = (
+    *_IDENTITIES, "ip_blocks", "not_ip_blocks", "remote_ip_blocks", "not_remote_ip_blocks", "service_accounts", "not_service_accounts",
+)  # fmt: skip
+"""What Istio counts among the facts of a connection."""
 _CUSTOM_CANNOT = (
     "principals", "not_principals", "request_principals", "not_request_principals", "namespaces", "not_namespaces",
     "service_accounts", "not_service_accounts", "trust_domains", "not_trust_domains",
@@ -172,8 +174,7 @@ def _denies_all_tcp(rules: Sequence[Rule]) -> Findings:
     """On TCP a rule loses what only HTTP has, and what is left of it may be everything."""
     for index, rule in enumerate(rules):
         ports = any(target.operation and (target.operation.ports or target.operation.not_ports) for target in rule.to)
-        http = any(target.operation and any(getattr(target.operation, name) for name in _HTTP_OPERATIONS) for target in rule.to)
-        http = http or any(origin.source and any(getattr(origin.source, name) for name in _HTTP_SOURCES) for origin in rule.from_)
-        if http and not ports:
+        origins = any(origin.source and any(getattr(origin.source, name) for name in _TCP_SOURCES) for origin in rule.from_)
+        if (rule.to and not ports) or (rule.from_ and not rule.to and not origins):
             yield Finding(("rules", index), "looks at HTTP only and names no port: on TCP ports it denies every connection", "warning")
 

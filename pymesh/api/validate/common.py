@@ -87,18 +87,15 @@ def _match_labels(values: dict[str, str]) -> Findings:
 
 
 def gateway_name(name: str) -> Findings:
-    """`mesh`, `name`, `namespace/name`, `./name`; the legacy dotted form gets a warning."""
+    """`mesh`, `name`, `namespace/name`; the legacy dotted form gets a warning."""
     namespace, slash, short = name.rpartition("/")
     if slash:
-        problems = (None if namespace == "." else words.dns_label(namespace), words.dns_label(short))
+        problems = (words.dns_label(namespace), words.dns_label(short))
         yield from verdict((), next((problem for problem in problems if problem), None))
+    elif problem := words.fqdn(name):
+        yield Finding((), problem)
     elif "." in name:
-        if problem := words.fqdn(name):
-            yield Finding((), problem)
-        else:
-            yield Finding((), f'"{name}" is the old form of a gateway name; write "namespace/name"', "warning")
-    else:
-        yield from verdict((), words.object_name(name))
+        yield Finding((), f'"{name}" is the old form of a gateway name; write "namespace/name"', "warning")
 
 
 def gateway_names(names: Sequence[str]) -> Findings:

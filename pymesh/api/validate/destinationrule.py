@@ -56,7 +56,7 @@ def _port_policy(policy: PortTrafficPolicy, namespace: str) -> Findings:
     if policy.port is None:
         yield Finding((), 'a port-level policy needs "port"')
     else:
-        yield from verdict(("port", "number"), words.port(policy.port.number or 0))
+        yield from verdict(("port", "number"), words.port(policy.port.number or 0), "warning")  # Istio does not look at it
     if not policy.model_fields_set - {"port"}:
         yield Finding((), "a port-level policy must have at least one field beside the port")
     yield from _settings(policy, namespace)

@@ -17,13 +17,17 @@ from ..models.envoyfilter import (
 )
 from . import attachment, filter_names, words
 from .finding import Finding, Findings, below, verdict
+from .gatewayapi import names
 
-_OF_LISTENERS = (ApplyTo.LISTENER, ApplyTo.FILTER_CHAIN, ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER)
+_OF_LISTENERS = (ApplyTo.LISTENER, ApplyTo.FILTER_CHAIN, ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER)
 _OF_ROUTES = (ApplyTo.ROUTE_CONFIGURATION, ApplyTo.VIRTUAL_HOST, ApplyTo.HTTP_ROUTE)
+_ANYWHERE = (ApplyTo.LISTENER_FILTER, ApplyTo.BOOTSTRAP, ApplyTo.EXTENSION_CONFIG)
+"""Of these Istio takes any match."""
 _INSERTING = (PatchOperation.INSERT_BEFORE, PatchOperation.INSERT_AFTER, PatchOperation.INSERT_FIRST)
 _ORDERED = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER, ApplyTo.HTTP_ROUTE)
 """What stands in lists whose order means something."""
 _FILTERS = (ApplyTo.NETWORK_FILTER, ApplyTo.HTTP_FILTER, ApplyTo.LISTENER_FILTER)
+_LONGEST_VERSION = 1024
 _MANAGER = "envoy.filters.network.http_connection_manager"
 _FILTER = ("listener", "filter_chain", "filter")
 _WITHOUT_EFFECT = {
@@ -41,12 +45,20 @@ _CODES = {PatchOperation.REPLACE: "IST0152", PatchOperation.ADD: "IST0153", Patc
 def check(spec: EnvoyFilter, namespace: str) -> Findings:
     """Everything wrong with one EnvoyFilter."""
     yield Finding((), "depends on the form of what is generated, which may change with any version", "warning")
-    yield from attachment.check(spec.workload_selector, spec.target_refs, namespace)
+    yield from attachment.check(spec.workload_selector, spec.target_refs, namespace, kinds="warning")
+    for index, reference in enumerate(spec.target_refs):
+        yield from below(("target_refs", index), names.check(reference))
     for index, patch in enumerate(spec.config_patches):
         yield from below(("config_patches", index), _patch(patch))
 
 
 def _patch(change: EnvoyConfigObjectPatch) -> Findings:
+    if change.patch is not None and change.patch.value is not None and not isinstance(change.patch.value, dict):
+        yield Finding(("patch", "value"), "must be an object")
+    if change.match is not None:
+        yield from below("match", _waypoint(change.match))
+        if change.match.context is PatchContext.WAYPOINT:  # which Istio leaves to those who serve it
+            return
     if change.apply_to in (None, ApplyTo.INVALID):
         yield Finding((), "needs applyTo: what is changed")
         return
@@ -61,15 +73,13 @@ def _patch(change: EnvoyConfigObjectPatch) -> Findings:
 
 
 def _operation(what: ApplyTo, patch: Patch) -> Findings:
+    if isinstance(patch.value, dict):
+        yield from below("value", _value(what, patch.value))
     if patch.operation is PatchOperation.REMOVE:
         if patch.value is not None:
             yield Finding(("value",), "is not used: the operation is REMOVE", "warning")
     elif patch.value is None:
         yield Finding((), "needs a value: the operation is not REMOVE")
-    elif not isinstance(patch.value, dict):
-        yield Finding(("value",), "must be an object")
-    else:
-        yield from below("value", _value(what, patch.value))
     if patch.filter_class not in (None, FilterClass.UNSPECIFIED):
         yield Finding(("filter_class",), "is not looked at: a filter stands where the operation puts it", "warning")
     if patch.operation in _WITHOUT_EFFECT.get(what, ()):
@@ -92,19 +102,30 @@ def _value(what: ApplyTo, value: dict[str, Any]) -> Findings:
 
 
 def _match(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
+    if what not in _ANYWHERE:
+        yield from _elsewhere(what, match)
+    version = match.proxy.proxy_version if match.proxy else None
+    if version and len(version) > _LONGEST_VERSION:
+        yield Finding(("proxy", "proxy_version"), f"of more than {_LONGEST_VERSION} characters is not looked at", "warning")
+    elif version:
+        yield from verdict(("proxy", "proxy_version"), words.regex(version))
+    if match.listener is not None and match.listener.port_name:
+        yield Finding(("listener", "port_name"), "is not looked at, in Istio as here", "warning")
+    yield from _sub_filter(what, match)
+
+
+def _elsewhere(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:
     if match.listener is not None and what not in _OF_LISTENERS:
         yield Finding(("listener",), f"{what.value} is in no listener")
     if match.route_configuration is not None and what not in _OF_ROUTES:
         yield Finding(("route_configuration",), f"{what.value} is in no route configuration")
     if match.cluster is not None and what is not ApplyTo.CLUSTER:
         yield Finding(("cluster",), f"{what.value} is in no cluster")
+
+
+def _waypoint(match: EnvoyConfigObjectMatch) -> Findings:
     if (match.waypoint is not None) != (match.context is PatchContext.WAYPOINT):
         yield Finding((), "waypoint belongs to the context WAYPOINT, and to no other")
-    if match.proxy is not None and match.proxy.proxy_version:
-        yield from verdict(("proxy", "proxy_version"), words.regex(match.proxy.proxy_version))
-    if match.listener is not None and match.listener.port_name:
-        yield Finding(("listener", "port_name"), "is not looked at, in Istio as here", "warning")
-    yield from _sub_filter(what, match)
 
 
 def _sub_filter(what: ApplyTo, match: EnvoyConfigObjectMatch) -> Findings:

@@ -58,5 +58,8 @@ def _environment(config: VmConfig) -> Findings:
 
 def _selectors(selectors: Sequence[TrafficSelector]) -> Findings:
     for index, selector in enumerate(selectors):
-        for number, port in enumerate(selector.ports):
-            yield from verdict(("match", index, "ports", number, "number"), words.port(port.number))
+        numbers = [port.number for port in selector.ports]
+        for place, number in enumerate(numbers):
+            path = ("match", index, "ports", place, "number")
+            yield from verdict(path, words.port(number))
+            yield from verdict(path, f"the port {number} is listed twice" if number in numbers[:place] else None)

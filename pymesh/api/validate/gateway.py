@@ -25,7 +25,8 @@ def check(spec: Gateway, _namespace: str) -> Findings:
     """Everything wrong with one Gateway."""
     if not spec.servers:
         yield Finding(("servers",), "needs at least one server")
-    yield from below("selector", common.labels(spec.selector))
+    for finding in common.labels(spec.selector):  # Istio does not look at it
+        yield finding._replace(path=("selector", *finding.path), severity="warning")
     for index, server in enumerate(spec.servers):
         yield from below(("servers", index), _server(server))
         if any(server.port.name == other.port.name for other in spec.servers[:index]):
@@ -93,6 +94,7 @@ def check_tls(tls: ServerTLSSettings, protocol: str) -> Findings:
     yield from _sources(tls)
     if tls.mode is TLSMode.ISTIO_MUTUAL:
         yield from _mesh_certificates(tls)
+        return
     elif tls.mode in (TLSMode.PASSTHROUGH, TLSMode.AUTO_PASSTHROUGH) or (tls.mode is None and protocol in _TLS):
         yield from _passthrough(tls)
     elif tls.mode in _TERMINATING:
@@ -117,7 +119,7 @@ def _sources(tls: ServerTLSSettings) -> Findings:
 def _mesh_certificates(tls: ServerTLSSettings) -> Findings:
     for name in _CERTIFICATE_FIELDS:
         if getattr(tls, name):
-            yield Finding((name,), "mode ISTIO_MUTUAL uses the workload's own certificate")
+            yield Finding((name,), "mode ISTIO_MUTUAL uses the workload's own certificate", "warning" if name == "ca_crl" else "error")
 
 
 def _passthrough(tls: ServerTLSSettings) -> Findings:
@@ -146,9 +148,14 @@ def _key_pair(certificate: ServerTLSSettings | TLSCertificate, mode: str) -> Fin
 
 
 def _revocation(tls: ServerTLSSettings) -> Findings:
-    if tls.ca_crl and (tls.credential_name or tls.credential_names):
-        yield Finding(("ca_crl",), "the revocation list comes with the credential, not beside it")
-    if tls.ca_crl and tls.mode is TLSMode.SIMPLE:
+    by_name = bool(tls.credential_name or tls.credential_names)
+    if tls.ca_crl and by_name:  # where the credential is used, Istio says nothing
+        yield Finding(
+            ("ca_crl",),
+            "is not used: the revocation list comes with the credential, not beside it",
+            "warning" if tls.mode in _TERMINATING or not tls.credential_name else "error",
+        )
+    elif tls.ca_crl and tls.mode is TLSMode.SIMPLE:
         yield Finding(("ca_crl",), "mode SIMPLE checks no client certificates, so it needs no revocation list")
 
 

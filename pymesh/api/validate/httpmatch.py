@@ -10,7 +10,7 @@ from . import common, words
 from .finding import Finding, Findings, below, verdict
 
 _PSEUDO = (":method", ":scheme", ":authority", ":path", ":status")  # RFC 9113, 8.3
-_CLAIM = re.compile(r"@request\.auth\.claims(\..+|(\[[^]]+\])+)")
+_CLAIM = re.compile(r"@request\.auth\.claims(\..+|\[.+\])", re.IGNORECASE | re.DOTALL)
 
 
 def check(match: HTTPMatchRequest, gateways: Sequence[str]) -> Findings:
@@ -18,8 +18,7 @@ def check(match: HTTPMatchRequest, gateways: Sequence[str]) -> Findings:
     for name, value in (("uri", match.uri), ("scheme", match.scheme), ("method", match.method), ("authority", match.authority)):
         if value is not None:
             yield from below(name, text(value, empty_prefix=name == "uri"))
-    bound = match.gateways or gateways
-    claims = bool(bound) and MESH_GATEWAY not in bound
+    claims = bool(gateways) and MESH_GATEWAY not in gateways  # whatever gateways the match itself names
     yield from below("headers", _named(match.headers, claims=claims))
     yield from below("without_headers", _named(match.without_headers, claims=claims, lone_star=True))
     for key, value in match.query_params.items():

@@ -3,7 +3,7 @@
 import http
 from collections.abc import Mapping, Sequence
 
-from ..models.virtualservice import Headers, HTTPDirectResponse, HTTPRedirect, HTTPRetry, HTTPRewrite, HTTPRoute
+from ..models.virtualservice import Headers, HTTPDirectResponse, HTTPRedirect, HTTPRetry, HTTPRewrite, HTTPRoute, Percent
 from . import common, httpmatch, unreachable, words
 from .cors import check as check_cors
 from .fault import check as check_fault
@@ -78,12 +78,18 @@ def _mirrors(route: HTTPRoute) -> Findings:
         yield from below("mirror", common.destination(route.mirror))
     for index, mirror in enumerate(route.mirrors):
         yield from below(("mirrors", index, "destination"), common.destination(mirror.destination))
-        yield from below(("mirrors", index, "percentage"), common.percentage(mirror.percentage))
-    yield from below("mirror_percentage", common.percentage(route.mirror_percentage))
+        yield from below(("mirrors", index, "percentage"), _mirrored(mirror.percentage))
+    yield from below("mirror_percentage", _mirrored(route.mirror_percentage))
     if route.mirror_percent is not None:
         yield Finding(("mirror_percent",), "deprecated; use mirrorPercentage", "warning", "IST0002")
         if route.mirror_percent > 100:
             yield Finding(("mirror_percent",), f"the percentage {route.mirror_percent} is over 100")
+
+
+def _mirrored(share: Percent | None) -> Findings:
+    """Unlike the share of a fault it may be less than Envoy can express, which is nothing then."""
+    if share is not None and not 0 <= (share.value or 0) <= 100:
+        yield Finding(("value",), f"the percentage {share.value:g} must be between 0 and 100")
 
 
 def _headers(headers: Headers | None, rewrite: HTTPRewrite | None) -> Findings:

@@ -112,7 +112,7 @@ def _place(locality: str) -> Findings:
     parts = locality.split("/")
     if len(parts) > 3 or not all(parts):
         yield Finding((), f'"{locality}" is not a locality (region/zone/subzone)')
-    elif any("*" in part for part in parts[:-1]) or ("*" in parts[-1] and parts[-1] != "*"):
+    elif "*" in locality.removesuffix("*"):
         yield Finding((), f'in the locality "{locality}" only the last part can be "*"')
 
 

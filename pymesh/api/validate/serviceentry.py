@@ -5,7 +5,7 @@ from pymesh.address import is_ip
 from ..hosts import is_wildcard
 from ..models.serviceentry import Resolution, ServiceEntry, ServicePort
 from ..models.workloadentry import WorkloadEntry
-from . import common, words
+from . import attachment, common, words
 from .finding import Finding, Findings, below, verdict
 from .workloadentry import UNIX, endpoint
 
@@ -103,7 +103,7 @@ def _dns(spec: ServiceEntry, resolution: Resolution) -> Findings:
         for index, host in enumerate(spec.hosts):
             if is_wildcard(host):
                 sentence = f"resolution {resolution.value} without endpoints looks the host up, so it must not be a wildcard"
-                yield Finding(("hosts", index), sentence, "error" if spec.workload_selector is None else "warning")
+                yield Finding(("hosts", index), sentence)
     if resolution is Resolution.DNS_ROUND_ROBIN and len(spec.endpoints) > 1:
         yield Finding(("endpoints", 1), "resolution DNS_ROUND_ROBIN allows one endpoint")
     for index, entry in enumerate(spec.endpoints):
@@ -130,8 +130,7 @@ def _shared_port(spec: ServiceEntry, resolution: Resolution) -> Findings:
     for index, port in enumerate(spec.ports):
         protocol = (port.protocol or "").upper()
         if protocol not in _NAMED:
-            sentence = "several hosts can only share ports whose protocol names the host, HTTP or TLS"
-            yield Finding(("ports", index), sentence, "error" if protocol else "warning")
+            yield Finding(("ports", index), "several hosts can only share ports whose protocol names the host, HTTP or TLS")
         elif protocol in ("HTTPS", "TLS") and spec.addresses and resolution in _LOOKED_UP:
             yield Finding(("addresses",), f"several hosts share these addresses, and port {port.number} is found by address", "warning")
 
@@ -139,10 +138,6 @@ def _shared_port(spec: ServiceEntry, resolution: Resolution) -> Findings:
 def _selector(spec: ServiceEntry, resolution: Resolution) -> Findings:
     if spec.workload_selector is None:
         return
-    if not spec.workload_selector.labels:
-        yield Finding(("workload_selector",), "has no labels, so it selects every workload of the namespace", "warning")
-    for key, value in spec.workload_selector.labels.items():
-        if "*" in value or "*" in key:
-            yield Finding(("workload_selector", "labels", key), "wildcards are not supported in a selector")
+    yield from below("workload_selector", attachment.workload_selector(spec.workload_selector))
     if resolution in (Resolution.NONE, Resolution.DYNAMIC_DNS):
         yield Finding(("workload_selector",), f"has no effect with resolution {resolution.value}", "warning")

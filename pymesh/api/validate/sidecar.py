@@ -24,7 +24,7 @@ from .gateway import check_tls
 from .serviceentry import PROTOCOLS
 from .workloadentry import UNIX, socket_path
 
-_ENDPOINT = re.compile(r"(?:127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):([0-9]{1,5})")
+_ENDPOINT = re.compile(r"(?:127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]|):([0-9]{1,5})")
 _HTTP = ("HTTP", "HTTP2", "GRPC", "GRPC-WEB")
 _FOREIGN_TLS = (
     "subject_alt_names", "https_redirect", "credential_name", "credential_names", "ca_cert_credential_name", "tls_certificates",
@@ -92,6 +92,8 @@ def _endpoint(text: str) -> Findings:
         yield Finding(("default_endpoint",), f'"{text}" must be {forms}')
     else:
         yield from verdict("default_endpoint", words.port(int(found[1])))
+        if text.startswith(":"):
+            yield Finding(("default_endpoint",), f'"{text}" has no address, which is as if it were not set, in Istio as here', "warning")
 
 
 def _tls(tls: ServerTLSSettings, protocol: str) -> Findings:
@@ -140,9 +142,6 @@ def _egress(listener: IstioEgressListener, namespace: str) -> Findings:
         yield Finding(("hosts",), "needs at least one host")
     for index, host in enumerate(listener.hosts):
         yield from verdict(("hosts", index), _host(host))
-        if "." not in host.partition("/")[2].replace("*", "."):
-            text = f'"{host}" is a short name, of the namespace of this Sidecar here; Istio takes full host names only'
-            yield Finding(("hosts", index), text, "warning")
     yield from _superfluous(listener.hosts, namespace)
 
 
@@ -181,7 +180,7 @@ def _host(text: str) -> str | None:
     excluded = namespace.removeprefix("~")
     if namespace not in ("*", ".", "~") and excluded not in ("*", ".") and (problem := words.dns_label(excluded)):
         return problem
-    return None if name == "*" else words.whole_wildcard(name)
+    return None if name == "*" else words.full_name(name)
 
 
 def _policy(policy: SidecarOutboundPolicy) -> Findings:

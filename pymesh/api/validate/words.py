@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pymesh import address
 from pymesh.patterns import InvalidPattern, parse_pattern
 
+from .header_format import is_balanced
+
 _LABEL = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _WILDCARD_LABEL = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -15,7 +17,6 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _PREFIX_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_SUBSTITUTION = re.compile(r"%%|%[A-Z0-9_.]+(\([^)]*\))?(:[0-9]+)?%")  # Envoy's command operators
 
 
 def dns_label(text: str) -> str | None:
@@ -59,10 +60,10 @@ def whole_wildcard(text: str) -> str | None:
 
 
 def _domain(text: str, first: re.Pattern[str]) -> str | None:
-    labels = text.removesuffix(".").split(".")
     if not text or len(text) > 255:
         return f'"{text}" is not a host name: it must have 1 to 255 characters'
-    if labels[-1].isdigit():
+    labels = text.removesuffix(".").split(".")
+    if labels[-1].isdigit() and not (first is _WILDCARD_LABEL and len(labels) == 1):  # the short name of a service may be a number
         return f'"{text}" is not a host name: its last label "{labels[-1]}" is all digits'
     for index, label in enumerate(labels):
         if len(label) > 63 or not (_LABEL if index else first).fullmatch(label):
@@ -128,10 +129,10 @@ def header_name(text: str) -> str | None:
 
 
 def header_value(text: str) -> str | None:
-    """A value that Envoy can format: no control characters, every `%` part of an operator or doubled."""
+    """A value without control characters, in which every `%` is part of an operator or doubled."""
     if _CONTROL.search(text):
         return "a header value must not hold control characters"
-    if "%" in _SUBSTITUTION.sub("", text):
+    if not is_balanced(text):
         return f'"{text}" holds an unbalanced "%" (write "%%" for a literal one)'
     return None
 

@@ -7,6 +7,7 @@ from . import common, words
 from .finding import Finding, Findings, below, verdict
 
 UNIX = "unix://"
+_TOO_LONG = 63
 
 
 def check(spec: WorkloadEntry, _namespace: str) -> Findings:
@@ -22,13 +23,20 @@ def endpoint(entry: WorkloadEntry) -> Findings:
     if not address and not entry.network:
         yield Finding((), "needs an address (or a network that knows one)")
     elif address.startswith(UNIX):
-        yield from _socket(entry)
+        yield from check_socket(entry)
     elif address and not is_ip(address):
         yield from verdict("address", words.fqdn(address))
-    for name, number in entry.ports.items():
-        yield from verdict(("ports", name), words.dns_label(name))
-        yield from verdict(("ports", name), words.port(number))
+    yield from below("ports", ports_by_name(entry.ports))
     yield from below("labels", common.labels(entry.labels))
+
+
+def ports_by_name(ports: dict[str, int]) -> Findings:
+    """Names are a character shorter than other DNS labels may be, as the published schemas have it."""
+    for name, number in ports.items():
+        yield from verdict(name, words.dns_label(name))
+        if len(name) == _TOO_LONG:
+            yield Finding((name,), f"the name of a port has at most {_TOO_LONG - 1} characters here")
+        yield from verdict(name, words.port(number))
 
 
 def socket_path(address: str) -> str | None:
@@ -39,7 +47,8 @@ def socket_path(address: str) -> str | None:
     return "a Unix socket must be an absolute path, not a folder, or an abstract name (@name)"
 
 
-def _socket(entry: WorkloadEntry) -> Findings:
+def check_socket(entry: WorkloadEntry) -> Findings:
+    """What holds for a workload behind a Unix socket."""
     yield from verdict("address", socket_path(entry.address or ""))
     if entry.ports:
         yield Finding(("ports",), "a Unix socket has no ports")

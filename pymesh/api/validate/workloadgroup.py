@@ -5,6 +5,7 @@ import re
 from ..models.workloadgroup import HTTPHealthCheck, ReadinessProbe, WorkloadGroup
 from . import common, words
 from .finding import Finding, Findings, below, verdict
+from .workloadentry import UNIX, check_socket, ports_by_name
 
 _HEADER = re.compile(r"[-A-Za-z0-9]+")
 _COUNTS = ("initial_delay_seconds", "timeout_seconds", "period_seconds", "success_threshold", "failure_threshold")
@@ -19,12 +20,14 @@ def check(spec: WorkloadGroup, _namespace: str) -> Findings:
 
 
 def _template(spec: WorkloadGroup) -> Findings:
-    if spec.template.address:
+    address = spec.template.address or ""
+    if address:
         yield Finding(("address",), "is not used: every workload brings its own address", "warning")
-    for name, number in spec.template.ports.items():
-        yield from verdict(("ports", name), words.dns_label(name))
-        yield from verdict(("ports", name), words.port(number))
-    yield from below("labels", common.labels(spec.template.labels))
+    if address.startswith(UNIX):
+        yield from check_socket(spec.template)
+    yield from below("ports", ports_by_name(spec.template.ports))
+    for finding in common.labels(spec.template.labels):  # Istio looks at those of `metadata` only
+        yield finding._replace(path=("labels", *finding.path), severity="warning")
 
 
 def _probe(probe: ReadinessProbe) -> Findings:

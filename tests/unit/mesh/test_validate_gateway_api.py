@@ -59,10 +59,33 @@ GATEWAYS = {
     "{name: a, port: 80, protocol: HTTP, tls: {options: {a: b}}}": "error listeners[0].tls: a listener of protocol HTTP has no TLS",
     "{name: a, port: 443, protocol: HTTPS, tls: {mode: Passthrough}}": "error listeners[0].tls.mode: a listener of protocol HTTPS ends TLS: its mode is Terminate",
     "{name: a, port: 443, protocol: HTTPS, tls: {}}": "error listeners[0].tls: a listener that ends TLS needs certificateRefs or options",
+    "{name: a, port: 443, protocol: TLS}": "error listeners[0]: a listener of protocol TLS needs tls, which says whether TLS ends here",
+    "{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: a, namespace: Shop}]}}": 'error listeners[0].tls.certificateRefs[0].namespace: "Shop" is not the name of a namespace: it has capitals',
+    "{name: a, port: 443, protocol: HTTPS, tls: {options: {a b: c}}}": 'error listeners[0].tls.options["a b"]: "a b" is not a key of the form [domain/]name',
+    "{name: a, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: 5a}]}}": 'error listeners[0].allowedRoutes.kinds[0].kind: "5a" is not the name of a kind',
     "{name: a, port: 9000, protocol: TCP, hostname: a.com}": "error listeners[0].hostname: a listener of protocol TCP has no host name",
     "{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector}}}": 'error listeners[0].allowedRoutes.namespaces: "from: Selector" needs "selector"',
     "{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}": "error listeners[0].allowedRoutes.namespaces.selector.matchExpressions[0]: the operator In needs values",
 }  # fmt: skip
+
+
+LISTENERS = "gatewayClassName: istio\nlisteners: [{name: a, port: 80, protocol: HTTP}]\n"
+WHOLE_GATEWAYS = {
+    "addresses: [{type: a, value: b}]": 'error addresses[0].type: "a" is neither Hostname nor IPAddress, nor of the form domain/path',
+    "addresses: [{value: a.b}]": 'error addresses[0].value: "a.b" is not an IP address',
+    "addresses: [{value: 10.0.0.1}, {value: 10.0.0.1}]": 'error addresses[1]: the address "10.0.0.1" is listed twice',
+    "infrastructure: {labels: {a: b c}}": 'error infrastructure.labels.a: "b c" is not a valid label value',
+    "infrastructure: {labels: {A.b/c: d}}": 'error infrastructure.labels["A.b/c"]: "A.b/c" is not a key of the form [domain/]name',
+    "infrastructure: {annotations: {" + ", ".join(f"k{n}: a" for n in range(9)) + "}}": "error infrastructure.annotations: at most 8 items, found 9",
+    "infrastructure: {parametersRef: {group: A, kind: B, name: c}}": 'error infrastructure.parametersRef.group: "A" is not the name of a group',
+    "infrastructure: {parametersRef: {group: a, kind: B_, name: c}}": 'error infrastructure.parametersRef.kind: "B_" is not the name of a kind',
+    "infrastructure: {parametersRef: {group: a, kind: B, name: ''}}": "error infrastructure.parametersRef.name: has 1 to 253 characters",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rest", WHOLE_GATEWAYS)
+def test_what_is_wrong_with_a_whole_gateway_is_told(told, rest):
+    assert WHOLE_GATEWAYS[rest] in told("KubernetesGateway", LISTENERS + rest)
 
 
 @pytest.mark.parametrize("listeners", GATEWAYS)
@@ -78,6 +101,11 @@ OTHERS = {
     ("ReferenceGrant", "from: [{group: '', kind: Service, namespace: a.b}]\nto: [{group: '', kind: Secret}]"): 'error from[0].namespace: "a.b" is not a DNS label (letters, digits and inner hyphens, at most 63)',
     ("BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: a}]\nvalidation: {hostname: a.com}"): 'error validation: needs "caCertificateRefs" or "wellKnownCACertificates"',
     ("BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: a}, {group: '', kind: Service, name: a}]\nvalidation: {hostname: a.com, wellKnownCACertificates: System}"): 'error targetRefs[1]: "a" is listed twice; sectionName must differ',
+    ("GatewayClass", f"controllerName: a.b/c\ndescription: {'d' * 65}"): "error description: has at most 64 characters",
+    ("GatewayClass", f"controllerName: a.b/{'c' * 250}"): "error controllerName: has at most 253 characters",
+    ("BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: a, sectionName: A}]\nvalidation: {hostname: a.com, wellKnownCACertificates: System}"): 'error targetRefs[0].sectionName: "A" is not a valid name (lower-case letters, digits, "-" and ".", at most 253)',
+    ("BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: a}]\nvalidation: {hostname: a.com, wellKnownCACertificates: System}\noptions: {a b: c}"): 'error options["a b"]: "a b" is not a key of the form [domain/]name',
+    ("BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: a}]\nvalidation: {hostname: a.com, wellKnownCACertificates: System, subjectAltNames: [{type: URI, uri: a}]}"): 'error validation.subjectAltNames[0].uri: "a" is not a URI',
     ("GatewayClass", "controllerName: istio"): 'error controllerName: "istio" is not of the form domain/path',
 }  # fmt: skip
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...types import Model
 from ..finding import Findings
-from . import connectionroutes, gateway, grpcroute, httproute, policies
+from . import connectionroutes, gateway, grpcroute, httproute, names, policies
 
-CHECKS: dict[str, Callable[[Any, str], Findings]] = {
+_RULES: dict[str, Callable[[Any, str], Findings]] = {
     "BackendTLSPolicy": policies.check_tls,
     "GRPCRoute": grpcroute.check,
     "GatewayClass": gateway.check_class,
@@ -17,4 +18,15 @@ CHECKS: dict[str, Callable[[Any, str], Findings]] = {
     "TCPRoute": connectionroutes.check_tcp,
     "TLSRoute": connectionroutes.check_tls,
 }
+
+
+def _checking(rules: Callable[[Any, str], Findings]) -> Callable[[Any, str], Findings]:
+    def check(spec: Model, namespace: str) -> Findings:
+        yield from names.check(spec)
+        yield from rules(spec, namespace)
+
+    return check
+
+
+CHECKS = {kind: _checking(rules) for kind, rules in _RULES.items()}
 """By kind."""

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from pymesh.address import is_ip
+
 from ...models.gatewayapi.gateway import (
     AllowedRoutes,
     FromNamespaces,
     Gateway,
     GatewayClass,
+    GatewayInfrastructure,
     GatewaySpecAddress,
     GatewayTLSConfig,
     LabelOperator,
@@ -23,6 +26,7 @@ from ...models.gatewayapi.references import ObjectReference
 from ...tree import Path
 from .. import common, words
 from ..finding import Finding, Findings, below, verdict
+from . import names
 from .references import hostname, limit
 
 _MOST_LISTENERS = 64
@@ -33,6 +37,15 @@ _MOST_AUTHORITIES = 8
 _PLAIN = ("HTTP", "TCP", "UDP")
 _NAMELESS = ("TCP", "UDP")
 _PROTOCOL = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?|[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]+")
+_ADDRESS = re.compile(
+    r"^Hostname|IPAddress|NamedAddress|[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$"
+)
+"""As the schema has it: what it means to be the whole is looked for in any part."""
+_LONGEST_NAME = 253
+_LONGEST_PROTOCOL = 255
+_LONGEST_DESCRIPTION = 64
+_MOST_WISHES = 8
+_MOST_OPTIONS = 16
 _CONTROLLER = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9/\-._~%!$&'()*+,;=:]+")
 
 
@@ -44,14 +57,15 @@ def check(spec: Gateway, _namespace: str) -> Findings:
     yield from limit("addresses", spec.addresses, _MOST_ADDRESSES)
     for index, address in enumerate(spec.addresses):
         yield from below(("addresses", index), _address(address))
+        if address.value and address in spec.addresses[:index]:
+            yield Finding(("addresses", index), f'the address "{address.value}" is listed twice')
+    yield from below("infrastructure", _infrastructure(spec.infrastructure)) if spec.infrastructure else ()
     yield from below("tls", _whole_tls(spec.tls)) if spec.tls else ()
 
 
 def check_set(spec: ListenerSet, _namespace: str) -> Findings:
     """Everything wrong with one ListenerSet."""
     yield from verdict(("parent_ref", "name"), words.object_name(spec.parent_ref.name))
-    if spec.parent_ref.namespace is not None:
-        yield from verdict(("parent_ref", "namespace"), words.dns_label(spec.parent_ref.namespace))
     yield from _listeners(spec.listeners)
 
 
@@ -59,6 +73,17 @@ def check_class(spec: GatewayClass, _namespace: str) -> Findings:
     """Everything wrong with one GatewayClass."""
     if not _CONTROLLER.fullmatch(spec.controller_name):
         yield Finding(("controller_name",), f'"{spec.controller_name}" is not of the form domain/path')
+    if len(spec.controller_name) > _LONGEST_NAME:
+        yield Finding(("controller_name",), f"has at most {_LONGEST_NAME} characters")
+    if len(spec.description or "") > _LONGEST_DESCRIPTION:
+        yield Finding(("description",), f"has at most {_LONGEST_DESCRIPTION} characters")
+
+
+def _infrastructure(wishes: GatewayInfrastructure) -> Findings:
+    for key, value in wishes.labels.items():
+        yield from verdict(("labels", key), words.label_value(value))
+    for name in ("labels", "annotations"):
+        yield from below(name, names.annotations(getattr(wishes, name), _MOST_WISHES))
 
 
 def _listeners(listeners: Sequence[Listener]) -> Findings:
@@ -74,12 +99,14 @@ def _listener(listener: Listener) -> Findings:
         yield from verdict("hostname", hostname(listener.hostname))
         if listener.protocol in _NAMELESS:
             yield Finding(("hostname",), f"a listener of protocol {listener.protocol} has no host name")
-    if not _PROTOCOL.fullmatch(listener.protocol):
+    if not _PROTOCOL.fullmatch(listener.protocol) or len(listener.protocol) > _LONGEST_PROTOCOL:
         yield Finding(("protocol",), f'"{listener.protocol}" is not a protocol')
     if listener.tls is not None and listener.protocol in _PLAIN:
         yield Finding(("tls",), f"a listener of protocol {listener.protocol} has no TLS")
     elif listener.tls is not None:
         yield from below("tls", _tls(listener.tls, listener.protocol))
+    elif listener.protocol == "TLS":
+        yield Finding((), "a listener of protocol TLS needs tls, which says whether TLS ends here")
     yield from below("allowed_routes", _allowed(listener.allowed_routes))
 
 
@@ -97,6 +124,7 @@ def _tls(tls: ListenerTLSConfig, protocol: str) -> Findings:
         yield Finding(("mode",), "a listener of protocol HTTPS ends TLS: its mode is Terminate")
     if tls.mode is TLSModeType.TERMINATE and not tls.certificate_refs and not tls.options:
         yield Finding((), "a listener that ends TLS needs certificateRefs or options")
+    yield from below("options", names.annotations(tls.options, _MOST_OPTIONS))
     yield from limit("certificate_refs", tls.certificate_refs, _MOST_CERTIFICATES)
     for index, reference in enumerate(tls.certificate_refs):
         yield from verdict(("certificate_refs", index, "name"), words.object_name(reference.name))
@@ -125,8 +153,14 @@ def _selector(selector: LabelSelector) -> Findings:
 
 
 def _address(address: GatewaySpecAddress) -> Findings:
+    if not _ADDRESS.search(address.type) or len(address.type) > _LONGEST_NAME:
+        yield Finding(("type",), f'"{address.type}" is neither Hostname nor IPAddress, nor of the form domain/path')
     if address.type == "Hostname" and address.value:
         yield from verdict("value", hostname(address.value))
+    elif address.type == "IPAddress" and address.value and not is_ip(address.value):
+        yield Finding(("value",), f'"{address.value}" is not an IP address')
+    if len(address.value) > _LONGEST_NAME:
+        yield Finding(("value",), f"has at most {_LONGEST_NAME} characters")
 
 
 def _whole_tls(tls: GatewayTLSConfig) -> Findings:

@@ -1,5 +1,6 @@
 """ReferenceGrant and BackendTLSPolicy."""
 
+import re
 from collections.abc import Sequence
 
 from ...models.gatewayapi.policies import (
@@ -12,20 +13,20 @@ from ...models.gatewayapi.policies import (
 )
 from .. import words
 from ..finding import Finding, Findings, below, verdict
+from . import names
 from .references import hostname, limit
 
 _MOST = 16
 _MOST_AUTHORITIES = 8
 _MOST_NAMES = 5
 _SYSTEM = "System"
+_URI = re.compile(r"[^:/?#]+:(//[^/?#]*)?[^?#]*(\?[^#]*)?(#.*)?")
 
 
 def check_grant(spec: ReferenceGrant, _namespace: str) -> Findings:
     """Everything wrong with one ReferenceGrant."""
     yield from limit("from", spec.from_, _MOST, least=1)
     yield from limit("to", spec.to, _MOST, least=1)
-    for index, one in enumerate(spec.from_):
-        yield from verdict(("from", index, "namespace"), words.dns_label(one.namespace))
     for index, other in enumerate(spec.to):
         if other.name is not None:
             yield from verdict(("to", index, "name"), words.object_name(other.name))
@@ -36,12 +37,15 @@ def check_tls(spec: BackendTLSPolicy, _namespace: str) -> Findings:
     yield from limit("target_refs", spec.target_refs, _MOST, least=1)
     yield from below("target_refs", _targets(spec.target_refs))
     yield from below("validation", _validation(spec.validation))
+    yield from below("options", names.annotations(spec.options, _MOST))
 
 
 def _targets(targets: Sequence[PolicyTarget]) -> Findings:
     seen: dict[tuple[str, str, str], list[str]] = {}
     for index, one in enumerate(targets):
         yield from verdict((index, "name"), words.object_name(one.name))
+        if one.section_name is not None:
+            yield from verdict((index, "section_name"), words.object_name(one.section_name))
         sections = seen.setdefault((one.group, one.kind, one.name), [])
         section = one.section_name or ""
         if section in sections:
@@ -72,5 +76,7 @@ def _name(name: SubjectAltName) -> Findings:
             yield Finding((), f'a name of type {kind.value} needs "{field}"')
         elif kind is not name.type and value:
             yield Finding((field,), f"has no meaning in a name of type {name.type.value}")
+    if name.uri and name.type is SubjectAltNameType.URI and not _URI.fullmatch(name.uri):
+        yield Finding(("uri",), f'"{name.uri}" is not a URI')
     if name.hostname and name.type is SubjectAltNameType.HOSTNAME:
         yield from verdict("hostname", hostname(name.hostname))

@@ -56,8 +56,6 @@ def parents(spec: RouteSpec) -> Findings:
 
 def _parent(reference: ParentReference) -> Findings:
     yield from verdict("name", words.object_name(reference.name))
-    if reference.namespace is not None:
-        yield from verdict("namespace", words.dns_label(reference.namespace))
     if reference.section_name is not None:
         yield from verdict("section_name", words.object_name(reference.section_name))
 
@@ -72,8 +70,6 @@ def backend(reference: BackendObjectReference) -> Findings:
         yield from verdict("name", words.object_name(reference.name))
         if "." in reference.name and (reference.group, reference.kind) == ("", "Service"):
             yield Finding(("name",), f'"{reference.name}" is a host name; write the name of the Service, and its namespace in "namespace"')
-    if reference.namespace is not None:
-        yield from verdict("namespace", words.dns_label(reference.namespace))
     if reference.port is None and (reference.group, reference.kind) == ("", "Service"):
         yield Finding((), 'the required field "port" is missing')
 

@@ -172,8 +172,10 @@ def test_a_single_name_is_resolved_as_such_and_an_empty_subset_has_none(mesh, vi
 
 
 def test_a_wildcard_that_dns_cannot_resolve_has_no_cluster(mesh, view):
-    text = entry("*.example.com", "DNS", "workloadSelector: {labels: {app: nobody}}")
-    assert "outbound|80||*.example.com" not in mesh(text).clusters(view())
+    text = entry("*.example.com", "DNS", "endpoints: [{address: a.example.net}]") + RULE.replace("host: reviews", "host: '*.example.com'")
+    clusters = mesh(text).clusters(view())
+    assert "outbound|80||*.example.com" in clusters
+    assert "outbound|80|v1|*.example.com" not in clusters
 
 
 def test_names_are_compared_without_case(mesh, view):

@@ -47,7 +47,7 @@ def test_only_what_is_imported_is_known(mesh, view):
 
 
 def test_where_rules_lead_is_known_and_cannot_be_called_by_name(mesh, view):
-    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./a]}]}"))
+    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./a.default.svc.cluster.local]}]}"))
     assert outbound(built.clusters(view())) == {f"outbound|80||{A}", f"outbound|80||{C}"}
     hosts = built.hosts(view(), "80")
     assert list(hosts) == [f"{A}:80", "allow_any"]
@@ -57,7 +57,7 @@ def test_where_rules_lead_is_known_and_cannot_be_called_by_name(mesh, view):
 @pytest.mark.parametrize("copy", ["mirror: {host: %s}", "mirrors: [{destination: {host: %s}}]"])
 def test_where_copies_go_is_known(mesh, view, copy):
     rule = RULE.replace("[{route", f"[{{{copy % D}, route")
-    assert f"outbound|80||{D}" in mesh(SERVICES + rule + sidecar("{egress: [{hosts: [./a]}]}")).clusters(view())
+    assert f"outbound|80||{D}" in mesh(SERVICES + rule + sidecar("{egress: [{hosts: [./a.default.svc.cluster.local]}]}")).clusters(view())
 
 
 @pytest.mark.parametrize(("imported", "counts"), [(A, True), ("else.test", False)])
@@ -68,18 +68,19 @@ def test_a_rule_for_a_wildcard_is_imported_with_any_of_its_hosts(mesh, view, imp
 
 
 def test_rules_that_are_not_imported_do_not_count(mesh, view):
-    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./b]}]}"))
+    built = mesh(SERVICES + RULE + sidecar("{egress: [{hosts: [./b.default.svc.cluster.local]}]}"))
     assert outbound(built.clusters(view())) == {f"outbound|80||{B}"}
 
 
 def test_gateways_and_other_namespaces_are_not_limited(mesh, view):
-    built = mesh(SERVICES + sidecar("{egress: [{hosts: [./a]}]}"))
+    built = mesh(SERVICES + sidecar("{egress: [{hosts: [./a.default.svc.cluster.local]}]}"))
     assert len(outbound(built.clusters(view("router")))) == 4
     assert len(outbound(built.clusters(view(NAMESPACE="other")))) == 4
 
 
 def test_a_listener_of_ones_own_has_its_services_alone_and_its_own_address(mesh, view):
-    egress = "{egress: [{port: {number: 80, protocol: HTTP}, bind: 127.0.0.7, captureMode: NONE, hosts: [./a]}, {hosts: [other/*]}]}"
+    own = "{port: {number: 80, protocol: HTTP}, bind: 127.0.0.7, captureMode: NONE, hosts: [./a.default.svc.cluster.local]}"
+    egress = f"{{egress: [{own}, {{hosts: [other/*]}}]}}"
     built = mesh(SERVICES + sidecar(egress))
     listeners = built.listeners(view())
     assert {"127.0.0.7_80", "0.0.0.0_80", "0.0.0.0_90"} <= set(listeners)
@@ -100,7 +101,7 @@ def test_a_listener_of_ones_own_has_its_services_alone_and_its_own_address(mesh,
 )
 def test_a_listener_of_ones_own_says_what_is_spoken_there(mesh, view, port, protocol, name, http, services):
     text = SERVICES.replace("resolution:", "addresses: [10.96.0.1]\n  resolution:", 1)
-    listeners = mesh(text + sidecar(f"{{egress: [{{port: {{number: {port}, protocol: {protocol}}}, hosts: [./a]}}]}}")).listeners(view())
+    listeners = mesh(text + sidecar(f"{{egress: [{{port: {{number: {port}, protocol: {protocol}}}, hosts: [./{A}]}}]}}")).listeners(view())
     assert {one for one in listeners if not one.startswith("virtual")} == {name}
     chains = [*listeners[name].filter_chains, listeners[name].default_filter_chain]
     found = [proto.unpack(one.filters[-1].typed_config) for one in chains if one.filters]
@@ -109,7 +110,7 @@ def test_a_listener_of_ones_own_says_what_is_spoken_there(mesh, view, port, prot
 
 
 def test_what_has_an_address_of_its_own_is_reached_beside_anothers_listener_of_its_port(mesh, view):
-    egress = "{egress: [{port: {number: 90, protocol: TCP}, hosts: [./a]}, {hosts: [other/*]}]}"
+    egress = f"{{egress: [{{port: {{number: 90, protocol: TCP}}, hosts: [./{A}]}}, {{hosts: [other/*]}}]}}"
     listeners = mesh(SERVICES + sidecar(egress)).listeners(view())
     assert proto.unpack(listeners["0.0.0.0_90"].filter_chains[0].filters[-1].typed_config).cluster == f"outbound|90||{A}"
     parts = SERVICES.split("---")
@@ -125,16 +126,17 @@ def test_the_listener_for_all_other_ports_may_have_an_address_and_go_without_cap
         ("bind: 127.0.0.7, captureMode: NONE", "127.0.0.7_80", True),
         ("captureMode: IPTABLES", "0.0.0.0_80", False),
     ):
-        listener = mesh(SERVICES + sidecar(f"{{egress: [{{{more}, hosts: [./a]}}]}}")).listeners(view())[name]
+        listener = mesh(SERVICES + sidecar(f"{{egress: [{{{more}, hosts: [./{A}]}}]}}")).listeners(view())[name]
         assert listener.HasField("bind_to_port") is not bound
-    listeners = mesh(SERVICES + sidecar("{egress: [{captureMode: IPTABLES, hosts: [./a]}]}")).listeners(view(INTERCEPTION_MODE="NONE"))
+    captured = sidecar(f"{{egress: [{{captureMode: IPTABLES, hosts: [./{A}]}}]}}")
+    listeners = mesh(SERVICES + captured).listeners(view(INTERCEPTION_MODE="NONE"))
     assert not listeners["127.0.0.1_80"].HasField("bind_to_port")
 
 
 def test_a_rule_counts_on_the_ports_of_the_listeners_that_import_it(mesh, view):
     rule = RULE.replace("{name: rule}", "{name: rule, namespace: other}").replace("[a]", f"[{A}]")
     egress = "{egress: [{port: {number: 80, protocol: HTTP}, hosts: [%s]}, {hosts: ['*/*']}]}"
-    for hosts, cluster in (("./a", A), ("./a, other/*", C)):
+    for hosts, cluster in ((f"./{A}", A), (f"./{A}, other/*", C)):
         built = mesh(SERVICES + rule + sidecar(egress % hosts))
         assert built.hosts(view(), "80")[f"{A}:80"].routes[0].route.cluster == f"outbound|80||{cluster}"
 

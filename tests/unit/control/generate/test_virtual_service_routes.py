@@ -13,7 +13,7 @@ spec:
   hosts: [a.default.svc.cluster.local, b.default.svc.cluster.local]
   location: MESH_INTERNAL
   resolution: STATIC
-  ports: [{number: 80, name: http}, {number: 81, name: http-b}]
+  ports: [{number: 80, name: http, protocol: HTTP}, {number: 81, name: http-b, protocol: HTTP}]
   endpoints: [{address: 10.0.0.1}]
 ---
 apiVersion: networking.istio.io/v1

@@ -50,7 +50,7 @@ def test_a_selecting_one_of_the_root_namespace_is_for_its_own_workloads():
         (["*/*.example.com"], "x", "a.example.com", True),
         (["*/*.example.com"], "x", "example.com", False),
         (["*/a.com"], "x", "b.com", False),
-        (["./a"], "shop", "a.shop.svc.cluster.local", True),
+        (["./a.shop.svc.cluster.local"], "shop", "a.shop.svc.cluster.local", True),
         (["~/*"], "shop", "a.com", False),
         (["*/*", "~other/*"], "other", "a.com", False),
         (["*/*", "~other/*"], "shop", "a.com", True),
@@ -78,6 +78,12 @@ def test_a_ports_own_listener_speaks_for_it_alone():
     places = (("a", 80), ("a", 81), ("b", 80), ("b", 81))
     assert [one.admits(namespace, "x.com", port) for namespace, port in places] == [True, False, False, True]
     assert one.admits("a", "x.com")
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(":8080", ""), ("127.0.0.1:8080", "127.0.0.1:8080"), ("", "")])
+def test_an_endpoint_without_an_address_is_none(stated, expected):
+    one = sidecar("s", f"{{ingress: [{{port: {{number: 80}}, defaultEndpoint: '{stated}'}}]}}")
+    assert [listener.endpoint for listener in one.ingress] == [expected]
 
 
 def test_without_egress_everything_is_in_sight():
