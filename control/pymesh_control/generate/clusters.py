@@ -247,7 +247,10 @@ def _application(snapshot: Snapshot, view: ProxyView, server: inbound.InboundSer
         message = _CLUSTER(name=name, type=_CLUSTER.STATIC, circuit_breakers=policy.breakers(settled))
         policy.connect(message, settled, snapshot.mesh)
         message.load_assignment.cluster_name = name
-        message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(_address(view, server))
+        address = _address(view, server)
+        message.load_assignment.endpoints.add().lb_endpoints.add().endpoint.address.CopyFrom(address)
+        if view.captures and address.socket_address.address in view.ips:  # what the sidecar sends there is captured but from its own source
+            message.upstream_bind_config.CopyFrom(_passing(view.families))
     message.alt_stat_name = statnames.of_inbound_cluster(
         snapshot.mesh.inbound_stats, server.service, server.service_port, server.app, name
     )

@@ -180,8 +180,14 @@ def test_an_ingress_listener_stands_in_the_place_of_the_services_ports(mesh, vie
     assert set(inbound) == {"inbound|9080||"}
     found = only.load_assignment.endpoints[0].lb_endpoints[0].endpoint.address
     assert address == (found.pipe.path or (found.socket_address.address, found.socket_address.port_value))
+    assert only.upstream_bind_config.source_address.address == ("127.0.0.6" if "10.0.0.9" in address else "")
     chains = built.listeners(view())["virtualInbound"].filter_chains
     assert {chain.filter_chain_match.destination_port.value for chain in chains if chain.name == "0.0.0.0_9080"} == {9080}
+
+
+def test_without_capture_the_application_is_called_from_any_source(mesh, view):
+    built = mesh(SERVICES + sidecar("{ingress: [{port: {number: 9080, protocol: HTTP}, defaultEndpoint: 0.0.0.0:8081}]}"))
+    assert not built.clusters(view(INTERCEPTION_MODE="NONE"))["inbound|9080||"].HasField("upstream_bind_config")
 
 
 def test_without_an_endpoint_connections_go_where_they_were_going(mesh, view):
