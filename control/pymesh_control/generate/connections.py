@@ -1,7 +1,8 @@
 """Routing of connections rather than requests: VirtualService `tls` and `tcp` rules, else straight to the service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from typing import Any
 
 from pymesh.xds import names
@@ -95,7 +96,7 @@ def tls_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connectio
         taken = _route(place, "tls", index, route)
         for match in filter(place.admits_connections, route.match):
             named = () if "*" in match.sni_hosts else tuple(name.lower() for name in match.sni_hosts)
-            yield replace(taken, server_names=named, blocks=tuple(match.destination_subnets) or blocks)
+            yield replace(taken, server_names=named, blocks=_blocks(match.destination_subnets) or blocks)
 
 
 def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connections]:
@@ -106,10 +107,15 @@ def tcp_routes(place: Place, blocks: tuple[str, ...] = ()) -> Iterator[Connectio
             yield taken
             return
         for match in filter(place.admits_connections, route.match):
-            sources = (match.source_subnet,) if match.source_subnet else ()
-            yield replace(taken, blocks=tuple(match.destination_subnets) or blocks, sources=sources)
+            sources = _blocks([match.source_subnet] if match.source_subnet else [])
+            yield replace(taken, blocks=_blocks(match.destination_subnets) or blocks, sources=sources)
             if not match.destination_subnets and not sources:
                 return
+
+
+def _blocks(subnets: Iterable[str]) -> tuple[str, ...]:
+    """Subnets without the bits behind their length: by these proxies see whether two are the same."""
+    return tuple(str(ip_network(one, strict=False)) for one in subnets)
 
 
 def _ruled(scope: Scope, service: Service, port: Port, blocks: tuple[str, ...]) -> Iterator[Connections]:

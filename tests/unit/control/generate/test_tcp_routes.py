@@ -169,3 +169,11 @@ def test_a_rule_for_the_mesh_may_be_for_some_clients_of_it(mesh, view, labels, c
     text = MESH % (TUNNEL, f"{{{match}, route: [{{destination: {{host: other.test}}}}]}}")
     seen = view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS={"proxy.test:90": 21000}, LABELS=labels)
     assert config(mesh(text).listeners(seen)["127.0.0.1_21000"].filter_chains[0]).cluster == f"outbound|90||{cluster}.test"
+
+
+def test_one_subnet_in_two_spellings_is_one_condition(chains):
+    spellings = ("10.1.2.3/16", "10.1.0.0/16", "10.1.2.3/32", "10.1.2.3")
+    matches = ", ".join(f"{{destinationSubnets: [{one}]}}" for one in spellings)
+    found = chains(tcp=f"{{match: [{matches}], route: [{{destination: {{host: other.test}}}}]}}")
+    blocks = [[f"{one.address_prefix}/{one.prefix_len.value}" for one in chain.filter_chain_match.prefix_ranges] for chain in found]
+    assert blocks == [["10.1.0.0/16"], ["10.1.2.3/32"], []]
