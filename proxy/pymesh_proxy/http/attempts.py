@@ -317,7 +317,23 @@ class Attempts(Upload):
         exchange.upstream_peer = None
         exchange.upstream_local_address = ""
         self.before_retry()
-        self.attempt()
+        current = self._runtime.clusters.by_name.get(exchange.cluster_name)
+        if current is cluster:
+            self.attempt()
+        elif current is None:
+            self.give_up(Cause.NO_HEALTHY_UPSTREAM, "")
+        else:
+            self._move_to(current)
+            self.attempt()
+
+    def _move_to(self, cluster: "Cluster") -> None:
+        """The cluster has been replaced during the back-off: its former version may not know any more where its endpoints are."""
+        self.exchange.cluster = cluster
+        high = self._forward is not None and self._forward.high_priority
+        if self._breaker is not None:
+            self._breaker.retries -= 1
+        self._breaker = cluster.high_breaker if high else cluster.breaker
+        self._breaker.retries += 1
 
     def _end_retry(self) -> None:
         """The retry under way is over, or will not be made."""

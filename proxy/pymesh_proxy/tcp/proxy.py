@@ -116,28 +116,32 @@ class TcpConnection(asyncio.Protocol):
         if self._options.tunnel is not None:
             self._open_tunnel(self._options.tunnel)
             return
-        name = self._options.choose(random.getrandbits(32))
-        cluster = session.cluster = self._runtime.clusters.get(name)
-        if cluster is None:
-            self._fail("NC", "cluster_not_found")
-            return
-        session.cluster_name = name
+        session.cluster_name = self._options.choose(random.getrandbits(32))
         for _ in range(self._options.max_connect_attempts):
-            endpoint = self._pick(cluster)
-            if endpoint is None:
-                self._fail("UH", "no_healthy_upstream")
-                return
-            if not cluster.breaker.admits_connection(endpoint.cx_active):  # not even one: nobody waits for another to end
-                cluster.upstream_cx_overflow += 1
-                self._fail("UO", "overflow")
-                return
-            if await self._dial(cluster, endpoint):
-                return
-            if self._lost:
+            if await self._attempt() or self._lost:
                 return
             session.flag("UF")
-        cluster.upstream_cx_connect_attempts_exceeded += 1
+        if session.cluster is not None:
+            session.cluster.upstream_cx_connect_attempts_exceeded += 1
         self._fail("URX", "upstream_connection_failure")
+
+    async def _attempt(self) -> bool:
+        """One try, at what the cluster is now: it may have been replaced since the last one. False if there may be another."""
+        session = self.session
+        cluster = session.cluster = self._runtime.clusters.get(session.cluster_name)
+        if cluster is None:
+            session.cluster_name = ""
+            self._fail("NC", "cluster_not_found")
+            return True
+        endpoint = self._pick(cluster)
+        if endpoint is None:
+            self._fail("UH", "no_healthy_upstream")
+            return True
+        if not cluster.breaker.admits_connection(endpoint.cx_active):  # not even one: nobody waits for another to end
+            cluster.upstream_cx_overflow += 1
+            self._fail("UO", "overflow")
+            return True
+        return await self._dial(cluster, endpoint)
 
     async def _know_host(self, lookup: SniLookup) -> bool:
         """Wait until the server's name has been looked up, with whatever result; False if the connection has ended instead."""

@@ -1,10 +1,12 @@
 """A cluster is replaced, or an endpoint goes, while requests wait for a connection: they get it, and the connection ends after them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from pymesh_proxy.testing import Mesh, static_cluster
+from pymesh_proxy.route.retry_policy import RetryPolicy
+from pymesh_proxy.testing import Mesh, forward_to, static_cluster
 from pymesh_proxy.upstream.config import Assignment
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -60,3 +62,43 @@ async def test_requests_that_wait_for_a_connection_get_it(change):
         assert all(client.received.startswith(b"HTTP/1.1 200") for client in clients)
         assert mesh.loop.accepted.empty(), "no connection is made for nobody"
         assert old.breaker.connections == old.breaker.pending == 0
+
+
+RETRIED = forward_to("up", retry=RetryPolicy(conditions=frozenset({"5xx"}), base_interval=1.0, max_interval=1.0))
+
+
+@pytest.mark.parametrize("high", [False, True])
+async def test_a_retry_goes_to_the_endpoints_of_the_new_version(high):
+    route = replace(RETRIED, action=replace(RETRIED.action, high_priority=high))
+    async with Mesh(route=route) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        (await mesh.accepted()).send(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+        await mesh.settle()
+        old = mesh.runtime.clusters.get("up")
+        new = mesh.runtime.clusters.put(static_cluster("up", ("10.0.0.9", 80)))
+        await mesh.advance(1.1)
+        again = await mesh.accepted()
+        assert again.address == ("10.0.0.9", 80)
+        breaker = new.high_breaker if high else new.breaker
+        assert (breaker.retries, breaker.requests) == (1, 1)
+        again.send(OK)
+        await mesh.settle()
+        assert client.received.startswith(b"HTTP/1.1 200")
+        for cluster in (old, new):
+            for each in (cluster.breaker, cluster.high_breaker):
+                assert (each.retries, each.requests, each.pending) == (0, 0, 0)
+
+
+async def test_a_retry_of_a_cluster_that_is_gone_has_nowhere_to_go():
+    async with Mesh(route=RETRIED) as mesh:
+        client = mesh.connect()
+        client.send(GET)
+        (await mesh.accepted()).send(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+        await mesh.settle()
+        old = mesh.runtime.clusters.get("up")
+        mesh.runtime.clusters.remove("up")
+        await mesh.advance(1.1)
+        assert b"no healthy upstream" in client.received
+        assert mesh.exchanges[0].flags == "UH"
+        assert (old.breaker.retries, old.breaker.requests, old.breaker.pending) == (0, 0, 0)

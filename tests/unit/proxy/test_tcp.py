@@ -379,3 +379,29 @@ async def test_attempts_to_connect_are_numbered():
         cluster = mesh.runtime.clusters.get("up")
         assert (cluster.upstream_cx_total, cluster.upstream_cx_connect_fail, cluster.upstream_cx_connect_attempts_exceeded) == (3, 3, 1)
         assert cluster.breaker.connections == 0
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_each_try_goes_to_what_the_cluster_is_by_then(removed):
+    async with Mesh() as mesh:
+        sessions = []
+        connected = mesh.loop.create_connection
+
+        async def refuse(*_, **__):
+            mesh.loop.create_connection = connected
+            if removed:
+                mesh.runtime.clusters.remove("up")
+            else:
+                mesh.runtime.clusters.put(static_cluster("up", ("10.0.0.9", 80)))
+            raise ConnectionRefusedError(111, "Connection refused")
+
+        mesh.loop.create_connection = refuse
+        client = connect(mesh, sessions, max_connect_attempts=2)
+        await mesh.settle()
+        if removed:
+            assert sessions[-1].flags == "UF,NC"
+            assert client.hung_up
+        else:
+            upstream = await mesh.accepted()
+            assert upstream.address == ("10.0.0.9", 80)
+            assert mesh.runtime.clusters.get("up").breaker.connections == 1
