@@ -25,6 +25,8 @@ class Exposition:
 
     def __init__(self) -> None:
         self._families: dict[str, list[str]] = {}
+        self._numbers: dict[str, dict[str, int]] = {}
+        """By metric and tags."""
 
     def family(self, name: str, kind: str) -> list[str]:
         """The lines of a metric, to which samples are appended."""
@@ -33,8 +35,19 @@ class Exposition:
             lines = self._families[name] = [f"# TYPE {name} {kind}"]
         return lines
 
+    def add(self, name: str, kind: str, tags: str, value: int) -> None:
+        """A number of Envoy's. Who shares a name in statistics (alt_stat_name) has one with the others; twice it would void the scrape."""
+        numbers = self._numbers.get(name)
+        if numbers is None:
+            self.family(name, kind)
+            numbers = self._numbers[name] = {}
+        numbers[tags] = numbers.get(tags, 0) + value
+
     def text(self) -> bytes:
-        lines = [line for family in self._families.values() for line in family]
+        lines: list[str] = []
+        for name, family in self._families.items():
+            lines += family
+            lines += [f"{name}{{{tags}}} {value}" for tags, value in self._numbers.get(name, {}).items()]
         return ("\n".join(lines) + "\n").encode() if lines else b""
 
 
@@ -83,7 +96,7 @@ def _add_subject(exposition: Exposition, subject: Subject, selection: Selection)
         if isinstance(value, int) and selection.takes(subject, stat, value):
             metric, tag = metric_of(subject.group, stat)
             tags = f"{tag},{own}" if tag and own else tag or own
-            exposition.family(metric, "gauge" if is_gauge(stat) else "counter").append(f"{metric}{{{tags}}} {value}")
+            exposition.add(metric, "gauge" if is_gauge(stat) else "counter", tags, value)
 
 
 def _add_certificates(exposition: Exposition, runtime: "Runtime") -> None:

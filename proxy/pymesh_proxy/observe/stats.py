@@ -262,9 +262,15 @@ def _kind(stat: str, value: Value) -> str:
 
 
 def select(found: Iterable[Subject], selection: Selection) -> list[tuple[str, Value]]:
-    """Names and values as `/stats` lists them: text first, then numbers, each sorted by name."""
-    chosen = [(subject.name(stat), value) for subject in found for stat, value in subject.values if selection.takes(subject, stat, value)]
-    return sorted(chosen, key=lambda pair: (not isinstance(pair[1], str), pair[0]))
+    """Names and values as `/stats` lists them: text first, then numbers, each sorted by name. Numbers of one name are added up."""
+    chosen: dict[str, Value] = {}
+    for subject in found:
+        for stat, value in subject.values:
+            if selection.takes(subject, stat, value):
+                name = subject.name(stat)
+                known = chosen.get(name, 0)
+                chosen[name] = known + value if isinstance(known, int) and isinstance(value, int) else value
+    return sorted(chosen.items(), key=lambda pair: (not isinstance(pair[1], str), pair[0]))
 
 
 def to_text(chosen: Iterable[tuple[str, Value]]) -> str:

@@ -153,3 +153,10 @@ def test_a_certificate_from_sds_tells_how_long_it_is_valid(
     ((labels, value),) = named(render(make.runtime(secrets=secrets)), "istio_agent_cert_expiry_seconds")
     assert labels == {"resource_name": "default"}
     assert value == pytest.approx(left, abs=2)
+
+
+def test_clusters_that_share_a_name_in_statistics_have_one_sample(make: Any) -> None:
+    clusters = [make.cluster(name, counters={"upstream_rq_total": 3}, alt_stat_name="shop") for name in ("v1", "v2")]
+    text = render(make.runtime(clusters=clusters)).decode()
+    assert text.count("envoy_cluster_upstream_rq_total{") == 1
+    assert 'envoy_cluster_upstream_rq_total{envoy_cluster_name="shop"} 6\n' in text

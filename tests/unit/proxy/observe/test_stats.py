@@ -35,6 +35,12 @@ def test_an_alternative_stat_name_replaces_the_clusters(make: Any) -> None:
     assert "cluster.short.membership_total" in everything(make.runtime(clusters=[make.cluster("long", alt_stat_name="short")]))
 
 
+def test_clusters_that_share_a_name_are_counted_together(make: Any) -> None:
+    clusters = [make.cluster(name, counters={"upstream_rq_total": 3}, alt_stat_name="shop") for name in ("v1", "v2")]
+    chosen = [pair for pair in select(subjects(make.runtime(clusters=clusters)), Selection()) if pair[0].endswith("upstream_rq_total")]
+    assert chosen == [("cluster.shop.upstream_rq_total", 6)]
+
+
 def test_discovery_is_counted_under_envoys_names() -> None:
     status = SimpleNamespace(update_success=2, update_rejected=1, version_text="v7", last_error="why")
     discovery: Any = SimpleNamespace(
