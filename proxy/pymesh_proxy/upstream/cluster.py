@@ -122,17 +122,19 @@ class Cluster:
         self.assignment = assignment
         self.drop_percent = assignment.drop_percent
         self.overprovisioning_factor = assignment.overprovisioning_factor
-        known = {endpoint.config.address: endpoint for endpoint in self.endpoints}
+        before = self.endpoints
+        known = {endpoint.config.address: endpoint for endpoint in before}
         self._by_address = None
-        before = set(self.endpoints)
         self.endpoints = [self._adopt(known.pop(config.address, None), config) for config in assignment.endpoints]
         self.endpoints += [known.pop(address) for address, endpoint in list(known.items()) if self._stays(endpoint)]
-        if before.symmetric_difference(self.endpoints):
+        kept = set(self.endpoints)
+        gone = [endpoint for endpoint in before if endpoint not in kept]  # an address that stays may mean another endpoint (TLS)
+        if gone or len(kept) > len(before):
             self.membership_change += 1
         if self.watchman is not None:
             self.watchman.watch(self.endpoints)
         self.rebalance()
-        return list(known.values())
+        return gone
 
     def _stays(self, endpoint: Endpoint) -> bool:
         """Whether an endpoint that discovery has removed serves on: checks know better, for discovery is only eventually right."""
@@ -151,6 +153,7 @@ class Cluster:
     def hold(self, endpoints: list[Endpoint]) -> None:
         """Take endpoints that somebody else makes and keeps: one has come or gone."""
         self.membership_change += 1
+        self._by_address = None
         self.endpoints = endpoints
         if self.watchman is not None:
             self.watchman.watch(endpoints)

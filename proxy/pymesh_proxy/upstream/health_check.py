@@ -168,6 +168,8 @@ class EndpointChecks:
     def __init__(self, checks: "ClusterChecks", checkup: Checkup, target: Target) -> None:
         self._checks = checks
         self.checkup = checkup
+        self.told = checkup.endpoint.config.check
+        """What the endpoint said of its checks when they began."""
         self._target = target
         self._task = spawn(self._run(), name=f"health check {checkup.endpoint.address}")
 
@@ -255,8 +257,11 @@ class ClusterChecks:
         """These are the cluster's endpoints now."""
         wanted = [one for one in endpoints if one.config.check is None or not one.config.check.disabled]
         for endpoint in self._running.keys() - set(wanted):
-            self._running.pop(endpoint).stop()
+            self._end(endpoint)
         for endpoint in wanted:
+            running = self._running.get(endpoint)
+            if running is not None and running.told != endpoint.config.check:  # to Envoy it is another endpoint
+                self._end(endpoint)
             if endpoint not in self._running:
                 self._running[endpoint] = self._begin(endpoint)
 
@@ -266,6 +271,11 @@ class ClusterChecks:
         if isinstance(self.config.probe, TcpProbe):
             return EndpointChecks(self, checkup, TcpTarget(self.runtime, self.cluster, checkup, self.config))
         return EndpointChecks(self, checkup, HttpTarget(self.runtime, self.cluster, checkup, self.config, self.counts))
+
+    def _end(self, endpoint: Endpoint) -> None:
+        """Nobody looks at it any more: what checks have found says nothing of it from now on."""
+        self._running.pop(endpoint).stop()
+        endpoint.failed_check = endpoint.degraded_check = endpoint.unjudged = False
 
     def of(self, endpoint: Endpoint) -> Checkup | None:
         running = self._running.get(endpoint)

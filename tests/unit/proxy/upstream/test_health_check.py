@@ -232,6 +232,45 @@ async def test_endpoints_that_go_are_asked_no_more():
         assert mesh.loop.accepted.empty()
 
 
+def assigned(mesh, own):
+    endpoint = EndpointConfig(host="10.0.0.1", port=80, check=own)
+    cluster_of(mesh).assign(Assignment(cluster="up", endpoints=(endpoint,)))
+    return cluster_of(mesh).endpoints[0]
+
+
+async def test_an_endpoint_that_is_not_to_be_checked_any_more_is_not_sick_either():
+    async with mesh_of(check()) as mesh:
+        peer = await mesh.accepted()
+        peer.send(BAD)
+        await mesh.settle()
+        endpoint = assigned(mesh, EndpointCheck(disabled=True))
+        assert not endpoint.failed_check
+        assert endpoint in cluster_of(mesh).host_sets[0].healthy
+        assert endpoint.watch.checkup is None
+        assigned(mesh, None)
+        (await mesh.accepted()).send(OK)
+        await mesh.settle()
+        assert is_well(mesh)
+        assert endpoint.watch.checkup is cluster_of(mesh).watchman.checks.of(endpoint)
+
+
+async def test_an_endpoint_whose_checks_move_is_checked_anew():
+    async with mesh_of(check()) as mesh:
+        peer = await mesh.accepted()
+        peer.send(OK)
+        await mesh.settle()
+        assigned(mesh, EndpointCheck(port=8080))
+        assert not is_well(mesh), "to Envoy it is another endpoint"
+        moved = await mesh.accepted()
+        assert moved.address == ("10.0.0.1", 8080)
+        moved.send(OK)
+        await mesh.settle()
+        assert is_well(mesh)
+        assert peer.hung_up
+        assigned(mesh, EndpointCheck(port=8080))
+        assert is_well(mesh), "nothing has changed"
+
+
 async def test_a_removed_cluster_checks_nothing():
     async with mesh_of(check()) as mesh:
         peer = await mesh.accepted()
@@ -287,6 +326,16 @@ async def test_a_cluster_serves_when_each_endpoint_has_been_looked_at():
         made = clusters.put(config)
         assert [endpoint.failed_check for endpoint in made.endpoints] == [False, True], "what was found out is kept"
         assert not clusters.prepare(config, None, called.clear), "it is there"
+
+
+async def test_an_endpoint_that_goes_before_it_was_looked_at_is_not_waited_for():
+    async with Mesh() as mesh:
+        config = static_cluster("new", ("10.0.0.1", 80), health_check=check())
+        called = []
+        assert mesh.runtime.clusters.prepare(config, None, lambda: called.append(True))
+        mesh.runtime.clusters._candidates["new"].assign(Assignment(cluster="new", endpoints=()))
+        await mesh.settle()
+        assert called == [True]
 
 
 async def test_a_prepared_cluster_that_is_changed_is_prepared_anew():

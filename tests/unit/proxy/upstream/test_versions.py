@@ -6,12 +6,15 @@ import pytest
 
 from pymesh_proxy.http.exchange import Downstream
 from pymesh_proxy.testing import Mesh, static_cluster
-from pymesh_proxy.upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig, Limits, ProxyHeader
+from pymesh_proxy.tls.config import UpstreamTls
+from pymesh_proxy.upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig, Limits, ProxyHeader, TransportMatch
 from pymesh_proxy.upstream.dns_config import DnsConfig, NameServers
 from pymesh_proxy.upstream.health_config import HealthCheckConfig, TcpProbe
 from pymesh_proxy.upstream.manager import _ORIGINAL_LIMIT
 from pymesh_proxy.upstream.zones import LocalCluster
 
+GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 FACTS = Downstream(remote_address="192.0.2.7:40000", local_address="192.0.2.1:8080")
 NOBODY = NameServers(addresses=(("192.0.2.1", 53),), search=False)
 CHECK = HealthCheckConfig(
@@ -92,6 +95,20 @@ async def test_destinations_in_use_are_not_gone_through_for_each_new_one():
                 tables.append(clusters._original)
         assert len(tables) == 2
         assert len(clusters._original) == _ORIGINAL_LIMIT + 100
+
+
+async def test_an_endpoint_whose_tls_changes_is_left():
+    tls = TransportMatch(name="istio", labels=(("tlsMode", "istio"),), tls=UpstreamTls())
+    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), transport_matches=(tls,))) as mesh:
+        mesh.connect().send(GET)
+        upstream = await mesh.accepted()
+        upstream.send(OK)
+        await mesh.settle()
+        cluster = mesh.runtime.clusters.get("up")
+        (before,) = cluster.endpoints
+        changed = EndpointConfig(host="10.0.0.1", port=80, transport_match=(("tlsMode", "istio"),))
+        assert cluster.assign(Assignment(cluster="up", endpoints=(changed,))) == [before]
+        assert cluster.membership_change == 2
 
 
 async def test_requests_under_way_to_a_former_local_cluster_tell_nothing_of_the_callers():
