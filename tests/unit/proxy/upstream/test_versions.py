@@ -1,5 +1,6 @@
 """Versions of a cluster that come, go and come back: what belonged to one that serves no longer ends with it."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -7,7 +8,16 @@ import pytest
 from pymesh_proxy.http.exchange import Downstream
 from pymesh_proxy.testing import Mesh, static_cluster
 from pymesh_proxy.tls.config import UpstreamTls
-from pymesh_proxy.upstream.config import Assignment, ClusterConfig, Discovery, EndpointConfig, Limits, ProxyHeader, TransportMatch
+from pymesh_proxy.upstream.config import (
+    Assignment,
+    ClusterConfig,
+    Discovery,
+    EndpointConfig,
+    Limits,
+    ProxyHeader,
+    TransportMatch,
+    UpstreamProtocol,
+)
 from pymesh_proxy.upstream.dns_config import DnsConfig, NameServers
 from pymesh_proxy.upstream.health_config import HealthCheckConfig, TcpProbe
 from pymesh_proxy.upstream.manager import _ORIGINAL_LIMIT
@@ -129,17 +139,24 @@ async def test_eds_names_that_nobody_uses_are_forgotten():
         assert clusters._by_eds_name == {}
 
 
-@pytest.mark.parametrize("multiplexed", [False, True])
-async def test_a_connection_that_only_one_client_may_use_ends_if_that_has_gone(multiplexed):
+@pytest.mark.parametrize("protocol", [UpstreamProtocol.HTTP1, UpstreamProtocol.HTTP2])
+async def test_a_connection_that_only_one_client_may_use_ends_if_that_has_gone(protocol):
     """With a PROXY header nobody else's request may follow on it."""
-    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), proxy_header=ProxyHeader(version=1))) as mesh:
-        cluster = mesh.runtime.clusters.get("up")
-        make = mesh.runtime.pools.multiplexed if multiplexed else mesh.runtime.pools.of
-        pool = make(cluster, cluster.endpoints[0], FACTS)
-        waiting = object()
-        pool._wait(waiting)
-        pool.forget(waiting)
+    async with Mesh(cluster=static_cluster("up", ("10.0.0.1", 80), proxy_header=ProxyHeader(version=1), protocol=protocol)) as mesh:
+        connected, gate = mesh.loop.create_connection, asyncio.Event()
+
+        async def connect(*args, **options):
+            await gate.wait()
+            return await connected(*args, **options)
+
+        mesh.loop.create_connection = connect
+        client = mesh.connect()
+        client.send(GET)
+        await mesh.settle()
+        client.reset()
+        await mesh.settle()
+        gate.set()
         upstream = await mesh.accepted()
         await mesh.settle()
         assert upstream.hung_up
-        assert cluster.breaker.connections == 0
+        assert mesh.runtime.clusters.get("up").breaker.connections == 0
