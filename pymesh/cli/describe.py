@@ -54,6 +54,8 @@ def pod(name: str, control: Address, namespace: str, output: str) -> None:
     click.echo(f"Pod: {seen['proxy'].split('~')[2] if seen['proxy'].count('~') == 3 else seen['proxy']}")
     click.echo(f"   Sidecar: {seen['sidecar'] or 'none, it sees every service that is exported to it'}")
     click.echo(f"   Sees {len(seen['services'])} services; others: {seen['outbound_traffic_policy']} ({seen['unknown_hosts_go_to']})")
+    for call in seen["undeclared_calls"]:
+        click.echo(f"   Calls {call}, which nothing in its sight declares: its port for that is closed")
     for one in services:
         click.echo("-" * 20)
         click.echo("\n".join(_lines(one)))

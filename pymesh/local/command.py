@@ -45,6 +45,7 @@ def up(folder: Path, keep_dir: bool) -> None:
 
 
 async def _run_folder(console: Console, folder: Path, state: Path) -> None:
+    from .calls import undeclared
     from .mesh import LocalMesh, Plan
     from .screen import addresses, progress
     from .supervisor import Supervisor
@@ -56,6 +57,8 @@ async def _run_folder(console: Console, folder: Path, state: Path) -> None:
         with progress(console) as say:
             await LocalMesh(plan, supervisor, say).start()
         addresses(console, plan)
+        async for sentence in undeclared(plan):
+            console.print(f"warning: {sentence}", style="yellow", markup=False, highlight=False, soft_wrap=True)
         await supervisor.watch()
 
 

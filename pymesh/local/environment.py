@@ -168,8 +168,10 @@ class Instance:
     def _services(self, sidecar: Proxy) -> dict[str, str]:
         variables = {}
         for call in self.workload.targets:
+            port = str(sidecar.outbound[call.key(sidecar.namespace)])
             variables[f"{call.variable_prefix}_SERVICE_HOST"] = HOST
-            variables[f"{call.variable_prefix}_SERVICE_PORT"] = str(sidecar.outbound[call.key(sidecar.namespace)])
+            variables.setdefault(f"{call.variable_prefix}_SERVICE_PORT", port)
+            variables[f"{call.variable_prefix}_SERVICE_PORT_{call.port}"] = port
         return variables
 
 

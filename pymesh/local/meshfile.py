@@ -23,8 +23,8 @@ as Istio resources, and the credentials that these name in `secrets/NAMESPACE/NA
       sidecar: true                          # false: outside the mesh
 
 The command runs in the folder of the file. `$(NAME)` in it stands for a variable, as in Kubernetes: those of `env`, `PORT_<NAME>` for
-each port, and for each call `<SERVICE>_SERVICE_HOST` and `<SERVICE>_SERVICE_PORT`, which lead through the sidecar. `http_proxy`
-leads through it to hosts outside.
+each port, and for each call `<SERVICE>_SERVICE_HOST`, `<SERVICE>_SERVICE_PORT` (of several calls of a service the first) and
+`<SERVICE>_SERVICE_PORT_<port>`, which lead through the sidecar. `http_proxy` leads through it to hosts outside.
 """
 
 import re
@@ -81,10 +81,13 @@ class Call:
         """`MODEL_SERVING` for `model-serving.shop.svc.cluster.local`, as Kubernetes makes it."""
         return variable_name(self.host.partition(".")[0])
 
+    def fqdn(self, namespace: str) -> str:
+        """The service's host, a bare name standing for a service of `namespace`."""
+        return self.host if "." in self.host else f"{self.host}.{namespace}.svc.cluster.local"
+
     def key(self, namespace: str) -> str:
-        """`<service fqdn>:<port>`, a bare name standing for a service of `namespace`."""
-        host = self.host if "." in self.host else f"{self.host}.{namespace}.svc.cluster.local"
-        return f"{host}:{self.port}"
+        """`<service fqdn>:<port>`"""
+        return f"{self.fqdn(namespace)}:{self.port}"
 
 
 class Gateway(Model):
@@ -122,7 +125,7 @@ class Workload(Model):
     def variables(self) -> set[str]:
         """The names that `$(NAME)` may stand for."""
         return {*self.env, *map(port_variable, self.ports)} | {
-            f"{call.variable_prefix}_SERVICE_{part}" for call in self.targets for part in ("HOST", "PORT")
+            f"{call.variable_prefix}_SERVICE_{part}" for call in self.targets for part in ("HOST", "PORT", f"PORT_{call.port}")
         }
 
     @property
@@ -220,7 +223,7 @@ def _contradictions(mesh: MeshFile) -> Iterator[tuple[_Path, str]]:
             for path, sentence in _annotation_mistakes(proxy):
                 yield (part, index, *path), sentence
     for index, workload in enumerate(mesh.workloads):
-        for path, sentence in _workload_contradictions(workload):
+        for path, sentence in _workload_contradictions(workload, mesh.namespace):
             yield ("workloads", index, *path), sentence
 
 
@@ -240,7 +243,7 @@ def _names(mesh: MeshFile) -> Iterator[tuple[_Path, list[str]]]:
         yield ("workloads", index, "name"), workload.pods
 
 
-def _workload_contradictions(workload: Workload) -> Iterator[tuple[_Path, str]]:
+def _workload_contradictions(workload: Workload, namespace: str) -> Iterator[tuple[_Path, str]]:
     for position, argument in enumerate(workload.command):
         for name in _REFERENCE.findall(argument):
             if name not in workload.variables:
@@ -249,7 +252,10 @@ def _workload_contradictions(workload: Workload) -> Iterator[tuple[_Path, str]]:
     for name, port in workload.ports.items():
         if port and workload.replicas > 1:
             yield ("ports", name), f"{workload.replicas} replicas cannot all listen on port {port}; use 0 for free ports"
+    named: dict[str, str] = {}
     for position, call in enumerate(workload.targets):
+        if (first := named.setdefault(call.variable_prefix, call.fqdn(namespace))) != call.fqdn(namespace):
+            yield ("calls", position), f"{call.variable_prefix}_SERVICE_HOST already stands for {first}"
         if not workload.sidecar:
             yield ("calls", position), "a workload without a sidecar has no way into the mesh"
         if not 1 <= call.port <= 65535:

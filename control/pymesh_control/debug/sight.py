@@ -19,10 +19,19 @@ def sidecarz(snapshot: Snapshot, view: ProxyView) -> dict[str, Any]:
         "outbound_traffic_policy": _policy(scope),
         "unknown_hosts_go_to": scope.unknown_requests,
         "services": sorted(scope.services),
+        "undeclared_calls": sorted(_undeclared(scope, view)),
         "destination_rules": _destination_rules(scope),
         "virtual_services": {} if view.is_router else {host: f"{one.namespace}/{one.name}" for host, one in scope.routes.claims()},
         "gateways": sorted(_gateways(snapshot, view)),
     }
+
+
+def _undeclared(scope: Scope, view: ProxyView) -> Iterable[str]:
+    """The services that the proxy was to have a port for, and that nothing in its sight declares: nobody listens there."""
+    for host, number in view.outbound_ports or ():
+        service = scope.service(host)
+        if service is None or service.port(number) is None:
+            yield f"{host}:{number}"
 
 
 def _policy(scope: Scope) -> str:

@@ -83,7 +83,7 @@ def test_the_variables_of_an_application_are_those_documented(tmp_path: Path) ->
     workload = meshfile.Workload(name="w", command=["true"], ports={"http": 0}, calls=["cart:80"])
     (instance,) = place_instances(workload, "shop", tmp_path, FreePorts())
     told = section(CONFIGURATION, "Environment variables").partition("That `pymesh up`")[2].partition("###")[0]
-    real = {name.replace("HTTP", "<NAME>").replace("CART", "<SERVICE>") for name in instance.environment()}
+    real = {name.replace("HTTP", "<NAME>").replace("CART", "<SERVICE>").replace("80", "<PORT>") for name in instance.environment()}
     same(first_cells(told), real, "variables of an application")
 
 

@@ -265,6 +265,7 @@ def test_where_nothing_is_captured_the_http_proxy_looks_up_whatever_may_be_calle
     assert built.hosts(local, "http_proxy")["allow_any_dynamic_dns"].routes[0].route.cluster == UNKNOWN
     assert FILTER in http_filters(built.listeners(local)["127.0.0.1_15007"].filter_chains[0])
     assert sidecarz(built.snapshot, local)["outbound_traffic_policy"] == "ALLOW_ANY"
+    assert sidecarz(built.snapshot, local)["undeclared_calls"][0] == "reviews.default.svc.cluster.local:80"
     closed = mesh(ENTRY.replace("DYNAMIC_DNS", "NONE") + settings("{mode: REGISTRY_ONLY}"))
     assert UNKNOWN not in closed.clusters(local)
     assert "block_all" in closed.hosts(local, "http_proxy")

@@ -72,6 +72,14 @@ def test_an_application_reaches_what_it_calls_through_its_sidecar(instances: lis
     assert environment["LEVEL"] == "debug"
 
 
+def test_each_port_of_a_service_that_is_called_has_a_variable() -> None:
+    text = "workloads:\n- name: cart\n  command: [cart]\n  ports: {http: 0}\n  calls: ['pay:80', 'pay:443']\n"
+    [instance] = place_instances(MeshFile.parse(text, "f").workloads[0], "shop", Path("/t"), FreePorts())
+    environment, outbound = instance.environment(), sidecar_of(instance).outbound
+    assert environment["PAY_SERVICE_PORT"] == environment["PAY_SERVICE_PORT_80"] == str(outbound["pay.shop.svc.cluster.local:80"])
+    assert environment["PAY_SERVICE_PORT_443"] == str(outbound["pay.shop.svc.cluster.local:443"])
+
+
 def test_a_command_gets_its_variables_put_in(instances: list[Instance]) -> None:
     environment = instances[0].environment()
     assert instances[0].command() == [

@@ -65,6 +65,7 @@ workloads:
     (SMALL + "  health: ready\n", 'mesh.yaml:5:11: error: workloads[0].health: "ready" is not a path'),
     (SMALL + "  calls: [payments]\n", 'mesh.yaml:5:11: error: workloads[0].calls[0]: "payments" is not <service>:<port>'),
     (SMALL + "  calls: ['payments:99999']\n", "mesh.yaml:5:11: error: workloads[0].calls[0]: 99999 is not a port"),
+    (SMALL + "  calls: ['a.b:80', 'a.c:80']\n", "mesh.yaml:5:21: error: workloads[0].calls[1]: A_SERVICE_HOST already stands for a.b"),
     (SMALL + "  sidecar: false\n  calls: ['payments:80']\n", "mesh.yaml:6:11: error: workloads[0].calls[0]: a workload without a sidecar"),
     (SMALL.replace("PORT_HTTP", "PORT_GRPC"), "mesh.yaml:3:30: error: workloads[0].command[2]: $(PORT_GRPC) is not set; there are"),
     (SMALL.replace("http: 0", "http: 80") + "  replicas: 3\n", "mesh.yaml:4:17: error: workloads[0].ports.http: 3 replicas cannot all"),
