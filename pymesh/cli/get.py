@@ -38,7 +38,10 @@ def get(kind: str, name: str | None, control: Address, namespace: str | None, ou
     """
     wanted = _kind(kind)
     if output == "table":
-        _print(_chosen(ask(control, "/debug/statusz"), wanted, name, namespace), with_kind=wanted is None)
+        found = _chosen(ask(control, "/debug/statusz"), wanted, name, namespace)
+        _print(found, with_kind=wanted is None)
+        if name is None:
+            _print_unread(ask(control, "/debug/configz")["problems"], found, wanted)
         return
     told = ask(control, "/debug/configz")["resources"]
     found = _chosen([{**one["metadata"], **one} for one in told], wanted, name, namespace)
@@ -82,6 +85,16 @@ def _print(found: list[dict[str, Any]], *, with_kind: bool) -> None:
     show((*(("KIND",) if with_kind else ()), *_HEAD), sorted(rows))
     for problem in dict.fromkeys(problem for one in found for problem in one["problems"]):
         click.echo(problem)
+
+
+def _print_unread(problems: list[dict[str, Any]], found: list[dict[str, Any]], kind: str | None) -> None:
+    """Errors of files that left no resource behind to tell of, so that what is missing above has its reason; of one kind, if asked for."""
+    told = {problem for one in found for problem in one["problems"]}
+    for problem in problems:
+        subject = problem["message"].partition(" ")[0]
+        about = subject == kind or subject not in (*KINDS, *KUBERNETES_KINDS)  # what cannot be read at all may be of any kind
+        if problem["severity"] == "error" and problem["text"] not in told and (kind is None or about):
+            click.echo(problem["text"])
 
 
 def _row(one: dict[str, Any]) -> list[str]:

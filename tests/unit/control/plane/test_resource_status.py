@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pymesh.cli import main
 from pymesh.xds import types
 from pymesh_control.plane import ControlPlane
+from tests.waiting import eventually
 
 from ..ads.client import ask_delta
 from ..ads.served import read
@@ -98,6 +99,20 @@ async def test_where_nobody_can_say_nothing_is_said(get):
 
 async def test_a_policy_that_no_proxy_obeys_is_not_in_use(get):
     assert rows(await get("peerauthentication"))[1][:4] == ["other", "strict", "yes", "no"]
+
+
+async def test_what_could_not_be_read_has_its_reason_below_the_others(get, tmp_path):
+    folder = tmp_path / "config"
+    head = "apiVersion: networking.istio.io/v1\nmetadata: {name: half, namespace: shop}\n"
+    (folder / "half.yaml").write_text(head + "kind: DestinationRule\nspec: {hots: web}\n")
+    (folder / "torn.yaml").write_text("a: [")
+    half, torn = f"{folder}/half.yaml:4:8: error: DestinationRule half: spec.hots", f"{folder}/torn.yaml:2:1: error: not valid YAML"
+    told = await eventually(lambda: get("all"), lambda result: torn in result.output and half in result.output)
+    assert told.exit_code == 0
+    assert half in (await get("dr")).output
+    services = (await get("se")).output
+    assert half not in services
+    assert torn in services
 
 
 @pytest.mark.parametrize("kind", ["gw", "gateway", "Gateway", "gateways"])
