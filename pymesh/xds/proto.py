@@ -47,6 +47,7 @@ from envoy.extensions.filters.http.dynamic_forward_proxy.v3 import dynamic_forwa
 from envoy.extensions.filters.http.fault.v3 import fault_pb2 as http_fault
 from envoy.extensions.filters.http.grpc_stats.v3 import config_pb2 as grpc_stats
 from envoy.extensions.filters.http.grpc_web.v3 import grpc_web_pb2 as grpc_web
+from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2 as http_header_mutation
 from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb2 as local_ratelimit
 from envoy.extensions.filters.http.ratelimit.v3 import rate_limit_pb2 as http_ratelimit
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
@@ -140,6 +141,7 @@ __all__ = [
     "http_compressor",
     "http_dynamic_forward_proxy",
     "http_fault",
+    "http_header_mutation",
     "http_inspector",
     "http_options",
     "http_ratelimit",

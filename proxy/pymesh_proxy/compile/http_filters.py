@@ -14,6 +14,7 @@ from .fault import fault_filter
 from .fields import Reader
 from .grpc_stats import grpc_stats_filter
 from .grpc_web import grpc_web_filter
+from .header_mutation import header_mutation_filter
 from .istio import PEER_METADATA, STATS, check_peer_metadata, check_stats, typed_struct_url
 from .local_ratelimit import local_ratelimit_filter
 from .ratelimit import ratelimit_filter
@@ -50,6 +51,7 @@ _KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter | None]]" = {
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_filter,
     "envoy.extensions.filters.http.grpc_stats.v3.FilterConfig": grpc_stats_filter,
     "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb": grpc_web_filter,
+    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation": header_mutation_filter,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_ratelimit_filter,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimit": ratelimit_filter,
     "envoy.extensions.filters.http.stateful_session.v3.StatefulSession": stateful_session_filter,

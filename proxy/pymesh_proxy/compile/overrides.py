@@ -10,6 +10,7 @@ from .cors import cors_policy
 from .dynamic_forward_proxy import host_override
 from .fault import fault_policy
 from .fields import Reader
+from .header_mutation import route_mutations
 from .local_ratelimit import local_limit
 from .ratelimit import route_limit
 from .stateful_session import route_session
@@ -35,6 +36,7 @@ _KINDS: Mapping[str, PerRoute] = {
     "envoy.extensions.filters.http.cors.v3.CorsPolicy": cors_policy,
     "envoy.extensions.filters.http.dynamic_forward_proxy.v3.PerRouteConfig": host_override,
     "envoy.extensions.filters.http.fault.v3.HTTPFault": fault_policy,
+    "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute": route_mutations,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_limit,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute": route_limit,
     "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute": route_session,
