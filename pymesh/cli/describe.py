@@ -110,7 +110,14 @@ def _rules(told: Told) -> Iterator[str]:
         yield f"   TLS of clients: {told['tls']}"
     for one in told["subsets"]:
         labels = ", ".join(f"{key}={value}" for key, value in one["labels"].items())
-        yield f"   Subset {one['name']} ({labels or 'every instance'}): {one['instances'] or 'NO'} instances"
+        yield f"   Subset {one['name']} ({labels or 'every instance'}): {_instances(one['instances'])}"
+    if outliers := told["outlier_detection"]:
+        most = f"{outliers['ejected_at_most'] or 'NONE'} of {_instances(told['instances'])}"
+        yield f"   Outlier detection throws out at most {most} (maxEjectionPercent: {outliers['max_ejection_percent']})"
+
+
+def _instances(number: int) -> str:
+    return "1 instance" if number == 1 else f"{number or 'NO'} instances"
 
 
 def _short(origin: str) -> str:

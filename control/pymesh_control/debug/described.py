@@ -11,6 +11,9 @@ from ..model.service import Port, Service, full_name
 from ..model.snapshot import Snapshot
 from ..model.workload import selects
 
+_MAX_EJECTION_PERCENT = 10
+"""Envoy's, where a DestinationRule says nothing."""
+
 
 class UnknownService(Exception):
     """Nothing declares the service asked for; the message says so."""
@@ -26,6 +29,8 @@ def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
     service = _find(snapshot, name, namespace)
     rule = snapshot.rules.find(service.host, service.namespace, service.namespace, {})
     routes = snapshot.mesh_rules(service.namespace).find(service.host)
+    ports = [_port(snapshot, service, port) for port in service.ports]
+    instances = max((port["instances"] for port in ports), default=0)
     return {
         "host": service.host,
         "namespace": service.namespace,
@@ -34,9 +39,11 @@ def servicez(snapshot: Snapshot, name: str, namespace: str) -> dict[str, Any]:
         "external": service.external,
         "addresses": service.addresses,
         "allocated": service.allocated,
-        "ports": [_port(snapshot, service, port) for port in service.ports],
+        "ports": ports,
+        "instances": instances,
         "destination_rules": [str(one) for one in rule.origins] if rule else [],
         "tls": rule.policy.tls.mode.value if rule and rule.policy and rule.policy.tls and rule.policy.tls.mode else None,
+        "outlier_detection": _outliers(rule, instances) if rule else None,
         "subsets": _subsets(snapshot, service, rule) if rule else [],
         "virtual_service": ", ".join(map(str, routes.origins)) if routes else None,
         "exposed_by": _exposures(snapshot, service),
@@ -78,6 +85,15 @@ def _port(snapshot: Snapshot, service: Service, port: Port) -> dict[str, Any]:
         "instances": len(instances),
         "mutual_tls": dict(modes),
     }
+
+
+def _outliers(rule: Rule, instances: int) -> dict[str, int] | None:
+    """How many instances may be thrown out at a time: few services have ten, of which Envoy's own limit allows one."""
+    settings = rule.policy.outlier_detection if rule.policy else None
+    if settings is None:
+        return None
+    percent = settings.max_ejection_percent or _MAX_EJECTION_PERCENT
+    return {"max_ejection_percent": percent, "ejected_at_most": instances * percent // 100}
 
 
 def _subsets(snapshot: Snapshot, service: Service, rule: Rule) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ Service: web.shop.svc.cluster.local
 DestinationRule: shop/halves
    TLS of clients: ISTIO_MUTUAL
    Subset v9 (version=v9): NO instances
-   Subset whole (app=web): 1 instances
+   Subset whole (app=web): 1 instance
 VirtualService: none; requests go to all instances
 Exposed by Gateway shop/edge, port 8080: shop.test (VirtualService shop/edge)
 """
@@ -93,6 +93,23 @@ async def test_a_service_that_is_not_there(describe):
 async def test_a_misspelt_service_is_told_with_the_name_that_is_meant(describe):
     result = await describe("service", "wep")
     assert (result.exit_code, result.output) == (1, "Error: no service 'wep' is declared (did you mean \"web\"?)\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [("{}", "at most NONE of 3 instances (maxEjectionPercent: 10)"), ("{maxEjectionPercent: 67}", "at most 2 of 3 instances")],
+)
+async def test_how_many_instances_outlier_detection_may_throw_out(tmp_path, settings, sentence):
+    entry = "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: w%d, namespace: shop}\n"
+    entry += "spec: {address: 10.0.0.%d, labels: {app: web}}\n"
+    rule = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web, namespace: shop}\n"
+    rule += f"spec: {{host: web, trafficPolicy: {{outlierDetection: {settings}}}}}\n"
+    chosen = options(tmp_path)
+    (tmp_path / "config" / "web.yaml").write_text(WEB + "".join(entry % (n, n) for n in (1, 2, 3)) + rule)
+    async with ControlPlane(chosen) as plane:
+        arguments = ["describe", "service", "web", "--control", str(plane.bound.monitoring)]
+        result = await asyncio.to_thread(CliRunner().invoke, main, arguments)
+    assert sentence in result.output
 
 
 def test_a_bare_name_that_several_namespaces_have_is_told_with_these():
