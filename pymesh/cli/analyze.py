@@ -14,14 +14,17 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from pymesh.api import Parsed
-from pymesh.api.diagnostic import Diagnostic, suppresses
+from pymesh.api import Parsed, Resource
+from pymesh.api.diagnostic import Diagnostic, Level, suppresses
 from pymesh.api.kinds import written
 
 from . import reading, suppression
 
 _CODES = {"error": "IST0106", "warning": "IST0133", "info": "PYM0001"}
 """What validation finds in a single resource: Istio's codes for errors and warnings, and one for what is left alone."""
+
+_OTHER_LEVELS: dict[str, Level] = {"IST0131": "info", "IST0152": "error", "IST0153": "error", "IST0154": "error"}
+"""Codes whose level in istioctl's analysis is another than that of a webhook's warning."""
 
 _LEVELS = ("info", "warning", "error")
 _LEVEL = click.Choice(_LEVELS, case_sensitive=False)
@@ -80,16 +83,20 @@ def _is_at_least(one: Diagnostic, level: str) -> bool:
 
 def _of_problems(parsed: Parsed) -> Iterator[Diagnostic]:
     """What was found of single resources, but for what their own annotations do not want to hear of."""
-    named = {(one.where.file, f"{written(one)} {one.name}"): one for one in parsed.resources}
+    named: dict[tuple[str, str], list[Resource]] = {}
+    for one in parsed.resources:
+        named.setdefault((one.where.file, f"{written(one)} {one.name}"), []).append(one)
     for problem in parsed.problems:
         subject, _, sentence = problem.message.partition(": ")
-        resource = named.get((problem.file, subject)) if problem.severity != "error" else None
+        of_name = named.get((problem.file, subject), ()) if problem.severity != "error" else ()
+        resource = next((one for one in reversed(of_name) if one.where.line <= problem.line), None)  # other namespaces have the name, too
         place = (problem.file, problem.line, problem.column)
         code = problem.code or _CODES[problem.severity]
         if resource is None:
             yield Diagnostic(*place, code, problem.severity, "", problem.message)
         elif not suppresses(resource, code):
-            yield Diagnostic(*place, code, problem.severity, f"{resource.kind} {resource.namespace}/{resource.name}", sentence)
+            level = _OTHER_LEVELS.get(code, problem.severity)
+            yield Diagnostic(*place, code, level, f"{resource.kind} {resource.namespace}/{resource.name}", sentence)
 
 
 def _as_json(found: Iterable[Diagnostic], files: int, resources: int) -> str:

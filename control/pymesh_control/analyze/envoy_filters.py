@@ -13,16 +13,42 @@ from .rule import Found, rule
 from .subject import Subject
 
 _ADDING = frozenset({"ADD", "INSERT_FIRST", "INSERT_BEFORE", "INSERT_AFTER"})
-_RELATIVE = frozenset({"INSERT_BEFORE", "INSERT_AFTER"})
+_INSERTING = frozenset({"INSERT_BEFORE", "INSERT_AFTER"})
+_REPLACED = frozenset({"HTTP_FILTER", "NETWORK_FILTER", "VIRTUAL_HOST"})
+_NEVER_REMOVED = frozenset({"ROUTE_CONFIGURATION", "HTTP_ROUTE"})
 _FILTERS = frozenset({"HTTP_FILTER", "NETWORK_FILTER"})
 
 
 @rule(
-    "IST0151", "warning", "an EnvoyFilter inserts beside a filter that another EnvoyFilter of the same priority adds",
+    "IST0151", "warning", "an EnvoyFilter without a priority changes what it has to find",
+    why="Of equal priorities the older is applied first: made again in another order, this one may find nothing to change.",
+    fix="Give it a `priority`, or use ADD or INSERT_FIRST.",
+)  # fmt: skip
+def relative_operation(subject: Subject) -> Iterator[Found]:
+    for resource, index, operation, seen in _relative(subject):
+        if not seen:
+            text = f"{operation} depends on what others have made before, and there is no priority"
+            yield Found(resource, ("configPatches", index), text)
+
+
+@rule(
+    "IST0155", "warning", "an EnvoyFilter without a priority changes what others change for some versions of the proxy only",
+    why="Which of them is applied first is a matter of age, and what there is to find one of the proxy's version.",
+    fix="Give it a `priority`, and the others another one.",
+)  # fmt: skip
+def relative_to_versions(subject: Subject) -> Iterator[Found]:
+    for resource, index, operation, seen in _relative(subject):
+        if seen:
+            text = f"{operation} of {seen}, which an EnvoyFilter for some versions of the proxy changes, and there is no priority"
+            yield Found(resource, ("configPatches", index), text)
+
+
+@rule(
+    "PYM0803", "warning", "an EnvoyFilter inserts beside a filter that another EnvoyFilter of the same priority adds",
     why="Of equal priorities the older is applied first: made again in another order, this one finds nothing to stand beside.",
     fix="Give it a higher `priority` than the other, or use INSERT_FIRST.",
 )  # fmt: skip
-def relative_operation(subject: Subject) -> Iterator[Found]:
+def beside_another(subject: Subject) -> Iterator[Found]:
     added: dict[tuple[str, str], list[Resource]] = {}
     for resource, _, kind, change in _changes(subject):
         value = change.patch.value
@@ -30,7 +56,7 @@ def relative_operation(subject: Subject) -> Iterator[Found]:
             added.setdefault((kind, str(value.get("name", ""))), []).append(resource)
     for resource, index, kind, change in _changes(subject):
         anchor = _anchor(kind, change.match)
-        if change.patch.operation.value not in _RELATIVE or not anchor:
+        if change.patch.operation.value not in _INSERTING or not anchor:
             continue
         rank = _rank(subject, resource)
         other = next((one for one in added.get((kind, anchor), ()) if one is not resource and _rank(subject, one) == rank), None)
@@ -54,7 +80,7 @@ def taken_name(subject: Subject) -> Iterator[Found]:
         added.append(one)
 
 
-RULES = (relative_operation, taken_name)
+RULES = (relative_operation, relative_to_versions, beside_another, taken_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +102,35 @@ class _Added:
             and all(self.labels[key] == value for key, value in other.labels.items() if key in self.labels)
             and (PatchContext.ANY in (self.context, other.context) or self.context is other.context)
         )
+
+
+def _relative(subject: Subject) -> Iterator[tuple[Resource, int, str, str]]:
+    """Operations without a priority that hang on what there is, with the name in them if an earlier patch for versions has it."""
+    for_versions: set[str] = set()
+    for resource in subject.of("EnvoyFilter"):
+        for index, change in enumerate(resource.spec.config_patches):
+            if change.patch is None:
+                break  # as istioctl, which looks no further
+            name, operation = _named(change), change.patch.operation.value if change.patch.operation else ""
+            if not resource.spec.priority and _hangs(operation, change.apply_to.value if change.apply_to else ""):
+                yield resource, index, operation, name if name in for_versions else ""
+            if change.match and change.match.proxy and change.match.proxy.proxy_version:
+                for_versions.add(name)
+
+
+def _hangs(operation: str, target: str) -> bool:
+    """Whether an operation has to find something, and does anything at all."""
+    if operation == "REMOVE":
+        return target not in _NEVER_REMOVED
+    return operation in _INSERTING or (operation == "REPLACE" and target in _REPLACED)
+
+
+def _named(change: Any) -> str:
+    """The name of what is made, else of the filter that is looked for."""
+    value = change.patch.value
+    if not isinstance(value, dict) or not value:
+        return ""
+    return str(value["name"]) if "name" in value else _anchor("NETWORK_FILTER", change.match)
 
 
 def _new(subject: Subject) -> Iterator[tuple[Resource, int, _Added]]:

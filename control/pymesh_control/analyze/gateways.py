@@ -74,14 +74,19 @@ def port_kind(subject: Subject) -> Iterator[Found]:
     fix="Keep the host in one of them.",
 )  # fmt: skip
 def gateway_conflict(subject: Subject) -> Iterator[Found]:
-    held: dict[object, tuple[str, int]] = {}
+    held: dict[object, list[tuple[Resource, int, int, Server]]] = {}
     for resource, index, server, place in _servers(subject):
         for number, (_, host) in enumerate(server.hosts):
-            first = held.setdefault((place, host), (server.gateway, index))
-            if first != (server.gateway, index):
-                text = f"Gateway {first[0]} has the host {host} on port {server.port} of the same proxies already"
-                text += ": this server is left out" if server.tls else ""
-                yield Found(resource, ("servers", index, "hosts", number), text)
+            held.setdefault((place, host), []).append((resource, index, number, server))
+    for claims in held.values():
+        first = claims[0][3]
+        rival = next((server for _, _, _, server in claims if server is not first), None)
+        for resource, index, number, server in claims if rival else ():
+            other = rival if server is first else first
+            name = other.gateway if other else ""
+            text = f"Gateway {name} has the host {server.hosts[number][1]} on port {server.port} of the same proxies"
+            text += ": this server is left out" if server.tls and server is not first else ""
+            yield Found(resource, ("servers", index, "hosts", number), text)
 
 
 @rule(
@@ -90,15 +95,17 @@ def gateway_conflict(subject: Subject) -> Iterator[Found]:
     fix="Put the servers into one Gateway, or give each a certificate for its own hosts.",
 )  # fmt: skip
 def shared_certificate(subject: Subject) -> Iterator[Found]:
-    held: dict[object, str] = {}
+    held: dict[tuple[object, str, str], list[tuple[Resource, int, Server]]] = {}
     for resource, index, server, place in _servers(subject):
         name = server.tls.credential_name if server.tls else None
-        if not name or not server.terminates:
-            continue
-        first = held.setdefault((place, resource.namespace, name), server.gateway)
-        if first != server.gateway:
-            text = f"Gateway {first} uses the certificate {name} on this port, too"
-            yield Found(resource, ("servers", index, "tls", "credentialName"), text)
+        if name and server.terminates:
+            held.setdefault((place, resource.namespace, name), []).append((resource, index, server))
+    for (_, _, name), claims in held.items():
+        for resource, index, server in claims:
+            other = next((one.gateway for _, _, one in claims if one.gateway != server.gateway), None)
+            if other:
+                text = f"Gateway {other} uses the certificate {name} on this port, too"
+                yield Found(resource, ("servers", index, "tls", "credentialName"), text)
 
 
 @rule(

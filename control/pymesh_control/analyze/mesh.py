@@ -111,8 +111,8 @@ def group_probe(subject: Subject) -> Iterator[Found]:
     fix="Join them, or give them selectors that exclude one another.",
 )  # fmt: skip
 def same_telemetry_selector(subject: Subject) -> Iterator[Found]:
-    for one, first in rivals.for_some(subject.of("Telemetry"), rivals.match_labels):
-        yield Found(one, ("selector",), f"Telemetry {first.name} selects the same workloads already")
+    for one, first in rivals.both(rivals.for_some(subject.of("Telemetry"), rivals.match_labels)):
+        yield Found(one, ("selector",), f"Telemetry {first.name} selects the same workloads")
 
 
 @rule(
@@ -122,8 +122,8 @@ def same_telemetry_selector(subject: Subject) -> Iterator[Found]:
 )  # fmt: skip
 def several_telemetry_defaults(subject: Subject) -> Iterator[Found]:
     attached = [one for one in subject.of("Telemetry") if not one.spec.target_ref and not one.spec.target_refs]
-    for one, first in rivals.for_all(attached, rivals.match_labels):
-        yield Found(one, (), f"Telemetry {first.name} is the one for all workloads of namespace {one.namespace} already")
+    for one, first in rivals.both(rivals.for_all(attached, rivals.match_labels)):
+        yield Found(one, (), f"Telemetry {first.name} is for all workloads of namespace {one.namespace}, too")
 
 
 @rule(

@@ -30,6 +30,16 @@ def for_some(resources: Iterable[Resource], selector: Selector) -> Iterator[tupl
                 yield one, held
 
 
+def both(pairs: Iterable[tuple[Resource, Resource]]) -> Iterator[tuple[Resource, Resource]]:
+    """The pairs, and the older ones with a rival of theirs: istioctl tells of a conflict wherever it is."""
+    told: set[int] = set()
+    for one, first in pairs:
+        if id(first) not in told:
+            told.add(id(first))
+            yield first, one
+        yield one, first
+
+
 def match_labels(spec: Any) -> Mapping[str, str] | None:
     return spec.selector.match_labels if spec.selector else None
 

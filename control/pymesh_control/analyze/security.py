@@ -19,8 +19,8 @@ _PRINCIPAL = re.compile(r"([^/*]+)/ns/([^/*]+)/sa/(.*)")
     fix="Keep one of them.",
 )  # fmt: skip
 def several_peer_defaults(subject: Subject) -> Iterator[Found]:
-    for one, first in rivals.for_all(subject.of("PeerAuthentication"), rivals.match_labels):
-        yield Found(one, (), f"PeerAuthentication {first.name} is the one for all workloads of namespace {one.namespace} already")
+    for one, first in rivals.both(rivals.for_all(subject.of("PeerAuthentication"), rivals.match_labels)):
+        yield Found(one, (), f"PeerAuthentication {first.name} is for all workloads of namespace {one.namespace}, too")
 
 
 @rule(
@@ -29,8 +29,8 @@ def several_peer_defaults(subject: Subject) -> Iterator[Found]:
     fix="Join them, or give them selectors that exclude one another.",
 )  # fmt: skip
 def same_peer_selector(subject: Subject) -> Iterator[Found]:
-    for one, first in rivals.for_some(subject.of("PeerAuthentication"), rivals.match_labels):
-        yield Found(one, ("selector",), f"PeerAuthentication {first.name} selects the same workloads already")
+    for one, first in rivals.both(rivals.for_some(subject.of("PeerAuthentication"), rivals.match_labels)):
+        yield Found(one, ("selector",), f"PeerAuthentication {first.name} selects the same workloads")
 
 
 @rule(

@@ -34,14 +34,22 @@ def udp_port(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "IST0118", "info", "a port says neither what it speaks nor has a name that tells", also="KIA0601",
+    "PYM0406", "info", "a port of a ServiceEntry says neither what it speaks nor has a name that tells",
     why="What it speaks is then told from the first bytes of each connection, which a server that speaks first waits for in vain.",
-    fix="Set `protocol` (of a Service `appProtocol`), or begin the port's name with it: `http-web`, `tcp-db`.",
+    fix="Set `protocol`, or begin the port's name with it: `http-web`, `tcp-db`.",
 )  # fmt: skip
-def port_name(subject: Subject) -> Iterator[Found]:
+def entry_port_name(subject: Subject) -> Iterator[Found]:
     for resource, path, port in subject.each("ServiceEntry", "ports[]"):
         if _protocol(port) is Protocol.AUTO:
             yield Found(resource, (*path, "name"), f"port {port.number}: neither a protocol nor the name {port.name!r} says what is spoken")
+
+
+@rule(
+    "IST0118", "info", "a port of a Service says neither what it speaks nor has a name that tells", also="KIA0601",
+    why="What it speaks is then told from the first bytes of each connection, which a server that speaks first waits for in vain.",
+    fix="Set `appProtocol`, or begin the port's name with it: `http-web`, `tcp-db`.",
+)  # fmt: skip
+def port_name(subject: Subject) -> Iterator[Found]:
     for resource, path, port in subject.each("Service", "spec.ports[]"):
         protocol = of_service_port(port.port, port.name or "", port.app_protocol)
         if protocol is Protocol.AUTO and port.app_protocol is None and port.protocol in (None, "TCP") and not is_alias(resource):
@@ -66,7 +74,7 @@ def unresolved_instances(subject: Subject) -> Iterator[Found]:
 
 
 @rule(
-    "IST0134", "warning", "a TCP port of a ServiceEntry without addresses",
+    "IST0134", "warning", "a port of a ServiceEntry without addresses, of protocol TCP or none",
     why="Connections carry no host name, so that only an address tells services apart: all of this port's traffic is taken for this one.",
     fix="Set `addresses`, or a protocol that carries names (HTTP, TLS), or let sidecars answer DNS queries (ISTIO_META_DNS_CAPTURE).",
 )  # fmt: skip
@@ -75,8 +83,8 @@ def addresses_required(subject: Subject) -> Iterator[Found]:
     for resource in subject.of("ServiceEntry"):
         has_one = resource.spec.addresses or (resource.namespace, resource.name) in allocated
         for index, port in enumerate(() if has_one else resource.spec.ports):
-            if _protocol(port) in (Protocol.TCP, Protocol.MONGO, Protocol.REDIS, Protocol.MYSQL):
-                yield Found(resource, ("ports", index), f"port {port.number} speaks TCP, and no address says which connections are meant")
+            if (port.protocol or "TCP").upper() == "TCP":  # whatever the port's name says, of which Istio thinks nothing here
+                yield Found(resource, ("ports", index), f"port {port.number} may be TCP, and no address says which connections are meant")
 
 
 def _allocated(subject: Subject) -> set[tuple[str, str]]:
@@ -93,10 +101,11 @@ def _allocated(subject: Subject) -> set[tuple[str, str]]:
     fix="Write one protocol in both.",
 )  # fmt: skip
 def protocol_conflict(subject: Subject) -> Iterator[Found]:
-    for first, (resource, index, port) in _repeated(subject):
-        if _protocol(port) is not _protocol(first[2]):
-            ours, theirs = _protocol(port).value, _protocol(first[2]).value
-            yield Found(resource, ("ports", index), f"port {port.number} is {ours}, but {theirs} in {_named(first[0])}, for the same host")
+    for pair in _repeated(subject):
+        spoken = [_protocol(port).value for _, _, port in pair]
+        for one, (resource, index, port) in enumerate(pair if spoken[0] != spoken[1] else ()):
+            ours, theirs, other = spoken[one], spoken[1 - one], pair[1 - one][0]
+            yield Found(resource, ("ports", index), f"port {port.number} is {ours}, but {theirs} in {_named(other)}, for the same host")
 
 
 @rule(
@@ -177,8 +186,8 @@ def speaks_first(subject: Subject) -> Iterator[Found]:
 
 
 RULES = (
-    udp_port, port_name, unresolved_instances, addresses_required, protocol_conflict, duplicate_service, selector_without_workloads,
-    workload_unselected, sidecars_port, speaks_first,
+    udp_port, entry_port_name, port_name, unresolved_instances, addresses_required, protocol_conflict, duplicate_service,
+    selector_without_workloads, workload_unselected, sidecars_port, speaks_first,
 )  # fmt: skip
 
 _Port = tuple[Resource, int, Any]

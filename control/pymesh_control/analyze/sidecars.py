@@ -15,8 +15,8 @@ from .subject import Subject
     fix="Join them, or give all but one a workloadSelector.",
 )  # fmt: skip
 def several_defaults(subject: Subject) -> Iterator[Found]:
-    for one, first in rivals.for_all(subject.of("Sidecar"), rivals.labels):
-        yield Found(one, (), f"Sidecar {first.name} is the one for all workloads of namespace {one.namespace} already")
+    for one, first in rivals.both(rivals.for_all(subject.of("Sidecar"), rivals.labels)):
+        yield Found(one, (), f"Sidecar {first.name} is for all workloads of namespace {one.namespace}, too")
 
 
 @rule(
@@ -25,8 +25,8 @@ def several_defaults(subject: Subject) -> Iterator[Found]:
     fix="Join them, or give them selectors that exclude one another.",
 )  # fmt: skip
 def same_selector(subject: Subject) -> Iterator[Found]:
-    for one, first in rivals.for_some(subject.of("Sidecar"), rivals.labels):
-        yield Found(one, ("workloadSelector",), f"Sidecar {first.name} selects the same workloads already")
+    for one, first in rivals.both(rivals.for_some(subject.of("Sidecar"), rivals.labels)):
+        yield Found(one, ("workloadSelector",), f"Sidecar {first.name} selects the same workloads")
 
 
 @rule(

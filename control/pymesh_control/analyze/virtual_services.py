@@ -125,33 +125,34 @@ def delegate_unused(subject: Subject) -> Iterator[Found]:
     fix="Put the routes into one VirtualService, or give each its own exportTo.",
 )  # fmt: skip
 def mesh_host_conflict(subject: Subject) -> Iterator[Found]:
-    held: dict[str, list[tuple[Visibility, Resource]]] = {}
+    held: dict[str, list[tuple[Visibility, Resource, int]]] = {}
     for resource, service in subject.virtual_services:
-        if MESH not in service.gateways:
-            continue
-        for index, host in enumerate(service.hosts):
-            rivals = held.setdefault(host, [])
-            first = next((one for seen, one in rivals[:_RIVALS] if _meet(seen, service.visibility)), None)
-            if first:
-                yield Found(resource, ("hosts", index), f"VirtualService {first.namespace}/{first.name} rules the host {host} already")
-            rivals.append((service.visibility, resource))
+        for index, host in enumerate(service.hosts if MESH in service.gateways else ()):
+            held.setdefault(host, []).append((service.visibility, resource, index))
+    for host, claims in held.items():
+        for place, (seen, resource, index) in enumerate(claims):
+            others = (*claims[: min(place, _RIVALS)], *claims[place + 1 : place + 1 + _RIVALS])
+            rival = next((one for other, one, _ in others if _meet(other, seen)), None)
+            if rival:
+                yield Found(resource, ("hosts", index), f"VirtualService {rival.namespace}/{rival.name} rules the host {host}, too")
 
 
 _RIVALS = 8
-"""Earlier claims that are compared; with more, a conflict among the first of them has been told."""
+"""Claims before and behind one that are compared; with more, a conflict among the nearest of them has been told."""
 
 
 @rule(
-    "IST0132", "warning", "a host of a VirtualService is in none of its Gateways",
+    "IST0132", "warning", "a Gateway serves none of the hosts of a VirtualService that is for it",
     why="A gateway serves a VirtualService only under names that its own servers list: for others it answers 404.",
-    fix="Add the host to a server of the Gateway, or take it out here.",
+    fix="Add a host to a server of the Gateway, or take the Gateway out here.",
 )  # fmt: skip
 def gateway_hosts(subject: Subject) -> Iterator[Found]:
     for resource, service in subject.virtual_services:
-        bound = [subject.gateways[name][1] for name in sorted(service.gateways) if name in subject.gateways]
-        for index, host in enumerate(service.hosts if bound and MESH not in service.gateways else ()):
-            if not any(_serves(gateway, service, host) for gateway in bound):
-                yield Found(resource, ("hosts", index), f"none of its Gateways has a server for the host {host}")
+        for index, name in enumerate(resource.spec.gateways if service.hosts else ()):
+            full = hosts.expand_gateway(name, resource.namespace)
+            _, gateway = subject.gateways.get(full, (None, None))
+            if full != MESH and not (gateway and any(_serves(gateway, service, host) for host in service.hosts)):
+                yield Found(resource, ("gateways", index), f"Gateway {name} has no server for any of the hosts {', '.join(service.hosts)}")
 
 
 @rule(

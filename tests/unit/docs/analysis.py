@@ -37,7 +37,6 @@ _LEFT_OUT = """
   IST0131), old names of gateways (KIA1108), operations of EnvoyFilters that do not fit what they are applied to (IST0152 to IST0154).
 - What is not done here: routing by claims, which is refused (IST0149), fetching keys of tokens (IST0175), and policies of proxies, whose
   selectors could miss gateways of the Gateway API (IST0166).
-- Operations of EnvoyFilters that hang on a proxy's version (IST0155).
 """
 
 

@@ -14,7 +14,7 @@ metadata: {name: reviews}
 spec:
   hosts: [reviews.default.svc.cluster.local]
   resolution: STATIC
-  ports: [{number: 80, name: http}]
+  ports: [{number: 80, name: http, protocol: HTTP}]
   endpoints: [{address: 10.0.0.1}]
 """
 ROUTE = """apiVersion: networking.istio.io/v1
@@ -159,6 +159,20 @@ def test_warnings_of_validation_have_istios_codes_and_heed_the_annotation_of_the
     assert "warning [IST0130]: VirtualService default/reviews: spec.http[1]: never reached" in told
     quiet = shadowed.replace("{name: reviews}", "{name: reviews, annotations: {galley.istio.io/analyze-suppress: IST0130}}")
     assert run("-", stdin=SERVICE + "---\n" + quiet).output == "nothing found\n"
+
+
+def test_what_istioctl_thinks_worse_of_than_a_webhook_fails():
+    patch = "{applyTo: CLUSTER, patch: {operation: REPLACE, value: {}}}"
+    head = "apiVersion: networking.istio.io/v1alpha3\nkind: EnvoyFilter\n"
+    text = "---\n".join(
+        f"{head}metadata: {{name: a, namespace: {place}}}\nspec: {{configPatches: [{patch}]}}\n" for place in ("one", "two")
+    )
+    result = run("-", stdin=text)
+    assert result.exit_code == 1
+    assert [line.partition(": spec")[0] for line in result.output.splitlines() if "IST0152" in line] == [
+        "<stdin>:4:62: error [IST0152]: EnvoyFilter one/a",
+        "<stdin>:9:62: error [IST0152]: EnvoyFilter two/a",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ INGRESS_TLS = (
     " defaultEndpoint: '127.0.0.1:8080'}]}"
 )
 APP_B = ", selector: {matchLabels: {app: b}}"
+VERSIONED = thing(
+    "EnvoyFilter",
+    "a",
+    "{priority: 1, configPatches: [{applyTo: HTTP_FILTER, match: {proxy: {proxyVersion: '1.*'}}, "
+    "patch: {operation: ADD, value: {name: mine, disabled: true}}}]}",
+)
 FRONT = "{gatewayClassName: istio, listeners: [{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: %s}]}}]}"
 ATTACHED = "{parentRefs: [{name: front, sectionName: %s}], rules: [{backendRefs: [{name: reviews, port: 80}]}]}"
 MESH = thing("ConfigMap", "istio", "data: {mesh: ''}\n", "istio-system")
@@ -74,12 +80,12 @@ CASES = {
     "mesh-host-conflict": (
         route("directResponse: {status: 200}") + route("directResponse: {status: 201}", "b"),
         route("directResponse: {status: 200}") + route("directResponse: {status: 201}", "b", "hosts: [ratings]"),
-        "VirtualService default/a rules the host reviews.default.svc.cluster.local already",
+        "VirtualService default/a rules the host reviews.default.svc.cluster.local, too",
     ),
     "gateway-hosts": (
         EDGE + route("directResponse: {status: 200}", head="hosts: [b.example.com], gateways: [edge]"),
         EDGE + route("directResponse: {status: 200}", head="hosts: ['*.example.com'], gateways: [edge]"),
-        "none of its Gateways has a server for the host b.example.com",
+        "Gateway edge has no server for any of the hosts b.example.com",
     ),
     "match-gateway": (
         EDGE + route("match: [{gateways: [edge]}], directResponse: {status: 200}"),
@@ -182,20 +188,22 @@ CASES = {
         "infrastructure has no effect here: nothing here deploys gateways",
     ),
     "udp-port": (entry("a", "hosts: [a.b], ports: [{number: 53, name: udp-dns}]"), REVIEWS, "port 53: UDP"),
-    "port-name": (
+    "entry-port-name": (
         entry("a", "hosts: [a.b], ports: [{number: 9, name: web}]"),
         entry("a", "hosts: [a.b], ports: [{number: 9, name: http-web}]"),
         "port 9: neither",
     ),
+    "port-name": (kube("{port: 9, name: web}"), kube("{port: 9, name: http-web}"), "port 9: neither"),
     "unresolved-instances": (
         entry("a", "hosts: [a.b], ports: [{number: 9, name: http}], workloadSelector: {labels: {app: named}}"),
         entry("a", "hosts: [a.b], ports: [{number: 9, name: http}], workloadSelector: {labels: {app: b}}"),
         "workload w has no IP address but 'w.example'",
     ),
     "addresses-required": (
-        entry("a", "hosts: [a.b], ports: [{number: 9, name: tcp}]"),
-        entry("a", "hosts: [a.b], addresses: [10.0.0.9], ports: [{number: 9, name: tcp}]"),
-        "port 9 speaks TCP",
+        entry("a", "hosts: [a.b], ports: [{number: 9, name: http}]"),
+        entry("a", "hosts: [a.b], addresses: [10.0.0.9], ports: [{number: 9, name: tcp}]")
+        + entry("b", "hosts: [b.b], ports: [{number: 9, name: tcp, protocol: HTTP}]"),
+        "port 9 may be TCP",
     ),
     "protocol-conflict": (
         entry("a", f"hosts: [a.b], {HTTP_9}") + entry("b", f"hosts: [A.b], {HTTP_9}").replace("name: http", "name: tcp"),
@@ -234,7 +242,7 @@ CASES = {
     "several-defaults": (
         thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}") + thing("Sidecar", "b", "{egress: [{hosts: ['*/*']}]}"),
         thing("Sidecar", "a", "{egress: [{hosts: ['*/*']}]}"),
-        "Sidecar a is the one",
+        "Sidecar a is for all workloads",
     ),
     "same-selector": (
         "".join(thing("Sidecar", name, "{workloadSelector: {labels: {app: b}}, egress: [{hosts: ['*/*']}]}") for name in "ab"),
@@ -266,7 +274,7 @@ CASES = {
     "several-peer-defaults": (
         mtls("STRICT") + mtls("DISABLE", "q"),
         mtls("STRICT") + mtls("DISABLE", "q", APP_B),
-        "PeerAuthentication p is the one",
+        "PeerAuthentication p is for all workloads",
     ),
     "same-peer-selector": (
         mtls("STRICT", "p", APP_B) + mtls("DISABLE", "q", APP_B),
@@ -345,6 +353,17 @@ CASES = {
         "no Service of the gateway's pods has the port 81",
     ),
     "relative-operation": (
+        http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine"),
+        http_filter("a", "ADD, value: {name: mine, disabled: true}")
+        + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine", 1),
+        "INSERT_BEFORE depends on what others have made before",
+    ),
+    "relative-to-versions": (
+        VERSIONED + http_filter("b", "INSERT_BEFORE, value: {name: mine, disabled: true}", "x"),
+        VERSIONED + http_filter("b", "INSERT_BEFORE, value: {name: other, disabled: true}", "x"),
+        "INSERT_BEFORE of mine, which an EnvoyFilter for some versions",
+    ),
+    "beside-another": (
         http_filter("a", "ADD, value: {name: mine, disabled: true}")
         + http_filter("b", "INSERT_BEFORE, value: {name: b, disabled: true}", "mine"),
         http_filter("a", "ADD, value: {name: mine, disabled: true}")
@@ -396,7 +415,7 @@ CASES = {
     "several-telemetry-defaults": (
         telemetry("a") + telemetry("b"),
         telemetry("a") + telemetry("b", "{selector: {matchLabels: {app: b}}}"),
-        "Telemetry a is the one",
+        "Telemetry a is for all workloads",
     ),
     "telemetry-provider": (
         telemetry("a", "{metrics: [{providers: [{name: gone}]}]}"),

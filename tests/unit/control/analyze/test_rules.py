@@ -152,7 +152,47 @@ def test_rules_that_are_private_to_two_namespaces_do_not_contend():
         for namespace in ("m", "n")
     )
     assert found(rule, one + other) == []
-    assert len(found(rule, one + other.replace("exportTo: [.]", "exportTo: ['*']"))) == 1
+    assert len(found(rule, one + other.replace("exportTo: [.]", "exportTo: ['*']"))) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mesh-host-conflict", "gateway-conflict", "shared-certificate", "protocol-conflict", "several-defaults", "same-selector",
+        "several-peer-defaults", "same-peer-selector", "same-telemetry-selector", "several-telemetry-defaults",
+    ],
+)  # fmt: skip
+def test_a_conflict_is_told_of_at_both_places(name):
+    rule = next(one for one in RULES if one.name == name)
+    assert len({one.resource for one in found(rule, CASES[name][0])}) == 2
+
+
+def test_a_gateway_that_is_not_there_serves_no_host_either():
+    rule = next(one for one in RULES if one.name == "gateway-hosts")
+    text = thing("VirtualService", "a", "{hosts: [a.b], gateways: [mesh, gone], http: [{directResponse: {status: 200}}]}")
+    assert [one.column for one in found(rule, text)] == [39]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("{applyTo: HTTP_ROUTE, patch: {operation: REMOVE}}", 0),
+        ("{applyTo: CLUSTER, patch: {operation: REMOVE}}", 1),
+        ("{applyTo: CLUSTER, patch: {operation: REPLACE, value: {}}}", 0),
+        ("{applyTo: VIRTUAL_HOST, patch: {operation: REPLACE, value: {}}}", 1),
+        ("{applyTo: CLUSTER, patch: {operation: MERGE, value: {}}}", 0),
+    ],
+)
+def test_which_operations_have_to_find_something(change, told):
+    rule = next(one for one in RULES if one.name == "relative-operation")
+    assert len(found(rule, thing("EnvoyFilter", "a", f"{{configPatches: [{change}]}}"))) == told
+
+
+def test_a_credential_by_name_is_an_authority_for_selected_sidecars_only():
+    rule = next(one for one in RULES if one.name == "unverified-destination")
+    policy = "host: a.b, trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}"
+    assert len(found(rule, thing("DestinationRule", "a", f"{{{policy}}}"))) == 1
+    assert found(rule, thing("DestinationRule", "a", f"{{{policy}, workloadSelector: {{matchLabels: {{app: a}}}}}}")) == []
 
 
 @pytest.mark.parametrize(
