@@ -100,7 +100,7 @@ def default_route(mesh: Mesh, service: Service, port: Port, rule: Rule | None) -
     route = _ROUTE.Route(name="default", match=EVERYTHING, route=action)
     if hashed := hashing.of_rule(rule, port.number):
         route.route.hash_policy.append(hashing.policy(hashed))
-    policy = retries.outbound(None, mesh.retry, hashed=hashed is not None)
+    policy = retries.outbound(None, mesh.retry)  # to another endpoint, whatever the hash says: so Istio has it where no rule routes
     if policy is not None:
         route.route.retry_policy.CopyFrom(policy)
     sessions.apply(route, service.sessions)

@@ -94,6 +94,14 @@ def test_a_service_without_rules_is_called_with_istios_default_retries(mesh, vie
     assert not policy.HasField("per_try_timeout")
 
 
+def test_a_service_without_rules_for_its_requests_is_tried_at_another_instance_whatever_a_hash_says(mesh, view):
+    hashed = "trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: user}}}"
+    rule = f"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: r}}\nspec: {{host: reviews, {hashed}}}\n"
+    action = mesh(REVIEWS + rule).hosts(view(), "80")[f"{HOST}:80"].routes[0].route
+    assert action.hash_policy[0].header.header_name == "user"
+    assert action.retry_policy.retry_host_predicate
+
+
 def test_the_meshs_own_retry_defaults_come_before_istios(mesh, view):
     settings = REGISTRY_ONLY.replace("outboundTrafficPolicy: {mode: REGISTRY_ONLY}", "defaultHttpRetryPolicy: {%s}")
     own = settings % "attempts: 5, retryOn: reset, retryIgnorePreviousHosts: false"
