@@ -26,7 +26,7 @@ ROOMS = {
         "session_cookie", "stateful_session", "token_bucket",
     ),
     "http": (
-        "answer", "attempts", "body_transport", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
+        "answer", "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
         "gzip_answer", "h1_answers", "h1_client", "h1_known", "h1_message", "h1_reader", "h1_repeats", "h1_request", "h1_server",
         "h1_slices", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "mirror", "options", "paths", "pipeline",
         "redirecting", "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "translated", "try_times",
@@ -34,7 +34,7 @@ ROOMS = {
     ),
     "http2": (
         "client", "connection", "cutter", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
-        "outbound", "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
+        "outbound", "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate",
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
@@ -51,7 +51,9 @@ ROOMS = {
     ),
 }  # fmt: skip
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
-elsewhere is reached as from any Python."""
+elsewhere is reached as from any Python.
+
+No transport is among them: asyncio's has a slot of its own, which lies where mypyc's classes have their table of methods."""
 
 HERE = Path(__file__).resolve().parent
 
