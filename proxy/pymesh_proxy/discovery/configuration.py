@@ -81,6 +81,8 @@ class Configuration:
         self._timers: dict[Need, Handle] = {}
         self._binding = asyncio.Lock()
         self._to_close: set[str] = set()
+        self._unopened: dict[str, str] = {}
+        """Why a listener could not be opened, as it was told last: a port may stay taken for days."""
         self._lookups: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -318,6 +320,8 @@ class Configuration:
             self._runtime.clusters.remove(name)  # one that only warms may be looking up its names
         elif served:
             self._to_close.add(name)
+        if type_url == types.LISTENER:
+            self._unopened.pop(name, None)
 
     def _forget_unreferenced(self) -> None:
         """What nothing refers to is dropped: should it be wanted again, the control plane will send it again."""
@@ -362,11 +366,16 @@ class Configuration:
         try:
             await self._runtime.listeners.put(held.config)
         except (StartupError, ConfigError) as error:
-            _log.error("listener %s: %s; trying again in %g s", held.name, error, BIND_AGAIN)
+            if self._unopened.get(held.name) != str(error):
+                self._unopened[held.name] = str(error)
+                _log.error("listener %s: %s; trying again every %g s", held.name, error, BIND_AGAIN)
             self._status.of(types.LISTENER).last_error = f"Listener {held.name}: {error}"
             need = Need(_PORT, held.name)
             self._listeners.stage(held, (need,))
             self._wait(need, BIND_AGAIN)
+            return
+        if self._unopened.pop(held.name, None) is not None:
+            _log.info("listener %s is open now", held.name)
 
     def _count(self) -> None:
         self._status.warming_clusters = len(self._clusters.warming)

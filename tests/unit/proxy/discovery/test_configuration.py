@@ -270,6 +270,21 @@ async def test_taken_port_is_tried_again() -> None:
     assert await world.pass_time(BIND_AGAIN) == ["listener l:2"]
 
 
+async def test_taken_port_is_told_once_and_again_when_it_is_free(caplog: pytest.LogCaptureFixture) -> None:
+    world = await serving()
+    world.runtime.taken_ports = {2}
+    with caplog.at_level("INFO", "pymesh.proxy.discovery"):
+        await world.give(LDS, listener("l", port=2))
+        for _ in range(3):
+            await world.pass_time(BIND_AGAIN)
+        assert [record.getMessage() for record in caplog.records] == [
+            f"listener l: cannot bind 2: in use; trying again every {BIND_AGAIN:g} s"
+        ]
+        world.runtime.taken_ports = set()
+        await world.pass_time(BIND_AGAIN)
+        assert caplog.records[-1].getMessage() == "listener l is open now"
+
+
 async def test_static_cluster_cannot_be_changed_or_removed() -> None:
     from pymesh_proxy.discovery.roster import Held
 
