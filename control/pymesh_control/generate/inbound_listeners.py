@@ -62,7 +62,7 @@ def _for_either(wanted: Mode) -> tuple[_Row, ...]:
     if wanted is Mode.STRICT:
         return (mutual, _Row("tls", mutual=True))
     if wanted is Mode.DISABLE:
-        return (plain, _Row(""))
+        return (plain, _Row("raw_buffer"), _Row("tls"))  # not a row for both: it would not be looked at beside one for plaintext
     return (mutual, plain, _Row("tls", secure.TCP_ALPN, mutual=True), _Row("raw_buffer"), _Row("tls"))
 
 

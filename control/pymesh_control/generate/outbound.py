@@ -154,14 +154,22 @@ def _listener(scope: Scope, addresses: Addresses, number: int, bound: _Bound) ->
     if bound.http:
         http = _http(scope, name, bound.http, web=bound.web)
         matched.append(chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
-    rest = rest or _unknown(scope)
-    message.filter_chains.extend(matched or [rest])
-    if matched:
-        message.default_filter_chain.CopyFrom(rest)
+    _take(message, matched, rest or _unknown(scope))
     inspect_as_needed(message, scope.snapshot.mesh)
     if not bound.captured:
         message.ClearField("bind_to_port")
     return stamp(message, _limits(scope)) if bound.stated else message
+
+
+def _take(message: Any, matched: list[Any], rest: Any | None) -> None:
+    """Give a listener its chains. What has no condition is the default beside others: plaintext that is no HTTP finds no way back from
+    the chain for requests."""
+    if not matched:
+        message.filter_chains.append(rest)
+        return
+    message.filter_chains.extend(matched)
+    if rest is not None:
+        message.default_filter_chain.CopyFrom(rest)
 
 
 def _connection_chains(scope: Scope, bound: _Bound, address: str) -> tuple[list[Any], Any | None]:
@@ -221,9 +229,8 @@ def _virtual(scope: Scope, *, transparent: bool) -> Any:
         message.transparent.value = True
     message.filter_chains.append(chain(_to(scope, names.BLACKHOLE_CLUSTER), name="virtualOutbound-blackhole", port=mesh.outbound_port))
     rest = chain(_undeclared(scope), name="virtualOutbound-catchall-tcp")
-    if scope.resolves_unknown:  # the rest is the default then: plaintext that is no HTTP finds no way back from the chain for requests
-        message.filter_chains.append(_unknown_requests(scope, f"{families.wildcards(scope.families)[0]}_{mesh.outbound_port}"))
-        message.default_filter_chain.CopyFrom(rest)
+    if scope.resolves_unknown:
+        _take(message, [_unknown_requests(scope, f"{families.wildcards(scope.families)[0]}_{mesh.outbound_port}")], rest)
         inspect_as_needed(message, mesh)
     else:
         message.filter_chains.append(rest)
@@ -251,21 +258,24 @@ def _single(scope: Scope, host: str, number: int, local: int) -> Any | None:
     name = f"{addresses[0]}_{local}"
     message = listener(name, addresses, local, scope.snapshot.mesh, outbound=True)
     message.ClearField("bind_to_port")
-    message.filter_chains.extend(_single_chains(scope, service, port, name))
+    matched, rest = _single_chains(scope, service, port, name)
+    _take(message, matched, rest)
     inspect_as_needed(message, scope.snapshot.mesh)
     return stamp(message, service.origins)
 
 
-def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> Iterable[Any]:
+def _single_chains(scope: Scope, service: Service, port: Port, name: str) -> tuple[list[Any], Any | None]:
+    """The chains, and beside one for requests that which takes everything else."""
     http = _http(scope, name, f"{service.host}:{port.number}", web=port.protocol is Protocol.GRPC_WEB)
     if port.protocol.is_http:
-        return [chain([http])]
+        return [chain([http])], None
     claims = Claims()
     routes = filter(None, map(claims.admit, connection_routes(scope, service, port, "", wildcard=False)))
-    found = [_connection_chain(scope, route) for route in routes]
-    if port.protocol.may_be_http:
-        found.insert(0, chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer"))
-    return found
+    made = [(_connection_chain(scope, route), route.is_conditional) for route in routes]
+    if not port.protocol.may_be_http:
+        return [one for one, _ in made], None
+    requests = chain([http], application_protocols=PLAINTEXT_HTTP, transport="raw_buffer")
+    return [requests, *(one for one, conditional in made if conditional)], next((one for one, conditional in made if not conditional), None)
 
 
 def _http_proxy(scope: Scope, port: int) -> Any:

@@ -63,7 +63,7 @@ TABLE = [
             ("tls", set(), False, False),
         ],
     ),
-    ("any", "DISABLE", [("raw_buffer", PLAIN, False, True), ("", set(), False, False)]),
+    ("any", "DISABLE", [("raw_buffer", PLAIN, False, True), ("raw_buffer", set(), False, False), ("tls", set(), False, False)]),
 ]
 
 
@@ -218,11 +218,11 @@ PORTS = (8025, 8033, 8080, 8090, 9999)
     [
         ("", [8025, 8033, 8080, 8090, 9999], [8090, 9999]),
         (PEERS % "STRICT", [8025, 8033, 8080, 8090, 9999], []),
-        (PEERS % "DISABLE", [], [8090, 9999]),
+        (PEERS % "DISABLE", [8090, 9999], [8090, 9999]),
         (PEERS.replace("spec: {", "spec: {selector: {matchLabels: {app: a}}, portLevelMtls: {8025: {mode: DISABLE}}, ") % "STRICT",
          [8033, 8080, 8090, 9999], []),
         (PEERS.replace("spec: {", "spec: {selector: {matchLabels: {app: a}}, portLevelMtls: {8033: {mode: STRICT}}, ") % "DISABLE",
-         [8033], [8090, 9999]),
+         [8033, 8090, 9999], [8090, 9999]),
     ],
     ids=["permissive", "strict", "off", "off for one port", "on for one port"],
 )  # fmt: skip
@@ -257,4 +257,4 @@ def test_a_mode_of_the_sidecars_own_port_makes_no_chain_beside_the_one_that_ends
     text = PEERS.partition("spec:")[0] + spec
     found = mesh(text).listeners(view(LABELS={"app": "a"}))["virtualInbound"].filter_chains
     numbers = [chain.filter_chain_match.destination_port.value for chain in found]
-    assert (numbers.count(15006), numbers.count(9000)) == (1, 2)
+    assert (numbers.count(15006), numbers.count(9000)) == (1, 3)

@@ -257,9 +257,9 @@ def test_outbound_ports_give_a_service_a_loopback_port_of_its_own(mesh, view):
     ports = {f"{host}:80": 21010, f"{host}:90": 21011, f"{host}:91": 21012, "nobody.default:80": 21013}
     listeners = mesh(text).listeners(view(INTERCEPTION_MODE="NONE", OUTBOUND_PORTS=ports))
     assert set(listeners) == {"127.0.0.1_21010", "127.0.0.1_21011", "127.0.0.1_21012"}
-    either = listeners["127.0.0.1_21012"].filter_chains
-    assert config(either[0]).rds.route_config_name == f"{host}:91"
-    assert config(either[1]).cluster == f"outbound|91||{host}"
+    either = listeners["127.0.0.1_21012"]
+    assert [config(one).rds.route_config_name for one in either.filter_chains] == [f"{host}:91"]
+    assert config(either.default_filter_chain).cluster == f"outbound|91||{host}"
     assert config(listeners["127.0.0.1_21010"].filter_chains[0]).rds.route_config_name == f"{host}:80"
     assert config(listeners["127.0.0.1_21011"].filter_chains[0]).cluster == f"outbound|90||{host}"
 
