@@ -40,6 +40,7 @@ from envoy.extensions.clusters.dns.v3 import dns_cluster_pb2 as dns_cluster
 from envoy.extensions.clusters.dynamic_forward_proxy.v3 import cluster_pb2 as dynamic_cluster
 from envoy.extensions.common.dynamic_forward_proxy.v3 import dns_cache_pb2 as dns_cache
 from envoy.extensions.compression.gzip.compressor.v3 import gzip_pb2 as gzip
+from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2 as filter_state_value
 from envoy.extensions.filters.http.buffer.v3 import buffer_pb2 as http_buffer
 from envoy.extensions.filters.http.compressor.v3 import compressor_pb2 as http_compressor
 from envoy.extensions.filters.http.cors.v3 import cors_pb2 as cors
@@ -52,6 +53,7 @@ from envoy.extensions.filters.http.local_ratelimit.v3 import local_rate_limit_pb
 from envoy.extensions.filters.http.ratelimit.v3 import rate_limit_pb2 as http_ratelimit
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2 as http_rbac
 from envoy.extensions.filters.http.router.v3 import router_pb2 as router
+from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2 as set_filter_state
 from envoy.extensions.filters.http.stateful_session.v3 import stateful_session_pb2 as stateful_session
 from envoy.extensions.filters.listener.http_inspector.v3 import http_inspector_pb2 as http_inspector
 from envoy.extensions.filters.listener.original_dst.v3 import original_dst_pb2 as original_dst
@@ -131,6 +133,7 @@ __all__ = [
     "endpoint_components",
     "extension",
     "file_log",
+    "filter_state_value",
     "format_string",
     "grpc_service",
     "grpc_stats",
@@ -186,6 +189,7 @@ __all__ = [
     "server_info",
     "session_cookie",
     "session_header",
+    "set_filter_state",
     "sni_dynamic_forward_proxy",
     "stateful_session",
     "status",

@@ -18,6 +18,7 @@ from .header_mutation import header_mutation_filter
 from .istio import PEER_METADATA, STATS, check_peer_metadata, check_stats, typed_struct_url
 from .local_ratelimit import local_ratelimit_filter
 from .ratelimit import ratelimit_filter
+from .set_filter_state import set_filter_state_filter
 from .stateful_session import stateful_session_filter
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ _KINDS: "Mapping[str, Callable[[Reader, Manager], HttpFilter | None]]" = {
     "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation": header_mutation_filter,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_ratelimit_filter,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimit": ratelimit_filter,
+    "envoy.extensions.filters.http.set_filter_state.v3.Config": set_filter_state_filter,
     "envoy.extensions.filters.http.stateful_session.v3.StatefulSession": stateful_session_filter,
 }
 """How each filter is made from its `typed_config`, by the message's full name."""

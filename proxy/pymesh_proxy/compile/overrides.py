@@ -13,6 +13,7 @@ from .fields import Reader
 from .header_mutation import route_mutations
 from .local_ratelimit import local_limit
 from .ratelimit import route_limit
+from .set_filter_state import filter_state
 from .stateful_session import route_session
 
 FIELD = "typed_per_filter_config"
@@ -39,6 +40,7 @@ _KINDS: Mapping[str, PerRoute] = {
     "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute": route_mutations,
     "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit": local_limit,
     "envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute": route_limit,
+    "envoy.extensions.filters.http.set_filter_state.v3.Config": filter_state,
     "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute": route_session,
 }
 """How each kind of configuration is compiled, by the message's full name."""

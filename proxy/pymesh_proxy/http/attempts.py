@@ -108,13 +108,14 @@ class Attempts(Upload):
         high = forward.high_priority
         pools = self._runtime.pools
         pool: Pool[Any] | None
-        common = exchange.downstream.kept_source is None  # else not every connection will do
+        override = exchange.override
+        common = override is None and exchange.downstream.kept_source is None  # else not every connection will do
         if cluster.config.protocol is _HTTP1 or (cluster.config.protocol is _AS_CLIENT and exchange.protocol != "HTTP/2"):
             pool = (endpoint.high_pool if high else endpoint.pool) if common else None
-            pool = pool or pools.of(cluster, endpoint, exchange.downstream, high)
+            pool = pool or pools.of(cluster, endpoint, exchange.downstream, high, override)
         else:
             pool = (endpoint.high_streams if high else endpoint.streams) if common else None
-            pool = pool or pools.multiplexed(cluster, endpoint, exchange.downstream, high)
+            pool = pool or pools.multiplexed(cluster, endpoint, exchange.downstream, high, override)
         self._pool = pool
         pool.acquire(self)
 

@@ -216,7 +216,7 @@ async def _open(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", en
     kind = Tunnel if attempts.head.method == b"CONNECT" else RawPost
     tunnel = kind(cluster, endpoint, breaker)
     try:
-        await dial(runtime, cluster, endpoint, tunnel, attempts.exchange.downstream)
+        await dial(runtime, cluster, endpoint, tunnel, attempts.exchange.downstream, override=attempts.exchange.override)
     except DialFailed as failed:
         tunnel.uncount()
         endpoint.cx_connect_fail += 1

@@ -12,6 +12,7 @@ from .headers import Fields, RequestHead, ResponseHead
 if TYPE_CHECKING:
     from ..observe.peers import Peer
     from ..route.table import Route
+    from ..tls.override import TlsOverride
     from ..tls.peer import PeerCertificate
     from ..upstream.cluster import Cluster
     from ..upstream.config import SourceAddress
@@ -65,7 +66,7 @@ class Exchange:
 
     __slots__ = (
         "attempt", "cluster", "cluster_name", "destination_peer", "details", "downstream", "endpoint", "flags", "head", "insists", "notes",
-        "preferred", "protocol", "remote_address",
+        "override", "preferred", "protocol", "remote_address",
         "request_bytes", "request_tap", "request_wire_bytes", "response", "response_bytes", "response_messages",
         "response_started", "response_wire_bytes", "route", "source_peer", "started", "started_wall", "status",
         "trailers", "upstream_failure", "upstream_local_address", "upstream_peer",
@@ -84,6 +85,8 @@ class Exchange:
         self.cluster_name = ""
         self.cluster: Cluster | None = None
         self.endpoint: Endpoint | None = None
+        self.override: TlsOverride | None = None
+        """What the request asks of the upstream's TLS, in the place of what the cluster says."""
         self.preferred = ""
         """The address of the endpoint to which the request's session belongs; empty for none."""
         self.insists = False

@@ -19,6 +19,7 @@ from .config import CertificateSource, DownstreamTls, TlsParameters, UpstreamTls
 from .counts import Handshakes
 from .layer import State, TlsLayer
 from .matcher import SanMatcher
+from .override import TlsOverride
 from .peer import PeerCertificate
 from .pem import as_file, load_authorities, load_chain
 from .secrets import Secrets
@@ -207,13 +208,22 @@ class ClientLayer(TlsLayer):
 class ClientTls(_Side):
     """The client's side of one cluster (or of one of its transport socket matches)."""
 
-    __slots__ = ("_sessions", "config", "handshakes")
+    __slots__ = ("_overridden", "_sessions", "config", "handshakes")
 
     def __init__(self, config: UpstreamTls, secrets: Secrets, wheel: Wheel, handshakes: Handshakes | None = None) -> None:
         super().__init__(secrets, wheel)
         self.config = config
         self.handshakes = handshakes or Handshakes()
         self._sessions = Sessions(config.sessions)
+        self._overridden: dict[TlsOverride, ClientTls] = {}
+
+    def overridden(self, override: TlsOverride) -> "ClientTls":
+        """The same with what requests ask for; handshakes are counted together."""
+        found = self._overridden.get(override)
+        if found is None:
+            made = ClientTls(override.over(self.config), self._secrets, self._wheel, self.handshakes)
+            found = self._overridden[override] = made
+        return found
 
     def _build(self) -> ssl.SSLContext:
         config = self.config

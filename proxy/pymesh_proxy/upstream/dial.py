@@ -12,6 +12,7 @@ from .introduction import Introduced, introduction
 if TYPE_CHECKING:
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
     from .cluster import Cluster
     from .config import ClusterConfig, EndpointConfig, SourceAddress
     from .endpoint import Endpoint
@@ -34,16 +35,17 @@ async def dial(
     downstream: "Downstream | None" = None,
     *,
     within: float = 0.0,
+    override: "TlsOverride | None" = None,
 ) -> None:
     """Connect `protocol` to the endpoint; its connection_made has run when this returns. Raises DialFailed.
 
     `downstream` is the connection for which it is made; a cluster with a PROXY header tells the endpoint of it, and so does the address
     that it comes from, where that is to be the client's.
-    `within`: seconds in the place of the cluster's connect timeout.
+    `within`: seconds in the place of the cluster's connect timeout; `override`: what TLS is, in the place of what the cluster says.
     """
     try:
         async with asyncio.timeout(within or cluster.config.connect_timeout):
-            await _connect(runtime, cluster, endpoint, protocol, downstream)
+            await _connect(runtime, cluster, endpoint, protocol, downstream, override)
     except TimeoutError:
         raise DialFailed(Cause.CONNECT_TIMEOUT, "connection timeout") from None
     except OSError as error:
@@ -53,13 +55,15 @@ async def dial(
 
 
 async def _connect(
-    runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol, downstream: "Downstream | None"
-) -> None:
+    runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", protocol: asyncio.Protocol, downstream: "Downstream | None",
+    override: "TlsOverride | None",
+) -> None:  # fmt: skip
     outer: asyncio.Protocol = protocol
     layer = None
     config = endpoint.config
     if endpoint.tls is not None:
-        layer = endpoint.tls.layer(protocol, config.hostname)
+        tls = endpoint.tls if override is None else endpoint.tls.overridden(override)
+        layer = tls.layer(protocol, config.hostname)
         outer = layer
     if cluster.config.proxy_header is not None:
         outer = Introduced(outer, introduction(cluster.config.proxy_header, downstream))

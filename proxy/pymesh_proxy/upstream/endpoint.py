@@ -7,6 +7,7 @@ from .config import EndpointConfig, Health
 
 if TYPE_CHECKING:
     from ..tls.contexts import ClientTls
+    from ..tls.override import TlsOverride
     from .exclusive import ExclusivePool
     from .shared import SharedPool
     from .watch import Watch
@@ -32,13 +33,25 @@ _STANDINGS = {
 }
 
 
+class Overridden:
+    """The pools of an endpoint for requests that ask for something else of TLS than their cluster does."""
+
+    __slots__ = ("high_pool", "high_streams", "pool", "streams")
+
+    def __init__(self) -> None:
+        self.pool: ExclusivePool | None = None
+        self.streams: SharedPool | None = None
+        self.high_pool: ExclusivePool | None = None
+        self.high_streams: SharedPool | None = None
+
+
 class Endpoint:
     """One address at run time; its counters are those of Envoy's /clusters."""
 
     __slots__ = (
         "address", "config", "cx_active", "cx_connect_fail", "cx_total", "degraded_check", "ejected", "failed_check", "healthy_since",
-        "high_pool", "high_streams", "leaving", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success", "rq_timeout",
-        "rq_total", "streams", "tls", "unjudged", "watch",
+        "high_pool", "high_streams", "leaving", "overridden", "pool", "rq_active", "rq_error", "rq_pending_active", "rq_success",
+        "rq_timeout", "rq_total", "streams", "tls", "unjudged", "watch",
     )  # fmt: skip
 
     def __init__(self, config: EndpointConfig, tls: "ClientTls | None") -> None:
@@ -58,6 +71,8 @@ class Endpoint:
         self.high_pool: ExclusivePool | None = None
         self.high_streams: SharedPool | None = None
         """Those of routes of the priority HIGH, which have limits of their own."""
+        self.overridden: dict[TlsOverride, Overridden] | None = None
+        """Those of requests that ask for something else of TLS, by what they ask for."""
         self.ejected = False
         """Outlier detection has taken it out for a while."""
         self.failed_check = False
@@ -104,6 +119,15 @@ class Endpoint:
         self.config = config
         self.address = config.address
 
+    def asked_for(self, override: "TlsOverride") -> Overridden:
+        """The pools of requests that ask for this."""
+        if self.overridden is None:
+            self.overridden = {}
+        found = self.overridden.get(override)
+        if found is None:
+            found = self.overridden[override] = Overridden()
+        return found
+
     def leave_connections(self) -> None:
         """Its connections close as soon as they are idle; requests from now on open new ones."""
         for pool in (self.pool, self.streams, self.high_pool, self.high_streams):
@@ -111,3 +135,8 @@ class Endpoint:
                 pool.close()
         self.pool = self.high_pool = None
         self.streams = self.high_streams = None
+        others, self.overridden = self.overridden, None
+        for other in (others or {}).values():
+            for pool in (other.pool, other.streams, other.high_pool, other.high_streams):
+                if pool is not None:
+                    pool.close()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
     from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
@@ -22,9 +23,10 @@ class ExclusivePool(Pool[ClientConnection]):
     __slots__ = ("_idle",)
 
     def __init__(
-        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
-    ) -> None:
-        super().__init__(runtime, cluster, endpoint, breaker, downstream)
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
+        downstream: "Downstream | None" = None, override: "TlsOverride | None" = None,
+    ) -> None:  # fmt: skip
+        super().__init__(runtime, cluster, endpoint, breaker, downstream, override)
         self._idle: ClientConnection | None = None
         """The connection that became idle last; the others hang below one another. A list would be two more places in memory for each
         endpoint, which among many of them are in no cache when a request comes (docs/BENCHMARKS.md)."""
@@ -46,7 +48,7 @@ class ExclusivePool(Pool[ClientConnection]):
 
     async def _open(self) -> ClientConnection:
         connection = ClientConnection(self)
-        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
+        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream, override=self._override)
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:

@@ -16,7 +16,7 @@ from .config import Assignment, ClusterConfig, Discovery, EndpointConfig, Source
 from .dns import Resolver
 from .dns_config import NameServers
 from .dynamic_hosts import DynamicHosts
-from .endpoint import Endpoint
+from .endpoint import Endpoint, Overridden
 from .exclusive import ExclusivePool
 from .host_set import HostSet
 from .lookup import lookup
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..http.exchange import Downstream
     from ..http.headers import RequestHead
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
 
 
 _DNS = (Discovery.STRICT_DNS, Discovery.LOGICAL_DNS)
@@ -300,6 +301,11 @@ def _is_told(cluster: Cluster, endpoint: Endpoint, downstream: "Downstream") -> 
     return cluster.config.proxy_header is not None or downstream.kept_source != endpoint.config.source
 
 
+def _place(endpoint: Endpoint, override: "TlsOverride | None") -> Endpoint | Overridden:
+    """Where the pools of requests are; in plaintext it does not matter what they ask of TLS."""
+    return endpoint if override is None or endpoint.tls is None else endpoint.asked_for(override)
+
+
 class Pools:
     """The pools of an endpoint, made when first needed."""
 
@@ -308,31 +314,37 @@ class Pools:
     def __init__(self, runtime: "Runtime") -> None:
         self._runtime = runtime
 
-    def of(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False) -> ExclusivePool:
+    def of(
+        self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False, override: "TlsOverride | None" = None
+    ) -> ExclusivePool:
         """HTTP/1.1 connections; those of the request alone when the endpoint is told for whom a connection is made."""
         breaker = cluster.high_breaker if high else cluster.breaker
         if _is_told(cluster, endpoint, downstream):
-            return ExclusivePool(self._runtime, cluster, endpoint, breaker, downstream)
-        pool = endpoint.high_pool if high else endpoint.pool
+            return ExclusivePool(self._runtime, cluster, endpoint, breaker, downstream, override)
+        place = _place(endpoint, override)
+        pool = place.high_pool if high else place.pool
         if pool is None:
-            pool = ExclusivePool(self._runtime, cluster, endpoint, breaker)
+            pool = ExclusivePool(self._runtime, cluster, endpoint, breaker, override=override)
             if high:
-                endpoint.high_pool = pool
+                place.high_pool = pool
             else:
-                endpoint.pool = pool
+                place.pool = pool
         return pool
 
-    def multiplexed(self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False) -> SharedPool:
+    def multiplexed(
+        self, cluster: Cluster, endpoint: Endpoint, downstream: "Downstream", high: bool = False, override: "TlsOverride | None" = None
+    ) -> SharedPool:
         """HTTP/2 connections, or such as may turn out to speak it, likewise."""
         kind = NegotiatedPool if cluster.config.protocol is UpstreamProtocol.AUTO else SharedPool
         breaker = cluster.high_breaker if high else cluster.breaker
         if _is_told(cluster, endpoint, downstream):
-            return kind(self._runtime, cluster, endpoint, breaker, downstream)
-        pool = endpoint.high_streams if high else endpoint.streams
+            return kind(self._runtime, cluster, endpoint, breaker, downstream, override)
+        place = _place(endpoint, override)
+        pool = place.high_streams if high else place.streams
         if pool is None:
-            pool = kind(self._runtime, cluster, endpoint, breaker)
+            pool = kind(self._runtime, cluster, endpoint, breaker, override=override)
             if high:
-                endpoint.high_streams = pool
+                place.high_streams = pool
             else:
-                endpoint.streams = pool
+                place.streams = pool
         return pool

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
     from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
@@ -53,10 +54,11 @@ class NegotiatedPool(SharedPool):
     __slots__ = ("_exclusive", "_speaks_http1")
 
     def __init__(
-        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
-    ) -> None:
-        super().__init__(runtime, cluster, endpoint, breaker, downstream)
-        self._exclusive = NegotiatedExclusivePool(self, runtime, cluster, endpoint, breaker, downstream)
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
+        downstream: "Downstream | None" = None, override: "TlsOverride | None" = None,
+    ) -> None:  # fmt: skip
+        super().__init__(runtime, cluster, endpoint, breaker, downstream, override)
+        self._exclusive = NegotiatedExclusivePool(self, runtime, cluster, endpoint, breaker, downstream, override)
         self._speaks_http1 = False
         """What the last connection spoke."""
 
@@ -77,7 +79,7 @@ class NegotiatedPool(SharedPool):
     async def negotiate(self) -> Http1Connection | Http2Connection:
         """One more connection, of the version that its server wants. Raises DialFailed."""
         negotiation = _Negotiation(self)
-        await dial(self._runtime, self.cluster, self.endpoint, negotiation, self._downstream)
+        await dial(self._runtime, self.cluster, self.endpoint, negotiation, self._downstream, override=self._override)
         return negotiation.connection
 
     def speaking(self, alpn: str) -> Http1Connection | Http2Connection:
@@ -113,9 +115,9 @@ class NegotiatedExclusivePool(ExclusivePool):
 
     def __init__(
         self, shared: NegotiatedPool, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
-        downstream: "Downstream | None" = None,
+        downstream: "Downstream | None" = None, override: "TlsOverride | None" = None,
     ) -> None:  # fmt: skip
-        super().__init__(runtime, cluster, endpoint, breaker, downstream)
+        super().__init__(runtime, cluster, endpoint, breaker, downstream, override)
         self._shared = shared
 
     async def _open(self) -> Http1Connection:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
     from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
@@ -46,17 +47,20 @@ Connection = TypeVar("Connection", bound=Pooled)
 class Pool(ABC, Generic[Connection]):
     """Connections from one cluster to one of its endpoints."""
 
-    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_runtime", "_waiting", "breaker", "cluster", "endpoint")
+    __slots__ = ("_all", "_closing", "_connecting", "_downstream", "_override", "_runtime", "_waiting", "breaker", "cluster", "endpoint")
 
     def __init__(
-        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
-    ) -> None:
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
+        downstream: "Downstream | None" = None, override: "TlsOverride | None" = None,
+    ) -> None:  # fmt: skip
         # What requests ask comes last, beside what a kind of pool adds: compiled, attributes lie in this order (see Endpoint).
         self.endpoint = endpoint
         self._all: set[Connection] = set()
         self._connecting = 0
         self._downstream = downstream
         """The one client whose connections these are: the endpoint is told of it, so nobody else's request may follow."""
+        self._override = override
+        """What these connections' TLS is, where it is not what the cluster says."""
         self._runtime = runtime
         self._closing = downstream is not None  # nobody else will come
         self._waiting: deque[Attempts] = deque()

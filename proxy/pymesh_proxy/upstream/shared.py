@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..http.attempts import Attempts
     from ..http.exchange import Downstream
     from ..runtime import Runtime
+    from ..tls.override import TlsOverride
     from .breaker import Breaker
     from .cluster import Cluster
     from .endpoint import Endpoint
@@ -22,9 +23,10 @@ class SharedPool(Pool[ClientConnection]):
     __slots__ = ("_capacity", "_open_ones", "_options")
 
     def __init__(
-        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker", downstream: "Downstream | None" = None
-    ) -> None:
-        super().__init__(runtime, cluster, endpoint, breaker, downstream)
+        self, runtime: "Runtime", cluster: "Cluster", endpoint: "Endpoint", breaker: "Breaker",
+        downstream: "Downstream | None" = None, override: "TlsOverride | None" = None,
+    ) -> None:  # fmt: skip
+        super().__init__(runtime, cluster, endpoint, breaker, downstream, override)
         self._options = cluster.config.http2
         self._open_ones: list[ClientConnection] = []
         self._capacity = self._options.max_concurrent_streams
@@ -53,7 +55,7 @@ class SharedPool(Pool[ClientConnection]):
 
     async def _open(self) -> ClientConnection:
         connection = ClientConnection(self._runtime.loop, self, self._options)
-        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream)
+        await dial(self._runtime, self.cluster, self.endpoint, connection, self._downstream, override=self._override)
         return connection
 
     def _opened(self, connection: ClientConnection) -> None:
