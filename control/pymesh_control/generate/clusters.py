@@ -1,7 +1,6 @@
 """CDS: a cluster for every port of every visible service and for each of its subsets, and Istio's special ones."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -94,10 +93,7 @@ def _twins(scope: Scope) -> dict[str, Built]:
 
 def _shared(scope: Scope, service: Service, port: Port, subset: str, rule: Rule | None, *, passed: bool = False) -> Built | None:
     """The cluster as every client gets it whom the same rule governs."""
-    settled = scope.policy(rule, port.number, subset)
-    secured = scope.backend_tls(service, port) if settled.tls is None else None
-    if secured is not None:
-        settled = replace(settled, tls=secured.settings)
+    settled, secured = policy.settled(scope, rule, service, port, subset)
     placed = () if scope.resolution(service) == "STATIC" else (scope.site, scope.families, locality.key(scope, service, settled))
     named = scope.type if settled.tls and settled.tls.credential_name else ""  # a credential is for gateways, or for selected workloads
     spoken = scope.type if port.protocol is Protocol.AUTO else ""

@@ -9,7 +9,7 @@ from pymesh.xds import proto
 from ..model.mesh import Mesh
 from ..model.settings import Settings
 from ..model.view import PYMESH
-from . import cors, faults, limits, sessions
+from . import alpn, cors, faults, limits, sessions
 from .accesslog import access_logs
 from .common import ADS, extension
 
@@ -87,7 +87,7 @@ def _base(
     chooses: bool = True,
     lookups: Iterable[Any] = (),
 ) -> Any:
-    """`chooses`: there are instances to choose from; `lookups` are filters that find some."""
+    """`chooses`: there are services and instances to choose from; `lookups` are filters that find some."""
     manager = _HCM(
         stat_prefix=prefix,
         use_remote_address=proto.wrappers_pb2.BoolValue(value=False),
@@ -113,8 +113,8 @@ def _base(
     if settings.takes_http10:
         manager.http_protocol_options.accept_http_10 = True
     limits.apply(manager, settings, at_the_edge=at_the_edge)
-    late = [*([_sessions()] if chooses else []), *lookups]
-    manager.http_filters.extend(_http_filters(mesh, flavor, late, web=web, suppress=not settings.tells_of_itself))
+    early, late = ([alpn.http_filter()], [_sessions()]) if chooses else ([], [])
+    manager.http_filters.extend(_http_filters(mesh, flavor, early, [*late, *lookups], web=web, suppress=not settings.tells_of_itself))
     return manager
 
 
@@ -125,7 +125,7 @@ def keep_case() -> Any:
     return proto.protocol.Http1ProtocolOptions.HeaderKeyFormat(stateful_formatter=formatter)
 
 
-def _http_filters(mesh: Mesh, flavor: str, late: Iterable[Any], *, web: bool, suppress: bool) -> list[Any]:
+def _http_filters(mesh: Mesh, flavor: str, early: Iterable[Any], late: Iterable[Any], *, web: bool, suppress: bool) -> list[Any]:
     """In Istio's order. Its own filters exist in our proxy and not in stock Envoy, which would refuse the whole listener.
 
     Envoy's counters of gRPC are for Envoys: in ours they would cost every request, and Istio's metrics do not need them.
@@ -137,7 +137,7 @@ def _http_filters(mesh: Mesh, flavor: str, late: Iterable[Any], *, web: bool, su
     by_route = [_http_filter(faults.FILTER, proto.http_fault.HTTPFault()), _http_filter(cors.FILTER, proto.cors.Cors())]
     counts = [] if flavor == PYMESH else [_grpc_stats()]
     translating = [_http_filter("envoy.filters.http.grpc_web", proto.grpc_web.GrpcWeb())] if web else []
-    return [*exchange, *translating, *counts, *by_route, *stats, *late, router(suppress=suppress)]
+    return [*exchange, *translating, *counts, *early, *by_route, *stats, *late, router(suppress=suppress)]
 
 
 @functools.cache

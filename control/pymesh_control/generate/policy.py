@@ -1,12 +1,14 @@
 """What a DestinationRule's traffic policy makes of a cluster's connections: limits, keepalive, HTTP version, TLS."""
 
+from dataclasses import replace
 from typing import Any
 
 from pymesh.xds import node as nodes
 from pymesh.xds import proto
 
 from ..model.authentication import Mode
-from ..model.destination import Policy
+from ..model.destination import Policy, Rule
+from ..model.gatewayapi.policies import BackendTls
 from ..model.mesh import Mesh
 from ..model.protocol import Protocol
 from ..model.service import DYNAMIC_DNS, Port, Service
@@ -16,6 +18,14 @@ from .scope import Scope
 
 _CLUSTER = proto.cluster.Cluster
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_ISTIO_MUTUAL = "ISTIO_MUTUAL"
+
+
+def settled(scope: Scope, rule: Rule | None, service: Service, port: Port, subset: str) -> tuple[Policy, BackendTls | None]:
+    """What holds for a port or a subset of it: what its rule says, and of TLS, where that says nothing, what a BackendTLSPolicy does."""
+    found = scope.policy(rule, port.number, subset)
+    secured = scope.backend_tls(service, port) if found.tls is None else None
+    return (found if secured is None else replace(found, tls=secured.settings)), secured
 
 
 def breakers(policy: Policy | None = None) -> Any:
@@ -132,8 +142,8 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
     where it stands with its namespace: then it is one of a BackendTLSPolicy, which is for every client.
     """
     mesh = scope.snapshot.mesh
-    mode = policy.tls.mode.value if policy.tls and policy.tls.mode else ("DISABLE" if policy.tls else "")
-    if mode == "ISTIO_MUTUAL":
+    mode = _mode(policy)
+    if mode == _ISTIO_MUTUAL:
         sans = policy.tls.subject_alt_names or secure.mesh_identities(mesh, service)
         socket = secure.client_socket(mesh, service, port, subset, sans, policy.tls.sni or "", http2=http2)
         message.transport_socket.CopyFrom(socket)
@@ -147,6 +157,25 @@ def encrypt(message: Any, scope: Scope, service: Service, port: Port, subset: st
             _detect(message, mutual)
         elif _all_mutual(scope, service, port):
             message.transport_socket.CopyFrom(mutual)
+
+
+def _mode(policy: Policy) -> str:
+    """What the rule says of TLS; empty where it says nothing."""
+    if not policy.tls:
+        return ""
+    return policy.tls.mode.value if policy.tls.mode else "DISABLE"
+
+
+def told_by_requests(scope: Scope, service: Service, port: Port, subset: str = "") -> bool:
+    """Whether requests have to say what is spoken inside mutual TLS: where their port does not, and there may be such TLS."""
+    if port.protocol is not Protocol.AUTO:
+        return False
+    rule = scope.rule(service)
+    if subset and (rule is None or subset not in rule.subsets):  # there is no such cluster
+        return False
+    policy, _ = settled(scope, rule, service, port, subset)
+    mode = _mode(policy)
+    return mode == _ISTIO_MUTUAL or (not mode and _may_detect(scope, service))
 
 
 def announce(message: Any, wanted: Any) -> None:

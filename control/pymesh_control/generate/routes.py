@@ -14,8 +14,9 @@ from ..model.service import Port, Service
 from ..model.sessions import SessionRoute, Sessions
 from ..model.virtual import MESH, UNKNOWN_SERVICE, VirtualService
 from ..model.workload import selects
-from . import cors, edits, faults, hashing, mirrors, retries, sessions
+from . import alpn, cors, edits, faults, hashing, mirrors, retries, sessions
 from .match import EVERYTHING, is_catch_all, route_match
+from .policy import told_by_requests
 from .provenance import stamp, stamp_config
 from .scope import Scope
 
@@ -160,11 +161,21 @@ def _forward(route: Any, place: Place, http: Any, condition: Any) -> None:
         action.cluster = targets[0][0]
         edits.apply(route, targets[0][2].headers)
         sessions.apply(route, _sessions(place, http, targets[0][2]))
+        tell(place.scope, route, action.cluster)
         host = host or edits.host_of(targets[0][2].headers)
     else:
         action.weighted_clusters.clusters.extend(_share(place, http, *target, host=host) for target in targets)
     if host:
         action.host_rewrite_literal = host
+
+
+def tell(scope: Scope, message: Any, cluster: str) -> None:
+    """Have the requests of a route, or of one of its weighted clusters, say that they are requests where nothing else does."""
+    named = names.parse_cluster(cluster)
+    service = scope.service(named.host) if named else None
+    port = service.port(named.port) if named and service else None
+    if named and service and port and told_by_requests(scope, service, port, named.subset):
+        alpn.tell(message)
 
 
 def _sessions(place: Place, http: Any, share: Any) -> Sessions | None:
@@ -178,6 +189,7 @@ def _share(place: Place, http: Any, cluster: str, weight: int, destination: Any,
     share = _ROUTE.WeightedCluster.ClusterWeight(name=cluster, weight=proto.wrappers_pb2.UInt32Value(value=weight))
     edits.apply(share, destination.headers)
     sessions.apply(share, _sessions(place, http, destination))
+    tell(place.scope, share, cluster)
     own = edits.host_of(destination.headers)
     if own and not host:
         share.host_rewrite_literal = own

@@ -41,6 +41,8 @@ _CIPHERS = (
 HTTP_ALPN = ("istio-http/1.0", "istio-http/1.1")
 HTTP2_ALPN = ("istio-h2",)
 TCP_ALPN = ("istio-peer-exchange", "istio")
+REQUEST_ALPN = ("istio-http/1.1", "istio")
+"""What clients of HTTP offer that may yet be HTTP/2: no server agrees to it. `istio` is for servers that take the port for TCP."""
 MESH_ALPN = (*TCP_ALPN, *HTTP_ALPN, *HTTP2_ALPN)
 """The protocol names by which a server tells the mesh's mutual TLS from an application's own TLS."""
 
@@ -181,12 +183,12 @@ def announce(socket: Any, *, version: int) -> None:
 def _client_alpn(protocol: Protocol, *, http2: bool) -> tuple[str, ...]:
     """What the client calls the protocol inside.
 
-    Istio's `istio.alpn` filter picks the name per request, and stock Envoy has no such filter; where the port declares its
-    protocol the cluster can say the same. `istio-peer-exchange` is not offered, as no proxy here speaks that exchange.
+    Where the port declares its protocol the cluster can say it; elsewhere requests do (`alpn`), and what else comes is no HTTP.
+    `istio-peer-exchange` is not offered, as no proxy here speaks that exchange.
     """
-    if http2:
-        return ("istio-h2", "istio", "h2")
-    return ("istio-http/1.1", "istio") if protocol.is_http else ("istio",)
+    if not protocol.is_http:
+        return ("istio",)
+    return ("istio-h2", "istio", "h2") if http2 else REQUEST_ALPN
 
 
 def _mesh_credentials(sans: Iterable[Any], alpn: Iterable[str]) -> Any:

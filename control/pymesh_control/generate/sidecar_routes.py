@@ -12,8 +12,9 @@ from ..built import Built, pack_joined
 from ..model.memory import Same
 from ..model.service import Port, Service
 from ..model.virtual import MESH, VirtualService
-from . import reports
-from .routes import Place, default_route, set_timeout, virtual_host, virtual_routes
+from . import alpn, reports
+from .policy import told_by_requests
+from .routes import Place, default_route, set_timeout, tell, virtual_host, virtual_routes
 from .scope import Scope, aliases, alternative_names, called, port_number
 
 _ROUTE = proto.route_components
@@ -144,11 +145,16 @@ def _virtual_host(scope: Scope, service: Service, port: Port, names_: tuple[str,
         if host is not _NO_HOST:
             return host
     policies, mesh = scope.rule(service), scope.snapshot.mesh
+    told = told_by_requests(scope, service, port)
 
     def make() -> _Host:
-        return _host(name, names_, virtual_host(scope, name, names_, [default_route(mesh, service, port, policies)]))
+        route = default_route(mesh, service, port, policies)
+        if told:
+            alpn.tell(route)
+        return _host(name, names_, virtual_host(scope, name, names_, [route]))
 
-    return scope.snapshot.cached(("virtual host", Same(service), port, Same(policies), names_, scope.settings.counts_attempts), make)
+    key = ("virtual host", Same(service), port, Same(policies), names_, scope.settings.counts_attempts, told)
+    return scope.snapshot.cached(key, make)
 
 
 def _placed_host(place: Place, name: str, names_: tuple[str, ...]) -> _Host:
@@ -212,6 +218,7 @@ def _otherwise(scope: Scope) -> bytes:
     action = _ROUTE.RouteAction(cluster=scope.unknown_requests, append_x_forwarded_host=scope.settings.forwards_host)
     set_timeout(action, 0)
     route = _ROUTE.Route(name=name, match={"prefix": "/"}, route=action)
+    tell(scope, route, action.cluster)
     return _serialized(virtual_host(scope, name, ["*"], [route]))
 
 

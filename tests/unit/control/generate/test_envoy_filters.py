@@ -244,13 +244,13 @@ def test_a_network_filter_is_merged_inside(seen):
 @pytest.mark.parametrize(
     ("operation", "match", "expected"),
     [
-        ("ADD", "{}", "grpc_stats fault cors stateful_session router stats"),
-        ("INSERT_FIRST", "{}", "stats grpc_stats fault cors stateful_session router"),
-        ("INSERT_BEFORE", ROUTER, "grpc_stats fault cors stateful_session stats router"),
-        ("INSERT_AFTER", ROUTER.replace("router", "cors"), "grpc_stats fault cors stats stateful_session router"),
-        ("REPLACE", ROUTER.replace("router", "cors"), "grpc_stats fault stats stateful_session router"),
-        ("REMOVE", ROUTER.replace("router", "cors"), "grpc_stats fault stateful_session router"),
-        ("INSERT_BEFORE", ROUTER.replace("router", "absent"), "grpc_stats fault cors stateful_session router"),
+        ("ADD", "{}", "grpc_stats alpn fault cors stateful_session router stats"),
+        ("INSERT_FIRST", "{}", "stats grpc_stats alpn fault cors stateful_session router"),
+        ("INSERT_BEFORE", ROUTER, "grpc_stats alpn fault cors stateful_session stats router"),
+        ("INSERT_AFTER", ROUTER.replace("router", "cors"), "grpc_stats alpn fault cors stats stateful_session router"),
+        ("REPLACE", ROUTER.replace("router", "cors"), "grpc_stats alpn fault stats stateful_session router"),
+        ("REMOVE", ROUTER.replace("router", "cors"), "grpc_stats alpn fault stateful_session router"),
+        ("INSERT_BEFORE", ROUTER.replace("router", "absent"), "grpc_stats alpn fault cors stateful_session router"),
     ],
 )
 def test_http_filters(seen, operation, match, expected):

@@ -79,7 +79,7 @@ def test_istios_own_filters_are_sent_only_to_our_proxy(mesh, view):
         listeners = built.listeners(view(agent=agent))
         names[agent] = [one.name for one in config(listeners["0.0.0.0_80"].filter_chains[0]).http_filters]
         names[agent] += [one.name for one in listeners["0.0.0.0_90"].filter_chains[0].filters]
-    both = ["envoy.filters.http.fault", "envoy.filters.http.cors"]
+    both = ["istio.alpn", "envoy.filters.http.fault", "envoy.filters.http.cors"]
     ends, tcp = ["envoy.filters.http.stateful_session", "envoy.filters.http.router"], "envoy.filters.network.tcp_proxy"
     assert names["envoy"] == ["envoy.filters.http.grpc_stats", *both, *ends, tcp]
     assert names["pymesh"] == ["istio.metadata_exchange", *both, "istio.stats", *ends, "istio.stats", tcp]
