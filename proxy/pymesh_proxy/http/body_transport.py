@@ -4,22 +4,34 @@ So the relay that joins connections joins these, too.
 """
 
 import asyncio
+from abc import abstractmethod
 from typing import cast
 
 
-class BodyTransport(asyncio.Transport):
-    """Bytes both ways. What comes while its reader is slow is held, and so is the end behind it."""
+class BodyTransport:
+    """Bytes both ways. What comes while its reader is slow is held, and so is the end behind it.
+
+    It is no heir of asyncio's class: that has a slot, `_extra`, where a compiled object has the table of its methods.
+    """
 
     __slots__ = ("_held", "_over", "_paused", "_protocol")
 
     def __init__(self) -> None:
-        super().__init__()
         self._protocol: asyncio.Protocol | None = None
         self._paused = True
         """Until a protocol asks for bytes."""
         self._held: list[bytes] = []
         self._over = False
         """The other end has said its last, and the protocol has not been told."""
+
+    @property
+    def as_transport(self) -> asyncio.Transport:
+        """To those who know nothing but connections."""
+        return cast(asyncio.Transport, self)
+
+    @abstractmethod
+    def close(self) -> None:
+        """As a transport's."""
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = cast(asyncio.Protocol, protocol)

@@ -229,7 +229,7 @@ class ClientStream(H2Stream, UpstreamRequest):
 
     def leave(self) -> asyncio.Transport:
         assert self._tunnel is not None
-        return self._tunnel
+        return self._tunnel.as_transport
 
     # --- the connection's side ----------------------------------------------------------------------------------------
 

@@ -298,7 +298,7 @@ class ServerStream(H2Stream, DownstreamStream):
         )
         held, self._early = b"".join(self._early), []
         self.consumed(len(held))
-        relay.join(self._tunnel, connection.leave(), to_client=early, to_upstream=held)
+        relay.join(self._tunnel.as_transport, connection.leave(), to_client=early, to_upstream=held)
         if self.state & REMOTE:
             self._tunnel.received(b"", True)  # the client had ended its side already
 

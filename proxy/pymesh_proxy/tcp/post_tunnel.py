@@ -51,7 +51,7 @@ class PostTunnel(HttpTunnel):
     def send_head(self, response: ResponseHead, framing: Framing) -> None:
         if 200 <= response.status < 300 and self.exchange.details == "via_upstream":
             self._bodies = bodies = PostTransport(self._runtime, self._router)
-            self._on_opened(bodies, b"")
+            self._on_opened(bodies.as_transport, b"")
 
     def send_body(self, data: bytes) -> None:
         if self._bodies is not None:
