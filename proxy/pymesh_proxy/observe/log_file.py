@@ -37,6 +37,8 @@ class FileThread(threading.Thread):
         self._path = path
         self._queue: queue.SimpleQueue[Lines | Callable[[str, int], int] | None] = queue.SimpleQueue()
         self._failing = False
+        self._torn = False
+        """The file ends in the middle of a line: the disk was full."""
         self.done = 0
         """Characters taken off the queue and written or given up; only this thread changes it."""
         try:
@@ -61,12 +63,22 @@ class FileThread(threading.Thread):
     def _perform(self, work: "Lines | Callable[[str, int], int]") -> None:
         if not isinstance(work, list):
             self._descriptor = work(self._path, self._descriptor)
+            self._torn = False
             return
         text = "".join(work)
         try:
-            _write_all(self._descriptor, text.encode("utf-8", "backslashreplace"))
+            self._write(text.encode("utf-8", "backslashreplace"))
         finally:
             self.done += len(text)
+
+    def _write(self, data: bytes) -> None:
+        """All of it. Half a line that was written last is ended first, or the next one would be taken for its rest."""
+        view = memoryview(b"\n" + data if self._torn else data)
+        while view:
+            size = _written(self._descriptor, view)
+            self._torn = view[size - 1] != _NEWLINE
+            view = view[size:]
+        self._torn = False
 
     def _tell(self, error: OSError) -> None:
         if not self._failing:
@@ -80,10 +92,13 @@ def _open(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
+_NEWLINE = ord("\n")
+
+
+def _written(descriptor: int, data: memoryview) -> int:
+    """How much of it could be written, some at least."""
+    while True:
         try:
-            view = view[os.write(descriptor, view) :]
+            return os.write(descriptor, data)
         except BlockingIOError:  # a standard stream that its other owner made non-blocking
             select.select([], [descriptor], [])

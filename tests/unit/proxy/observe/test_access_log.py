@@ -1,6 +1,7 @@
 """Access log files: batched, off the loop, and never in a request's way."""
 
 import asyncio
+import errno
 import logging
 import os
 from pathlib import Path
@@ -142,3 +143,24 @@ async def test_what_waits_for_a_blocked_disk_is_bounded_and_counted(monkeypatch:
     assert 6 <= writer.dropped <= 8
     os.close(reader)
     await sinks.close()
+
+
+async def test_a_line_that_a_full_disk_has_cut_does_not_run_into_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write, sizes = os.write, [7, 0]
+
+    def nearly_full(descriptor: int, data: Any) -> int:
+        if not sizes:
+            return write(descriptor, data)
+        size = sizes.pop(0)
+        if not size:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[:size])
+
+    monkeypatch.setattr(access_log.os, "write", nearly_full)
+    sinks = Sinks()
+    writer = sinks.file(str(tmp_path / "log"))
+    for line in ("first\nsecond\n", "third\n", "fourth\n"):
+        writer.write(line)
+        writer.flush()
+    await sinks.close()
+    assert (tmp_path / "log").read_text() == "first\ns\nthird\nfourth\n"
