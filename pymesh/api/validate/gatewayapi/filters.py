@@ -1,5 +1,6 @@
 """Filters: that each has what its type says and nothing else, and which may stand together."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ...models.gatewayapi.filters import (
@@ -15,11 +16,13 @@ from ...models.gatewayapi.filters import (
 )
 from ...tree import json_name
 from .. import words
-from ..finding import Finding, Findings, below, verdict
-from .references import backend, hostname, limit
+from ..finding import Finding, Findings, below, repeated, verdict
+from .references import LONGEST_VALUE, backend, hostname, limit, named_once, too_long
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*")
+_ORIGIN = re.compile(r"https?://((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:[0-9]{1,5})?")
+_LONGEST_PATH = 1024
 _MOST = 16
 _MOST_HEADERS = 16
 _MOST_ORIGINS = 64
@@ -71,10 +74,13 @@ def _filter(one: HTTPRouteFilter | GRPCRouteFilter, *, replaces_prefix: bool) ->
 def _headers(edits: HTTPHeaderFilter) -> Findings:
     for operation, values in (("set", edits.set), ("add", edits.add)):
         yield from limit(operation, values, _MOST_HEADERS)
+        yield from below(operation, named_once([header.name for header in values]))
         for index, header in enumerate(values):
+            yield from verdict((operation, index, "value"), too_long(header.value, LONGEST_VALUE))
             yield from verdict((operation, index, "name"), words.header_name(header.name))
             yield from verdict((operation, index, "value"), words.header_value(header.value) if header.value else "must not be empty")
     yield from limit("remove", edits.remove, _MOST_HEADERS)
+    yield from repeated("remove", edits.remove)
     for index, name in enumerate(edits.remove):
         yield from verdict(("remove", index), words.header_name(name))
         if name.lower() == "host":
@@ -114,6 +120,8 @@ def _target(host: str | None, path: HTTPPathModifier | None, *, replaces_prefix:
             yield Finding(("path", name), f"has no meaning in a path of type {path.type.value}")
         elif value and any(character in value for character in "?#\r\n"):
             yield Finding(("path", name), f'"{value}" is not a path')
+        elif value:
+            yield from verdict(("path", name), too_long(value, _LONGEST_PATH))
     if path.type is PathModifierType.REPLACE_PREFIX_MATCH and not replaces_prefix:
         yield Finding(("path",), "replaces a prefix, and so the rule must have exactly one match, of type PathPrefix")
 
@@ -129,6 +137,9 @@ def _cors(policy: HTTPCORSFilter) -> Findings:
         yield from limit(field, names, _MOST_ORIGINS)
         for index, name in enumerate(names):
             yield from verdict((field, index), words.header_name(name))
+    yield from limit("allow_methods", policy.allow_methods, len(_METHODS) - 1)
+    for field in ("allow_origins", "allow_methods", "allow_headers", "expose_headers"):
+        yield from repeated(field, getattr(policy, field))
     for field in ("allow_origins", "allow_methods", "allow_headers"):
         values = getattr(policy, field)
         if "*" in values and len(values) > 1:
@@ -136,7 +147,6 @@ def _cors(policy: HTTPCORSFilter) -> Findings:
 
 
 def _origin(text: str) -> str | None:
-    scheme, separator, host = text.partition("://")
-    if text == "*" or (separator and scheme and host and not set(host) & set("/?#")):
+    if text == "*" or _ORIGIN.fullmatch(text):
         return None
     return f'"{text}" is not an origin: write scheme://host[:port], or "*"'

@@ -9,8 +9,9 @@ from .. import words
 from ..finding import Finding, Findings, below, verdict
 from . import filters, session
 from .httproute import MOST_BACKENDS, conditions, rules_of
-from .references import backend, hostnames, limit, parents
+from .references import backend, hostnames, limit, parents, too_long
 
+_LONGEST = 1024
 _SERVICE = re.compile(r"(?i)\.?[a-z_][a-z_0-9]*(\.[a-z_][a-z_0-9]*)*")
 _METHOD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
 
@@ -51,6 +52,7 @@ def _method(match: GRPCMethodMatch) -> Findings:
     for name, value, pattern in (("service", match.service, _SERVICE), ("method", match.method, _METHOD)):
         if not value:
             continue
+        yield from verdict(name, too_long(value, _LONGEST))
         if match.type is MatchType.REGULAR_EXPRESSION:
             yield from verdict(name, words.regex(value))
         elif not pattern.fullmatch(value):

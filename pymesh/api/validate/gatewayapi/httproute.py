@@ -19,7 +19,7 @@ from ...models.gatewayapi.httproute import (
 from .. import words
 from ..finding import Finding, Findings, below, verdict
 from . import filters, session
-from .references import backend, hostnames, limit, parents, rule_names
+from .references import LONGEST_PARAMETER, LONGEST_VALUE, backend, hostnames, limit, named_once, parents, rule_names, too_long
 
 _PATH = re.compile(r"(?:[-A-Za-z0-9/._~!$&'()*+,;=:@]|%[0-9a-fA-F]{2})+")
 _NORMALISED = ("//", "/./", "/../", "%2f", "%2F")
@@ -99,8 +99,11 @@ def _path(path: HTTPPathMatch) -> Findings:
 
 def conditions(values: Sequence[HTTPHeaderMatch | HTTPQueryParamMatch | GRPCHeaderMatch]) -> Findings:
     """Conditions on headers or query parameters, whose names are those of headers."""
+    yield from named_once([one.name for one in values])
     for index, one in enumerate(values):
         yield from verdict((index, "name"), words.header_name(one.name))
+        most = LONGEST_PARAMETER if isinstance(one, HTTPQueryParamMatch) else LONGEST_VALUE
+        yield from verdict((index, "value"), too_long(one.value, most))
         if not one.value:
             yield Finding((index, "value"), "must not be empty")
         elif one.type is MatchType.REGULAR_EXPRESSION:

@@ -9,6 +9,11 @@ from ...tree import json_name
 from .. import words
 from ..finding import Finding, Findings, below, verdict
 
+LONGEST_VALUE = 4096
+"""Of a header, in characters."""
+LONGEST_PARAMETER = 1024
+"""The value of one in a query."""
+_LONGEST_NAME = 256
 _MOST_PARENTS = 32
 _MOST_HOSTNAMES = 16
 
@@ -19,6 +24,19 @@ def limit(name: str, items: Sequence[object], most: int, *, least: int = 0) -> F
         yield Finding((name,), f'"{json_name(name)}" needs at least one item')
     if len(items) > most:
         yield Finding((name,), f"at most {most} items, found {len(items)}")
+
+
+def named_once(names: Sequence[str]) -> Findings:
+    """Headers or parameters of a list, each of which may be there once."""
+    for index, name in enumerate(names):
+        yield from verdict((index, "name"), too_long(name, _LONGEST_NAME))
+        if name in names[:index]:
+            yield Finding((index, "name"), f'"{name}" is listed twice')
+
+
+def too_long(text: str, most: int) -> str | None:
+    """What is wrong with a text of more than so many characters."""
+    return f"has at most {most} characters, found {len(text)}" if len(text) > most else None
 
 
 def hostname(text: str, *, wildcard: bool = True) -> str | None:
