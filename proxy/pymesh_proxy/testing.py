@@ -333,8 +333,11 @@ class Mesh(AbstractAsyncContextManager["Mesh"]):
         return client
 
     async def accepted(self) -> Peer:
-        """The next connection that the proxy makes to an upstream."""
-        return await asyncio.wait_for(self.loop.accepted.get(), 30)
+        """The next connection that the proxy makes to an upstream, when what is said on it at once has arrived."""
+        peer = await asyncio.wait_for(self.loop.accepted.get(), 30)
+        for _ in range(2):
+            await asyncio.sleep(0)
+        return peer
 
     async def settle(self) -> None:
         """Let everything happen that needs no time to pass."""
