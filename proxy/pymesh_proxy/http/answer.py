@@ -140,14 +140,15 @@ class Answer(Attempts):
         self._downstream.arm(NEVER)
         forwarding.prepare_response(self.options, response, self._runtime.date)
         self._finish_head(response)
-        self._connection = None
         self._downstream.send_head(response, Framing.TUNNEL)
         self._downstream.tunnel(connection, early)
 
     def on_tunnel_end(self, flags: str) -> None:
         """The relay that replaced this exchange's connections has closed both."""
         self.exchange.flag(flags)
-        self._leave()
+        connection = self.release()
+        if connection is not None:
+            connection.left()
         self._done()
 
     def on_relayed(self, *, received: int = 0, sent: int = 0) -> None:

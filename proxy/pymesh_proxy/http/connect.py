@@ -117,8 +117,10 @@ class Tunnel(asyncio.Protocol):
         self.transport.abort()
 
     def leave(self) -> asyncio.Transport:
-        self.uncount()
         return self.transport
+
+    def left(self) -> None:
+        self.uncount()
 
     def uncount(self) -> None:
         """The cluster no longer counts this connection."""
@@ -141,10 +143,10 @@ class RawPost(Tunnel):
         if attempts.complete:
             self.send_end()
         attempts.on_head(ResponseHead(200, []), Framing.CHUNKED)
+        self.transport.resume_reading()  # first: a slow client may stop it again
         if self._early:
             attempts.on_body(self._early)
         attempts.flush()
-        self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         attempts = self._attempts
@@ -221,7 +223,8 @@ async def _open(attempts: "Attempts", runtime: "Runtime", cluster: "Cluster", en
         tunnel.uncount()
         endpoint.cx_connect_fail += 1
         cluster.upstream_cx_connect_fail += 1
-        attempts.on_failed(failed.cause, failed.reason, sent=False)
+        if attempts.phase is Phase.CONNECTING:
+            attempts.on_failed(failed.cause, failed.reason, sent=False)
         return
     if attempts.phase is not Phase.CONNECTING:  # nobody waits any more
         tunnel.discard()

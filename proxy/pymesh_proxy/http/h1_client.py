@@ -161,13 +161,15 @@ class ClientConnection(AnswerReader, UpstreamRequest):
             self.transport.abort()
 
     def leave(self) -> asyncio.Transport:
-        """Hand the transport to another protocol; the pool no longer counts it."""
+        """Hand the transport to another protocol; the pool counts it until that has ended."""
         self.attempts = None
         if self._small:
             self._read_small(False)
         self.stage = _CLOSED
-        self.pool.lost(self)
         return self.transport
+
+    def left(self) -> None:
+        self.pool.lost(self)
 
     def on_deadline(self, now: float) -> None:
         """Idle for too long."""

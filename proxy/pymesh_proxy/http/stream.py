@@ -121,7 +121,10 @@ class UpstreamRequest(Protocol):
         """The exchange gives up on this request: it is cut off, and nothing of it is heard again."""
 
     def leave(self) -> asyncio.Transport:
-        """Behind a protocol switch: what carries the bytes from here on; the pool no longer counts it."""
+        """Behind a protocol switch: what carries the bytes from here on. It still counts, until `left`."""
+
+    def left(self) -> None:
+        """What was handed over has ended."""
 
 
 class UpstreamStream(ABC):

@@ -231,6 +231,9 @@ class ClientStream(H2Stream, UpstreamRequest):
         assert self._tunnel is not None
         return self._tunnel.as_transport
 
+    def left(self) -> None:
+        """The connection counts by itself."""
+
     # --- the connection's side ----------------------------------------------------------------------------------------
 
     def on_headers(self, fields: Fields, end: bool) -> None:

@@ -245,7 +245,7 @@ class TcpConnection(asyncio.Protocol):
         name = upstream.get_extra_info("sockname")
         session.upstream_local_address = str(Address(name[0], name[1])) if isinstance(name, tuple) else ""
         session.upstream_peer = upstream.peer if isinstance(upstream, TlsLayer) else None
-        if session.endpoint is not None:
+        if session.endpoint is not None and self._tunnel is None:
             session.endpoint.rq_active += 1  # a connection is what least-request balancing has to go by (Envoy's streams of TCP pools)
             session.endpoint.rq_total += 1
         limit = session.cluster.config.buffer_limit if session.cluster else self._scope.buffer_limit

@@ -34,6 +34,28 @@ async def test_a_tunnel_that_ends_here_is_a_tcp_connection():
         assert mesh.runtime.clusters.get("up").breaker.requests == 0
 
 
+@pytest.mark.parametrize("route", [ENDS_HERE, PASSED_ON])
+async def test_a_tunnels_connection_counts_for_its_cluster_as_long_as_it_lasts(route):
+    async with Mesh(route=route, cluster=static_cluster("up", ("10.0.0.1", 80), limits=Limits(max_connections=1))) as mesh:
+        client = mesh.connect()
+        client.send(CONNECT)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        if route is PASSED_ON:
+            upstream.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            await mesh.settle()
+        assert client.received.startswith(b"HTTP/1.1 200 OK\r\n")
+        cluster = mesh.runtime.clusters.get("up")
+        (endpoint,) = cluster.endpoints
+        assert (cluster.breaker.connections, endpoint.cx_active, cluster.breaker.requests) == (1, 1, 1)
+        client.close()
+        await mesh.settle()
+        upstream.close()
+        await mesh.settle()
+        assert (cluster.breaker.connections, endpoint.cx_active, cluster.breaker.requests) == (0, 0, 0)
+        assert cluster.upstream_cx_destroy == 1
+
+
 async def test_a_server_that_speaks_first_is_heard():
     async with Mesh(route=ENDS_HERE) as mesh:
         client = mesh.connect()

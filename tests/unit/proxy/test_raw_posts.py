@@ -1,6 +1,8 @@
 """A POST that ends here in a TCP connection: its body goes there as it is, and what comes back is the body of the answer."""
 
-from pymesh_proxy.testing import Mesh, forward_to
+import asyncio
+
+from pymesh_proxy.testing import Mesh, forward_to, static_cluster
 
 ROUTE = forward_to("up", upgrades={b"connect": True}, terminates_connect=True, terminates_post=True)
 POST = b"POST /x HTTP/1.1\r\nHost: b.org\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -46,6 +48,25 @@ async def test_a_server_that_speaks_first_is_heard():
         upstream.send(b"banner")
         await mesh.settle()
         assert client.received.endswith(b"6\r\nbanner\r\n")
+
+
+async def test_a_connection_that_fails_too_late_concerns_nobody():
+    """Its exchange has its answer; on the client's connection there is another one by now."""
+    route = forward_to("up", upgrades={b"connect": True}, terminates_connect=True, terminates_post=True, timeout=1.0)
+    async with Mesh(route=route, cluster=static_cluster("up", ("10.0.0.1", 80), connect_timeout=0.3)) as mesh:
+        mesh.loop.hanging.add(("10.0.0.1", 80))
+        client = mesh.connect()
+        client.send(b"POST /x HTTP/1.1\r\nHost: b.org\r\nContent-Length: 2\r\n\r\nok")
+        await mesh.settle()
+        await mesh.advance(1.1)
+        assert client.received.startswith(b"HTTP/1.1 504 ")
+        cluster = mesh.runtime.clusters.get("up")
+        async with asyncio.timeout(30):
+            while not cluster.upstream_cx_connect_fail:
+                await mesh.settle()
+        await mesh.settle()
+        assert client.received.count(b"HTTP/1.1 ") == 1
+        assert (len(mesh.exchanges), cluster.breaker.connections) == (1, 0)
 
 
 async def test_a_server_that_ends_first_ends_the_answer_and_the_connection():

@@ -58,6 +58,7 @@ async def test_bytes_follow_the_answer_to_a_connect():
         upstream.close()
         await mesh.settle()
         told = sessions[-1]
+        assert told.endpoint.rq_active == 0
         assert (told.phase, told.bytes_received, told.bytes_sent, told.cluster_name) == (Phase.CLOSED, 5, 6, "up")
         assert told.endpoint.config.host == "10.0.0.1"
         assert nothing_is_left(mesh)
