@@ -50,9 +50,10 @@ def read(der: bytes) -> tuple[PeerCertificate, tuple[tuple[str, str], ...], str,
 
 
 def leaf(chain: bytes) -> PeerCertificate:
-    """The facts of the first certificate of a PEM chain."""
-    end = "-----END CERTIFICATE-----"
-    return read(ssl.PEM_cert_to_DER_cert(f"{chain.decode('ascii').partition(end)[0]}{end}\n"))[0]
+    """The facts of the first certificate of a PEM chain, whatever text stands before it (RFC 7468 2)."""
+    _, begin, rest = chain.decode("ascii", "ignore").partition("-----BEGIN CERTIFICATE-----")
+    body, end, _ = rest.partition("-----END CERTIFICATE-----")
+    return read(ssl.PEM_cert_to_DER_cert(f"{begin}{body}{end}\n"))[0]
 
 
 def _names(certificate: x509.Certificate) -> tuple[tuple[str, str], ...]:

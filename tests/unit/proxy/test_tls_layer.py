@@ -198,6 +198,13 @@ async def test_text_of_any_language_may_stand_between_the_certificates_of_a_bund
     await client.established()
 
 
+async def test_text_may_stand_before_a_server_s_first_certificate_too():
+    server = CertificateSource(chain="# Főtanúsítvány\n".encode() + SERVER.chain, key=SERVER.key)
+    _, _, client, _, failures = await connect(server=server)
+    await client.established()
+    assert failures == []
+
+
 async def test_plain_http_on_a_tls_port_is_named_in_the_failure():
     loop = MemoryLoop()
     failures = []
