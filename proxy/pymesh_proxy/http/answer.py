@@ -13,6 +13,7 @@ from ..route.hashing import hand_out
 from ..wheel import NEVER
 from . import forwarding, wire
 from .attempts import Attempts
+from .exchange import Exchange
 from .grpc import is_call
 from .headers import Fields, ResponseHead
 from .local_reply import complete
@@ -229,10 +230,14 @@ class Answer(Attempts):
             self._waiting.cancel()
         if self._copies is not None:
             self._leave_copies(self._copies)
+        exchange.request_wire_bytes += exchange.request_bytes
+        exchange.response_wire_bytes += exchange.response_bytes
+        self.observe(exchange)
+
+    def observe(self, exchange: Exchange) -> None:
+        """Tell the filters, and whoever counts and logs, that an exchange has ended."""
         if exchange.notes is not None:
             for http_filter in self._filters:
                 http_filter.on_end(exchange)
-        exchange.request_wire_bytes += exchange.request_bytes
-        exchange.response_wire_bytes += exchange.response_bytes
         for observe in self.options.observers:
             observe(exchange)

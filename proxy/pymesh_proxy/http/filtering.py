@@ -86,9 +86,11 @@ class Filtering(Answer):
                 continue
             if isinstance(verdict, Translation):
                 self._translate(verdict)
+                if self.phase is _DONE:
+                    return
                 continue
             if isinstance(verdict, Hold):
-                if self.complete:
+                if self.complete and self._body is None:
                     continue
                 self._hold(verdict, index + 1)
                 return
@@ -100,17 +102,38 @@ class Filtering(Answer):
         self.proceed()
 
     def _translate(self, translation: Translation) -> None:
+        self._downstream = translation.answer(self._downstream)
+        if translation.unsized and not (self.complete and self._body is None):
+            self.chunked = True
         if translation.request is not None:
             self._tap(translation.request)
-        if translation.unsized and not self.complete:
-            self.chunked = True
-        self._downstream = translation.answer(self._downstream)
+            self._catch_up(translation.request)
 
     def _hold(self, hold: Hold, following: int) -> None:
         """The filters go on when the body has come; it then has a length."""
         whole = WholeBody(hold.limit)
         self._tap(whole).on_end = lambda: self._released(whole.size, following)
-        self._begin_to_wait()
+        self._catch_up(whole)
+        if self.phase is _DONE:
+            return
+        if self.complete:
+            self._released(whole.size, following)
+        else:
+            self._begin_to_wait()
+
+    def _catch_up(self, tap: BodyTap) -> None:
+        """What of the body came while a filter waited goes through a tap of one behind it, too."""
+        if self._body is None:
+            return
+        kept, self._body, self._body_size = self._body, None, 0
+        data = tap.feed(b"".join(kept), self.complete)
+        if data:
+            self._keep(data)
+        elif self.held:
+            self.held = False
+            self._downstream.resume_request()
+        if tap.refusal is not None:
+            self.refuse(tap.refusal)
 
     def _released(self, size: int, following: int) -> None:
         head = self.exchange.head

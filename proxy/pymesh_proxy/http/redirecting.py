@@ -71,8 +71,7 @@ class Redirecting(Filtering):
         exchange.response = response
         exchange.status = response.status
         exchange.details = "internal_redirect"
-        for observe in self.options.observers:
-            observe(exchange)
+        self.observe(exchange)
 
     def _begin_leg(self, head: RequestHead) -> None:
         former = self.exchange
