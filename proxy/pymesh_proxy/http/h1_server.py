@@ -207,6 +207,7 @@ class ServerConnection(Switching, DownstreamStream):
             return data
         self._leave()
         self.options.stats.downstream_cx_total -= 1  # counted again by its successor
+        self.scope.counts.total -= 1
         successor = Http2Connection(self._runtime, self.options, self.scope, self.facts)
         self.transport.set_protocol(successor)
         successor.connection_made(self.transport)

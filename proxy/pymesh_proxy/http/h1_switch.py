@@ -69,7 +69,7 @@ class Switching(Turns):
             self.pause_request()
 
     def tunnel(self, connection: UpstreamRequest, early: bytes) -> None:
-        """Hand both transports to a relay; the exchange ends when the relay does."""
+        """Hand both transports to a relay; the exchange ends when the relay does, and the connection counts until then."""
         self.flush()
         router = self._router
         assert router is not None
@@ -77,7 +77,12 @@ class Switching(Turns):
         self._router = None
         self.options.stats.downstream_rq_active -= 1
         idle = router.idle_timeout()
-        relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=router.on_tunnel_end)
-        self._leave()
+        self._runtime.wheel.arm(self, NEVER)
+
+        def over(flags: str) -> None:
+            self._leave()
+            router.on_tunnel_end(flags)
+
+        relay = Relay(self._runtime, idle_timeout=idle, ends=router.ends, count=router, on_end=over)
         ended = self._reading is Reading.STOPPED
         relay.join(self.transport, connection.leave(), to_client=early, to_upstream=held, client_ended=ended)

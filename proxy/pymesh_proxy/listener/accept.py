@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -235,8 +236,8 @@ class Accepted(asyncio.Protocol):
 
         try:
             layer = server.layer(ready, failed)
-        except SecretsMissing as missing:
-            failed(str(missing))
+        except (SecretsMissing, ssl.SSLError, ValueError) as fault:  # certificates written into the configuration are seen here first
+            failed(str(fault))
             reset(self._transport)
             return
         layer.limit_handshake(listener.runtime.loop.time() + (chain.tls_handshake_timeout or HANDSHAKE_TIMEOUT))

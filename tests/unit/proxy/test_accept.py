@@ -1,6 +1,7 @@
 """From accept to the filter chain: destination, sniffing, choice, hand-over."""
 
 import ssl
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pymesh_proxy.listener.manager import Listener, Listeners
 from pymesh_proxy.listener.match import build
 from pymesh_proxy.tcp.config import TcpOptions
 from pymesh_proxy.testing import MemoryTransport, Mesh, Peer
+from pymesh_proxy.tls.config import CertificateSource, DownstreamTls
 
 
 def listener(mesh, *chains, default=None, logged=None, virtual=(), **settings):
@@ -38,6 +40,17 @@ def connect(receiving):
     client = Peer(theirs)
     ours.attach(Accepted(receiving))
     return client
+
+
+async def test_a_certificate_that_is_none_costs_its_chain_the_connections():
+    async with Mesh() as mesh:
+        tls = DownstreamTls(certificates=(CertificateSource(chain=b"garbage", key=b"garbage"),))
+        chain = replace(tcp_chain("one"), tls=tls)
+        receiving = listener(mesh, chain)
+        client = connect(receiving)
+        await mesh.settle()
+        assert client.hung_up
+        assert receiving.counts.tls["ssl.connection_error"] == 1
 
 
 def client_hello():

@@ -7,7 +7,7 @@ from pymesh_proxy.http.options import EscapedSlashes
 from pymesh_proxy.upstream.config import UpstreamProtocol
 
 from .ends import GET, block, frame
-from .players import client, mesh, upstream
+from .players import H2Client, client, mesh, upstream
 
 VERSIONS = ("HTTP/1", "HTTP/2")
 both = pytest.mark.parametrize("up", VERSIONS)
@@ -247,6 +247,14 @@ async def test_the_first_bytes_tell_which_version_a_client_speaks(up):
         peer.send(frame("SETTINGS") + frame("HEADERS", 5, 1, block(GET)))
         server = await upstream(running, up)
         assert server.asked().start[":path"] == "/x"
+
+
+async def test_a_connection_that_turns_out_to_speak_http2_counts_once():
+    async with mesh() as running:
+        running.connect().become(lambda transport: H2Client(transport))
+        await running.settle()
+        assert (running.scope.counts.total, running.scope.counts.active) == (1, 1)
+        assert running.options.stats.downstream_cx_total == 1
 
 
 async def test_what_only_begins_like_the_preface_is_http1():

@@ -137,6 +137,24 @@ async def test_a_websocket_passes_both_ways(down, up):
 
 
 @all_four
+async def test_a_tunnels_connection_is_there_until_it_ends(down, up):
+    """Whoever drains the proxy has to know of it."""
+    async with tunnels(up) as running:
+        ends = Ends(running, down, up)
+        await ends.open()
+        await ends.agree()
+        stats = running.options.stats
+        assert (len(running.scope), stats.downstream_cx_active) == (1, 1)
+        running.scope.drain()
+        await ends.up_with(b"one")
+        assert ends.arrived_up == b"one"
+        await ends.finish_up()
+        await ends.finish_down()
+        if down == "HTTP/1":
+            assert (len(running.scope), stats.downstream_cx_active) == (0, 0)
+
+
+@all_four
 async def test_a_tunnel_is_no_request_that_has_to_be_whole_in_time(down, up):
     async with tunnels(up, request_timeout=5) as running:
         ends = Ends(running, down, up)
