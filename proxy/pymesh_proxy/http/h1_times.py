@@ -52,6 +52,8 @@ class Timing(Answering):
             self._check_client()
         elif self._read_by <= now:
             self._too_slow(rescue.reply(Cause.REQUEST_TIMEOUT, body=b"request timeout", details="request_overall_timeout"))
+            if self._router is not None:
+                self._router.on_deadline(now)  # an earlier request goes on, and so do its clocks
         elif self._router is not None:
             self._router.on_deadline(now)
         elif self._head_by <= now:
@@ -101,13 +103,12 @@ class Timing(Answering):
 
     def _await_head(self) -> None:
         """A head has begun; more of its bytes do not prolong its time."""
-        if self._head_by != NEVER or self._read_by != NEVER:
-            return
-        now = self._runtime.loop.time()
-        if limit := self._head_timeout():
-            self._head_by = now + limit
-        if self.options.request_timeout:
-            self._read_by = now + self.options.request_timeout
+        if self._head_by == NEVER and self._read_by == NEVER:
+            now = self._runtime.loop.time()
+            if limit := self._head_timeout():
+                self._head_by = now + limit
+            if self.options.request_timeout:
+                self._read_by = now + self.options.request_timeout
         self.arm(self._head_by)
 
     def _head_timeout(self) -> float:

@@ -123,7 +123,10 @@ class Turns(Timing):
         still_reading = self._receiving is parsed
         if still_reading and b"expect" in parsed.head.index:
             self._invite(parsed.head)
+        receiving, read_by = self._receiving, self._read_by
         self._begin(parsed.head, complete and not parsed.body, parsed.chunked, parsed.upgrade, parsed.refusal, parsed.fatal)
+        if complete:  # what is being read is another request
+            self._receiving, self._read_by = receiving, read_by
         router = self._router
         if router is not None:
             for data in parsed.body:

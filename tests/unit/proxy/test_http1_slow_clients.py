@@ -36,6 +36,63 @@ async def test_the_shorter_of_the_two_limits_counts_for_a_head(headers, idle, se
         assert client.received.endswith(sentence)
 
 
+async def test_a_request_that_waited_whole_for_its_turn_is_not_late():
+    async with Mesh(request_timeout=2.0) as mesh:
+        client = mesh.connect()
+        client.send(GET + b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        assert upstream.received.endswith(b"hi")
+        await mesh.advance(3.0)
+        upstream.send(OK)
+        await mesh.settle()
+        assert client.received.count(b"HTTP/1.1 200 OK") == 2
+
+
+async def test_a_late_request_does_not_stop_the_clocks_of_the_one_before():
+    async with Mesh(request_timeout=2.0, stream_idle_timeout=5.0) as mesh:
+        mesh.scope.buffer_limit = 1000
+        client = mesh.connect()
+        client.stop_reading()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000)
+        await mesh.settle()
+        client.send(GET + GET[:9])  # the one waits for a client that reads, and the head of the other is late
+        await mesh.settle()
+        client.start_reading()
+        await mesh.settle()
+        await mesh.advance(2.1)
+        await mesh.advance(5.1)
+        assert b"HTTP/1.1 504 Gateway Timeout" in client.received
+        assert TOO_SLOW in client.received
+        assert mesh.options.stats.downstream_rq_active == 0
+
+
+async def test_a_half_sent_head_is_timed_behind_a_request_that_waited_for_its_client():
+    async with Mesh(stream_idle_timeout=0.0, request_headers_timeout=2.0) as mesh:
+        mesh.scope.buffer_limit = 1000
+        client = mesh.connect()
+        client.stop_reading()
+        client.send(GET)
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + b"x" * 2000)
+        await mesh.settle()
+        client.send(GET + GET[:9])
+        await mesh.settle()
+        client.start_reading()
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        assert client.received.endswith(b"ok")
+        await mesh.advance(2.1)
+        assert TOO_SLOW in client.received
+
+
 async def test_a_half_sent_request_behind_a_whole_one_is_timed_when_its_turn_comes():
     async with Mesh(stream_idle_timeout=2.0) as mesh:
         client = mesh.connect()
