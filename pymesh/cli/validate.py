@@ -18,7 +18,7 @@ _STYLES = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 @click.command()
 @click.option("-f", "--filename", "paths", multiple=True, metavar="PATH", help="A file, a folder, or - for standard input; repeatable.")
 @click.argument("more_paths", nargs=-1, metavar="[PATH]...")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or for programs.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True, help="For people or for programs.")
 @click.pass_context
 def validate(context: click.Context, paths: tuple[str, ...], more_paths: tuple[str, ...], output: str) -> None:
     """Check Istio configuration.

@@ -82,8 +82,9 @@ def test_standard_input_is_read_for_a_dash(folder):
     assert result.output.startswith("<stdin>:4:8: error: ")
 
 
-def test_json_output_is_for_programs(folder):
-    result = run("validate", "-f", "bad.yaml", "--output", "json")
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_json_output_is_for_programs(folder, option):
+    result = run("validate", "-f", "bad.yaml", option, "json")
     assert result.exit_code == 1
     assert json.loads(result.output) == {
         "valid": False,
