@@ -26,7 +26,7 @@ ROOMS = {
         "session_cookie", "stateful_session", "token_bucket",
     ),
     "http": (
-        "answer", "attempts", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
+        "answer", "attempts", "body_transport", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
         "gzip_answer", "h1_answers", "h1_client", "h1_known", "h1_message", "h1_reader", "h1_repeats", "h1_request", "h1_server",
         "h1_slices", "h1_switch", "h1_times", "h1_turns", "headers", "local_reply", "mirror", "options", "paths", "pipeline",
         "redirecting", "request_policy", "request_target", "retry", "router", "stream", "times", "trailers", "translated", "try_times",
@@ -34,12 +34,12 @@ ROOMS = {
     ),
     "http2": (
         "client", "connection", "cutter", "errors", "fields", "flood", "frames", "hpack", "hpack_table", "inbound", "keepalive",
-        "outbound", "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate",
+        "outbound", "payloads", "phase", "sections", "server", "server_stream", "settings", "stream", "translate", "tunnel",
     ),
     "listener": ("scope",),
     "observe": ("access_log", "escape", "format", "istio", "labels", "operators", "peers", "series", "timestamps", "written_out"),
     "route": ("conditions", "cookies", "edits", "hashing", "hosts", "internal_redirect", "retry_policy", "rewrite", "table"),
-    "tcp": ("post_tunnel", "proxy", "relay", "session", "tunnel"),
+    "tcp": ("post_transport", "post_tunnel", "proxy", "relay", "session", "tunnel"),
     "upstream/balancing": (
         "base", "bounded", "config", "edf", "hashes", "least_request", "maglev", "random_choice", "ring_hash", "round_robin",
         "shares", "weights",
@@ -53,7 +53,7 @@ ROOMS = {
 """Modules of pymesh_proxy through which every request or every byte goes. They import each other; what they import from
 elsewhere is reached as from any Python.
 
-No transport is among them: asyncio's has a slot of its own, which lies where mypyc's classes have their table of methods."""
+No class in them has a base with slots that is not compiled, such as asyncio's transports: these lie where it has its table of methods."""
 
 HERE = Path(__file__).resolve().parent
 

@@ -4,11 +4,11 @@ So the relay that joins connections joins these, too.
 """
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import cast
 
 
-class BodyTransport:
+class BodyTransport(ABC):
     """Bytes both ways. What comes while its reader is slow is held, and so is the end behind it.
 
     It is no heir of asyncio's class: that has a slot, `_extra`, where a compiled object has the table of its methods.
@@ -46,7 +46,7 @@ class BodyTransport:
     def get_write_buffer_size(self) -> int:
         return 0
 
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:  # noqa: B027  no class has any
         """What this is a part of has its own."""
 
     def pause_reading(self) -> None:
