@@ -23,7 +23,7 @@ ROOMS = {
     "": ("runtime", "wheel"),
     "filters": (
         "buffer", "chain", "cors", "descriptors", "fault", "fraction", "grpc_stats", "grpc_web", "local_ratelimit", "peer_metadata",
-        "session_cookie", "stateful_session", "token_bucket",
+        "session_cookie", "set_filter_state", "stateful_session", "token_bucket",
     ),
     "http": (
         "answer", "attempts", "body_transport", "connect", "exchange", "filtering", "forwarding", "grpc", "grpc_frames", "grpc_web",
