@@ -175,7 +175,10 @@ class ClientConnection(AnswerReader, UpstreamRequest):
         """Idle for too long."""
         if self.stage is _IDLE:
             self.pool.leaving(self)
-            self.transport.close()
+            if self.transport.get_write_buffer_size():
+                self.transport.abort()  # the server takes nothing: a close would wait for it
+            else:
+                self.transport.close()
 
     def _next(self, attempts: "Attempts") -> None:
         """The answer is whole: tell the exchange, then serve another request or close."""

@@ -153,6 +153,9 @@ class ClientConnection(H2Connection):
         idle = self.pool.cluster.config.idle_timeout
         if now >= self.expires or (not self.streams and idle and now >= self.idle_since + idle):
             self.pool.leaving(self)
+            if not self.streams and self.transport.get_write_buffer_size():
+                self.transport.abort()  # the server takes nothing: a close would wait for it
+                return
             self.leave()
         if self.phase == CLOSED:
             return

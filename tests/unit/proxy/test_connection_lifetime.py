@@ -130,3 +130,20 @@ async def test_a_connection_that_ends_is_not_given_to_a_request_of_the_same_turn
         (await mesh.accepted()).send(OK)
         await mesh.settle()
         assert client.received.count(b"200 OK") == 2
+
+
+async def test_an_idle_connection_whose_server_takes_nothing_is_given_up():
+    async with mesh_of(idle_timeout=10.0) as mesh:
+        client = mesh.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+        upstream = await mesh.accepted()
+        await mesh.settle()
+        upstream.stop_reading()
+        client.send(b"hi")
+        await mesh.settle()
+        upstream.send(OK)
+        await mesh.settle()
+        assert client.received.endswith(b"ok")
+        assert mesh.runtime.clusters.get("up").breaker.connections == 1
+        await mesh.advance(11.0)
+        assert mesh.runtime.clusters.get("up").breaker.connections == 0

@@ -318,3 +318,17 @@ async def test_a_connection_that_ends_is_not_given_to_a_request_of_the_same_turn
         (await upstream(running)).answer()
         await running.settle()
         assert more.status == 200
+
+
+async def test_an_idle_connection_whose_server_takes_nothing_is_given_up():
+    async with mesh(cluster={"idle_timeout": 10.0}) as running:
+        answer = client(running).ask("POST", end=False)
+        server = await upstream(running)
+        server.transport.pause_reading()
+        server.answer()
+        await running.settle()
+        assert answer.status == 200
+        breaker = running.runtime.clusters.get("up").breaker
+        assert breaker.connections == 1
+        await running.advance(11.0)
+        assert breaker.connections == 0
