@@ -1,25 +1,23 @@
 """One child process and its descendants, which live and die together.
 
 A child leads a session of its own, so that a Ctrl-C in the terminal reaches only the supervisor, which then stops the
-children in order; and signals go to the whole group, so that a server's workers cannot outlive it. Where the kernel offers
-it (Linux, `PR_SET_PDEATHSIG`), a child is killed when the supervisor dies without a chance to stop it.
+children in order; and signals go to the whole group, so that a server's workers cannot outlive it.
 """
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from ..orphans import die_with_parent
 from .errors import ChildFailed, ProgramMissing
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOG_INTERVAL = 0.05  # seconds between two looks at a log; proxies write theirs in batches, so a line is late anyway
 
 
@@ -127,7 +125,7 @@ async def _spawn(command: Command, *, stdout: int | IO[bytes], stderr: int | IO[
         locate(command.argv[0], command.cwd), *command.argv[1:],
         env={**os.environ, **command.env}, cwd=command.cwd,
         stdin=asyncio.subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-        start_new_session=True, preexec_fn=_die_with_parent(),
+        start_new_session=True, preexec_fn=die_with_parent(),
     )
 
 
@@ -145,17 +143,3 @@ def locate(program: str, folder: Path | None = None) -> str:
     if found is None:
         raise ProgramMissing(program)
     return found
-
-
-def _die_with_parent() -> Callable[[], None] | None:
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)  # loaded before the fork: nothing may be imported or locked between fork and exec
-    parent = os.getpid()
-
-    def request() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died between the fork and the request
-            os._exit(1)
-
-    return request

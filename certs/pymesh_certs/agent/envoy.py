@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pymesh import tasks
 from pymesh.bootstrap.environment import Settings
+from pymesh.orphans import die_with_parent
 
 from ..errors import AgentError
 from .stop import Stop
@@ -78,8 +79,8 @@ class Envoy:
 
     async def _start(self) -> asyncio.subprocess.Process:
         try:
-            # A group of its own: Ctrl-C reaches the agent alone, which then drains.
-            return await asyncio.create_subprocess_exec(*self._argv, process_group=0)
+            # A group of its own: Ctrl-C reaches the agent alone, which then drains. Left behind, Envoy would keep its ports from the next.
+            return await asyncio.create_subprocess_exec(*self._argv, process_group=0, preexec_fn=die_with_parent())
         except OSError as error:
             raise AgentError(f"cannot run {self._argv[0]}: {error.strerror}") from None
 

@@ -97,6 +97,17 @@ async def test_no_key_is_written_and_none_is_logged(ca, environment, tmp_path):
     assert all(b"PRIVATE KEY" not in path.read_bytes() for path in written)
 
 
+async def test_what_runs_as_envoy_does_not_outlive_an_agent_that_is_killed(ca, environment, tmp_path):
+    script = tmp_path / "envoy"
+    script.write_text("#!/bin/sh\necho running\nexec sleep 600\n")
+    script.chmod(0o700)
+    agent = await start(environment, tmp_path / "sds", str(script))
+    assert await agent.stdout.readline() == b"running\n"
+    agent.kill()
+    async with asyncio.timeout(30):
+        await agent.communicate()  # until nobody holds the pipes any more
+
+
 async def waiting_for_its_ca(ca, environment, tmp_path):
     await ca.server.stop(None)
     agent = await start(environment, tmp_path / "sds", "/bin/false")
