@@ -57,7 +57,7 @@ async def prometheus(mesh: Mesh) -> Prometheus:
 
 
 async def test_requests_can_be_asked_for_by_version(mesh: Mesh, prometheus: Prometheus) -> None:
-    await mesh.versions(mesh.reviews, 20)
+    await mesh.versions(mesh.reviews, 60)
     total = 'sum by (destination_version) (istio_requests_total{reporter="source", destination_app="reviews"})'
     before = await eventually(lambda: prometheus.values(total), lambda seen: set(seen) == {"v1", "v2"} and sum(seen.values()) >= 20)
 
